@@ -1,0 +1,66 @@
+"""How a request proves who we are: one small object a kind, all `requests` auth objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from requests import PreparedRequest
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.errors import ConfigurationError
+
+Secret = Callable[[str], str | None]
+
+
+class HeaderAuth(AuthBase):
+	"""Sends a secret in one header, after an optional prefix (`Bearer `)."""
+
+	def __init__(self, header: str, secret: str, prefix: str = ""):
+		self.header, self._value = header, prefix + secret
+
+	def __call__(self, request: PreparedRequest) -> PreparedRequest:
+		request.headers[self.header] = self._value
+		return request
+
+	def __repr__(self) -> str:
+		return f"<HeaderAuth {self.header}>"
+
+
+class QueryAuth(AuthBase):
+	"""Sends a secret as a query parameter."""
+
+	def __init__(self, parameter: str, secret: str):
+		self.parameter, self._secret = parameter, secret
+
+	def __call__(self, request: PreparedRequest) -> PreparedRequest:
+		parts = urlsplit(request.url or "")
+		query = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != self.parameter]
+		request.url = urlunsplit(parts._replace(query=urlencode([*query, (self.parameter, self._secret)])))
+		return request
+
+	def __repr__(self) -> str:
+		return f"<QueryAuth {self.parameter}>"
+
+
+def static_auth(config: IntegrationConfig, secret: Secret) -> AuthBase | None:
+	"""Return the auth object of a non-OAuth2 integration, None for no authentication.
+
+	Raises ConfigurationError where the secret is not set.
+	"""
+	kind = config.auth_type
+	if kind == "None":
+		return None
+	value = secret("secret")
+	if not value:
+		raise ConfigurationError(f"{config.name}: secret is empty.", field="secret")
+	if kind == "API Key Header":
+		return HeaderAuth(config.api_key_name, value)
+	if kind == "API Key Query":
+		return QueryAuth(config.api_key_name, value)
+	if kind == "Basic":
+		return HTTPBasicAuth(config.username.encode(), value.encode())
+	if kind == "Bearer":
+		return HeaderAuth("Authorization", value, "Bearer ")
+	raise ConfigurationError(f"{config.name}: unknown auth_type {kind!r}.", field="auth_type")

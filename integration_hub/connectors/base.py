@@ -1,0 +1,274 @@
+"""The HTTP client of one external system."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+from integration_hub.connectors import errors
+from integration_hub.connectors.auth import static_auth
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.coordination import Coordination, LocalCoordination
+from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
+from integration_hub.connectors.secrets import Secrets, redactor_for
+
+_CHUNK = 64 * 1024
+_SHOWN_BODY = 500
+_MAX_REDIRECTS = 5
+
+
+class BaseConnector:
+	"""Talks HTTP to one external system: timeouts, budget, retry and clear errors on every call.
+
+	Subclass it for a system that needs more than settings; override `authenticate` or add methods.
+	"""
+
+	def __init__(
+		self,
+		config: IntegrationConfig,
+		secrets: Secrets,
+		coordination: Coordination | None = None,
+		*,
+		retry: RetryPolicy | None = None,
+	):
+		self.config = config
+		self.secrets = secrets
+		self.coordination = coordination or LocalCoordination()
+		self.retry = retry or RetryPolicy.of(config)
+		self.redactor = redactor_for(secrets)
+		self.session = requests.Session()
+		self.session.trust_env = False  # neither proxies nor .netrc of the machine decide where secrets go
+		self.session.headers.update({"Accept": "application/json", "User-Agent": "integration-hub"})
+		self.session.verify = config.verify_tls
+		if config.proxy:
+			self.session.proxies = {"http": config.proxy, "https": config.proxy}
+
+	def __enter__(self) -> BaseConnector:
+		return self
+
+	def __exit__(self, *exc_info: object) -> None:
+		self.close()
+
+	def __repr__(self) -> str:
+		return f"<{type(self).__name__} {self.config.name}>"
+
+	def close(self) -> None:
+		"""Close pooled connections."""
+		self.session.close()
+
+	def get(self, path: str, **options: Any) -> Any:
+		return self.request("GET", path, **options)
+
+	def post(self, path: str, **options: Any) -> Any:
+		return self.request("POST", path, **options)
+
+	def put(self, path: str, **options: Any) -> Any:
+		return self.request("PUT", path, **options)
+
+	def patch(self, path: str, **options: Any) -> Any:
+		return self.request("PATCH", path, **options)
+
+	def delete(self, path: str, **options: Any) -> Any:
+		return self.request("DELETE", path, **options)
+
+	def request(
+		self,
+		method: str,
+		path: str,
+		*,
+		params: Mapping[str, Any] | None = None,
+		json: Any = None,
+		data: Any = None,
+		headers: Mapping[str, str] | None = None,
+		idempotency_key: str | None = None,
+		raw: bool = False,
+	) -> Any:
+		"""Send a request and return the parsed JSON answer.
+
+		path: relative to the base URL, or an absolute URL on the same host (a next link).
+		idempotency_key: sent as `Idempotency-Key`; makes a POST or PATCH safe to repeat.
+		raw: return the `requests.Response` (its body read) instead of the parsed JSON.
+
+		Returns None for an empty body. Raises a ConnectorError, after the retries the policy allows;
+		RetryLater when the server asks for a pause longer than a worker may sleep.
+		"""
+		method = method.upper()
+		url = self.url(path)
+		headers = dict(headers or {})
+		if idempotency_key:
+			headers["Idempotency-Key"] = idempotency_key
+		idempotent = method in IDEMPOTENT_METHODS or bool(idempotency_key)
+
+		def send() -> requests.Response:
+			self._await_budget(method, url)
+			return self._send(method, url, params=params, json=json, data=data, headers=headers)
+
+		response = self.retry.run(send, idempotent=idempotent)
+		return response if raw else self.parse(response)
+
+	def push_data(self, path: str, record: Any, *, idempotency_key: str | None = None) -> Any:
+		"""POST one record; with an idempotency key it is repeated after any fault that a repeat may mend."""
+		return self.post(path, json=record, idempotency_key=idempotency_key)
+
+	def url(self, path: str) -> str:
+		"""Join `path` to the base URL. Raises ConfigurationError if the result is on another origin."""
+		base = self.config.base_url.rstrip("/") + "/"
+		absolute = path.startswith(("http://", "https://"))
+		url = path if absolute else base + path.lstrip("/")
+		if origin(url) != origin(base):
+			raise errors.ConfigurationError(
+				f"{self.config.name}: {self.redactor.text(url, 200)} is not on the host of base_url.",
+				field="base_url",
+			)
+		return url
+
+	def authenticate(self) -> AuthBase | None:
+		"""Return the auth object for the next request; called for each request."""
+		return static_auth(self.config, self.secrets.get)
+
+	def renew_authentication(self, rejected: AuthBase | None) -> bool:
+		"""Called once after a 401; return True if the request is worth repeating."""
+		return False
+
+	def parse(self, response: requests.Response) -> Any:
+		"""Return the JSON body, None if empty; raises MalformedAnswer if it is not JSON."""
+		if not response.content.strip():
+			return None
+		try:
+			return jsonlib.loads(response.content)
+		except ValueError as error:
+			raise self._error(errors.MalformedAnswer, response, detail=f"Not JSON: {error}") from None
+
+	def _send(self, method: str, url: str, **options: Any) -> requests.Response:
+		"""One attempt, and one more with renewed authentication after a 401."""
+		auth = self.authenticate()
+		response = self._exchange(method, url, auth, **options)
+		if response.status_code == 401 and self.renew_authentication(auth):
+			response = self._exchange(method, url, self.authenticate(), **options)
+		if response.status_code < 300:
+			return response
+		error = self._error(errors.error_class(response.status_code), response)
+		if error.retry_after and response.status_code in (429, 503):
+			self.coordination.postpone(self.config.name, min(error.retry_after, self.config.max_wait))
+		raise error
+
+	def _exchange(self, method: str, url: str, auth: AuthBase | None, **options: Any) -> requests.Response:
+		"""Send once, following redirects of safe methods within the origin."""
+		for _ in range(_MAX_REDIRECTS + 1):
+			response = self._transport(method, url, auth, **options)
+			location = response.headers.get("Location")
+			if not (response.is_redirect and location and method in ("GET", "HEAD")):
+				return response
+			target = urljoin(url, location)
+			if origin(target) != origin(url):
+				raise self._error(
+					errors.UnexpectedStatus, response, detail="It redirects to another host; not followed."
+				)
+			url, options = target, {**options, "params": None}
+		raise errors.UnexpectedStatus("Too many redirects.", method=method, url=self.redactor.text(url))
+
+	def _transport(self, method: str, url: str, auth: AuthBase | None, **options: Any) -> requests.Response:
+		context = {"method": method, "url": self.redactor.text(url, 300)}
+		try:
+			response = self.session.request(
+				method,
+				url,
+				auth=auth or _no_auth,
+				timeout=(self.config.connect_timeout, self.config.read_timeout),
+				allow_redirects=False,
+				stream=True,
+				**options,
+			)
+			with response:
+				self._read(response, context)
+			return response
+		except requests.exceptions.ConnectTimeout as error:
+			raise errors.ConnectionFailed(self._detail(error), **context) from None
+		except requests.exceptions.Timeout as error:
+			raise errors.RequestTimeout(self._detail(error), **context) from None
+		except requests.exceptions.ConnectionError as error:
+			kind = errors.ConnectionFailed if _never_connected(error) else errors.ConnectionBroken
+			if _timed_out(error):
+				kind = errors.RequestTimeout
+			raise kind(self._detail(error), **context) from None
+		except requests.exceptions.ChunkedEncodingError as error:
+			raise errors.ConnectionBroken(self._detail(error), **context) from None
+		except requests.exceptions.ContentDecodingError as error:
+			raise errors.MalformedAnswer(self._detail(error), **context) from None
+		except (requests.exceptions.RequestException, UnicodeError) as error:
+			raise errors.ConfigurationError(self._detail(error), field="base_url", **context) from None
+
+	def _read(self, response: requests.Response, context: dict[str, str]) -> None:
+		"""Read the body within the size limit and within the read timeout in all."""
+		limit = int(self.config.max_response_mb * 1024 * 1024)
+		deadline = time.monotonic() + max(self.config.read_timeout * 10, 60)
+		chunks, size = [], 0
+		for chunk in response.iter_content(_CHUNK):
+			size += len(chunk)
+			if size > limit:
+				raise errors.TooLarge(f"More than {self.config.max_response_mb:g} MB.", **context)
+			if time.monotonic() > deadline:
+				raise errors.RequestTimeout("The answer drips in too slowly.", **context)
+			chunks.append(chunk)
+		response._content = b"".join(chunks)
+		promised = response.headers.get("Content-Length", "")
+		encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+		has_body = context["method"] != "HEAD" and response.status_code not in (204, 304)
+		if has_body and not encoded and promised.isdigit() and int(promised) > size:
+			raise errors.ConnectionBroken(f"{size} of {promised} bytes arrived.", **context)
+
+	def _await_budget(self, method: str, url: str) -> None:
+		"""Wait for a slot of the rate budget; raises RetryLater if it is too far away."""
+		limit, period = self.config.rate_limit, self.config.rate_period
+		interval = period / limit if limit else 0.0
+		wait = self.coordination.reserve(self.config.name, interval, self.config.max_wait)
+		if wait > self.config.max_wait:
+			raise errors.RetryLater(wait, method=method, url=self.redactor.text(url, 300))
+		if wait > 0:
+			self.retry.sleep(wait)
+
+	def _error(
+		self, kind: type[errors.ConnectorError], response: requests.Response, detail: str = ""
+	) -> errors.ConnectorError:
+		body = response.content.decode("utf-8", "replace") if response._content_consumed else ""
+		return kind(
+			detail,
+			method=response.request.method or "",
+			url=self.redactor.text(response.url, 300),
+			status=response.status_code,
+			body=self.redactor.text(body, _SHOWN_BODY),
+			retry_after=retry_after(response.headers.get("Retry-After")),
+		)
+
+	def _detail(self, error: Exception) -> str:
+		return self.redactor.text(error, 300)
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+	"""Return (scheme, host, port) of a URL. Raises ConfigurationError where it has none."""
+	try:
+		parts = urlsplit(url)
+		port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+	except ValueError:
+		raise errors.ConfigurationError("The URL is not valid.", field="base_url") from None
+	return parts.scheme, (parts.hostname or "").lower(), port
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+	"""Keeps requests from looking for credentials in the URL or in .netrc."""
+	return request
+
+
+def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
+	reason = getattr(error.args[0] if error.args else None, "reason", None)
+	return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+
+
+def _timed_out(error: requests.exceptions.ConnectionError) -> bool:
+	return "Read timed out" in str(error)

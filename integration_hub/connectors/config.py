@@ -1,0 +1,117 @@
+"""The settings of one external system, as the engine reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+AUTH_TYPES = (
+	"None",
+	"API Key Header",
+	"API Key Query",
+	"Basic",
+	"Bearer",
+	"OAuth2 Client Credentials",
+	"OAuth2 Refresh Token",
+)
+
+
+@dataclass(frozen=True)
+class IntegrationConfig:
+	"""One Integration Settings document, without its secrets. Field names are the document's."""
+
+	name: str
+	enabled: bool = True
+	connector: str = "REST"
+	base_url: str = ""
+	test_path: str = ""
+	auth_type: str = "None"
+	username: str = ""
+	api_key_name: str = "X-API-Key"
+	token_url: str = ""
+	client_id: str = ""
+	scope: str = ""
+	connect_timeout: float = 5.0
+	read_timeout: float = 30.0
+	max_attempts: int = 5
+	backoff_min: float = 2.0
+	backoff_max: float = 60.0
+	max_wait: float = 120.0
+	rate_limit: int = 0
+	rate_period: float = 60.0
+	max_response_mb: float = 50.0
+	verify_tls: bool = True
+	proxy: str = ""
+	run_as_user: str = ""
+	webhook_enabled: bool = False
+	webhook_scheme: str = "HMAC"
+	signature_header: str = "X-Webhook-Signature"
+	signature_algorithm: str = "sha256"
+	signature_encoding: str = "hex"
+	signature_prefix: str = ""
+	event_type_path: str = "event"
+	event_id_header: str = ""
+	event_id_path: str = "id"
+	queue_enabled: bool = False
+	queue_name: str = "integration_queue"
+
+	@classmethod
+	def from_row(cls, row: Mapping[str, Any]) -> IntegrationConfig:
+		"""Read a row or a TOML table: empty values give the default, numbers and checks are converted."""
+		return cls(**typed_values(cls, row))
+
+
+def typed_values(cls: type, row: Mapping[str, Any]) -> dict[str, Any]:
+	"""Return `row`'s values for the fields of dataclass `cls`, in the types of their defaults.
+
+	Raises ValueError naming the field where a number is not one.
+	"""
+	values = {}
+	for field in fields(cls):
+		value = row.get(field.name)
+		if value is None or value == "":
+			continue
+		kind = type(field.default)
+		try:
+			values[field.name] = (
+				kind(int(value)) if kind is bool else kind(value) if kind in (int, float) else value
+			)
+		except (TypeError, ValueError):
+			raise ValueError(f"{field.name}: {value!r} is not a number") from None
+	return values
+
+
+def integration_problems(
+	config: IntegrationConfig, secrets: Mapping[str, str | None]
+) -> list[tuple[str, str]]:
+	"""Return what is wrong with the settings as (field, sentence), empty when they can work.
+
+	`secrets` maps Password fields to their values; only their presence is looked at.
+	"""
+	problems = []
+	if not config.base_url.startswith(("http://", "https://")):
+		problems.append(("base_url", "must start with http:// or https://"))
+	if config.auth_type not in AUTH_TYPES:
+		problems.append(("auth_type", f"{config.auth_type!r} is not one of {', '.join(AUTH_TYPES)}"))
+	if config.auth_type in ("API Key Header", "API Key Query", "Basic", "Bearer") and not secrets.get(
+		"secret"
+	):
+		problems.append(("secret", f"is needed for {config.auth_type}"))
+	if config.auth_type == "Basic" and not config.username:
+		problems.append(("username", "is needed for Basic"))
+	if config.auth_type.startswith("OAuth2"):
+		if not config.token_url.startswith(("http://", "https://")):
+			problems.append(("token_url", "must start with http:// or https://"))
+		if not config.client_id:
+			problems.append(("client_id", "is needed for OAuth2"))
+	if config.auth_type == "OAuth2 Refresh Token" and not secrets.get("refresh_token"):
+		problems.append(("refresh_token", "is needed for OAuth2 Refresh Token"))
+	if config.webhook_enabled and not secrets.get("webhook_secret"):
+		problems.append(("webhook_secret", "is empty: every webhook would be rejected"))
+	for field in ("connect_timeout", "read_timeout", "max_attempts", "max_response_mb", "rate_period"):
+		if getattr(config, field) <= 0:
+			problems.append((field, "must be above zero"))
+	if config.rate_limit < 0:
+		problems.append(("rate_limit", "must not be negative"))
+	return problems

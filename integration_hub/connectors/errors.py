@@ -1,0 +1,157 @@
+"""What can go wrong between us and an external system, one class a kind.
+
+Every error carries what a person needs (method, url, status, a short redacted body) and what the retry
+policy needs (`retry`: does a repeat help, and is it safe?).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Retry = Literal["always", "if idempotent", "never"]
+
+
+class ConnectorError(Exception):
+	"""Base of all connector errors.
+
+	`sentence` is one plain English sentence for a person; the Frappe face translates it. All text passed
+	in must be redacted already: errors travel into logs.
+	"""
+
+	kind = "Error"
+	sentence = "The request to the external system failed."
+	retry: Retry = "never"
+
+	def __init__(
+		self,
+		detail: str = "",
+		*,
+		method: str = "",
+		url: str = "",
+		status: int | None = None,
+		body: str = "",
+		retry_after: float | None = None,
+	):
+		self.detail, self.method, self.url = detail, method, url
+		self.status, self.body, self.retry_after = status, body, retry_after
+		super().__init__(str(self))
+
+	def __str__(self) -> str:
+		request = f"{self.method} {self.url}".strip()
+		parts = [
+			self.sentence,
+			self.detail,
+			request and f"[{request}]",
+			self.status and f"HTTP {self.status}",
+		]
+		return " ".join(str(part) for part in parts if part)
+
+
+class ConfigurationError(ConnectorError):
+	"""A setting is missing or wrong; `field` names it."""
+
+	kind = "Configuration"
+	sentence = "The settings are incomplete or wrong."
+
+	def __init__(self, detail: str, *, field: str = "", **context):
+		self.field = field
+		super().__init__(detail, **context)
+
+
+class AuthenticationFailed(ConnectorError):
+	kind, sentence = "Authentication", "Authentication failed. Check credentials."
+
+
+class AccessDenied(ConnectorError):
+	kind, sentence = "Permission", "Access denied. Check permissions."
+
+
+class NotFound(ConnectorError):
+	kind, sentence = "Not Found", "Resource not found."
+
+
+class Conflict(ConnectorError):
+	kind, sentence = "Conflict", "The external system reports a conflict."
+
+
+class InvalidRequest(ConnectorError):
+	kind, sentence = "Validation", "The external system refused the data."
+
+
+class UnexpectedStatus(ConnectorError):
+	kind, sentence = "Unexpected Status", "The external system gave an answer we did not expect."
+
+
+class RateLimited(ConnectorError):
+	"""429: the server did not act on the request, so any method may be repeated."""
+
+	kind, sentence, retry = "Rate Limit", "Rate limited. Please wait.", "always"
+
+
+class ServerError(ConnectorError):
+	kind, sentence, retry = "Server", "Server error on the external system.", "if idempotent"
+
+
+class ConnectionFailed(ConnectorError):
+	"""No connection was made, so nothing was sent."""
+
+	kind, sentence, retry = "Connection", "Connection failed. Check the address and your network.", "always"
+
+
+class ConnectionBroken(ConnectorError):
+	"""The connection broke after sending; the server may have acted."""
+
+	kind, sentence, retry = (
+		"Connection",
+		"The connection broke before the answer was complete.",
+		"if idempotent",
+	)
+
+
+class RequestTimeout(ConnectorError):
+	"""No answer in time (or 408); the server may have acted."""
+
+	kind, sentence, retry = "Timeout", "Request timed out. Please try again.", "if idempotent"
+
+
+class TooLarge(ConnectorError):
+	kind, sentence = "Too Large", "The answer is larger than the settings allow."
+
+
+class MalformedAnswer(ConnectorError):
+	"""The answer is not what it claims to be (not JSON, records missing)."""
+
+	kind, sentence = "Malformed Answer", "The answer could not be read."
+
+
+class RetryLater(ConnectorError):
+	"""The server asks for a longer pause than a worker may sleep: give the worker back.
+
+	`seconds` is how long to wait; the caller reschedules itself.
+	"""
+
+	kind, sentence = "Retry Later", "The external system asks to come back later."
+
+	def __init__(self, seconds: float, detail: str = "", **context):
+		self.seconds = seconds
+		super().__init__(detail or f"Next try in {seconds:.0f} s.", **context)
+
+
+BY_STATUS: dict[int, type[ConnectorError]] = {
+	400: InvalidRequest,
+	401: AuthenticationFailed,
+	403: AccessDenied,
+	404: NotFound,
+	408: RequestTimeout,
+	409: Conflict,
+	413: InvalidRequest,
+	422: InvalidRequest,
+	429: RateLimited,
+}
+
+
+def error_class(status: int) -> type[ConnectorError]:
+	"""Return the error class for an HTTP status of 300 or above."""
+	if status in BY_STATUS:
+		return BY_STATUS[status]
+	return ServerError if status >= 500 else UnexpectedStatus

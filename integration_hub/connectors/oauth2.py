@@ -1,0 +1,147 @@
+"""OAuth2 for machines: client credentials (RFC 6749, 4.4) and refresh token (RFC 6749, 6)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error, WebApplicationClient
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from integration_hub.connectors import errors
+from integration_hub.connectors.auth import HeaderAuth
+from integration_hub.connectors.base import BaseConnector
+
+LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
+LOCK_SECONDS = 60
+_DEFAULT_LIFETIME = 3600  # where the server states no expires_in (RFC 6749, 5.1 makes it optional)
+
+
+@dataclass(frozen=True, repr=False)
+class Token:
+	"""An access token as stored: one encrypted JSON value, so that its parts never disagree.
+
+	expires_at: seconds since the epoch, in UTC. seed: fingerprint of the settings it was made from; a
+	token made from other settings (a new client, a newly pasted refresh token) is not used.
+	"""
+
+	access_token: str
+	expires_at: float
+	refresh_token: str = ""
+	seed: str = ""
+
+	def fresh(self, seed: str) -> bool:
+		leeway = min(LEEWAY, max(self.expires_at - time.time(), 0) / 2)
+		return self.seed == seed and time.time() < self.expires_at - leeway
+
+	def dumps(self) -> str:
+		return json.dumps(asdict(self))
+
+	@classmethod
+	def loads(cls, text: str | None) -> Token | None:
+		try:
+			return cls(**json.loads(text)) if text else None
+		except (ValueError, TypeError):
+			return None
+
+	def __repr__(self) -> str:
+		return f"<Token until {self.expires_at:.0f}>"
+
+
+class OAuth2Connector(BaseConnector):
+	"""A connector whose requests carry an OAuth2 access token.
+
+	One process refreshes an expired token, under a lock shared through the coordination; the others read
+	what it stored. A rotated refresh token is stored before the new access token is used.
+	"""
+
+	def authenticate(self) -> AuthBase:
+		token = self._stored()
+		if not token or not token.fresh(self._seed()):
+			token = self._renew(rejected=None)
+		return self._bearer(token)
+
+	def renew_authentication(self, rejected: AuthBase | None) -> bool:
+		value = getattr(rejected, "_value", "")
+		self._renew(rejected=value.removeprefix("Bearer "))
+		return True
+
+	def _bearer(self, token: Token) -> HeaderAuth:
+		self.redactor.add(token.access_token)
+		return HeaderAuth("Authorization", token.access_token, "Bearer ")
+
+	def _stored(self) -> Token | None:
+		return Token.loads(self.secrets.get("oauth_token"))
+
+	def _seed(self) -> str:
+		parts = [
+			self.config.auth_type,
+			self.config.token_url,
+			self.config.client_id,
+			self.config.scope,
+			self.secrets.get("refresh_token") if "Refresh" in self.config.auth_type else "",
+		]
+		return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+	def _renew(self, rejected: str | None) -> Token:
+		"""Fetch a new token, unless another process did so meanwhile. `rejected` is one that got a 401."""
+		with self.coordination.lock(f"token:{self.config.name}", LOCK_SECONDS):
+			seed, token = self._seed(), self._stored()
+			if token and token.fresh(seed) and token.access_token != rejected:
+				return token
+			token = self._fetch(token if token and token.seed == seed else None, seed)
+			self.secrets.set("oauth_token", token.dumps())
+			return token
+
+	def _fetch(self, previous: Token | None, seed: str) -> Token:
+		refreshing = self.config.auth_type == "OAuth2 Refresh Token"
+		if refreshing:
+			refresh_token = (previous and previous.refresh_token) or self.secrets.get("refresh_token")
+			if not refresh_token:
+				raise errors.ConfigurationError(
+					f"{self.config.name}: refresh_token is empty.", field="refresh_token"
+				)
+			self.redactor.add(refresh_token)
+			client = WebApplicationClient(self.config.client_id)
+			body = client.prepare_refresh_body(refresh_token=refresh_token, scope=self.config.scope or None)
+		else:
+			refresh_token = ""
+			client = BackendApplicationClient(self.config.client_id)
+			body = client.prepare_request_body(scope=self.config.scope or None)
+		answer = self._post_token_request(client, body)
+		expires_in = answer.get("expires_in")
+		return Token(
+			access_token=answer["access_token"],
+			expires_at=time.time() + float(_DEFAULT_LIFETIME if expires_in is None else expires_in),
+			refresh_token=answer.get("refresh_token") or refresh_token,
+			seed=seed,
+		)
+
+	def _post_token_request(
+		self, client: WebApplicationClient | BackendApplicationClient, body: str
+	) -> Mapping:
+		"""POST to the token endpoint; the client authenticates by Basic (RFC 6749, 2.3.1)."""
+		secret = self.secrets.get("client_secret") or ""
+		auth = HTTPBasicAuth(self.config.client_id, secret)
+		headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+		def send() -> Any:
+			return self._transport("POST", self.config.token_url, auth, data=body, headers=headers)
+
+		# A token request is repeated only when nothing was sent: a rotated refresh token works once.
+		response = self.retry.run(send, idempotent=False)
+		text = response.content.decode("utf-8", "replace")
+		if response.status_code >= 500:
+			raise self._error(errors.ServerError, response)
+		try:
+			return client.parse_request_body_response(text, scope=None)
+		except OAuth2Error as error:
+			raise self._error(
+				errors.AuthenticationFailed,
+				response,
+				detail=f"The token endpoint answered: {self.redactor.text(error, 200)}",
+			) from None

@@ -1,0 +1,53 @@
+"""One redaction for everything that may be shown or stored: by name and by value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+MASK = "[redacted]"
+
+_NAME = re.compile(
+	r"(authorization|cookie|password|passwd|secret|token|api[-_]?key|signature|credential|assertion|code_verifier)",
+	re.IGNORECASE,
+)
+_PAIR = re.compile(
+	r"""(?P<name>["']?[\w.-]*(?:authorization|password|passwd|secret|token|api[-_]?key|signature|assertion)[\w.-]*["']?\s*[=:]\s*)"""
+	r"""(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:Bearer|Basic|token)\s+[^\s&,;"'}]+|[^\s&,;"'}]+)""",
+	re.IGNORECASE,
+)
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+_MIN_SECRET = 4  # shorter values occur in ordinary words
+
+
+class Redactor:
+	"""Masks known secrets wherever they stand, and the values of fields whose name says secret."""
+
+	def __init__(self, secrets: Iterable[str | None] = ()):
+		self._values: set[str] = set()
+		self._pattern: re.Pattern[str] | None = None
+		for value in secrets:
+			self.add(value)
+
+	def add(self, value: str | None) -> None:
+		"""Remember a secret; from now on it never prints."""
+		if value and len(value) >= _MIN_SECRET and value not in self._values:
+			self._values.add(value)
+			longest_first = sorted(self._values, key=len, reverse=True)
+			self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+	def text(self, text: object, limit: int | None = None) -> str:
+		"""Return `text` as a string without secrets, cut to `limit` characters after masking."""
+		clean = str(text)
+		if self._pattern:
+			clean = self._pattern.sub(MASK, clean)
+		clean = _USERINFO.sub(rf"\g<scheme>{MASK}@", clean)
+		clean = _PAIR.sub(rf"\g<name>{MASK}", clean)
+		return clean if limit is None or len(clean) <= limit else clean[:limit] + "…"
+
+	def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+		"""Return the headers with the values of secret-bearing names masked."""
+		return {k: MASK if _NAME.search(k) else self.text(v) for k, v in headers.items()}
+
+	def __repr__(self) -> str:
+		return f"<Redactor of {len(self._values)} secrets>"

@@ -1,0 +1,50 @@
+"""Which connector class serves an integration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.coordination import Coordination
+from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
+from integration_hub.connectors.secrets import Secrets
+
+
+def connector_for(
+	config: IntegrationConfig,
+	secrets: Secrets,
+	coordination: Coordination,
+	registered: Mapping[str, str],
+) -> BaseConnector:
+	"""Make the connector an integration names.
+
+	registered: connector name → dotted path of its class, from other apps.
+	Raises ConfigurationError for an unknown name or a path that leads to no connector class.
+	"""
+	if config.connector == "REST":
+		cls: type[BaseConnector] = (
+			OAuth2RestConnector if config.auth_type.startswith("OAuth2") else RestConnector
+		)
+	elif config.connector in registered:
+		cls = resolve(registered[config.connector])
+	else:
+		known = ", ".join(["REST", *registered])
+		raise ConfigurationError(
+			f"{config.name}: connector {config.connector!r} is not one of {known}.", field="connector"
+		)
+	if not (isinstance(cls, type) and issubclass(cls, BaseConnector)):
+		raise ConfigurationError(f"{config.name}: {cls!r} is not a BaseConnector.", field="connector")
+	return cls(config, secrets, coordination)
+
+
+def resolve(path: str) -> Any:
+	"""Import `package.module.attribute`. Raises ConfigurationError where it leads nowhere."""
+	module, _, attribute = path.rpartition(".")
+	try:
+		return getattr(import_module(module), attribute)
+	except (ImportError, AttributeError, ValueError) as error:
+		raise ConfigurationError(f"{path}: {error}") from error

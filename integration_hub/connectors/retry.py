@@ -1,0 +1,93 @@
+"""When a failed request is sent again, and after how long: a policy is a value."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.errors import ConnectorError, RetryLater
+
+T = TypeVar("T")
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+	"""Exponential backoff with full jitter, never below what the server asked for.
+
+	attempts: tries in all. minimum, maximum: bounds of the backoff in seconds.
+	max_wait: the longest pause a worker sleeps through; beyond it RetryLater leaves `run`.
+	"""
+
+	attempts: int = 5
+	minimum: float = 2.0
+	maximum: float = 60.0
+	max_wait: float = 120.0
+	sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+
+	@classmethod
+	def of(cls, config: IntegrationConfig) -> RetryPolicy:
+		return cls(config.max_attempts, config.backoff_min, config.backoff_max, config.max_wait)
+
+	def run(self, send: Callable[[], T], *, idempotent: bool) -> T:
+		"""Call `send` until it succeeds; raises its last error, or RetryLater for a long pause."""
+		backoff = wait_random_exponential(multiplier=max(self.minimum, 0.001), max=self.maximum)
+
+		def wait(state: RetryCallState) -> float:
+			asked = getattr(state.outcome.exception(), "retry_after", None) or 0.0
+			pause = max(asked, min(max(backoff(state), self.minimum), self.maximum))
+			if pause > self.max_wait:
+				raise _later(state.outcome.exception(), pause)
+			return pause
+
+		retrying = Retrying(
+			stop=stop_after_attempt(self.attempts),
+			wait=wait,
+			retry=retry_if_exception(lambda error: is_retryable(error, idempotent)),
+			sleep=self.sleep,
+			reraise=True,
+		)
+		try:
+			return retrying(send)
+		except ConnectorError as error:
+			# The server named a pause we cannot sleep through, on the last attempt or on the only one.
+			if (error.retry_after or 0) > self.max_wait and is_retryable(error, idempotent):
+				raise _later(error, error.retry_after) from error
+			raise
+
+
+def is_retryable(error: BaseException, idempotent: bool) -> bool:
+	"""Tell whether repeating a request that ended in `error` is safe and may help."""
+	rule = getattr(error, "retry", "never")
+	return rule == "always" or (rule == "if idempotent" and idempotent)
+
+
+def retry_after(value: str | None, now: datetime | None = None) -> float | None:
+	"""Read a Retry-After header (RFC 9110, 10.2.3): seconds or an HTTP-date.
+
+	Returns seconds from `now`, never negative; None where the header is missing or unreadable.
+	"""
+	if not value:
+		return None
+	value = value.strip()
+	if value.isascii() and value.isdigit():
+		return float(value[:9])
+	try:
+		moment = parsedate_to_datetime(value)
+	except (TypeError, ValueError, IndexError, OverflowError):
+		return None
+	if moment.tzinfo is None:
+		moment = moment.replace(tzinfo=timezone.utc)
+	return max((moment - (now or datetime.now(timezone.utc))).total_seconds(), 0.0)
+
+
+def _later(error: ConnectorError, seconds: float) -> RetryLater:
+	return RetryLater(seconds, method=error.method, url=error.url, status=error.status)

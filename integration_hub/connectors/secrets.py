@@ -1,0 +1,43 @@
+"""The secrets of one integration, and the redactor that knows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Protocol
+
+from integration_hub.connectors.redact import Redactor
+
+# The Password fields of Integration Settings.
+SECRET_FIELDS = (
+	"secret",
+	"client_secret",
+	"refresh_token",
+	"oauth_token",
+	"webhook_secret",
+	"webhook_secret_old",
+	"queue_url",
+)
+
+
+class Secrets(Protocol):
+	def get(self, field: str) -> str | None:
+		"""Return the secret, None where it is not set."""
+
+	def set(self, field: str, value: str) -> None:
+		"""Store a secret encrypted and committed, without touching the settings document."""
+
+
+def redactor_for(secrets: Secrets) -> Redactor:
+	"""Return a redactor that masks every secret of the integration, wherever it stands."""
+	return Redactor(_values(secrets))
+
+
+def _values(secrets: Secrets) -> Iterator[str | None]:
+	for field in SECRET_FIELDS:
+		value = secrets.get(field)
+		yield value
+		if field == "oauth_token" and value:
+			token = json.loads(value)
+			yield token.get("access_token")
+			yield token.get("refresh_token")

@@ -1,0 +1,1 @@
+"""Homes: where the engine lives. `site` is a Frappe site, `file` is one SQLite file."""

@@ -1,0 +1,147 @@
+"""hub.toml: the settings documents of the home without a bench.
+
+A table's keys are the fieldnames of the doctype it stands for, so that the same file can be loaded into a
+site. Secrets are references (`env:NAME`, `file:PATH`), never values.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from integration_hub.connectors.secrets import SECRET_FIELDS
+from integration_hub.stores.home import HubError
+from integration_hub.stores.schema import NO_COLUMN, doctypes
+
+if sys.version_info >= (3, 11):
+	import tomllib
+else:
+	import tomli as tomllib
+
+TITLE_FIELDS = {"Integration Settings": "integration_name", "Sync Settings": "stream_name"}
+_HUB_KEYS = {"database", "redis", "encryption_key", "log_level"}
+_TOP_KEYS = {"hub", "integration", "stream", "table", "handlers", "connectors", "schemes"}
+
+
+@dataclass(frozen=True)
+class HubFile:
+	"""The parsed hub.toml. `folder` is what relative paths in it are relative to."""
+
+	folder: Path
+	hub: Mapping[str, Any] = field(default_factory=dict)
+	integrations: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+	streams: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+	tables: Mapping[str, dict[str, str]] = field(default_factory=dict)
+	handlers: Mapping[str, str] = field(default_factory=dict)
+	connectors: Mapping[str, str] = field(default_factory=dict)
+	schemes: Mapping[str, str] = field(default_factory=dict)
+	text: str = field(default="", repr=False)
+
+	@property
+	def database(self) -> Path:
+		return self.folder / self.hub.get("database", "hub.db")
+
+	def secret(self, integration: str, fieldname: str) -> str | None:
+		"""Return the value a secret's reference leads to, None if it is not set; raises HubError."""
+		reference = self.integrations.get(integration, {}).get(fieldname)
+		return self.resolve(reference, f"[integration.{integration}]", fieldname) if reference else None
+
+	def resolve(self, reference: str, table: str, fieldname: str) -> str:
+		"""Return what `env:NAME` or `file:PATH` refers to; raises HubError if that is missing."""
+		kind, _, place = str(reference).partition(":")
+		if kind == "env":
+			value = os.environ.get(place)
+			if value is None:
+				raise HubError(
+					f"environment variable {place} is not set", name=f"hub.toml {table}", field=fieldname
+				)
+			return value
+		if kind == "file":
+			try:
+				return (self.folder / place).read_text().strip()
+			except OSError as error:
+				raise HubError(
+					f"{place} cannot be read ({error.strerror})", name=f"hub.toml {table}", field=fieldname
+				) from None
+		raise HubError(
+			"must be a reference: env:NAME or file:PATH. A secret's value does not belong in hub.toml",
+			name=f"hub.toml {table}",
+			field=fieldname,
+		)
+
+
+def load(path: Path) -> HubFile:
+	"""Read and check a hub.toml; raises HubError naming table and key."""
+	try:
+		text = path.read_text()
+		data = tomllib.loads(text)
+	except FileNotFoundError:
+		raise HubError("does not exist; `integration-hub init` makes one", name=str(path)) from None
+	except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
+		raise HubError(f"cannot be read: {error}", name=str(path)) from None
+	_known(data, _TOP_KEYS, "")
+	for key in data:
+		if not isinstance(data[key], dict):
+			raise HubError(f"[{key}] must be a table", name="hub.toml")
+	_known(data.get("hub", {}), _HUB_KEYS, "[hub]")
+	file = HubFile(
+		folder=path.resolve().parent,
+		hub=data.get("hub", {}),
+		integrations=_documents(data, "integration", "Integration Settings", {"routes": "Webhook Route"}),
+		streams=_documents(data, "stream", "Sync Settings", {"mapping": "Sync Field Mapping"}),
+		tables=data.get("table", {}),
+		handlers=data.get("handlers", {}),
+		connectors=data.get("connectors", {}),
+		schemes=data.get("schemes", {}),
+		text=text,
+	)
+	for name, values in file.integrations.items():
+		for fieldname in SECRET_FIELDS:
+			if values.get(fieldname):
+				_check_reference(file, values[fieldname], f"[integration.{name}]", fieldname)
+	return file
+
+
+def _documents(data: Mapping, key: str, doctype: str, children: Mapping[str, str]) -> dict[str, dict]:
+	"""Return a section's tables, their keys checked against the doctype, shorthand mappings written out."""
+	documents = {}
+	allowed = _fieldnames(doctype) | set(children)
+	for name, values in data.get(key, {}).items():
+		table = f"[{key}.{name}]"
+		if not isinstance(values, dict):
+			raise HubError("must be a table", name=f"hub.toml {table}")
+		_known(values, allowed, table)
+		values = {TITLE_FIELDS[doctype]: name, **values}
+		for fieldname, child in children.items():
+			rows = values.get(fieldname, [])
+			if isinstance(
+				rows, dict
+			):  # [stream.x.mapping]  field = "path", or field = { source_path = …, … }
+				rows = [
+					{"field": f, **(v if isinstance(v, dict) else {"source_path": v})}
+					for f, v in rows.items()
+				]
+			for row in rows:
+				_known(row, _fieldnames(child), f"{table} {fieldname}")
+			values[fieldname] = rows
+		documents[name] = values
+	return documents
+
+
+def _fieldnames(doctype: str) -> set[str]:
+	return {f["fieldname"] for f in doctypes()[doctype]["fields"] if f["fieldtype"] not in NO_COLUMN}
+
+
+def _known(values: Mapping, allowed: set[str], table: str) -> None:
+	for key in values:
+		if key not in allowed:
+			raise HubError("is not a known key", name=f"hub.toml {table}".strip(), field=key)
+
+
+def _check_reference(file: HubFile, reference: Any, table: str, fieldname: str) -> None:
+	if not str(reference).startswith(("env:", "file:")):
+		file.resolve(str(reference), table, fieldname)

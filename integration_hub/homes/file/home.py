@@ -1,0 +1,126 @@
+"""The engine on one SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import redis
+from filelock import FileLock, Timeout
+
+from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.coordination import Coordination, LocalCoordination, RedisCoordination
+from integration_hub.connectors.registry import connector_for
+from integration_hub.homes.file.config import HubFile, load
+from integration_hub.homes.file.secrets import TABLE, FileSecrets
+from integration_hub.homes.file.tables import apply
+from integration_hub.stores.database import update
+from integration_hub.stores.home import HubError, Target
+from integration_hub.stores.settings import settings_row
+from integration_hub.stores.sqlite import SQLiteDatabase
+from integration_hub.sync.bulk import BulkTarget
+
+_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+_LOCAL = LocalCoordination()  # shared by the threads of this process
+
+
+class FileHome:
+	"""One hub.toml and its database; times are UTC. Use one per thread."""
+
+	def __init__(self, path: Path | str = "hub.toml"):
+		self.file: HubFile = load(Path(path))
+		self.db = SQLiteDatabase(self.file.database)
+		self.db.create_tables()
+		self.db.execute(TABLE)
+		apply(self)
+		self.coordination: Coordination = self._coordination()
+		self.watcher = None
+
+	def __enter__(self) -> FileHome:
+		return self
+
+	def __exit__(self, *exc_info: object) -> None:
+		self.close()
+
+	def close(self) -> None:
+		self.db.close()
+
+	def now(self, ahead: float = 0) -> str:
+		return (datetime.now(timezone.utc) + timedelta(seconds=ahead)).strftime(_FORMAT)
+
+	def local_time(self, moment: datetime) -> str:
+		return moment.astimezone(timezone.utc).strftime(_FORMAT)
+
+	@contextmanager
+	def lock(self, name: str) -> Iterator[bool]:
+		folder = self.file.database.with_suffix(".locks")
+		folder.mkdir(exist_ok=True)
+		lock = FileLock(folder / f"{sha256(name.encode()).hexdigest()[:32]}.lock")
+		try:
+			lock.acquire(timeout=0)
+		except Timeout:
+			yield False
+			return
+		try:
+			yield True
+		finally:
+			lock.release()
+
+	def integration(self, name: str) -> IntegrationConfig:
+		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
+
+	def secrets(self, integration: str) -> FileSecrets:
+		return FileSecrets(self.file, self.db, integration)
+
+	def connector(self, integration: str) -> BaseConnector:
+		config = self.integration(integration)
+		return connector_for(config, self.secrets(integration), self.coordination, self.file.connectors)
+
+	def target(self, doctype: str, mode: str) -> Target:
+		# Without Frappe there are no controllers to run: both modes write rows.
+		return BulkTarget(self, doctype, self.file.tables.get(doctype, {}))
+
+	def handlers(self) -> Mapping[str, str]:
+		return self.file.handlers
+
+	def schemes(self) -> Mapping[str, str]:
+		return self.file.schemes
+
+	@contextmanager
+	def as_user(self, user: str) -> Iterator[None]:
+		yield
+
+	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
+		"""`integration-hub work` looks for due streams: make it due."""
+		update(self.db, "Sync Settings", stream, {"next_run_at": self.now()})
+
+	def enqueue_drain(self, integration: str) -> None:
+		"""`integration-hub work` looks into the inbox by itself."""
+
+	def owner(self) -> str:
+		return "integration-hub"
+
+	def progress(self, run: Any) -> None:
+		if self.watcher:
+			self.watcher(run)
+
+	def redis(self) -> redis.Redis | None:
+		"""Return the client of `[hub] redis`, None if it is not set."""
+		url = self.file.hub.get("redis")
+		if not url:
+			return None
+		if str(url).startswith(("env:", "file:")):
+			url = self.file.resolve(url, "[hub]", "redis")
+		try:
+			return redis.from_url(url, socket_connect_timeout=5)
+		except ValueError as error:
+			raise HubError(str(error), name="hub.toml [hub]", field="redis") from None
+
+	def _coordination(self) -> Coordination:
+		client = self.redis()
+		return RedisCoordination(client, str(self.file.database)) if client else _LOCAL

@@ -1,0 +1,48 @@
+"""Secrets of the home without a bench: references for what a person gives, Fernet for what the engine keeps."""
+
+from __future__ import annotations
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from integration_hub.homes.file.config import HubFile
+from integration_hub.stores.home import HubError
+from integration_hub.stores.sqlite import SQLiteDatabase
+
+TABLE = "CREATE TABLE IF NOT EXISTS `hub_secret` (`integration` TEXT, `field` TEXT, `value` TEXT, PRIMARY KEY (`integration`, `field`))"
+
+
+class FileSecrets:
+	"""The secrets of one integration."""
+
+	def __init__(self, file: HubFile, db: SQLiteDatabase, integration: str):
+		self._file, self._db, self._integration = file, db, integration
+
+	def get(self, field: str) -> str | None:
+		if field != "oauth_token":
+			return self._file.secret(self._integration, field)
+		sql = "SELECT `value` FROM `hub_secret` WHERE `integration` = %s AND `field` = %s"
+		for row in self._db.query(sql, [self._integration, field]):
+			try:
+				return self._fernet().decrypt(row["value"].encode()).decode()
+			except InvalidToken:
+				return None  # the key was changed: a new token is fetched
+		return None
+
+	def set(self, field: str, value: str) -> None:
+		encrypted = self._fernet().encrypt(value.encode()).decode()
+		with self._db.transaction():
+			self._db.execute(
+				"""INSERT INTO `hub_secret` (`integration`, `field`, `value`) VALUES (%s, %s, %s)
+					ON CONFLICT (`integration`, `field`) DO UPDATE SET `value` = excluded.`value`""",
+				[self._integration, field, encrypted],
+			)
+
+	def _fernet(self) -> Fernet:
+		place = {"name": "hub.toml [hub]", "field": "encryption_key"}
+		reference = self._file.hub.get("encryption_key")
+		if not reference:
+			raise HubError("is needed to keep OAuth2 tokens", **place)
+		try:
+			return Fernet(self._file.resolve(reference, "[hub]", "encryption_key"))
+		except ValueError:
+			raise HubError("is not a Fernet key (32 bytes, url-safe base64)", **place) from None

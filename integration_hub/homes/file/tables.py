@@ -1,0 +1,151 @@
+"""hub.toml into tables: settings rows and target tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.secrets import SECRET_FIELDS
+from integration_hub.homes.file.config import HubFile
+from integration_hub.stores.database import insert, update, upsert_many
+from integration_hub.stores.home import HubError
+from integration_hub.stores.ids import new_id
+from integration_hub.stores.schema import doctypes, sqlite_type
+from integration_hub.sync.check import stream_problems
+from integration_hub.sync.config import StreamConfig
+
+if TYPE_CHECKING:
+	from integration_hub.homes.file.home import FileHome
+
+_META = "CREATE TABLE IF NOT EXISTS `hub_meta` (`key` TEXT PRIMARY KEY, `value` TEXT)"
+_TARGET_COLUMNS = (
+	"`name` TEXT PRIMARY KEY, `creation` DATETIME, `modified` DATETIME, `owner` TEXT, `modified_by` TEXT"
+)
+
+
+def apply(home: FileHome) -> None:
+	"""Bring the database in line with hub.toml, if the file changed; raises HubError and changes nothing."""
+	digest = sha256(home.file.text.encode()).hexdigest()
+	home.db.execute(_META)
+	if home.db.query("SELECT 1 FROM `hub_meta` WHERE `key` = 'toml' AND `value` = %s", [digest]):
+		return
+	check(home.file)
+	with home.db.transaction():
+		for table, fields in home.file.tables.items():
+			_create_target(home, table, fields)
+		for name, values in home.file.integrations.items():
+			_save(home, "Integration Settings", name, values, {"routes": "Webhook Route"})
+		for name, values in home.file.streams.items():
+			_save(home, "Sync Settings", name, values, {"mapping": "Sync Field Mapping"})
+		_disable_missing(home, "Integration Settings", home.file.integrations)
+		_disable_missing(home, "Sync Settings", home.file.streams)
+		home.db.execute("INSERT OR REPLACE INTO `hub_meta` VALUES ('toml', %s)", [digest])
+
+
+def check(file: HubFile) -> None:
+	"""Raise HubError for the first setting that cannot work."""
+	for table, fields in file.tables.items():
+		if table in doctypes():
+			raise HubError("is a table of the hub itself", name=f'hub.toml [table."{table}"]')
+		if not fields or not all(isinstance(kind, str) for kind in fields.values()):
+			raise HubError('needs at least one field = "Fieldtype"', name=f'hub.toml [table."{table}"]')
+		for name in (table, *fields):
+			if not name.replace("_", "").replace(" ", "").replace("-", "").isalnum():
+				raise HubError(
+					"holds characters a table cannot have", name=f'hub.toml [table."{table}"]', field=name
+				)
+	for name, values in file.integrations.items():
+		config = _read(IntegrationConfig.from_row, {"name": name, **values}, f"[integration.{name}]")
+		for field, sentence in integration_problems(config, {f: values.get(f) for f in SECRET_FIELDS}):
+			raise HubError(sentence, name=f"hub.toml [integration.{name}]", field=field)
+		if config.auth_type.startswith("OAuth2") and not file.hub.get("encryption_key"):
+			raise HubError("is needed to keep OAuth2 tokens", name="hub.toml [hub]", field="encryption_key")
+		for row in values["routes"]:
+			if row.get("stream") and row["stream"] not in file.streams:
+				raise HubError(
+					f"stream {row['stream']!r} does not exist",
+					name=f"hub.toml [integration.{name}]",
+					field="routes",
+				)
+			if row.get("handler") and row["handler"] not in file.handlers:
+				raise HubError(
+					f"handler {row['handler']!r} is not in [handlers]",
+					name=f"hub.toml [integration.{name}]",
+					field="routes",
+				)
+	for name, values in file.streams.items():
+		row = {"name": name, **values}
+		stream = _read(lambda row: StreamConfig.from_row(row, row["mapping"]), row, f"[stream.{name}]")
+		if stream.integration not in file.integrations:
+			raise HubError(
+				f"integration {stream.integration!r} does not exist",
+				name=f"hub.toml [stream.{name}]",
+				field="integration",
+			)
+		for field, sentence in stream_problems(stream, file.tables.get(stream.target_doctype, {})):
+			raise HubError(sentence, name=f"hub.toml [stream.{name}]", field=field)
+
+
+def _read(make, row: Mapping[str, Any], table: str):
+	try:
+		return make(row)
+	except ValueError as error:
+		raise HubError(str(error), name=f"hub.toml {table}") from None
+
+
+def _save(
+	home: FileHome, doctype: str, name: str, values: Mapping[str, Any], children: Mapping[str, str]
+) -> None:
+	"""Write a settings row without touching the state the engine keeps on it, and its child rows anew."""
+	defaults = {
+		f["fieldname"]: f.get("default")
+		for f in doctypes()[doctype]["fields"]
+		if not f.get("read_only") and "default" in f
+	}
+	# A reference is no secret, but nothing outside the file needs it: Frappe, too, keeps a mask here.
+	row = {
+		**defaults,
+		**{k: "*****" if k in SECRET_FIELDS else v for k, v in values.items() if k not in children},
+	}
+	row = {k: int(v) if isinstance(v, bool) else v for k, v in row.items()}
+	now = home.now()
+	stamped = {
+		"name": name,
+		"creation": now,
+		"modified": now,
+		"owner": home.owner(),
+		"modified_by": home.owner(),
+		**row,
+	}
+	upsert_many(home.db, doctype, list(stamped), [tuple(stamped.values())], update=[*row, "modified"])
+	for field, child in children.items():
+		home.db.execute(f"DELETE FROM `tab{child}` WHERE `parent` = %s", [name])
+		for number, item in enumerate(values[field], 1):
+			item = {k: int(v) if isinstance(v, bool) else v for k, v in item.items()}
+			keys = {
+				"name": new_id(),
+				"parent": name,
+				"parentfield": field,
+				"parenttype": doctype,
+				"idx": number,
+			}
+			insert(home.db, child, {**keys, **item})
+
+
+def _disable_missing(home: FileHome, doctype: str, documents: Mapping[str, Any]) -> None:
+	"""What is no longer in the file rests: its rows stay, so that nothing is doubled if it comes back."""
+	for row in home.db.query(f"SELECT `name` FROM `tab{doctype}`"):
+		if row["name"] not in documents:
+			update(home.db, doctype, row["name"], {"enabled": 0})
+
+
+def _create_target(home: FileHome, table: str, fields: Mapping[str, str]) -> None:
+	home.db.execute(f"CREATE TABLE IF NOT EXISTS `tab{table}` ({_TARGET_COLUMNS})")
+	present = {row["name"] for row in home.db.query(f"PRAGMA table_info(`tab{table}`)")}
+	for field, kind in fields.items():
+		if field not in present:
+			# A mirror takes what the source has: no NOT NULL, no default.
+			column_type = sqlite_type(kind).split(" ")[0]
+			home.db.execute(f"ALTER TABLE `tab{table}` ADD COLUMN `{field}` {column_type}")

@@ -1,0 +1,1 @@
+"""Queues: messages of an external Redis into the inbox."""

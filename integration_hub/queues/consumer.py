@@ -1,0 +1,176 @@
+"""Messages of an external Redis list, into the same inbox as webhooks.
+
+A message moves to this consumer's own lists when it is read and leaves them when its row is committed (the
+reliable queue of the Redis documentation of LMOVE): a consumer killed in between finds it there again. On the
+way it is stamped with an id, so that a message without one is stored once, however often it is found again,
+while two equal messages stay two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.stores import inbox
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.ids import new_id
+from integration_hub.webhooks.events import MalformedEvent, load_routes, read_event
+from integration_hub.webhooks.receive import hand_over
+
+logger = logging.getLogger("integration_hub.queues")
+
+BATCH = 100
+_BLOCK_SECONDS = 1.0
+_LONGEST_BACKOFF = 30.0
+
+
+@dataclass
+class Consumed:
+	received: int = 0
+	duplicate: int = 0
+	conflict: int = 0
+	unreadable: int = 0
+
+	@property
+	def total(self) -> int:
+		return self.received + self.duplicate + self.conflict + self.unreadable
+
+
+# Moves up to ARGV[2] messages from the arrived list and the queue to the processing list, each behind a
+# stamp `<ARGV[1]>-<number>:`. Returns the stamped messages, oldest first.
+_TAKE = """
+local taken = {}
+for number = 1, tonumber(ARGV[2]) do
+	local message = redis.call('RPOP', KEYS[2]) or redis.call('RPOP', KEYS[1])
+	if not message then break end
+	taken[number] = ARGV[1] .. '-' .. number .. ':' .. message
+	redis.call('LPUSH', KEYS[3], taken[number])
+end
+return taken
+"""
+
+
+class Consumer:
+	"""Reads one list for one integration.
+
+	name: identifies its own lists; the same name after a restart takes up what was left. Two consumers
+	that run at the same time have different names.
+	"""
+
+	def __init__(self, home: Home, config: IntegrationConfig, client: redis.Redis, name: str = "consumer"):
+		self.home, self.config, self.redis = home, config, client
+		self.queue = config.queue_name
+		self.arrived = f"{self.queue}:arrived:{name}"
+		self.processing = f"{self.queue}:processing:{name}"
+		self.dead = f"{self.queue}:dead"
+		self.done = Consumed()
+		self._take = client.register_script(_TAKE)
+
+	def recover(self) -> int:
+		"""Take up what an earlier consumer of this name had read and not committed; return how many."""
+		count = 0
+		while batch := self.redis.lrange(self.processing, -BATCH, -1):
+			self._store(batch[::-1])
+			count += len(batch)
+		return count
+
+	def run_once(self, block: float = 0.0) -> int:
+		"""Store one batch; wait up to `block` seconds for its first message. Return how many were read."""
+		if block:
+			self.redis.blmove(self.queue, self.arrived, block, src="RIGHT", dest="LEFT")
+		batch = self._take(keys=[self.queue, self.arrived, self.processing], args=[new_id(), BATCH])
+		if batch:
+			self._store(batch)
+		return len(batch)
+
+	def drain(self) -> Consumed:
+		"""Store what waits now, for a scheduled run; return what became of it."""
+		self.recover()
+		while self.run_once():
+			pass
+		return self.done
+
+	def run(self, stop: threading.Event, on_batch: Callable[[Consumed], None] | None = None) -> Consumed:
+		"""Consume until `stop` is set; a batch in hand is finished. Reconnects with backoff."""
+		failures, recovered = 0, False
+		while not stop.is_set():
+			try:
+				if not recovered:
+					self.recover()
+					recovered = True
+				if self.run_once(block=_BLOCK_SECONDS) and on_batch:
+					on_batch(self.done)
+				failures = 0
+			except redis.exceptions.ConnectionError as error:
+				failures, recovered = failures + 1, False
+				pause = min(2.0**failures / 2, _LONGEST_BACKOFF)
+				logger.warning(
+					"Queue of %s is not reachable (%s); again in %.0f s",
+					self.config.name,
+					type(error).__name__,
+					pause,
+				)
+				stop.wait(pause)
+		return self.done
+
+	def _store(self, stamped: list[bytes]) -> None:
+		"""Commit a batch, then acknowledge it."""
+		routes = load_routes(self.home, self.config.name)
+		events, unreadable = [], []
+		for item in stamped:
+			stamp, _, message = item.partition(b":")
+			try:
+				events.append(read_event(self.config, message, routes, "Queue", default_id=stamp.decode()))
+			except MalformedEvent as error:
+				unreadable.append(dead_letter(message, str(error)))
+		verdicts = in_transaction(self.home.db, lambda: [inbox.store(self.home, event) for event in events])
+		with self.redis.pipeline(transaction=True) as pipe:
+			for letter in unreadable:
+				pipe.lpush(self.dead, letter)
+			for item in stamped:
+				pipe.lrem(self.processing, -1, item)
+			pipe.execute()
+		for verdict in verdicts:
+			setattr(self.done, verdict, getattr(self.done, verdict) + 1)
+		self.done.unreadable += len(unreadable)
+		if "received" in verdicts:
+			hand_over(self.home, self.config.name)
+
+
+def dead_letter(message: bytes, reason: str) -> str:
+	"""Return what is kept of an unreadable message: all of it, and why."""
+	return json.dumps(
+		{
+			"reason": reason,
+			"message": message.decode("utf-8", "backslashreplace"),
+			"sha256": hashlib.sha256(message).hexdigest(),
+			"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+		}
+	)
+
+
+def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_url: str = "") -> Consumer:
+	"""Return the consumer of an integration; raises HubError where its queue is off or has no URL."""
+	config = home.integration(integration)
+	place = {"doctype": "Integration Settings", "name": integration}
+	if not config.enabled:
+		raise HubError("is disabled", field="enabled", **place)
+	if not config.queue_enabled:
+		raise HubError("does not consume a queue", field="queue_enabled", **place)
+	url = home.secrets(integration).get("queue_url") or fallback_url
+	if not url:
+		raise HubError("is empty", field="queue_url", **place)
+	try:
+		client = redis.from_url(url, socket_connect_timeout=5, socket_timeout=30)
+	except ValueError as error:
+		raise HubError(str(error), field="queue_url", **place) from None
+	return Consumer(home, config, client, name)

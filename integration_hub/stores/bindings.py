@@ -1,0 +1,117 @@
+"""External Record: which local document stands for which external id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from integration_hub.stores.database import Database, in_list, insert_many, upsert_many
+from integration_hub.stores.home import Home
+from integration_hub.stores.ids import key
+
+DOCTYPE = "External Record"
+
+_STATE = (
+	"status",
+	"target_name",
+	"adopted",
+	"source_time",
+	"content_hash",
+	"last_seen",
+	"missing_run",
+	"error",
+	"payload",
+)
+_COLUMNS = (
+	"name",
+	"stream",
+	"external_id",
+	"target_doctype",
+	*_STATE,
+	"creation",
+	"modified",
+	"owner",
+	"modified_by",
+)
+
+
+@dataclass
+class Binding:
+	"""One row. `name` is the key of (stream, external id): the primary key makes it unique, byte for byte."""
+
+	name: str
+	external_id: str
+	target_name: str | None = None
+	status: str = "Bound"
+	adopted: int = 0
+	source_time: str = ""
+	content_hash: str = ""
+	last_seen: str = ""
+	missing_run: str | None = None
+	error: str | None = None
+	payload: str | None = None
+	new: bool = True
+
+
+def binding_name(stream: str, external_id: str) -> str:
+	return key(stream, external_id)
+
+
+def load(db: Database, stream: str, external_ids: Iterable[str]) -> dict[str, Binding]:
+	"""Return a binding for each external id, a new one where there is none yet."""
+	found = {name: Binding(name, eid) for eid in external_ids for name in [binding_name(stream, eid)]}
+	marks, values = in_list(found)
+	fields = ", ".join(f"`{column}`" for column in ("name", *_STATE))
+	for row in db.query(f"SELECT {fields} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values):
+		found[row["name"]] = Binding(external_id=found[row["name"]].external_id, new=False, **row)
+	return {binding.external_id: binding for binding in found.values()}
+
+
+def save(home: Home, stream: str, target_doctype: str, bindings: Sequence[Binding]) -> None:
+	"""Write bindings. A new one that another transaction wrote meanwhile violates the primary key."""
+	now, owner = home.now(), home.owner()
+
+	def row(binding: Binding) -> tuple:
+		state = (getattr(binding, column) for column in _STATE)
+		return (binding.name, stream, binding.external_id, target_doctype, *state, now, now, owner, owner)
+
+	new = [row(binding) for binding in bindings if binding.new]
+	known = [row(binding) for binding in bindings if not binding.new]
+	insert_many(home.db, DOCTYPE, _COLUMNS, new)
+	upsert_many(home.db, DOCTYPE, _COLUMNS, known, update=(*_STATE, "modified"))
+
+
+def mark_seen(db: Database, bindings: Sequence[Binding], seen: str) -> None:
+	"""Note that unchanged records were fetched by run `seen`."""
+	marks, names = in_list(binding.name for binding in bindings)
+	sql = f"UPDATE `tab{DOCTYPE}` SET `last_seen` = %s, `missing_run` = NULL WHERE `name` IN ({marks})"
+	db.execute(sql, [seen, *names])
+
+
+def count_live(db: Database, stream: str, before: str | None = None) -> int:
+	"""Count bindings to documents, all or those last seen before run `before`."""
+	condition = " AND `last_seen` < %s" if before else ""
+	sql = f"""SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}`
+		WHERE `stream` = %s AND `status` <> 'Deleted'{condition}"""
+	return db.query(sql, [stream, before] if before else [stream])[0]["n"]
+
+
+def mark_missing(db: Database, stream: str, run: str) -> None:
+	"""Note on the bindings that run `run` did not see that they wait for approval."""
+	sql = f"""UPDATE `tab{DOCTYPE}` SET `missing_run` = %s
+		WHERE `stream` = %s AND `status` <> 'Deleted' AND `last_seen` < %s"""
+	db.execute(sql, [run, stream, run])
+
+
+def batches(db: Database, where: str, params: Sequence[object], size: int = 100) -> Iterator[list[Binding]]:
+	"""Walk the bindings that fit a condition by name, `size` at a time; each is visited once."""
+	fields = ", ".join(f"`{column}`" for column in ("name", "external_id", *_STATE))
+	last = ""
+	while True:
+		sql = f"""SELECT {fields} FROM `tab{DOCTYPE}` WHERE ({where}) AND `name` > %s
+			ORDER BY `name` LIMIT {int(size)}"""
+		rows = db.query(sql, [*params, last])
+		if not rows:
+			return
+		yield [Binding(new=False, **row) for row in rows]
+		last = rows[-1]["name"]

@@ -1,0 +1,117 @@
+"""The small database interface the engine runs on.
+
+SQL is written once, with backticked names and `%s` or `%(name)s` parameters. Times are passed and compared
+as text (`YYYY-MM-DD HH:MM:SS.ffffff`), which every database Frappe supports accepts for its own type.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol, TypeVar
+
+T = TypeVar("T")
+
+Row = dict[str, Any]
+Params = Sequence[Any] | Mapping[str, Any] | None
+Dialect = Literal["mariadb", "postgres", "sqlite"]
+
+_MAX_PARAMETERS = 30_000  # SQLite takes 32,766, Postgres' driver and MariaDB more
+
+
+class Database(Protocol):
+	dialect: Dialect
+
+	def query(self, sql: str, params: Params = None) -> list[Row]:
+		"""Return the rows of a SELECT as dictionaries."""
+
+	def execute(self, sql: str, params: Params = None) -> int:
+		"""Run a statement; return the number of rows it matched or changed."""
+
+	def transaction(self) -> AbstractContextManager[None]:
+		"""Commit at the end of the block, roll back and re-raise if it raises. Not nested."""
+
+	def savepoint(self) -> AbstractContextManager[None]:
+		"""Undo only the block, and re-raise, if it raises. Within a transaction."""
+
+	def is_duplicate(self, error: BaseException) -> bool:
+		"""Tell whether an error is a violated unique key."""
+
+	def is_transient(self, error: BaseException) -> bool:
+		"""Tell whether repeating the transaction may help (deadlock, lock timeout)."""
+
+
+def insert(db: Database, doctype: str, row: Mapping[str, Any]) -> None:
+	"""Insert one row."""
+	insert_many(db, doctype, list(row), [tuple(row.values())])
+
+
+def insert_many(db: Database, doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+	"""Insert rows, as few statements as the parameter limit allows."""
+	_write(db, doctype, columns, rows, "")
+
+
+def upsert_many(
+	db: Database,
+	doctype: str,
+	columns: Sequence[str],
+	rows: Sequence[Sequence[Any]],
+	*,
+	update: Sequence[str],
+	key: str = "name",
+) -> None:
+	"""Insert rows; where `key` exists already, set its `update` columns to the new values."""
+	if db.dialect == "mariadb":
+		sets = ", ".join(f"`{c}` = VALUES(`{c}`)" for c in update)
+		clause = f" ON DUPLICATE KEY UPDATE {sets}"
+	else:
+		sets = ", ".join(f"`{c}` = excluded.`{c}`" for c in update)
+		clause = f" ON CONFLICT (`{key}`) DO UPDATE SET {sets}"
+	_write(db, doctype, columns, rows, clause)
+
+
+def _write(
+	db: Database, doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], clause: str
+) -> None:
+	names = ", ".join(f"`{column}`" for column in columns)
+	group = "(" + ", ".join(["%s"] * len(columns)) + ")"
+	for chunk in chunks(rows, max(_MAX_PARAMETERS // len(columns), 1)):
+		groups = ", ".join([group] * len(chunk))
+		values = [value for row in chunk for value in row]
+		db.execute(f"INSERT INTO `tab{doctype}` ({names}) VALUES {groups}{clause}", values)
+
+
+def update(
+	db: Database, doctype: str, name: str, values: Mapping[str, Any], *, where: str = "", **params
+) -> int:
+	"""Set columns of one row, if the extra condition holds; return 1 if it did, else 0."""
+	sets = ", ".join(f"`{column}` = %({column})s" for column in values)
+	condition = f" AND ({where})" if where else ""
+	sql = f"UPDATE `tab{doctype}` SET {sets} WHERE `name` = %(_name)s{condition}"
+	return db.execute(sql, {**values, **params, "_name": name})
+
+
+def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
+	"""Run `work` in a transaction; repeat it when another one was in the way (deadlock, same new key)."""
+	for attempt in range(1, attempts + 1):
+		try:
+			with db.transaction():
+				return work()
+		except Exception as error:
+			if attempt == attempts or not (db.is_transient(error) or db.is_duplicate(error)):
+				raise
+			time.sleep(random.uniform(0.01, 0.1) * attempt)
+	raise AssertionError("unreachable")
+
+
+def in_list(values: Iterable[Any]) -> tuple[str, list[Any]]:
+	"""Return (`%s, %s, …`, values) for an IN clause; an empty list matches nothing."""
+	listed = list(values)
+	return (", ".join(["%s"] * len(listed)) or "NULL"), listed
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+	"""Cut a sequence into pieces of at most `size`."""
+	return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,96 @@
+"""Integration Error Log: one row a distinct failure, counted."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from integration_hub.stores.database import insert, update
+from integration_hub.stores.home import Home
+from integration_hub.stores.ids import key, new_id
+
+DOCTYPE = "Integration Error Log"
+_VARYING = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|'[^']*'|\d+", re.IGNORECASE)
+
+
+class Redacts(Protocol):
+	def text(self, text: object, limit: int | None = None) -> str:
+		"""Return the text without secrets."""
+
+
+def record_error(
+	home: Home,
+	error: BaseException,
+	*,
+	operation: str,
+	integration: str,
+	redactor: Redacts,
+	**where: str | None,
+) -> str:
+	"""Log a failure within the current transaction; return the row's name.
+
+	operation: what was being done (Sync, Webhook, Queue, Test Connection).
+	where: stream, sync_log, webhook_log, external_id, as far as they are known.
+	The same failure again counts up the row it has, and opens it if somebody had resolved it.
+	"""
+	message = redactor.text(error, 1000) or type(error).__name__
+	kind = str(getattr(error, "kind", type(error).__name__))
+	fingerprint = key(
+		integration, operation, kind, where.get("stream") or "", _VARYING.sub("#", message)[:200]
+	)
+	values = {
+		"kind": kind,
+		"message": message,
+		"traceback": redactor.text("".join(traceback.format_exception(error)), 20_000),
+		"status": "Open",
+		"last_seen_at": home.now(),
+		**_request(error),
+		**{name: value for name, value in where.items() if value},
+	}
+	found = _count_up(home, fingerprint, values)
+	if found:
+		return found
+	name, now, owner = new_id(), home.now(), home.owner()
+	row = {
+		"name": name,
+		"creation": now,
+		"modified": now,
+		"owner": owner,
+		"modified_by": owner,
+		"integration": integration,
+		"operation": operation,
+		"fingerprint": fingerprint,
+		"occurrences": 1,
+		"first_seen_at": now,
+		**values,
+	}
+	try:
+		with home.db.savepoint():
+			insert(home.db, DOCTYPE, row)
+	except Exception as failure:
+		if not home.db.is_duplicate(failure):
+			raise
+		return _count_up(home, fingerprint, values) or name
+	return name
+
+
+def _count_up(home: Home, fingerprint: str, values: Mapping[str, Any]) -> str | None:
+	sql = f"SELECT `name`, `occurrences` FROM `tab{DOCTYPE}` WHERE `fingerprint` = %s"
+	for row in home.db.query(sql, [fingerprint]):
+		changed = {**values, "modified": home.now(), "occurrences": row["occurrences"] + 1}
+		update(home.db, DOCTYPE, row["name"], changed)
+		return row["name"]
+	return None
+
+
+def _request(error: BaseException) -> dict[str, Any]:
+	"""What a connector error knows of its request; it is redacted already."""
+	if not hasattr(error, "status"):
+		return {}
+	return {
+		"request": f"{error.method} {error.url}".strip()[:500],
+		"response_status": error.status or 0,
+		"response_body": error.body,
+	}

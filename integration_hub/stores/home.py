@@ -1,0 +1,108 @@
+"""What the engine asks of where it lives: a Frappe site or one SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from integration_hub.stores.database import Database
+
+
+class HubError(Exception):
+	"""Something a person has to put right. `doctype`, `name` and `field` say where; the text says what."""
+
+	def __init__(self, message: str, *, doctype: str = "", name: str = "", field: str = ""):
+		self.doctype, self.name, self.field = doctype, name, field
+		self.message = message
+		where = " ".join(part for part in (doctype, name) if part)
+		place = ", ".join(part for part in (where, field) if part)
+		super().__init__(f"{place}: {message}" if place else message)
+
+
+@dataclass(frozen=True)
+class Change:
+	"""One record to write: `name` is the local document, None for a new one."""
+
+	external_id: str
+	name: str | None
+	values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Written:
+	"""What became of a Change: the document's name, or the error that kept it from being written."""
+
+	name: str | None
+	error: Exception | None = None
+
+
+class Target(Protocol):
+	"""How records of one DocType are written. Called within the transaction of a page."""
+
+	doctype: str
+
+	def fieldtypes(self) -> Mapping[str, str]:
+		"""Return the fields that can be written and their types; empty if the DocType does not exist."""
+
+	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		"""Return {value: name} of the documents that have one of `values` in `field`."""
+
+	def write(self, changes: Sequence[Change]) -> list[Written]:
+		"""Write each change or undo it whole; one outcome a change, in order."""
+
+	def delete(self, name: str) -> None:
+		"""Delete one document; raises if it cannot go. Deleting what is gone already is fine."""
+
+	def set_value(self, name: str, field: str, value: Any) -> None:
+		"""Set one field of one document."""
+
+
+class Home(Protocol):
+	db: Database
+
+	def now(self, ahead: float = 0) -> str:
+		"""Return the time `ahead` seconds from now as the database stores it."""
+
+	def local_time(self, moment: Any) -> str:
+		"""Return an aware datetime as the database stores it, in the home's time zone."""
+
+	def lock(self, name: str) -> AbstractContextManager[bool]:
+		"""Try to take a lock that dies with its owner; the block gets True if it was free."""
+
+	def integration(self, name: str) -> Any:
+		"""Return the IntegrationConfig; raises HubError if there is none."""
+
+	def secrets(self, integration: str) -> Any:
+		"""Return the integration's secrets (see connectors.base.Secrets)."""
+
+	def connector(self, integration: str) -> Any:
+		"""Return a connector, to be closed by the caller."""
+
+	def target(self, doctype: str, mode: str) -> Target:
+		"""Return the writer for a DocType. mode: Documents or Bulk."""
+
+	def handlers(self) -> Mapping[str, str]:
+		"""Return the registered webhook handler functions: name → dotted path."""
+
+	def schemes(self) -> Mapping[str, str]:
+		"""Return the registered signature schemes: name → dotted path."""
+
+	def as_user(self, user: str) -> AbstractContextManager[None]:
+		"""Do the block as `user`; the home's own identity if empty."""
+
+	def enqueue_sync(self, stream: str, trigger: str) -> None:
+		"""Have a worker run a stream, once if it is asked twice."""
+
+	def enqueue_drain(self, integration: str) -> None:
+		"""Have a worker drain the inbox of an integration, once if it is asked twice."""
+
+	def owner(self) -> str:
+		"""Return who creates rows here (a user)."""
+
+	def progress(self, run: Mapping[str, Any]) -> None:
+		"""Told the counts of a running sync after each page."""
+
+
+Factory = Callable[[], Home]

@@ -1,0 +1,155 @@
+"""Webhook Log: one row an event, whichever door it came through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from integration_hub.stores.database import Row, in_list, insert, update
+from integration_hub.stores.home import Home
+from integration_hub.stores.ids import key, new_id
+
+DOCTYPE = "Webhook Log"
+WAITING = "('Queued', 'Failed')"  # states that a drain takes up when they are due
+
+Verdict = Literal["received", "duplicate", "conflict"]
+
+
+@dataclass(frozen=True)
+class Event:
+	"""One event as it arrived. `body_hash` tells a repeat from a conflict."""
+
+	integration: str
+	event_id: str
+	event_type: str
+	payload: str
+	body_hash: str
+	door: Literal["HTTP", "Queue"]
+	headers: str = ""
+	unrouted: bool = False
+
+	@property
+	def key(self) -> str:
+		return key(self.integration, self.event_id)
+
+
+def store(home: Home, event: Event) -> Verdict:
+	"""Add an event within the current transaction: the unique key decides, not a look before.
+
+	The same id and body again counts a delivery; another body under the same id becomes a Conflict row.
+	"""
+	if _insert(home, event, event.key, "Unrouted" if event.unrouted else "Queued"):
+		return "received"
+	found = home.db.query(
+		f"SELECT `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` = %s", [event.key]
+	)
+	if found and found[0]["body_hash"] == event.body_hash:
+		_count_delivery(home, event.key)
+		return "duplicate"
+	conflict = key(event.integration, event.event_id, event.body_hash)
+	if not _insert(home, event, conflict, "Conflict"):
+		_count_delivery(home, conflict)
+	return "conflict"
+
+
+def _insert(home: Home, event: Event, event_key: str, status: str) -> bool:
+	now, owner = home.now(), home.owner()
+	row = {
+		"name": new_id(),
+		"creation": now,
+		"modified": now,
+		"owner": owner,
+		"modified_by": owner,
+		"integration": event.integration,
+		"event_type": event.event_type,
+		"event_id": event.event_id[:255],
+		"door": event.door,
+		"status": status,
+		"received_at": now,
+		"next_attempt_at": now,
+		"deliveries": 1,
+		"payload": event.payload,
+		"headers": event.headers,
+		"event_key": event_key,
+		"body_hash": event.body_hash,
+	}
+	try:
+		with home.db.savepoint():
+			insert(home.db, DOCTYPE, row)
+	except Exception as error:
+		if home.db.is_duplicate(error):
+			return False
+		raise
+	return True
+
+
+def _count_delivery(home: Home, event_key: str) -> None:
+	sql = f"UPDATE `tab{DOCTYPE}` SET `deliveries` = `deliveries` + 1 WHERE `event_key` = %s"
+	home.db.execute(sql, [event_key])
+
+
+def claim_due(home: Home, integration: str, size: int) -> list[Row]:
+	"""Take up to `size` due rows, oldest first; each belongs to one claimant. Its own transaction.
+
+	Picking and taking are two statements, so that one form serves every database: the condition is
+	checked again in the second, and a row that another claimant took in between is not in ours.
+	"""
+	claim = new_id()
+	due = f"`integration` = %s AND `status` IN {WAITING} AND `next_attempt_at` <= %s"
+	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {due} ORDER BY `name` LIMIT {int(size)}"
+	names = [row["name"] for row in home.db.query(sql, [integration, home.now()])]
+	if not names:
+		return []
+	marks, values = in_list(names)
+	with home.db.transaction():
+		home.db.execute(
+			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Processing', `claim` = %s, `claimed_at` = %s
+				WHERE `name` IN ({marks}) AND `status` IN {WAITING}""",
+			[claim, home.now(), *values],
+		)
+	return home.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `claim` = %s ORDER BY `name`", [claim])
+
+
+def settle(home: Home, row: Row, **values: Any) -> bool:
+	"""Write the end of an attempt, in the handler's transaction; False if the claim was lost meanwhile."""
+	end = {"modified": home.now(), "claim": None, **values}
+	return bool(
+		update(
+			home.db,
+			DOCTYPE,
+			row["name"],
+			end,
+			where="`claim` = %(_claim)s AND `status` = 'Processing'",
+			_claim=row["claim"],
+		)
+	)
+
+
+def release_abandoned(home: Home, seconds: float) -> int:
+	"""Give back rows whose claimant has been silent for `seconds`; return their number."""
+	with home.db.transaction():
+		return home.db.execute(
+			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `claim` = NULL, `next_attempt_at` = %s
+				WHERE `status` = 'Processing' AND `claimed_at` < %s""",
+			[home.now(), home.now(ahead=-seconds)],
+		)
+
+
+def integrations_with_due_rows(home: Home) -> list[str]:
+	"""Return the integrations that have events to handle now."""
+	sql = f"""SELECT DISTINCT `integration` FROM `tab{DOCTYPE}`
+		WHERE `status` IN {WAITING} AND `next_attempt_at` <= %s"""
+	return [row["integration"] for row in home.db.query(sql, [home.now()])]
+
+
+def requeue(home: Home, names: Sequence[str]) -> int:
+	"""Have events handled (again) from the beginning; those being handled now are left. Return how many."""
+	marks, values = in_list(names)
+	with home.db.transaction():
+		return home.db.execute(
+			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `attempts` = 0, `next_attempt_at` = %s,
+				`completed_at` = NULL, `error` = NULL, `modified` = %s
+				WHERE `name` IN ({marks}) AND `status` NOT IN ('Processing', 'Conflict')""",
+			[home.now(), home.now(), *values],
+		)

@@ -1,0 +1,118 @@
+"""Sync Log: one row a run. The row is also the run's licence to write."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from integration_hub.stores.database import insert, update
+from integration_hub.stores.home import Home
+from integration_hub.stores.ids import new_id
+
+DOCTYPE = "Sync Log"
+
+
+class Superseded(Exception):
+	"""Another run of the stream has taken over and closed this one: nothing of it may commit any more."""
+
+
+@dataclass
+class Counts:
+	pages: int = 0
+	fetched: int = 0
+	created: int = 0
+	updated: int = 0
+	unchanged: int = 0
+	deleted: int = 0
+	failed: int = 0
+	bytes: int = 0
+
+	def add(self, other: Counts) -> None:
+		for name, value in asdict(other).items():
+			setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass
+class Run:
+	"""A running sync."""
+
+	name: str
+	stream: str
+	integration: str
+	mode: str
+	counts: Counts = field(default_factory=Counts)
+	started: float = field(default_factory=time.monotonic)
+
+	@property
+	def duration(self) -> float:
+		return round(time.monotonic() - self.started, 3)
+
+
+def open_run(home: Home, stream: Any, triggered_by: str) -> Run:
+	"""Insert a running Sync Log row (within the current transaction)."""
+	run = Run(new_id(), stream.name, stream.integration, stream.mode)
+	now, owner = home.now(), home.owner()
+	row = {
+		"name": run.name,
+		"creation": now,
+		"modified": now,
+		"owner": owner,
+		"modified_by": owner,
+		"stream": run.stream,
+		"integration": run.integration,
+		"mode": run.mode,
+		"triggered_by": f"{triggered_by} ({socket.gethostname()}, process {os.getpid()})"[:140],
+		"status": "Running",
+		"started_at": now,
+		"heartbeat_at": now,
+		"checkpoint_before": stream.checkpoint,
+	}
+	insert(home.db, DOCTYPE, row)
+	return run
+
+
+def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None) -> None:
+	"""Add a page's counts and beat, in the page's transaction; store the checkpoint if one is given.
+
+	Raises Superseded if the run was closed by another: its page must not commit. `pages` always changes,
+	so the row count tells match from no match on every database.
+	"""
+	total = Counts(**asdict(run.counts))
+	total.add(added)
+	values = {
+		**asdict(total),
+		"pages": run.counts.pages + 1,
+		"heartbeat_at": home.now(),
+		"modified": home.now(),
+	}
+	if not update(home.db, DOCTYPE, run.name, values, where="`status` = 'Running'"):
+		raise Superseded(f"Run {run.name} of {run.stream} was closed by another run.")
+	if checkpoint is not None:
+		update(home.db, "Sync Settings", run.stream, {"checkpoint": checkpoint})
+
+
+def close_run(home: Home, run: Run, status: str, **values: Any) -> None:
+	"""Write the end of a run, unless another has closed it."""
+	checkpoint = home.db.query("SELECT `checkpoint` FROM `tabSync Settings` WHERE `name` = %s", [run.stream])
+	end = {
+		"status": status,
+		"finished_at": home.now(),
+		"modified": home.now(),
+		"duration": run.duration,
+		"checkpoint_after": checkpoint[0]["checkpoint"] if checkpoint else None,
+		**values,
+	}
+	update(home.db, DOCTYPE, run.name, end, where="`status` = 'Running'")
+
+
+def close_abandoned(home: Home, stream: str) -> int:
+	"""Close runs whose process is gone. Only for the holder of the stream's lock; return their number."""
+	return home.db.execute(
+		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Interrupted', `finished_at` = %s, `modified` = %s,
+			`error` = 'The process that ran it is gone. The next run resumes at the checkpoint.'
+			WHERE `stream` = %s AND `status` = 'Running'""",
+		[home.now(), home.now(), stream],
+	)

@@ -1,0 +1,94 @@
+"""The doctype JSON files as the single description of the engine's tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+DOCTYPE_FOLDER = Path(__file__).parent.parent / "integration_hub" / "doctype"
+
+STANDARD_COLUMNS = {
+	"name": "TEXT PRIMARY KEY",
+	"creation": "DATETIME",
+	"modified": "DATETIME",
+	"modified_by": "TEXT",
+	"owner": "TEXT",
+	"docstatus": "INTEGER NOT NULL DEFAULT 0",
+	"idx": "INTEGER NOT NULL DEFAULT 0",
+}
+CHILD_COLUMNS = {"parent": "TEXT", "parentfield": "TEXT", "parenttype": "TEXT"}
+
+# Layout only, or rows of another table: no column.
+NO_COLUMN = frozenset(
+	{
+		"Section Break",
+		"Column Break",
+		"Tab Break",
+		"HTML",
+		"Button",
+		"Heading",
+		"Fold",
+		"Table",
+		"Table MultiSelect",
+	}
+)
+_INTEGER = frozenset({"Int", "Long Int", "Check"})
+_REAL = frozenset({"Float", "Currency", "Percent", "Rating", "Duration"})
+
+
+@cache
+def doctypes() -> dict[str, dict[str, Any]]:
+	"""Return the app's doctypes by name, as their JSON files have them."""
+	found = (json.loads(path.read_text()) for path in sorted(DOCTYPE_FOLDER.glob("*/*.json")))
+	return {doctype["name"]: doctype for doctype in found if doctype.get("doctype") == "DocType"}
+
+
+def columns(doctype: Mapping[str, Any]) -> dict[str, str]:
+	"""Return the columns of a doctype and their SQLite types."""
+	result = dict(STANDARD_COLUMNS)
+	if doctype.get("istable"):
+		result |= CHILD_COLUMNS
+	for field in doctype["fields"]:
+		if field["fieldtype"] not in NO_COLUMN:
+			result[field["fieldname"]] = sqlite_type(field["fieldtype"])
+	return result
+
+
+def sqlite_type(fieldtype: str) -> str:
+	"""Return the SQLite column type of a Frappe fieldtype."""
+	if fieldtype in _INTEGER:
+		return "INTEGER NOT NULL DEFAULT 0"
+	return "REAL NOT NULL DEFAULT 0" if fieldtype in _REAL else "TEXT"
+
+
+def create_statements(doctype: Mapping[str, Any]) -> Iterator[str]:
+	"""Return the DDL that makes a doctype's table and its indexes on SQLite, if they are missing."""
+	table = f"tab{doctype['name']}"
+	body = ", ".join(f"`{name}` {kind}" for name, kind in columns(doctype).items())
+	yield f"CREATE TABLE IF NOT EXISTS `{table}` ({body})"
+	for field in doctype["fields"]:
+		if field.get("unique") or field.get("search_index"):
+			unique = "UNIQUE " if field.get("unique") else ""
+			yield index(table, [field["fieldname"]], unique)
+	if doctype.get("istable"):
+		yield index(table, ["parent"])
+	for fields in INDEXES.get(doctype["name"], ()):
+		yield index(table, fields)
+
+
+def index(table: str, fields: Iterable[str], unique: str = "") -> str:
+	fields = list(fields)
+	names = ", ".join(f"`{field}`" for field in fields)
+	return f"CREATE {unique}INDEX IF NOT EXISTS `{table}_{'_'.join(fields)}` ON `{table}` ({names})"
+
+
+# Indexes over several columns, which doctype JSON cannot say. The doctypes' `on_doctype_update` reads them
+# from here, so that both homes have the same.
+INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+	"External Record": (("stream", "last_seen"), ("target_doctype", "target_name")),
+	"Webhook Log": (("integration", "status", "next_attempt_at"), ("claim",)),
+	"Sync Log": (("stream", "status"),),
+}

@@ -1,0 +1,42 @@
+"""Reading settings documents, and the state the engine keeps on them."""
+
+from __future__ import annotations
+
+from integration_hub.stores.database import Database, Row, in_list, update
+from integration_hub.stores.home import Home, HubError
+
+
+def settings_row(db: Database, doctype: str, name: str) -> Row:
+	"""Return one settings row; raises HubError if there is none."""
+	rows = db.query(f"SELECT * FROM `tab{doctype}` WHERE `name` = %s", [name])
+	if not rows:
+		raise HubError("does not exist", doctype=doctype, name=name)
+	return rows[0]
+
+
+def child_rows(db: Database, doctype: str, parent: str) -> list[Row]:
+	"""Return the rows of a child table, in their order."""
+	return db.query(f"SELECT * FROM `tab{doctype}` WHERE `parent` = %s ORDER BY `idx`", [parent])
+
+
+def stream_rows(db: Database, columns: str = "*", where: str = "1 = 1", *params: object) -> list[Row]:
+	"""Return Sync Settings rows that fit a condition, by name."""
+	return db.query(f"SELECT {columns} FROM `tabSync Settings` WHERE {where} ORDER BY `name`", params)
+
+
+def note_success(home: Home, integration: str) -> None:
+	"""Write on Integration Settings that the system answered."""
+	update(home.db, "Integration Settings", integration, {"last_success_at": home.now()})
+
+
+def note_failure(home: Home, integration: str, message: str) -> None:
+	"""Write on Integration Settings what went wrong last; `message` is redacted already."""
+	values = {"last_failure_at": home.now(), "last_error": message[:500]}
+	update(home.db, "Integration Settings", integration, values)
+
+
+def existing_names(db: Database, doctype: str, names: list[str]) -> set[str]:
+	"""Return those of `names` that exist in a doctype."""
+	marks, values = in_list(names)
+	rows = db.query(f"SELECT `name` FROM `tab{doctype}` WHERE `name` IN ({marks})", values)
+	return {row["name"] for row in rows}

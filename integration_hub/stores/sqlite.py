@@ -1,0 +1,79 @@
+"""One SQLite file as the engine's database."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from integration_hub.stores.database import Params, Row
+from integration_hub.stores.schema import create_statements, doctypes
+
+_NAMED = re.compile(r"%\((\w+)\)s")
+_BUSY_SECONDS = 30
+
+
+class SQLiteDatabase:
+	"""A connection of one thread. Writers queue for each other; readers never wait (WAL)."""
+
+	dialect = "sqlite"
+
+	def __init__(self, path: Path | str):
+		self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+		self._connection.row_factory = sqlite3.Row
+		self._connection.execute("PRAGMA journal_mode = WAL")
+		# A commit is on disk before an event is acknowledged.
+		self._connection.execute("PRAGMA synchronous = FULL")
+		self._savepoints = count()
+
+	def close(self) -> None:
+		self._connection.close()
+
+	def create_tables(self) -> None:
+		"""Create the engine's tables, where they are missing."""
+		for doctype in doctypes().values():
+			for statement in create_statements(doctype):
+				self._connection.execute(statement)
+
+	def query(self, sql: str, params: Params = None) -> list[Row]:
+		return [dict(row) for row in self._run(sql, params)]
+
+	def execute(self, sql: str, params: Params = None) -> int:
+		return self._run(sql, params).rowcount
+
+	@contextmanager
+	def transaction(self) -> Iterator[None]:
+		# IMMEDIATE: take the write lock before reading, so that what was read is still true at the write.
+		self._connection.execute("BEGIN IMMEDIATE")
+		try:
+			yield
+		except BaseException:
+			self._connection.execute("ROLLBACK")
+			raise
+		self._connection.execute("COMMIT")
+
+	@contextmanager
+	def savepoint(self) -> Iterator[None]:
+		name = f"sp_{next(self._savepoints)}"
+		self._connection.execute(f"SAVEPOINT {name}")
+		try:
+			yield
+		except BaseException:
+			self._connection.execute(f"ROLLBACK TO {name}")
+			self._connection.execute(f"RELEASE {name}")
+			raise
+		self._connection.execute(f"RELEASE {name}")
+
+	def is_duplicate(self, error: BaseException) -> bool:
+		return isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error)
+
+	def is_transient(self, error: BaseException) -> bool:
+		return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+	def _run(self, sql: str, params: Params) -> sqlite3.Cursor:
+		if isinstance(params, Mapping):
+			return self._connection.execute(_NAMED.sub(r":\1", sql), params)
+		return self._connection.execute(sql.replace("%s", "?"), params or ())

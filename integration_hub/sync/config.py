@@ -1,0 +1,74 @@
+"""The settings of one stream, as the engine reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from integration_hub.connectors.config import typed_values
+
+MODES = ("Full", "Incremental", "Cursor")
+DEFAULT_MINUTES = {"Full": 24 * 60, "Incremental": 60, "Cursor": 5}
+
+
+@dataclass(frozen=True)
+class FieldMapping:
+	"""One row of the mapping: source path → target field."""
+
+	source_path: str = ""
+	field: str = ""
+	conversion: str = ""
+	default_value: str = ""
+	required: bool = False
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+	"""One Sync Settings document. Field names are the document's; `checkpoint` is where it stands."""
+
+	name: str
+	enabled: bool = True
+	integration: str = ""
+	mode: str = "Full"
+	endpoint: str = ""
+	params: str = ""
+	records_path: str = ""
+	id_path: str = "id"
+	updated_at_path: str = ""
+	deleted_path: str = ""
+	pagination: str = "None"
+	page_size: int = 100
+	page_size_param: str = "limit"
+	page_param: str = ""
+	cursor_path: str = ""
+	more_path: str = ""
+	changed_since_param: str = "modified_since"
+	overlap_seconds: int = 60
+	ordered: bool = False
+	target_doctype: str = ""
+	write_mode: str = "Documents"
+	match_field: str = ""
+	deletion_policy: str = "Keep"
+	disable_field: str = ""
+	disable_value: str = "1"
+	max_delete_count: int = 100
+	max_delete_percent: float = 10.0
+	schedule: str = "Default"
+	interval_minutes: int = 0
+	cron: str = ""
+	checkpoint: str = ""
+	mapping: tuple[FieldMapping, ...] = ()
+
+	@classmethod
+	def from_row(cls, row: Mapping[str, Any], mapping: Sequence[Mapping[str, Any]]) -> StreamConfig:
+		"""Read a row and its mapping rows: empty values give the default, numbers are converted."""
+		values = typed_values(cls, row)
+		values["mapping"] = tuple(FieldMapping(**typed_values(FieldMapping, item)) for item in mapping)
+		return cls(**values)
+
+	@property
+	def query(self) -> dict[str, str]:
+		"""The query parameters of `params`, one `name=value` a line."""
+		lines = (line.strip() for line in self.params.splitlines())
+		return dict(line.split("=", 1) for line in lines if "=" in line)

@@ -1,0 +1,200 @@
+"""From a record of the source to the fields of a document."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from integration_hub.sync.config import FieldMapping, StreamConfig
+
+LocalTime = Callable[[datetime], str]
+
+
+class MappingError(ValueError):
+	"""A record that cannot be mapped; the text names the field."""
+
+
+@dataclass(frozen=True)
+class Mapped:
+	"""One record, mapped: its external id, the target's fields, and what the source says of it."""
+
+	external_id: str
+	values: Mapping[str, Any]
+	source_time: str
+	deleted: bool
+
+
+class Mapper:
+	"""A stream's mapping, compiled once.
+
+	local_time turns an aware datetime into the text the home's database stores.
+	"""
+
+	def __init__(self, stream: StreamConfig, local_time: LocalTime):
+		self._id = jmespath.compile(stream.id_path)
+		self._time = jmespath.compile(stream.updated_at_path) if stream.updated_at_path else None
+		self._deleted = jmespath.compile(stream.deleted_path) if stream.deleted_path else None
+		self._rows = [
+			(row, jmespath.compile(row.source_path) if row.source_path else None) for row in stream.mapping
+		]
+		self._local_time = local_time
+
+	def external_id(self, record: Mapping[str, Any]) -> str:
+		"""Return the record's id as text; raises MappingError if it has none."""
+		value = self._id.search(record)
+		if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+			raise MappingError("id_path: the record has no id there")
+		if isinstance(value, float) and value.is_integer():
+			value = int(value)
+		return str(value)
+
+	def source_time(self, record: Mapping[str, Any]) -> str:
+		"""Return the record's time of change as UTC text, "" if none; raises MappingError if unreadable."""
+		value = self._time.search(record) if self._time else None
+		if value in (None, ""):
+			return ""
+		try:
+			return utc_text(parse_time(value))
+		except ValueError as error:
+			raise MappingError(f"updated_at_path: {error}") from None
+
+	def is_deleted(self, record: Mapping[str, Any]) -> bool:
+		return bool(self._deleted.search(record)) if self._deleted else False
+
+	def map(self, record: Mapping[str, Any], *, deleted: bool | None = None) -> Mapped:
+		"""Map one record; raises MappingError naming the field that does not fit."""
+		external_id = self.external_id(record)
+		gone = self.is_deleted(record) if deleted is None else deleted
+		values = {} if gone else {row.field: self._value(row, path, record) for row, path in self._rows}
+		return Mapped(external_id, values, self.source_time(record), gone)
+
+	def _value(self, row: FieldMapping, path: Any, record: Mapping[str, Any]) -> Any:
+		value = path.search(record) if path else None
+		if value is None or value == "":
+			value = row.default_value or None
+		if value is None:
+			if row.required:
+				raise MappingError(
+					f"{row.field}: required, but the source has nothing at {row.source_path!r}"
+				)
+			return None
+		try:
+			return convert(value, row.conversion, self._local_time)
+		except (ValueError, TypeError, OverflowError) as error:
+			raise MappingError(f"{row.field}: {error}") from None
+
+
+def convert(value: Any, conversion: str, local_time: LocalTime) -> Any:
+	"""Convert a value of the source; raises ValueError saying what does not fit."""
+	if conversion == "":
+		return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+	if conversion == "Text":
+		return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+	if conversion == "Check":
+		return int(_boolean(value))
+	if conversion in ("Integer", "Number"):
+		return _number(value, conversion)
+	if conversion == "Date":
+		return parse_date(value)
+	if conversion == "Datetime":
+		return local_time(parse_time(value))
+	raise ValueError(f"unknown conversion {conversion!r}")
+
+
+def _number(value: Any, conversion: str) -> int | float:
+	if isinstance(value, bool) or not isinstance(value, str | int | float):
+		raise ValueError(f"{value!r} is not a number")
+	try:
+		if conversion == "Integer":
+			return int(value) if isinstance(value, str) else _whole(value)
+		number = float(value)
+	except (ValueError, OverflowError):
+		raise ValueError(f"{value!r} is not a number") from None
+	if not math.isfinite(number):
+		raise ValueError(f"{value!r} is not a finite number")
+	return number
+
+
+def _whole(value: int | float) -> int:
+	if value != int(value):
+		raise ValueError(f"{value!r} is not a whole number")
+	return int(value)
+
+
+def _boolean(value: Any) -> bool:
+	if isinstance(value, bool | int | float):
+		return bool(value)
+	text = str(value).strip().lower()
+	if text in ("true", "yes", "y", "on", "1"):
+		return True
+	if text in ("false", "no", "n", "off", "0"):
+		return False
+	raise ValueError(f"{value!r} is neither true nor false")
+
+
+_ISO = re.compile(
+	r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.IGNORECASE
+)
+
+
+def parse_time(value: Any) -> datetime:
+	"""Read ISO 8601 / RFC 3339 text, or seconds (or milliseconds) since the epoch, as an aware datetime.
+
+	Text without an offset is UTC. Raises ValueError.
+	"""
+	if isinstance(value, bool):
+		raise ValueError(f"{value!r} is not a time")
+	if isinstance(value, int | float):
+		seconds = value / 1000 if abs(value) > 1e11 else value
+		try:
+			return datetime.fromtimestamp(seconds, timezone.utc)
+		except (ValueError, OverflowError, OSError):
+			raise ValueError(f"{value!r} is not a time") from None
+	match = _ISO.fullmatch(str(value).strip())
+	if not match:
+		if re.fullmatch(r"\d{4}-\d\d-\d\d", str(value).strip()):
+			return datetime.fromisoformat(str(value).strip()).replace(tzinfo=timezone.utc)
+		raise ValueError(f"{value!r} is not an ISO 8601 time")
+	day, clock, fraction, offset = match.groups()
+	offset = (offset or "+00:00").upper().replace("Z", "+00:00")
+	if len(offset) == 3:
+		offset += ":00"
+	elif ":" not in offset:
+		offset = f"{offset[:3]}:{offset[3:]}"
+	clock = clock if clock.count(":") == 2 else f"{clock}:00"
+	return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset}")
+
+
+def parse_date(value: Any) -> str:
+	"""Return the calendar date of a date or time text, as written: no zone moves it. Raises ValueError."""
+	if isinstance(value, str):
+		try:
+			return date.fromisoformat(value.strip()[:10]).isoformat()
+		except ValueError:
+			raise ValueError(f"{value!r} is not an ISO 8601 date") from None
+	return parse_time(value).date().isoformat()
+
+
+def utc_text(moment: datetime) -> str:
+	"""Return an aware datetime as UTC text with microseconds, which sorts by time."""
+	try:
+		return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+	except OverflowError:
+		raise ValueError(f"{moment!r} is out of range") from None
+
+
+def path_problem(path: str) -> str | None:
+	"""Return why a JMESPath expression cannot be used, None if it can."""
+	try:
+		jmespath.compile(path)
+	except JMESPathError as error:
+		return f"{path!r} is not a JMESPath expression ({str(error).splitlines()[0]})"
+	return None

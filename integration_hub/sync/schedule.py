@@ -1,0 +1,42 @@
+"""When a stream is due."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from croniter import croniter
+
+from integration_hub.stores.home import Home
+from integration_hub.stores.settings import stream_rows
+from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
+
+_MAX_BACKOFF = 12  # times its interval: a failing hourly stream is tried at least twice a day
+_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+
+
+def next_run(stream: StreamConfig, now: str, failures: int = 0) -> str | None:
+	"""Return when the stream is due next, None if it is not scheduled; failures in a row stretch it."""
+	if stream.schedule == "Off":
+		return None
+	moment = datetime.fromisoformat(now)
+	if stream.schedule == "Cron":
+		return croniter(stream.cron, moment).get_next(datetime).strftime(_FORMAT)
+	minutes = stream.interval_minutes if stream.schedule == "Interval" else DEFAULT_MINUTES[stream.mode]
+	stretch = min(2 ** max(failures - 1, 0), _MAX_BACKOFF)
+	return (moment + timedelta(minutes=minutes * stretch)).strftime(_FORMAT)
+
+
+def due_streams(home: Home) -> list[str]:
+	"""Return the names of the streams that are due now, the most frequent first."""
+	where = """`enabled` = 1 AND `schedule` <> 'Off' AND (`next_run_at` IS NULL OR `next_run_at` <= %s)
+		AND `integration` IN (SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1)"""
+	rows = stream_rows(home.db, "`name`, `mode`", where, home.now())
+	return [row["name"] for row in sorted(rows, key=lambda row: DEFAULT_MINUTES[row["mode"]])]
+
+
+def enqueue_due_streams(home: Home) -> list[str]:
+	"""Hand the due streams to workers; return their names."""
+	names = due_streams(home)
+	for name in names:
+		home.enqueue_sync(name, "Schedule")
+	return names

@@ -1,0 +1,1 @@
+"""Webhooks: signatures, the inbox, routes and handlers."""
