@@ -89,6 +89,6 @@ def index(table: str, fields: Iterable[str], unique: str = "") -> str:
 # from here, so that both homes have the same.
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 	"External Record": (("stream", "last_seen"), ("target_doctype", "target_name")),
-	"Webhook Log": (("integration", "status", "next_attempt_at"), ("claim",)),
+	"Webhook Log": (("integration", "status", "next_attempt_at"),),
 	"Sync Log": (("stream", "status"),),
 }

@@ -109,6 +109,9 @@ class FileHome:
 		if self.watcher:
 			self.watcher(run)
 
+	def external_redis_url(self) -> str:
+		return ""  # `queue_url` of the integration is the one place
+
 	def redis(self) -> redis.Redis | None:
 		"""Return the client of `[hub] redis`, None if it is not set."""
 		url = self.file.hub.get("redis")

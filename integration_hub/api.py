@@ -1,0 +1,129 @@
+"""Whitelisted methods. Thin: permission on the document, then the engine."""
+
+import frappe
+from frappe import _
+from werkzeug.wrappers import Response
+
+from integration_hub.connectors.errors import ConnectorError
+from integration_hub.homes.site import SiteHome
+from integration_hub.stores import inbox
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.home import HubError
+from integration_hub.stores.settings import note_failure, note_success
+from integration_hub.sync import run
+from integration_hub.webhooks.receive import MAX_BODY, Answer, Request, receive
+from integration_hub.webhooks.receiver import from_wsgi, response
+
+WEBHOOK_PATH = "/method/integration_hub.api.webhook"
+
+
+@frappe.whitelist(allow_guest=True, methods=["GET", "POST", "PUT", "DELETE"], xss_safe=True)
+def webhook(**kwargs) -> Response:
+	"""The door for external systems: POST to `/api/method/integration_hub.api.webhook/<integration>`.
+
+	Answers JSON with a reason word; see webhooks.receive. The arguments Frappe made of the body are not
+	used: only the raw body is what was signed.
+	"""
+	http = frappe.request
+	integration = http.path.partition(WEBHOOK_PATH)[2].strip("/")
+	if (http.content_length or 0) > MAX_BODY:
+		return response(Answer(413, "body_too_large"))
+	request = from_wsgi(http, integration)
+	return response(receive(SiteHome(), Request(integration, request.method, request.headers, request.body)))
+
+
+def prepare_webhook_request() -> None:
+	"""Before each request: keep Frappe from reading a sender's request as one of its own.
+
+	A sender's `Authorization` header would be answered 401 before the door is reached (frappe#35202), and a
+	body with the key `cmd` would be taken for a call of that method.
+	"""
+	request = frappe.local.request
+	if WEBHOOK_PATH not in request.path:
+		return
+	request.environ.pop("HTTP_AUTHORIZATION", None)
+	frappe.local.form_dict = frappe._dict()
+
+
+@frappe.whitelist(methods=["POST"])
+def test_connection(integration: str) -> dict:
+	"""Call the external system; return {"ok": bool, "message": str}."""
+	frappe.get_doc("Integration Settings", integration).check_permission("write")
+	home = SiteHome()
+	try:
+		with home.connector(integration) as connector:
+			connector.get(connector.config.test_path or "")
+	except (ConnectorError, HubError) as error:
+		message = str(error)
+		in_transaction(home.db, lambda: note_failure(home, integration, message))
+		home.log_error(error, integration=integration, operation="Test Connection")
+		return {"ok": False, "message": f"{_(getattr(error, 'sentence', ''))}\n{message}".strip()}
+	in_transaction(home.db, lambda: note_success(home, integration))
+	return {"ok": True, "message": _("{0} answered.").format(connector.config.base_url)}
+
+
+@frappe.whitelist(methods=["POST"])
+def sync_now(stream: str) -> None:
+	"""Hand a stream to a worker."""
+	doc = frappe.get_doc("Sync Settings", stream)
+	doc.check_permission("write")
+	if not doc.enabled:
+		frappe.throw(_("{0} is disabled.").format(stream))
+	SiteHome().enqueue_sync(stream, f"Person {frappe.session.user}")
+
+
+@frappe.whitelist(methods=["POST"])
+def reset_checkpoint(stream: str) -> None:
+	"""Forget where a stream stands: its next run begins at the beginning."""
+	doc = frappe.get_doc("Sync Settings", stream)
+	doc.check_permission("write")
+	if doc.status == "Running":
+		frappe.throw(_("{0} is running. Wait for the end of the run.").format(stream))
+	frappe.db.set_value("Sync Settings", stream, "checkpoint", None)
+	doc.add_comment("Info", _("Checkpoint reset; it was {0}").format(doc.checkpoint or "-"))
+
+
+@frappe.whitelist(methods=["POST"])
+def approve_deletions(sync_log: str) -> dict:
+	"""Remove the documents a full run held back; return the counts."""
+	log = frappe.get_doc("Sync Log", sync_log)
+	log.check_permission("read")
+	frappe.get_doc("Sync Settings", log.stream).check_permission("write")
+	row = _told(run.approve_deletions, SiteHome(), sync_log, f"Person {frappe.session.user}")
+	return {"deleted": row["deleted"], "failed": row["failed"], "sync_log": row["name"]}
+
+
+@frappe.whitelist(methods=["POST"])
+def replay_events(names: str | list) -> int:
+	"""Have events handled again, from their first attempt; return how many."""
+	names = frappe.parse_json(names) if isinstance(names, str) else names
+	if not isinstance(names, list):
+		frappe.throw(_("Expected a list of events."))
+	integrations = set()
+	for name in names:
+		log = frappe.get_doc("Webhook Log", name)
+		log.check_permission("read")
+		frappe.get_doc("Integration Settings", log.integration).check_permission("write")
+		integrations.add(log.integration)
+	home = SiteHome()
+	count = inbox.requeue(home, names)
+	for integration in integrations:
+		home.enqueue_drain(integration)
+	return count
+
+
+@frappe.whitelist(methods=["POST"])
+def resolve_error(name: str) -> None:
+	"""Mark a failure as resolved; it opens again if it happens again."""
+	log = frappe.get_doc("Integration Error Log", name)
+	log.check_permission("read")
+	frappe.has_permission("Integration Settings", "write", log.integration or None, throw=True)
+	frappe.db.set_value("Integration Error Log", name, "status", "Resolved")
+
+
+def _told(function, *args):
+	"""Call the engine; what a person has to put right becomes a message."""
+	try:
+		return function(*args)
+	except HubError as error:
+		frappe.throw(str(error))

@@ -1,0 +1,278 @@
+"""One command group for both homes: `bench --site S integration-hub …` and `integration-hub …`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from integration_hub.connectors.errors import ConnectorError
+from integration_hub.stores.home import HubError
+
+pass_context = click.pass_context
+
+
+@click.group("integration-hub")
+@click.option(
+	"--config",
+	default="hub.toml",
+	envvar="INTEGRATION_HUB_CONFIG",
+	show_default=True,
+	help="Settings of the home without a bench. Not used with `bench --site`.",
+)
+@pass_context
+def integration_hub(ctx: click.Context, config: str) -> None:
+	"""Connect external systems: sync, webhooks, queues."""
+	ctx.meta["integration_hub.config"] = config
+	logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+	"""The `integration-hub` command."""
+	integration_hub(prog_name="integration-hub")
+
+
+commands = [integration_hub]  # where bench looks
+
+
+def site_of(ctx: click.Context) -> str | None:
+	"""Return the site a command is for, None without a bench; raises UsageError unless it is one."""
+	obj = ctx.obj
+	sites = obj.get("sites") if isinstance(obj, dict) else getattr(obj, "sites", None)
+	if sites is None:
+		return None
+	if len(sites) != 1:
+		raise click.UsageError("Name one site: bench --site SITE integration-hub …")
+	return sites[0]
+
+
+def home_opener(ctx: click.Context) -> Callable[[], Any]:
+	"""Return what opens the command's home, as a context manager, in any thread or process."""
+	site, config = site_of(ctx), ctx.meta["integration_hub.config"]
+	if site:
+		from integration_hub.homes.site import SiteHome
+
+		return lambda: SiteHome.opened(site)
+	from integration_hub.homes.file import FileHome
+
+	return lambda: FileHome(config)
+
+
+def told(command: Callable) -> Callable:
+	"""Show what a person has to put right as one line, without a traceback."""
+
+	@wraps(command)
+	def wrapper(*args: Any, **options: Any) -> Any:
+		try:
+			return command(*args, **options)
+		except (HubError, ConnectorError) as error:
+			raise click.ClickException(str(error)) from None
+
+	return wrapper
+
+
+@contextmanager
+def until_stopped() -> Iterator[threading.Event]:
+	"""Give an event that SIGTERM and SIGINT set: what is in hand is finished."""
+	stop = threading.Event()
+	previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGTERM, signal.SIGINT)}
+	try:
+		yield stop
+	finally:
+		for number, handler in previous.items():
+			signal.signal(number, handler)
+
+
+@integration_hub.command()
+@click.option(
+	"--from", "source", type=click.Path(path_type=Path), help="On a site: load this hub.toml into it."
+)
+@click.option(
+	"--sandbox", "url", default="http://127.0.0.1:8765", show_default=True, help="URL of the sandbox."
+)
+@pass_context
+@told
+def init(ctx: click.Context, source: Path | None, url: str) -> None:
+	"""Make a hub.toml for the sandbox and its database; on a site, load a hub.toml into it."""
+	if site_of(ctx):
+		from integration_hub.homes.site.load import load_into_site
+
+		with home_opener(ctx)() as home:
+			for line in load_into_site(home, source, url):
+				click.echo(line)
+		return
+	from integration_hub.homes.file.create import create
+
+	for line in create(Path(ctx.meta["integration_hub.config"]), url):
+		click.echo(line)
+
+
+@integration_hub.command()
+@click.argument("streams", nargs=-1)
+@pass_context
+@told
+def sync(ctx: click.Context, streams: tuple[str, ...]) -> None:
+	"""Run streams now, in this process; all enabled ones if none is named."""
+	from integration_hub.stores.settings import stream_rows
+	from integration_hub.sync.run import run_stream
+
+	failed = []
+	with home_opener(ctx)() as home:
+		if click.get_text_stream("stderr").isatty():
+			home.watcher = lambda run: click.echo(
+				f"\r\x1b[K{run.stream}: {run.counts.fetched} fetched", nl=False, err=True
+			)
+		for name in streams or [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]:
+			row = run_stream(home, name, "Command line")
+			if home.watcher:
+				click.echo("\r\x1b[K", nl=False, err=True)
+			click.echo(summary(row))
+			if row["status"] not in ("Completed", "Needs Approval"):
+				failed.append(name)
+	if failed:
+		raise click.ClickException(f"Not completed: {', '.join(failed)}. See `integration-hub status`.")
+
+
+def summary(row: dict[str, Any]) -> str:
+	"""Return a Sync Log row as one line."""
+	names = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
+	counts = ", ".join(f"{row[name]} {name}" for name in names if row[name])
+	text = f"{row['stream']}: {row['status']} in {row['duration']:.2f} s ({counts or 'nothing to do'})"
+	return f"{text}\n  {row['error']}" if row["error"] else text
+
+
+@integration_hub.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8787, show_default=True)
+@click.option("--workers", default=1, show_default=True, help="Processes.")
+@click.option("--threads", default=4, show_default=True, help="Threads a process.")
+@pass_context
+@told
+def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int) -> None:
+	"""Receive webhooks at /webhooks/<integration>."""
+	from integration_hub.homes.server import serve as run
+	from integration_hub.webhooks.receiver import receiver
+
+	opener = home_opener(ctx)
+	with opener():
+		click.echo(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
+	run(lambda: receiver(opener), host, port, workers, threads)
+
+
+@integration_hub.command()
+@click.option("--once", is_flag=True, help="Do what is due now, then end.")
+@pass_context
+@told
+def work(ctx: click.Context, once: bool) -> None:
+	"""Run due streams and handle the inbox, in this process. A site's workers do this by themselves."""
+	from integration_hub.homes.worker import Worked, work_once
+	from integration_hub.homes.worker import work as run
+
+	def report(done: Worked) -> None:
+		click.echo(f"{done.runs} runs, {done.events} events")
+		for refusal in done.refused:
+			click.echo(f"  {refusal}", err=True)
+
+	with home_opener(ctx)() as home:
+		if once:
+			report(work_once(home))
+			return
+		with until_stopped() as stop:
+			run(home, stop, report)
+
+
+@integration_hub.command()
+@click.argument("integration")
+@click.option("--name", default="consumer", show_default=True, help="Unique among consumers of one list.")
+@click.option("--once", is_flag=True, help="Take what waits now, then end.")
+@pass_context
+@told
+def consume(ctx: click.Context, integration: str, name: str, once: bool) -> None:
+	"""Take messages of an integration's Redis list into the inbox."""
+	from integration_hub.queues.consumer import Consumed, consumer_for
+
+	def report(done: Consumed) -> None:
+		click.echo(f"{done.received} received, {done.duplicate} duplicate, {done.unreadable} unreadable")
+
+	with home_opener(ctx)() as home:
+		consumer = consumer_for(home, integration, name, fallback_url=home.external_redis_url())
+		if once:
+			report(consumer.drain())
+			return
+		with until_stopped() as stop:
+			report(consumer.run(stop, report))
+
+
+@integration_hub.command()
+@pass_context
+@told
+def status(ctx: click.Context) -> None:
+	"""Show streams, the inbox and open errors."""
+	from integration_hub.homes.status import lines
+
+	with home_opener(ctx)() as home:
+		for line in lines(home):
+			click.echo(line)
+
+
+@integration_hub.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8765, show_default=True)
+@click.option("--customers", default=250, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--token-lifetime", default=3600.0, show_default=True, help="Seconds.")
+@click.option("--budget", default=0, show_default=True, help="Requests a period; 0 for no limit.")
+@click.option("--period", default=10.0, show_default=True, help="Seconds.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
+@click.option(
+	"--fault",
+	"faults",
+	multiple=True,
+	help="kind=chance, e.g. 500=0.1. Kinds: 500 503 reset truncate slow garbage.",
+)
+def sandbox(faults: tuple[str, ...], **options: Any) -> None:
+	"""Run a small external CRM to try things against."""
+	from integration_hub.sandbox import Sandbox
+	from integration_hub.sandbox.access import API_KEY, CLIENT_ID, CLIENT_SECRET
+	from integration_hub.sandbox.sender import SECRET
+
+	try:
+		server = Sandbox(**options)
+		server.faults.set({kind: float(rate) for kind, _, rate in (fault.partition("=") for fault in faults)})
+	except (ValueError, OSError) as error:
+		raise click.ClickException(str(error)) from None
+	click.echo(f"Sandbox CRM at {server.url}  (Ctrl+C ends it)")
+	click.echo(f"  OAuth2: {server.url}/oauth/token, client {CLIENT_ID}, secret {CLIENT_SECRET}")
+	click.echo(f"  or header X-API-Key: {API_KEY}.  Webhook secret: {SECRET}")
+	click.echo(
+		"  GET  /v1/customers/{page,offset,cursor,next,link}, /v1/changes, /_sandbox/{counts,customers}"
+	)
+	click.echo("  POST /_sandbox/{change,faults,webhooks}")
+	try:
+		server.serve_forever()
+	except KeyboardInterrupt:
+		click.echo("Stopped.")
+
+
+@integration_hub.command()
+@click.option("--customers", default=2000, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder to keep hub.toml and database in.")
+@pass_context
+@told
+def demo(ctx: click.Context, customers: int, seed: int, keep: Path | None) -> None:
+	"""Run everything once against the sandbox and compare, record for record."""
+	if site_of(ctx):
+		raise click.UsageError("The demo runs without a site. On a site: `init`, then `sync`.")
+	try:
+		from integration_hub.demo import run
+	except ImportError as error:
+		raise click.ClickException(f"{error}: pip install 'integration_hub[standalone]'") from None
+	raise SystemExit(0 if run(customers, seed, keep) else 1)

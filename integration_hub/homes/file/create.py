@@ -1,0 +1,44 @@
+"""The first hub.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from integration_hub.homes.file.home import FileHome
+from integration_hub.sandbox.example import hub_toml
+from integration_hub.stores.home import HubError
+
+_SECRETS = {"CRM_CLIENT_SECRET": "sandbox-client-secret", "CRM_WEBHOOK_SECRET": "sandbox-webhook-secret"}
+
+
+def create(path: Path, url: str) -> Iterator[str]:
+	"""Write hub.toml for the sandbox with its key and secrets beside it, and the database.
+
+	An existing hub.toml is kept: only the database is brought in line. Says what it did, line by line.
+	"""
+	if not path.exists():
+		folder = path.resolve().parent
+		secrets = folder / "secrets"
+		secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+		text = hub_toml(url, key="file:secrets/HUB_KEY")
+		_write_secret(secrets / "HUB_KEY", Fernet.generate_key().decode())
+		for name, value in _SECRETS.items():
+			_write_secret(secrets / name, value)
+			text = text.replace(f"env:{name}", f"file:secrets/{name}")
+		path.write_text(text)
+		yield f"Wrote {path} and {secrets}/ (the sandbox's secrets; keep the folder out of version control)."
+	try:
+		with FileHome(path) as home:
+			yield f"The database is {home.file.database}."
+	except OSError as error:
+		raise HubError(str(error), name=str(path)) from None
+	yield "Next: `integration-hub sandbox` in one terminal, `integration-hub sync` in another."
+
+
+def _write_secret(path: Path, value: str) -> None:
+	if not path.exists():
+		path.touch(mode=0o600)
+		path.write_text(value)

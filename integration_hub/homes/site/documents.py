@@ -1,0 +1,77 @@
+"""Writing records as Documents: controllers, permissions, naming, defaults, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import frappe
+
+from integration_hub.stores.home import Change, HubError, Written
+from integration_hub.stores.schema import NO_COLUMN
+from integration_hub.sync.bulk import writable
+
+
+class DocumentTarget:
+	"""Documents of one DocType, written as the current user, each undone alone if it fails."""
+
+	def __init__(self, home: Any, doctype: str):
+		self.home, self.doctype = home, doctype
+
+	def fieldtypes(self) -> Mapping[str, str]:
+		return doctype_fields(self.doctype)
+
+	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		rows = frappe.get_all(
+			self.doctype,
+			filters={field: ["in", list(values)]},
+			fields=["name", field],
+			order_by="creation desc",
+		)
+		return {str(row[field]): row["name"] for row in rows}
+
+	def write(self, changes: Sequence[Change]) -> list[Written]:
+		return [self._write(change) for change in changes]
+
+	def _write(self, change: Change) -> Written:
+		try:
+			with self.home.db.savepoint():
+				doc = (
+					frappe.get_doc(self.doctype, change.name) if change.name else frappe.new_doc(self.doctype)
+				)
+				doc.update(change.values)
+				doc.flags.notify_update = False  # one signal a page is enough
+				doc.save() if change.name else doc.insert()
+				return Written(doc.name)
+		except Exception as error:
+			if self.home.db.is_transient(error):
+				raise
+			frappe.clear_messages()  # a person reads them in the log, not in the next dialog
+			return Written(None, error)
+		finally:
+			# Frappe empties this only on a commit, and inserts never do: it is scanned on each save.
+			frappe.flags.currently_saving = []
+
+	def delete(self, name: str) -> None:
+		frappe.delete_doc(self.doctype, name, ignore_missing=True)
+
+	def set_value(self, name: str, field: str, value: Any) -> None:
+		doc = frappe.get_doc(self.doctype, name)
+		doc.set(field, value)
+		doc.save()
+
+
+def doctype_fields(doctype: str) -> dict[str, str]:
+	"""Return the fields of a DocType that a stream can write; empty if the DocType does not exist.
+
+	Raises HubError for a DocType that holds no list of documents.
+	"""
+	if not doctype or not frappe.db.exists("DocType", doctype):
+		return {}
+	meta = frappe.get_meta(doctype)
+	for property, what in (("issingle", "a Single"), ("istable", "a child table"), ("is_virtual", "virtual")):
+		if meta.get(property):
+			raise HubError(
+				f"is {what}; a stream writes to a list of documents", doctype="DocType", name=doctype
+			)
+	return writable((field.as_dict() for field in meta.fields), NO_COLUMN)

@@ -1,0 +1,153 @@
+"""The engine on a Frappe site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import frappe
+from frappe.utils import add_to_date, get_system_timezone, now_datetime
+
+from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.coordination import RedisCoordination
+from integration_hub.connectors.registry import connector_for
+from integration_hub.connectors.secrets import redactor_for
+from integration_hub.homes.site.database import SiteDatabase
+from integration_hub.homes.site.documents import DocumentTarget, doctype_fields
+from integration_hub.homes.site.locks import site_lock
+from integration_hub.homes.site.secrets import SiteSecrets
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.errors import record_error
+from integration_hub.stores.home import HubError, Target
+from integration_hub.stores.settings import settings_row
+from integration_hub.sync.bulk import BulkTarget
+
+_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+_SYNC_SECONDS = 6 * 3600
+_DRAIN_SECONDS = 300
+
+
+class SiteHome:
+	"""The current site; times are in its time zone. Needs frappe.init and frappe.connect."""
+
+	def __init__(self) -> None:
+		self.db = SiteDatabase()
+		self.watcher: Callable[[Any], None] | None = None
+
+	@classmethod
+	@contextmanager
+	def opened(cls, site: str) -> Iterator[SiteHome]:
+		"""Connect to a site for a block, as Administrator: for commands and the receiver."""
+		frappe.init(site=site)
+		if not frappe.conf.db_name:
+			raise HubError("does not exist on this bench", doctype="Site", name=site)
+		frappe.connect()
+		try:
+			if "integration_hub" not in frappe.get_installed_apps():
+				raise HubError(f"bench --site {site} install-app integration_hub", doctype="Site", name=site)
+			yield cls()
+		finally:
+			frappe.destroy()
+
+	@property
+	def coordination(self) -> RedisCoordination:
+		return RedisCoordination(frappe.cache, frappe.local.site)
+
+	def now(self, ahead: float = 0) -> str:
+		return add_to_date(now_datetime(), seconds=ahead).strftime(_FORMAT)
+
+	def local_time(self, moment: datetime) -> str:
+		return moment.astimezone(ZoneInfo(get_system_timezone())).strftime(_FORMAT)
+
+	def lock(self, name: str):
+		return site_lock(name)
+
+	def integration(self, name: str) -> IntegrationConfig:
+		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
+
+	def secrets(self, integration: str) -> SiteSecrets:
+		return SiteSecrets(integration)
+
+	def connector(self, integration: str) -> BaseConnector:
+		config = self.integration(integration)
+		return connector_for(config, self.secrets(integration), self.coordination, self.connectors())
+
+	def target(self, doctype: str, mode: str) -> Target:
+		if mode == "Bulk":
+			return BulkTarget(self, doctype, doctype_fields(doctype))
+		return DocumentTarget(self, doctype)
+
+	def connectors(self) -> Mapping[str, str]:
+		return _registered("integration_hub_connectors")
+
+	def handlers(self) -> Mapping[str, str]:
+		return _registered("integration_hub_handlers")
+
+	def schemes(self) -> Mapping[str, str]:
+		return _registered("integration_hub_schemes")
+
+	@contextmanager
+	def as_user(self, user: str) -> Iterator[None]:
+		previous = frappe.session.user
+		frappe.set_user(user or "Administrator")
+		try:
+			yield
+		finally:
+			frappe.set_user(previous)
+
+	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
+		frappe.enqueue(
+			"integration_hub.jobs.run_stream",
+			queue="long",
+			timeout=_SYNC_SECONDS,
+			job_id=f"integration_hub:sync:{stream}",
+			deduplicate=True,
+			enqueue_after_commit=bool(frappe.db.transaction_writes),  # with the event that asked for it
+			stream=stream,
+			triggered_by=triggered_by,
+		)
+
+	def enqueue_drain(self, integration: str) -> None:
+		frappe.enqueue(
+			"integration_hub.jobs.drain_inbox",
+			queue="default",
+			timeout=_DRAIN_SECONDS,
+			job_id=f"integration_hub:drain:{integration}",
+			deduplicate=True,
+			integration=integration,
+		)
+
+	def log_error(self, error: Exception, *, integration: str, operation: str, **where: str) -> str:
+		"""Log a failure outside any run or event, in a transaction of its own; return the row's name."""
+		redactor = redactor_for(self.secrets(integration))
+
+		def log() -> str:
+			return record_error(
+				self, error, operation=operation, integration=integration, redactor=redactor, **where
+			)
+
+		return in_transaction(self.db, log)
+
+	def owner(self) -> str:
+		return frappe.session.user or "Administrator"
+
+	def external_redis_url(self) -> str:
+		return frappe.conf.get("external_redis_url") or ""
+
+	def progress(self, run: Any) -> None:
+		if self.watcher:
+			self.watcher(run)
+		counts = vars(run.counts)
+		message = {"stream": run.stream, "run": run.name, "seconds": run.duration, **counts}
+		frappe.publish_realtime(
+			"integration_hub_sync_progress", message, doctype="Sync Settings", docname=run.stream
+		)
+
+
+def _registered(hook: str) -> dict[str, str]:
+	"""Return name → dotted path from all apps' hooks; the app installed last wins."""
+	return {name: paths[-1] for name, paths in (frappe.get_hooks(hook) or {}).items()}

@@ -1,0 +1,86 @@
+"""A hub.toml into a site: from the laptop where a connector was tried out to the site that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import frappe
+
+from integration_hub.connectors.secrets import SECRET_FIELDS
+from integration_hub.homes.file.config import TITLE_FIELDS, HubFile, load
+from integration_hub.sandbox.access import CLIENT_SECRET
+from integration_hub.sandbox.example import hub_toml
+from integration_hub.sandbox.sender import SECRET
+
+_SANDBOX = {"client_secret": CLIENT_SECRET, "webhook_secret": SECRET}
+
+
+def load_into_site(home: Any, source: Path | None, url: str) -> Iterator[str]:
+	"""Make the documents of a hub.toml, or of the example for the sandbox at `url`; say which.
+
+	A document that exists is updated; a DocType that exists is left as it is. All or nothing.
+	"""
+	file, secrets = (load(source), {}) if source else (_example(url), _SANDBOX)
+	said = []
+	with home.db.transaction(), home.as_user("Administrator"):
+		for table, fields in file.tables.items():
+			said += _make_doctype(table, fields)
+		# Routes name streams and streams name integrations: routes come last.
+		for name, values in file.integrations.items():
+			known = {field: _secret(file, name, field, values, secrets) for field in SECRET_FIELDS}
+			plain = {k: v for k, v in values.items() if k not in SECRET_FIELDS and k != "routes"}
+			said.append(
+				_save("Integration Settings", name, {**plain, **{k: v for k, v in known.items() if v}})
+			)
+		for name, values in file.streams.items():
+			said.append(_save("Sync Settings", name, values))
+		for name, values in file.integrations.items():
+			_save("Integration Settings", name, {"routes": values["routes"]})
+	yield from said
+	yield "Next: `bench --site … integration-hub sync`, or open the streams in Desk."
+
+
+def _example(url: str) -> HubFile:
+	with TemporaryDirectory() as folder:
+		path = Path(folder) / "hub.toml"
+		path.write_text(hub_toml(url))
+		return load(path)
+
+
+def _secret(file: HubFile, name: str, field: str, values: Mapping, known: Mapping[str, str]) -> str | None:
+	if not values.get(field):
+		return None
+	return known.get(field) or file.secret(name, field)
+
+
+def _save(doctype: str, name: str, values: Mapping[str, Any]) -> str:
+	exists = frappe.db.exists(doctype, name)
+	doc = frappe.get_doc(doctype, name) if exists else frappe.new_doc(doctype)
+	doc.update({TITLE_FIELDS[doctype]: name, **values})
+	doc.save() if exists else doc.insert()
+	return f"{'Updated' if exists else 'Made'} {doctype} {name}."
+
+
+def _make_doctype(name: str, fields: Mapping[str, str]) -> list[str]:
+	if frappe.db.exists("DocType", name):
+		return []
+	rows = [
+		{"fieldname": field, "label": frappe.unscrub(field), "fieldtype": kind}
+		for field, kind in fields.items()
+	]
+	rows = [{**row, "in_list_view": int(number < 4)} for number, row in enumerate(rows)]
+	frappe.get_doc(
+		{
+			"doctype": "DocType",
+			"name": name,
+			"module": "Custom",
+			"custom": 1,
+			"autoname": "hash",
+			"fields": rows,
+			"permissions": [{"role": "System Manager", "read": 1, "write": 1, "create": 1, "delete": 1}],
+		}
+	).insert()
+	return [f"Made DocType {name}."]

@@ -1,0 +1,58 @@
+"""What an operator asks first, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from integration_hub.stores.home import Home
+
+
+def lines(home: Home) -> Iterator[str]:
+	"""Return the state of integrations, streams, inbox and errors."""
+	shared = "shared through Redis" if home.coordination.shared else "of this process only (no Redis)"
+	yield f"Locks, tokens and budgets are {shared}."
+	yield ""
+	yield from table(
+		"INTEGRATION  LAST SUCCESS  LAST FAILURE  LAST ERROR",
+		home.db.query(
+			"""SELECT `name`, `last_success_at`, `last_failure_at`, `last_error`
+				FROM `tabIntegration Settings` WHERE `enabled` = 1 ORDER BY `name`"""
+		),
+	)
+	yield from table(
+		"STREAM  STATUS  LAST RUN  NEXT RUN  CHECKPOINT",
+		home.db.query(
+			"""SELECT `name`, `status`, `last_run_at`, `next_run_at`, `checkpoint`
+				FROM `tabSync Settings` WHERE `enabled` = 1 ORDER BY `name`"""
+		),
+	)
+	yield from table(
+		"INBOX  STATUS  EVENTS",
+		home.db.query(
+			"""SELECT `integration`, `status`, COUNT(*) AS `events`
+				FROM `tabWebhook Log` GROUP BY `integration`, `status` ORDER BY `integration`, `status`"""
+		),
+	)
+	yield from table(
+		"OPEN ERROR  KIND  TIMES  LAST SEEN  MESSAGE",
+		home.db.query(
+			"""SELECT `operation`, `kind`, `occurrences`, `last_seen_at`, `message`
+				FROM `tabIntegration Error Log` WHERE `status` = 'Open' ORDER BY `last_seen_at` DESC LIMIT 20"""
+		),
+	)
+
+
+def table(head: str, rows: list[dict]) -> Iterator[str]:
+	"""Return rows under a head, in columns."""
+	cells = [head.split("  "), *([_cell(value) for value in row.values()] for row in rows)]
+	widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+	for line in cells:
+		yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+	if not rows:
+		yield "(none)"
+	yield ""
+
+
+def _cell(value: object) -> str:
+	text = "-" if value in (None, "") else str(value).split("\n")[0]
+	return text if len(text) <= 60 else text[:59] + "…"

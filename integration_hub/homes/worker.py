@@ -1,0 +1,43 @@
+"""Doing in one process what a site's scheduler and workers do: due streams, and the inbox."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from integration_hub.stores.home import Home, HubError
+from integration_hub.sync.run import run_stream
+from integration_hub.sync.schedule import due_streams
+from integration_hub.webhooks.drain import drain, sweep
+
+_PAUSE = 1.0
+
+
+@dataclass
+class Worked:
+	runs: int = 0
+	events: int = 0
+	refused: tuple[str, ...] = ()
+
+
+def work_once(home: Home) -> Worked:
+	"""Run what is due now; return how much that was. A stream that cannot begin is refused, not raised."""
+	done = Worked()
+	for integration in sweep(home):
+		done.events += drain(home, integration).total
+	for stream in due_streams(home):
+		try:
+			run_stream(home, stream, "Schedule")
+			done.runs += 1
+		except HubError as error:
+			done.refused = (*done.refused, str(error))
+	return done
+
+
+def work(home: Home, stop: threading.Event, report) -> None:
+	"""Work until `stop` is set; `report` gets each Worked that did something."""
+	while not stop.is_set():
+		done = work_once(home)
+		if done.runs or done.events or done.refused:
+			report(done)
+		stop.wait(_PAUSE)

@@ -1,0 +1,44 @@
+app_name = "integration_hub"
+app_title = "Integration Hub"
+app_publisher = "Integration Hub contributors"
+app_description = (
+	"Connects a Frappe site to external systems and never loses, doubles or hides anything on the way"
+)
+app_email = "integration-hub@example.com"
+app_license = "mit"
+app_home = "/app/integration-hub"
+
+export_python_type_annotations = True
+
+add_to_apps_screen = [
+	{
+		"name": "integration_hub",
+		"logo": "/assets/integration_hub/images/logo.svg",
+		"title": "Integration Hub",
+		"route": "/app/integration-hub",
+		"has_permission": "integration_hub.install.may_see_app",
+	}
+]
+
+after_install = "integration_hub.install.after_install"
+before_uninstall = "integration_hub.install.before_uninstall"
+after_uninstall = "integration_hub.install.after_uninstall"
+
+before_request = ["integration_hub.api.prepare_webhook_request"]
+
+# One tick looks for what is due; each stream's own schedule stands in its Sync Settings.
+scheduler_events = {
+	"cron": {
+		"* * * * *": [
+			"integration_hub.jobs.sync_due_streams",
+			"integration_hub.jobs.sweep_webhook_inbox",
+			"integration_hub.jobs.drain_external_queues",
+		]
+	}
+}
+
+# Days; a person changes them in Log Settings.
+default_log_clearing_doctypes = {"Webhook Log": 30, "Sync Log": 30, "Integration Error Log": 90}
+
+# Logs name what they are about; that shall not keep it from being deleted.
+ignore_links_on_delete = ["Sync Log", "External Record", "Webhook Log", "Integration Error Log"]

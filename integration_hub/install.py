@@ -1,0 +1,37 @@
+"""What installing and uninstalling do beyond the doctypes."""
+
+import frappe
+
+ROLES = ("Integration Manager", "Integration Viewer")
+MODULE = "Integration Hub"
+
+
+def after_install() -> None:
+	"""Make the app's roles (the doctypes' permissions made them; they get desk access here)."""
+	for role in ROLES:
+		if not frappe.db.exists("Role", role):
+			frappe.get_doc({"doctype": "Role", "role_name": role}).insert()
+		frappe.db.set_value("Role", role, "desk_access", 1)
+
+
+def before_uninstall() -> None:
+	"""Remove what uninstalling an app leaves behind: secrets, log settings, traces of the documents."""
+	doctypes = frappe.get_all("DocType", filters={"module": MODULE}, pluck="name")
+	for doctype in doctypes:
+		frappe.db.delete("__Auth", {"doctype": doctype})
+		frappe.db.delete("Version", {"ref_doctype": doctype})
+		frappe.db.delete("Comment", {"reference_doctype": doctype})
+		frappe.db.delete("Deleted Document", {"deleted_doctype": doctype})
+		frappe.db.delete("Logs To Clear", {"ref_doctype": doctype})
+
+
+def after_uninstall() -> None:
+	"""Remove the app's roles."""
+	for role in ROLES:
+		frappe.db.delete("Has Role", {"role": role})
+		frappe.delete_doc("Role", role, ignore_missing=True, force=True)
+
+
+def may_see_app() -> bool:
+	"""Tell whether the apps screen shows the app to the current user."""
+	return frappe.has_permission("Integration Settings", "read")

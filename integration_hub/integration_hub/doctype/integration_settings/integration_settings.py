@@ -1,0 +1,62 @@
+import re
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from integration_hub.connectors import BaseConnector
+from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.secrets import SECRET_FIELDS
+from integration_hub.homes.site import SiteHome
+from integration_hub.integration_hub.settings import keep_state, refuse
+from integration_hub.webhooks.signatures import scheme_for
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+class IntegrationSettings(Document):
+	"""One external system."""
+
+	def validate(self) -> None:
+		keep_state(self, ("last_success_at", "last_failure_at", "last_error"))
+		if not _NAME.fullmatch(self.integration_name or ""):
+			refuse(
+				self, "integration_name", "may have letters, digits, dash and underscore: it is part of a URL"
+			)
+		try:
+			config = IntegrationConfig.from_row({**self.as_dict(), "name": self.integration_name})
+		except ValueError as error:
+			refuse(self, "", str(error))
+		for field, sentence in integration_problems(
+			config, {field: self.get(field) for field in SECRET_FIELDS}
+		):
+			refuse(self, field, sentence)
+		self.check_registered(config)
+
+	def check_registered(self, config: IntegrationConfig) -> None:
+		"""Refuse names that no app has registered."""
+		home = SiteHome()
+		if config.connector != "REST" and config.connector not in home.connectors():
+			refuse(self, "connector", f"{config.connector!r} is not registered by an app")
+		if config.webhook_enabled:
+			try:
+				scheme_for(config, home.schemes())
+			except ConnectorError as error:
+				refuse(self, "webhook_scheme", error.detail)
+		for row in self.routes:
+			if row.action == "Call Function" and row.handler not in home.handlers():
+				refuse(self, "routes", f"row {row.idx}: handler {row.handler!r} is not registered by an app")
+			if row.action != "Call Function" and not row.stream:
+				refuse(self, "routes", f"row {row.idx}: {row.action} needs a stream")
+
+	def on_trash(self) -> None:
+		stream = frappe.db.get_value("Sync Settings", {"integration": self.name})
+		if stream:
+			frappe.throw(
+				_("Delete its streams first, for example {0}.").format(stream), frappe.LinkExistsError
+			)
+
+	def get_connector(self) -> BaseConnector:
+		"""Return a connector to this system; close it, or use it in a `with` block."""
+		return SiteHome().connector(self.name)

@@ -1,0 +1,19 @@
+import frappe
+from frappe.model.document import Document
+
+from integration_hub.integration_hub.retention import clear_old
+from integration_hub.stores.schema import INDEXES
+
+
+class SyncLog(Document):
+	"""One run of a stream."""
+
+	@staticmethod
+	def clear_old_logs(days: int = 30) -> None:
+		"""Delete what is settled and older than `days`; called by Log Settings."""
+		clear_old("Sync Log", days, ("Completed", "Partial", "Failed", "Interrupted", "Postponed"))
+
+
+def on_doctype_update() -> None:
+	for fields in INDEXES.get("Sync Log", ()):
+		frappe.db.add_index("Sync Log", list(fields))

@@ -1,0 +1,53 @@
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from integration_hub.homes.site import SiteHome
+from integration_hub.integration_hub.settings import keep_state, refuse
+from integration_hub.stores.home import HubError
+from integration_hub.sync.check import stream_problems
+from integration_hub.sync.config import StreamConfig
+
+STATE = ("status", "consecutive_failures", "checkpoint", "next_run_at", "last_run_at", "last_success_at")
+
+
+class SyncSettings(Document):
+	"""One stream of one external system."""
+
+	def validate(self) -> None:
+		keep_state(self, STATE)
+		stream = self.config()
+		try:
+			fieldtypes = SiteHome().target(stream.target_doctype, stream.write_mode).fieldtypes()
+		except HubError as error:
+			refuse(self, "target_doctype", error.message)
+		for field, sentence in stream_problems(stream, fieldtypes):
+			refuse(self, field, sentence)
+		self.start_over_if_moved()
+
+	def config(self) -> StreamConfig:
+		"""Return the settings as the engine reads them."""
+		row = {**self.as_dict(), "name": self.stream_name}
+		try:
+			return StreamConfig.from_row(row, [item.as_dict() for item in self.mapping])
+		except ValueError as error:
+			refuse(self, "", str(error))
+
+	def start_over_if_moved(self) -> None:
+		"""A checkpoint means something only to the source it came from, and in the mode it was made in."""
+		before = self.get_doc_before_save()
+		if not before:
+			return
+		if any(self.get(f) != before.get(f) for f in ("integration", "mode", "endpoint")) and self.checkpoint:
+			self.checkpoint = None
+			frappe.msgprint(_("The source changed: the checkpoint was reset."), alert=True)
+		if any(
+			self.get(f) != before.get(f) for f in ("schedule", "interval_minutes", "cron", "mode", "enabled")
+		):
+			self.next_run_at = None
+
+	def on_trash(self) -> None:
+		route = frappe.db.get_value("Webhook Route", {"stream": self.name}, "parent")
+		if route:
+			frappe.throw(_("A route of {0} leads here.").format(route), frappe.LinkExistsError)
+		frappe.db.delete("External Record", {"stream": self.name})

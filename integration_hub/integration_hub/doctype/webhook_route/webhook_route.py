@@ -1,0 +1,5 @@
+from frappe.model.document import Document
+
+
+class WebhookRoute(Document):
+	"""A row of its parent's table."""

@@ -1,0 +1,56 @@
+"""What the scheduler and the workers call. Thin: the work is the engine's."""
+
+import frappe
+
+from integration_hub.homes.site import SiteHome
+from integration_hub.queues.consumer import consumer_for
+from integration_hub.stores.home import HubError
+from integration_hub.sync import run as sync_run
+from integration_hub.sync import schedule
+from integration_hub.webhooks import drain
+
+
+def sync_due_streams() -> None:
+	"""Each minute: hand the streams that are due to workers."""
+	schedule.enqueue_due_streams(SiteHome())
+
+
+def sweep_webhook_inbox() -> None:
+	"""Each minute: take up events that were left behind, and retries that are due."""
+	drain.sweep(SiteHome())
+
+
+def drain_external_queues() -> None:
+	"""Each minute: take what waits in external Redis lists, where no consumer process runs."""
+	home = SiteHome()
+	for row in home.db.query(
+		"SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `queue_enabled` = 1 ORDER BY `name`"
+	):
+		with home.lock(f"queue:{row['name']}") as free:
+			if free:
+				drain_queue(home, row["name"])
+
+
+def drain_queue(home: SiteHome, integration: str) -> None:
+	"""Take what waits in one integration's list. A failure is logged and does not hold up the others."""
+	try:
+		consumer_for(home, integration, "scheduled", home.external_redis_url()).drain()
+	except Exception as error:  # noqa: BLE001 - logged, and the next list has its turn
+		home.log_error(error, integration=integration, operation="Queue")
+
+
+def run_stream(stream: str, triggered_by: str) -> None:
+	"""Run one stream; what keeps it from beginning is logged like any failure."""
+	home = SiteHome()
+	try:
+		sync_run.run_stream(home, stream, triggered_by)
+	except sync_run.AlreadyRunning:
+		return
+	except HubError as error:
+		integration = frappe.db.get_value("Sync Settings", stream, "integration")
+		home.log_error(error, integration=integration or "", operation="Sync", stream=stream)
+
+
+def drain_inbox(integration: str) -> None:
+	"""Handle the due events of one integration."""
+	drain.drain(SiteHome(), integration)

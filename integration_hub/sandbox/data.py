@@ -1,0 +1,154 @@
+"""The sandbox's customers: seeded, changing on request, and counted."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+Customer = dict[str, Any]
+
+_FIRST = (
+	"Ada",
+	"Björn",
+	"Chloé",
+	"Dmitri",
+	"Emeka",
+	"Fatima",
+	"Grace",
+	"Hiro",
+	"Inês",
+	"Jürgen",
+	"Kavya",
+	"Li",
+)
+_LAST = (
+	"Abel",
+	"Brønsted",
+	"Curie",
+	"D'Arcy",
+	"Euler",
+	"Fermi",
+	"Goodall",
+	"Hopper",
+	"Itō",
+	"Joule",
+	"Kepler",
+)
+_CITIES = ("Pune", "Zürich", "São Paulo", "Nairobi", "Kyōto", "Reykjavík", "Łódź")
+_START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+class Customers:
+	"""The CRM's table and its change feed. All methods are safe to call from several threads."""
+
+	def __init__(self, count: int, seed: int = 1):
+		self._random = random.Random(seed)
+		self._lock = threading.RLock()
+		self._rows: dict[str, Customer] = {}
+		self._deleted: dict[str, Customer] = {}
+		self._feed: list[dict[str, Any]] = []
+		self._clock = _START
+		self._next = 1
+		self.create(count)
+
+	def create(self, count: int = 1) -> list[Customer]:
+		with self._lock:
+			return [self._create() for _ in range(count)]
+
+	def update(self, count: int = 1) -> list[Customer]:
+		"""Change `count` customers at random."""
+		with self._lock:
+			ids = self._random.sample(sorted(self._rows), min(count, len(self._rows)))
+			return [
+				self._touch(id, credit_limit=self._credit(), city=self._random.choice(_CITIES)) for id in ids
+			]
+
+	def delete(self, count: int = 1) -> list[str]:
+		"""Delete `count` customers at random; return their ids."""
+		with self._lock:
+			ids = self._random.sample(sorted(self._rows), min(count, len(self._rows)))
+			for id in ids:
+				row = self._rows.pop(id)
+				gone = {**row, "deleted": True, "updated_at": self._tick()}
+				self._deleted[id] = gone
+				self._record("deleted", gone)
+			return ids
+
+	def alive(self) -> list[Customer]:
+		"""Return all customers, by id."""
+		with self._lock:
+			return [dict(self._rows[id]) for id in sorted(self._rows)]
+
+	def get(self, id: str) -> Customer | None:
+		with self._lock:
+			row = self._rows.get(id) or self._deleted.get(id)
+			return dict(row) if row else None
+
+	def select(self, since: str = "", with_deleted: bool = False) -> list[Customer]:
+		"""Return customers changed at or after `since`, oldest change first; all, by id, without it."""
+		with self._lock:
+			if not since:
+				return self.alive()
+			rows = [*self._rows.values(), *(self._deleted.values() if with_deleted else ())]
+			changed = [dict(row) for row in rows if row["updated_at"] >= since]
+		return sorted(changed, key=lambda row: (row["updated_at"], row["id"]))
+
+	def changes(self, after: int, limit: int) -> list[dict[str, Any]]:
+		"""Return up to `limit` entries of the change feed behind number `after`."""
+		with self._lock:
+			return self._feed[after : after + limit]
+
+	def counts(self) -> dict[str, int]:
+		with self._lock:
+			return {"alive": len(self._rows), "deleted": len(self._deleted), "changes": len(self._feed)}
+
+	def set(self, id: str, **values: Any) -> Customer:
+		"""Change one customer's fields."""
+		with self._lock:
+			return self._touch(id, **values)
+
+	def _create(self) -> Customer:
+		id = f"CUST-{self._next:06d}"
+		self._next += 1
+		name = f"{self._random.choice(_FIRST)} {self._random.choice(_LAST)}"
+		row = {
+			"id": id,
+			"name": name,
+			"email": f"customer{self._next - 1}@example.com",
+			"city": self._random.choice(_CITIES),
+			"credit_limit": self._credit(),
+			"active": self._random.random() < 0.9,
+			"deleted": False,
+			"created_at": self._clock.isoformat().replace("+00:00", "Z"),
+		}
+		row["updated_at"] = self._tick()
+		self._rows[id] = row
+		self._record("created", row)
+		return dict(row)
+
+	def _touch(self, id: str, **values: Any) -> Customer:
+		row = self._rows[id]
+		row.update(values, updated_at=self._tick())
+		self._record("updated", row)
+		return dict(row)
+
+	def _record(self, kind: str, row: Customer) -> None:
+		number = len(self._feed) + 1
+		self._feed.append({"number": number, "type": kind, "id": row["id"], "record": dict(row)})
+
+	def _credit(self) -> float:
+		return round(self._random.uniform(0, 50_000), 2)
+
+	def _tick(self) -> str:
+		"""Move the CRM's clock; sometimes it stands, so that several changes share a time."""
+		self._clock += timedelta(milliseconds=self._random.choice((0, 0, 1, 250, 1000)))
+		return self._clock.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def pages(rows: list[Customer], size: int) -> Iterator[list[Customer]]:
+	"""Cut rows into pages."""
+	for start in range(0, len(rows), size):
+		yield rows[start : start + size]

@@ -1,0 +1,205 @@
+"""The sandbox's API: what each path answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from integration_hub.sandbox.access import API_KEY, CLIENT_ID, basic
+from integration_hub.sandbox.data import Customer
+
+if TYPE_CHECKING:
+	from integration_hub.sandbox.server import Sandbox
+
+
+@dataclass(frozen=True)
+class Call:
+	"""A request to the sandbox. `headers` has lower-case names."""
+
+	method: str
+	path: str
+	query: Mapping[str, str]
+	headers: Mapping[str, str]
+	body: bytes = b""
+
+	def json(self) -> Any:
+		return json.loads(self.body or b"{}")
+
+
+@dataclass
+class Reply:
+	status: int
+	body: Any = None
+	headers: dict[str, str] = field(default_factory=dict)
+
+
+class BadQuery(ValueError):
+	"""A query parameter cannot be used."""
+
+
+def answer(sandbox: Sandbox, call: Call) -> Reply:
+	"""Answer a call: the API under /v1 with access control, budget and faults; the controls without."""
+	if call.path == "/oauth/token":
+		return sandbox.token(call)
+	if call.path.startswith("/_sandbox/"):
+		return _control(sandbox, call)
+	if not _allowed(sandbox, call):
+		return Reply(401, {"error": "unauthorized"}, {"WWW-Authenticate": "Bearer"})
+	wait, remaining = sandbox.budget.take()
+	limits = {"X-RateLimit-Remaining": str(remaining)} if sandbox.budget.limit else {}
+	if wait:
+		limits["Retry-After"] = str(math.ceil(wait))
+		return Reply(429, {"error": "too many requests"}, limits)
+	try:
+		reply = _api(sandbox, call)
+	except BadQuery as error:
+		reply = Reply(400, {"error": str(error)})
+	reply.headers.update(limits)
+	return reply
+
+
+def _allowed(sandbox: Sandbox, call: Call) -> bool:
+	authorization = call.headers.get("authorization", "")
+	if call.headers.get("x-api-key") == API_KEY or call.query.get("api_key") == API_KEY:
+		return True
+	if basic(authorization) == (CLIENT_ID, API_KEY):
+		return True
+	kind, _, token = authorization.partition(" ")
+	return kind.lower() == "bearer" and (token == API_KEY or sandbox.tokens.accepts(token))
+
+
+def _api(sandbox: Sandbox, call: Call) -> Reply:
+	parts = call.path.strip("/").split("/")
+	if call.path == "/v1/me":
+		return Reply(200, {"name": "Sandbox CRM"})
+	if call.path == "/v1/changes":
+		return _changes(sandbox, call)
+	if call.path == "/v1/customers" and call.method == "POST":
+		return _create(sandbox, call)
+	if len(parts) == 3 and parts[:2] == ["v1", "customers"] and parts[2] in STYLES:
+		rows = sandbox.customers.select(
+			call.query.get("modified_since", ""), call.query.get("include_deleted") == "true"
+		)
+		return STYLES[parts[2]](call, rows)
+	if len(parts) == 3 and parts[:2] == ["v1", "customers"]:
+		row = sandbox.customers.get(parts[2])
+		return Reply(200, row) if row and not row["deleted"] else Reply(404, {"error": "not found"})
+	return Reply(404, {"error": "not found"})
+
+
+def _create(sandbox: Sandbox, call: Call) -> Reply:
+	"""Create a customer; the same Idempotency-Key again answers the first one."""
+	key = call.headers.get("idempotency-key")
+	with sandbox.pushed_lock:
+		if key and key in sandbox.pushed:
+			return Reply(200, sandbox.pushed[key])
+		customer = sandbox.customers.create()[0]
+		if key:
+			sandbox.pushed[key] = customer
+	return Reply(201, customer)
+
+
+def _number(call: Call, name: str, default: int, least: int = 0, most: int = 10**9) -> int:
+	text = call.query.get(name, str(default))
+	if not (text.isascii() and text.isdigit()) or int(text) < least:
+		raise BadQuery(f"{name} must be a number of at least {least}")
+	return min(int(text), most)
+
+
+def _size(call: Call) -> int:
+	return _number(call, "limit", 100, 1, 1000)
+
+
+def _page(call: Call, rows: list[Customer]) -> Reply:
+	size, page = _size(call), _number(call, "page", 1, 1)
+	chosen = rows[(page - 1) * size : page * size]
+	return Reply(200, {"data": chosen, "page": page, "has_more": page * size < len(rows)})
+
+
+def _offset(call: Call, rows: list[Customer]) -> Reply:
+	size, offset = _size(call), _number(call, "offset", 0)
+	return Reply(200, {"data": rows[offset : offset + size], "total": len(rows)})
+
+
+def _cursor(call: Call, rows: list[Customer]) -> Reply:
+	size, start = _size(call), _start(call)
+	more = start + size < len(rows)
+	return Reply(
+		200, {"data": rows[start : start + size], "next_cursor": _encode(start + size) if more else None}
+	)
+
+
+def _next(call: Call, rows: list[Customer]) -> Reply:
+	size, start = _size(call), _start(call)
+	link = _link(call, start + size) if start + size < len(rows) else None
+	return Reply(200, {"data": rows[start : start + size], "next": link})
+
+
+def _link_header(call: Call, rows: list[Customer]) -> Reply:
+	size, start = _size(call), _start(call)
+	headers = {"Link": f'<{_link(call, start + size)}>; rel="next"'} if start + size < len(rows) else {}
+	return Reply(200, rows[start : start + size], headers)
+
+
+STYLES: dict[str, Callable[[Call, list[Customer]], Reply]] = {
+	"page": _page,
+	"offset": _offset,
+	"cursor": _cursor,
+	"next": _next,
+	"link": _link_header,
+}
+
+
+def _changes(sandbox: Sandbox, call: Call) -> Reply:
+	size, start = _size(call), _start(call)
+	changes = sandbox.customers.changes(start, size)
+	end = start + len(changes)
+	more = end < sandbox.customers.counts()["changes"]
+	return Reply(200, {"changes": changes, "next_cursor": _encode(end), "has_more": more})
+
+
+def _start(call: Call) -> int:
+	cursor = call.query.get("cursor")
+	if not cursor:
+		return 0
+	try:
+		return int(base64.urlsafe_b64decode(cursor.encode()).decode().removeprefix("at:"))
+	except ValueError:
+		raise BadQuery("cursor is not one of ours") from None
+
+
+def _encode(position: int) -> str:
+	return base64.urlsafe_b64encode(f"at:{position}".encode()).decode()
+
+
+def _link(call: Call, position: int) -> str:
+	query = {**call.query, "cursor": _encode(position)}
+	return f"http://{call.headers.get('host', 'localhost')}{call.path}?{urlencode(query)}"
+
+
+def _control(sandbox: Sandbox, call: Call) -> Reply:
+	"""Controls of the sandbox itself, for demo and tests in other processes."""
+	name = call.path.removeprefix("/_sandbox/")
+	if name == "counts":
+		return Reply(200, sandbox.counts())
+	if name == "customers":
+		return Reply(200, sandbox.customers.alive())
+	if call.method != "POST":
+		return Reply(404, {"error": "not found"})
+	try:
+		if name == "change":
+			return Reply(200, sandbox.change(**call.json()))
+		if name == "faults":
+			options = call.json()
+			sandbox.faults.set(options.get("rates"), options.get("following", ()))
+			return Reply(200, {"faults": options})
+		if name == "webhooks":
+			return Reply(200, sandbox.deliver(**call.json()))
+	except (ValueError, TypeError) as error:
+		return Reply(400, {"error": str(error)})
+	return Reply(404, {"error": "not found"})

@@ -1,0 +1,62 @@
+"""The dedicated WSGI door: `/webhooks/<integration>`. Same code behind it as behind the site's own door."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wrappers import Request as WSGIRequest
+from werkzeug.wrappers import Response
+
+from integration_hub.stores.home import Home
+from integration_hub.webhooks.receive import MAX_BODY, Answer, Request, receive
+
+logger = logging.getLogger("integration_hub.webhooks")
+
+PREFIX = "/webhooks/"
+OpenHome = Callable[[], AbstractContextManager[Home]]
+
+
+def receiver(open_home: OpenHome) -> Callable[[dict[str, Any], Callable], Iterable[bytes]]:
+	"""Return a WSGI application that receives webhooks into the home `open_home` opens for each request."""
+
+	def application(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
+		return response(_answer(open_home, WSGIRequest(environ)))(environ, start_response)
+
+	return application
+
+
+def _answer(open_home: OpenHome, http: WSGIRequest) -> Answer:
+	if http.path == "/health":
+		return Answer(200, "ok")
+	if not http.path.startswith(PREFIX):
+		return Answer(404, "not_found")
+	http.max_content_length = MAX_BODY
+	try:
+		request = from_wsgi(http, http.path.removeprefix(PREFIX).strip("/"))
+	except RequestEntityTooLarge:
+		return Answer(413, "body_too_large")
+	except OSError:
+		return Answer(400, "body_incomplete")
+	try:
+		with open_home() as home:
+			return receive(home, request)
+	except Exception:
+		logger.exception("The home could not be opened")
+		return Answer(503, "not_stored")
+
+
+def from_wsgi(http: WSGIRequest, integration: str) -> Request:
+	"""Read a WSGI request, its body raw."""
+	body = http.get_data(cache=True, parse_form_data=False)
+	headers = {name.lower(): value for name, value in http.headers.items()}
+	return Request(integration, http.method, headers, body)
+
+
+def response(answer: Answer) -> Response:
+	"""Return an answer as an HTTP response."""
+	return Response(json.dumps(answer.body), status=answer.status, mimetype="application/json")
