@@ -30,7 +30,7 @@ pass_context = click.pass_context
 @pass_context
 def integration_hub(ctx: click.Context, config: str) -> None:
 	"""Connect external systems: sync, webhooks, queues."""
-	ctx.meta["integration_hub.config"] = config
+	ctx.meta["hub_config"] = config
 	logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
@@ -55,7 +55,7 @@ def site_of(ctx: click.Context) -> str | None:
 
 def home_opener(ctx: click.Context) -> Callable[[], Any]:
 	"""Return what opens the command's home, as a context manager, in any thread or process."""
-	site, config = site_of(ctx), ctx.meta["integration_hub.config"]
+	site, config = site_of(ctx), ctx.meta["hub_config"]
 	if site:
 		from integration_hub.homes.site import SiteHome
 
@@ -110,7 +110,7 @@ def init(ctx: click.Context, source: Path | None, url: str) -> None:
 		return
 	from integration_hub.homes.file.create import create
 
-	for line in create(Path(ctx.meta["integration_hub.config"]), url):
+	for line in create(Path(ctx.meta["hub_config"]), url):
 		click.echo(line)
 
 

@@ -7,11 +7,15 @@ MODULE = "Integration Hub"
 
 
 def after_install() -> None:
-	"""Make the app's roles (the doctypes' permissions made them; they get desk access here)."""
+	"""Make the app's roles, and say how long its logs are kept."""
 	for role in ROLES:
 		if not frappe.db.exists("Role", role):
 			frappe.get_doc({"doctype": "Role", "role_name": role}).insert()
 		frappe.db.set_value("Role", role, "desk_access", 1)
+	# Frappe would add the retention of our logs with its next daily clean-up; show it from the first day.
+	settings = frappe.get_doc("Log Settings")
+	settings.add_default_logtypes()
+	settings.save(ignore_permissions=True)
 
 
 def before_uninstall() -> None:

@@ -21,13 +21,14 @@ class Faults:
 		self.met: dict[str, int] = dict.fromkeys(KINDS, 0)
 
 	def set(self, rates: Mapping[str, float] | None = None, following: Iterable[str] = ()) -> None:
-		"""rates: chance of each kind per request. following: kinds that the next requests meet, in order.
+		"""rates: chance of each kind per request. following: kinds that the next requests meet, in order
+		(`none` lets one pass).
 
 		Raises ValueError for an unknown kind.
 		"""
 		rates, following = dict(rates or {}), list(following)
 		for kind in [*rates, *following]:
-			if kind not in KINDS:
+			if kind not in (*KINDS, "none"):
 				raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
 		with self._lock:
 			self._rates, self._next = rates, following
@@ -36,8 +37,9 @@ class Faults:
 		"""Return the fault of this request, None for none."""
 		with self._lock:
 			kind = self._next.pop(0) if self._next else self._at_random()
-			if kind:
-				self.met[kind] += 1
+			if kind in (None, "none"):
+				return None
+			self.met[kind] += 1
 			return kind
 
 	def _at_random(self) -> str | None:

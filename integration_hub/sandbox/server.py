@@ -63,8 +63,14 @@ class Sandbox:
 		return self
 
 	def __exit__(self, *exc_info: object) -> None:
-		self._server.shutdown()
-		self._server.server_close()
+		self.stop()
+
+	def stop(self) -> None:
+		"""Stop serving from the thread; the port refuses connections from then on."""
+		if self._thread:
+			self._server.shutdown()
+			self._server.server_close()
+			self._thread = None
 
 	def serve_forever(self) -> None:
 		try:

@@ -1,0 +1,36 @@
+# Everything a developer does here. `make demo` and `make test` need Python 3.10+ and make; `make test-site`
+# needs a bench.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-site lint format clean
+
+demo: $(INSTALLED)
+	@$(BIN)/integration-hub demo
+
+test: lint
+	@$(BIN)/python -m pytest
+
+test-site:
+	@$(PYTHON) scripts/test_site.py
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/check_app.py
+
+format: $(INSTALLED)
+	@$(BIN)/ruff check --fix -q .
+	@$(BIN)/ruff format -q .
+
+$(INSTALLED): pyproject.toml
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,114 @@
+"""What the site tests share: one test case class for v15 and v16, the example settings, a worker, a door."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import frappe
+from werkzeug.serving import make_server
+
+from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.load import load_into_site
+from integration_hub.sandbox import Sandbox
+from integration_hub.sandbox.example import TABLES
+
+try:
+	from frappe.tests import IntegrationTestCase
+except ImportError:  # v15
+	from frappe.tests.utils import FrappeTestCase as IntegrationTestCase
+
+FIELDS = {
+	"customer_id": "id",
+	"customer_name": "name",
+	"email": "email",
+	"city": "city",
+	"credit_limit": "credit_limit",
+	"active": "active",
+}
+LOGS = ("Sync Log", "External Record", "Webhook Log", "Integration Error Log")
+STREAMS = ("customers-full", "customers-incremental", "customers-cursor")
+
+
+class HubTestCase(IntegrationTestCase):
+	"""A sandbox CRM for each test, and the site connected to it by the example's settings, with no state.
+
+	The engine commits, so a test cleans up before itself instead of rolling back after.
+	"""
+
+	write_mode: ClassVar[str] = "Documents"
+
+	def setUp(self) -> None:
+		super().setUp()
+		frappe.set_user("Administrator")
+		self.crm = Sandbox(customers=120)
+		self.crm.__enter__()
+		self.addCleanup(self.crm.stop)
+		self.home = SiteHome()
+		self.clear()
+		list(load_into_site(self.home, None, self.crm.url))
+		for stream in STREAMS:
+			frappe.db.set_value("Sync Settings", stream, "write_mode", self.write_mode)
+		frappe.db.set_value("Integration Settings", "crm", {"backoff_min": 0.01, "backoff_max": 0.1})
+		frappe.db.commit()
+
+	def clear(self) -> None:
+		for doctype in (*LOGS, *TABLES.values()):
+			if frappe.db.table_exists(doctype):
+				frappe.db.delete(doctype)
+		frappe.db.delete("Webhook Route")
+		for doctype in ("Sync Settings", "Integration Settings"):
+			for name in frappe.get_all(doctype, pluck="name"):
+				frappe.delete_doc(doctype, name, force=True)
+		frappe.db.commit()
+
+	def assertSame(self, kind: str) -> None:
+		"""Assert that a target DocType equals the sandbox's data, record for record."""
+		frappe.db.commit()  # a new snapshot
+		rows = frappe.get_all(TABLES[kind], fields=list(FIELDS), order_by="customer_id", limit_page_length=0)
+		source = [
+			{**{ours: row[theirs] for ours, theirs in FIELDS.items()}, "active": int(row["active"])}
+			for row in self.crm.customers.alive()
+		]
+		self.assertEqual([dict(row) for row in rows], source)
+
+
+def errors() -> list[Any]:
+	frappe.db.commit()
+	return frappe.get_all("Integration Error Log", fields=["*"], order_by="name")
+
+
+def work() -> None:
+	"""Have a real RQ worker, in a process of its own, do what is queued."""
+	command = [sys.executable, "-m", "frappe.utils.bench_helper", "frappe", "worker"]
+	subprocess.run(
+		[*command, "--burst", "--quiet", "--queue", "default,long"],
+		cwd=frappe.local.sites_path,
+		check=True,
+		timeout=300,
+		stdout=subprocess.DEVNULL,
+	)
+	frappe.db.commit()
+
+
+@contextmanager
+def site_door() -> Iterator[str]:
+	"""Serve the site by Frappe's own WSGI application; give the URL events are posted to."""
+	import frappe.app
+
+	site, sites_path = frappe.local.site, frappe.local.sites_path
+	previous = frappe.app._site, frappe.app._sites_path
+	frappe.app._site, frappe.app._sites_path = site, sites_path
+	server = make_server("127.0.0.1", 0, frappe.app.application, threaded=True)
+	thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+	thread.start()
+	try:
+		yield f"http://127.0.0.1:{server.server_port}/api/method/integration_hub.api.webhook/crm"
+	finally:
+		server.shutdown()
+		thread.join()
+		frappe.app._site, frappe.app._sites_path = previous

@@ -1,0 +1,90 @@
+"""Settings documents: checked on save, and what the engine keeps on them is safe from open forms."""
+
+import frappe
+
+from integration_hub.connectors import OAuth2Connector
+from integration_hub.sandbox.access import REFRESH_TOKEN
+from integration_hub.sync.run import run_stream
+from integration_hub.tests.support import HubTestCase
+
+
+class TestSettings(HubTestCase):
+	def refused(self, doctype: str, name: str, **values) -> str:
+		"""Return the message a save with these values is refused with."""
+		doc = frappe.get_doc(doctype, name)
+		doc.update(values)
+		with self.assertRaises(frappe.ValidationError) as caught:
+			doc.save()
+		frappe.db.rollback()
+		return str(caught.exception)
+
+	def test_wrong_integrations_are_refused_by_field(self):
+		for values, words in (
+			({"base_url": "ftp://x"}, ("Integration Settings crm", "Base URL")),
+			({"token_url": "x"}, ("Token URL",)),
+			({"connect_timeout": 0}, ("Connect Timeout",)),
+			({"connector": "Nothing"}, ("Connector", "not registered")),
+			({"webhook_scheme": "Nothing"}, ("Signature Scheme",)),
+			({"webhook_secret": ""}, ("Webhook Secret",)),
+			({"auth_type": "Bearer"}, ("Secret", "Bearer")),
+		):
+			message = self.refused("Integration Settings", "crm", **values)
+			for word in words:
+				self.assertIn(word, message)
+
+	def test_wrong_streams_are_refused_by_field(self):
+		mapping = [{"field": "nosuch", "source_path": "id"}]
+		for values, words in (
+			({"mapping": mapping}, ("Sync Settings customers-full", "Mapping", "no field 'nosuch'")),
+			({"target_doctype": "Nothing"}, ("Target DocType", "Nothing")),
+			({"target_doctype": "System Settings"}, ("Target DocType", "Single")),
+			({"records_path": "data["}, ("Records Path", "JMESPath")),
+			({"schedule": "Cron", "cron": "often"}, ("Cron",)),
+			({"mode": "Incremental", "updated_at_path": ""}, ("Updated At Path",)),
+		):
+			message = self.refused("Sync Settings", "customers-full", **values)
+			for word in words:
+				self.assertIn(word, message)
+
+	def test_a_name_that_cannot_stand_in_a_url_is_refused(self):
+		doc = frappe.copy_doc(frappe.get_doc("Integration Settings", "crm"))
+		doc.update({"integration_name": "a/b", "webhook_enabled": 0, "routes": []})
+		with self.assertRaisesRegex(frappe.ValidationError, "Integration Name"):
+			doc.insert()
+
+	def test_a_form_opened_before_a_run_does_not_put_old_state_back(self):
+		form = frappe.get_doc("Sync Settings", "customers-cursor")
+		run_stream(self.home, "customers-cursor")
+		checkpoint = frappe.db.get_value("Sync Settings", "customers-cursor", "checkpoint")
+		form.page_size = 50
+		form.save()
+		self.assertTrue(checkpoint)
+		self.assertEqual(frappe.db.get_value("Sync Settings", "customers-cursor", "checkpoint"), checkpoint)
+
+	def test_another_endpoint_resets_the_checkpoint(self):
+		run_stream(self.home, "customers-cursor")
+		form = frappe.get_doc("Sync Settings", "customers-cursor")
+		form.endpoint = "/v1/other"
+		form.save()
+		self.assertFalse(frappe.db.get_value("Sync Settings", "customers-cursor", "checkpoint"))
+
+	def test_secrets_stand_only_in_the_password_table(self):
+		row = frappe.db.sql("SELECT * FROM `tabIntegration Settings` WHERE `name` = 'crm'", as_dict=True)[0]
+		for secret in ("sandbox-client-secret", "sandbox-webhook-secret"):
+			self.assertNotIn(secret, frappe.as_json(row))
+			self.assertNotIn(secret, frappe.as_json(frappe.get_doc("Integration Settings", "crm")))
+
+	def test_a_document_yields_a_connector_for_both_grants(self):
+		doc = frappe.get_doc("Integration Settings", "crm")
+		for auth_type in ("OAuth2 Client Credentials", "OAuth2 Refresh Token"):
+			doc.update({"auth_type": auth_type, "refresh_token": REFRESH_TOKEN})
+			doc.save()
+			frappe.db.commit()
+			with doc.get_connector() as connector:
+				self.assertIsInstance(connector, OAuth2Connector)
+				self.assertEqual(connector.get("/v1/me"), {"name": "Sandbox CRM"})
+		self.assertEqual(self.crm.tokens.issued, 2)
+
+	def test_an_integration_with_streams_is_not_deleted(self):
+		with self.assertRaises(frappe.LinkExistsError):
+			frappe.delete_doc("Integration Settings", "crm")

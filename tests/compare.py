@@ -1,0 +1,30 @@
+"""Comparing a target table with the sandbox's own data."""
+
+from __future__ import annotations
+
+from integration_hub.homes.file import FileHome
+from integration_hub.sandbox import Sandbox
+from integration_hub.sandbox.example import TABLES
+
+FIELDS = {
+	"customer_id": "id",
+	"customer_name": "name",
+	"email": "email",
+	"city": "city",
+	"credit_limit": "credit_limit",
+	"active": "active",
+}
+
+
+def table(home: FileHome, kind: str) -> list[dict]:
+	columns = ", ".join(f"`{name}`" for name in FIELDS)
+	return home.db.query(f"SELECT {columns} FROM `tab{TABLES[kind]}` ORDER BY `customer_id`")
+
+
+def source(crm: Sandbox) -> list[dict]:
+	rows = [{ours: row[theirs] for ours, theirs in FIELDS.items()} for row in crm.customers.alive()]
+	return [{**row, "active": int(row["active"])} for row in rows]
+
+
+def errors(home: FileHome) -> list[dict]:
+	return home.db.query("SELECT * FROM `tabIntegration Error Log` ORDER BY `name`")

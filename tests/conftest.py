@@ -1,0 +1,59 @@
+"""Real things to test against: a sandbox CRM over HTTP, Redis, and the home on one SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from integration_hub.homes.file import FileHome
+from integration_hub.sandbox import Sandbox
+from integration_hub.sandbox.access import CLIENT_SECRET
+from integration_hub.sandbox.example import hub_toml
+from integration_hub.sandbox.redis import redis_server
+from integration_hub.sandbox.sender import SECRET
+
+MakeHome = Callable[..., FileHome]
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+	with redis_server() as url:
+		yield url
+
+
+@pytest.fixture
+def crm() -> Iterator[Sandbox]:
+	with Sandbox(customers=250) as sandbox:
+		yield sandbox
+
+
+@pytest.fixture
+def make_home(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeHome]:
+	"""Open a home on the example settings; each (old, new) pair is replaced in its hub.toml first."""
+	monkeypatch.setenv("HUB_KEY", Fernet.generate_key().decode())
+	monkeypatch.setenv("CRM_CLIENT_SECRET", CLIENT_SECRET)
+	monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
+	opened: list[FileHome] = []
+
+	def make(*replacements: tuple[str, str], redis_url: str = "") -> FileHome:
+		if redis_url:
+			monkeypatch.setenv("CRM_QUEUE_URL", redis_url)
+		text = hub_toml(crm.url, redis_url=redis_url).replace("backoff_min = 0.2", "backoff_min = 0.01")
+		for old, new in replacements:
+			assert old in text, f"{old!r} is not in the example"
+			text = text.replace(old, new)
+		(tmp_path / "hub.toml").write_text(text)
+		opened.append(FileHome(tmp_path / "hub.toml"))
+		return opened[-1]
+
+	yield make
+	for home in opened:
+		home.close()
+
+
+@pytest.fixture
+def home(make_home: MakeHome) -> FileHome:
+	return make_home()

@@ -1,0 +1,129 @@
+"""Messages of a real Redis list into the inbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import redis
+
+from integration_hub.queues.consumer import consumer_for
+from integration_hub.sandbox.redis import free_port, redis_server
+from integration_hub.stores.home import HubError
+from integration_hub.webhooks.drain import drain
+from tests.compare import table
+
+QUEUE = "crm_events"
+
+
+@pytest.fixture
+def client(redis_url) -> redis.Redis:
+	client = redis.from_url(redis_url)
+	client.flushall()
+	return client
+
+
+@pytest.fixture
+def home(make_home, redis_url):
+	return make_home(redis_url=redis_url)
+
+
+def rows(home) -> list[dict]:
+	return home.db.query("SELECT * FROM `tabWebhook Log` ORDER BY `name`")
+
+
+def test_messages_become_events_and_are_handled(home, client, crm):
+	for customer in crm.customers.alive()[:30]:
+		client.lpush(
+			QUEUE, json.dumps({"id": f"m-{customer['id']}", "type": "customer.created", "data": customer})
+		)
+	assert consumer_for(home, "crm").drain().received == 30
+	assert drain(home, "crm").completed == 30
+	assert len(table(home, "full")) == 30
+	assert client.keys("*") == []
+
+
+def test_equal_messages_without_an_id_are_two(home, client):
+	for _ in range(2):
+		client.lpush(QUEUE, json.dumps({"type": "stock", "data": {"quantity": 5}}))
+	assert consumer_for(home, "crm").drain().received == 2
+
+
+def test_what_a_dead_consumer_had_read_is_stored_once(home, client):
+	"""Killed after the commit and before the acknowledgement: found again, and known."""
+	client.lpush(QUEUE, json.dumps({"type": "stock", "data": {"quantity": 5}}))
+	consumer = consumer_for(home, "crm")
+	consumer.redis.pipeline = lambda **_: (_ for _ in ()).throw(KeyboardInterrupt)
+	with pytest.raises(KeyboardInterrupt):
+		consumer.run_once()
+	assert len(rows(home)) == 1 and client.llen(consumer.processing) == 1
+
+	again = consumer_for(home, "crm")
+	assert again.recover() == 1
+	assert (again.done.duplicate, len(rows(home)), client.llen(again.processing)) == (1, 1, 0)
+
+
+def test_an_unreadable_message_goes_to_the_dead_letters_with_its_reason(home, client):
+	client.lpush(QUEUE, b"\xff\x00 not json")
+	consumer = consumer_for(home, "crm")
+	assert consumer.drain().unreadable == 1
+	letter = json.loads(client.rpop(consumer.dead))
+	assert letter["reason"] == "body_not_utf8" and "not json" in letter["message"]
+
+
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(home, client):
+	total = 600
+	for number in range(total):
+		client.lpush(QUEUE, json.dumps({"type": "stock", "number": number}))
+	path = str(home.file.folder / "hub.toml")
+	code = "import sys, threading; from integration_hub.homes.file import FileHome; from integration_hub.queues.consumer import consumer_for; consumer_for(FileHome(sys.argv[1]), 'crm').run(threading.Event())"
+	for pause in (0.35, 0.4, 0.45, 0.5):
+		process = subprocess.Popen([sys.executable, "-c", code, path])
+		time.sleep(pause)
+		os.kill(process.pid, signal.SIGKILL)
+		process.wait()
+	consumer_for(home, "crm").drain()
+	numbers = sorted(json.loads(row["payload"])["number"] for row in rows(home))
+	assert numbers == list(range(total))
+
+
+def test_sigterm_ends_a_consumer_that_waits(home, client):
+	code = "from integration_hub.commands import main; main()"
+	path = str(home.file.folder / "hub.toml")
+	process = subprocess.Popen([sys.executable, "-c", code, "--config", path, "consume", "crm"])
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	deadline = time.monotonic() + 20
+	while not rows(home) and time.monotonic() < deadline:
+		time.sleep(0.05)
+	process.terminate()
+	assert process.wait(10) == 0 and len(rows(home)) == 1
+
+
+def test_a_consumer_survives_a_redis_that_goes_away(make_home):
+	port = free_port()
+	url = f"redis://127.0.0.1:{port}/0"
+	home = make_home(('redis = "', '# redis = "'), redis_url=url)
+	code = "from integration_hub.commands import main; main()"
+	path = str(home.file.folder / "hub.toml")
+	process = subprocess.Popen([sys.executable, "-c", code, "--config", path, "consume", "crm"])
+	try:
+		for number in range(2):
+			with redis_server(port):
+				redis.from_url(url).lpush(QUEUE, json.dumps({"type": "stock", "number": number}))
+				deadline = time.monotonic() + 30
+				while len(rows(home)) <= number and time.monotonic() < deadline:
+					time.sleep(0.05)
+				assert len(rows(home)) == number + 1
+	finally:
+		process.terminate()
+		process.wait(10)
+
+
+def test_a_queue_that_is_off_is_said_so(make_home):
+	with pytest.raises(HubError, match="Integration Settings crm, queue_enabled"):
+		consumer_for(make_home(), "crm")

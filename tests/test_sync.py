@@ -1,0 +1,289 @@
+"""Full, incremental, cursor: the target ends equal to the source, whatever happened on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from integration_hub.sandbox import Sandbox
+from integration_hub.stores.home import HubError
+from integration_hub.sync.run import approve_deletions, run_stream
+from integration_hub.sync.schedule import due_streams
+from tests.compare import errors, source, table
+
+KINDS = ("full", "incremental", "cursor")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_target_equals_source_after_each_run(home, crm: Sandbox, kind: str):
+	first = run_stream(home, f"customers-{kind}")
+	assert (first["status"], first["created"]) == ("Completed", 250)
+	assert table(home, kind) == source(crm)
+
+	crm.change(create=5, update=40, delete=7)
+	second = run_stream(home, f"customers-{kind}")
+	assert (second["status"], second["created"], second["deleted"]) == ("Completed", 5, 7)
+	assert table(home, kind) == source(crm)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_with_nothing_changed_writes_no_document(home, crm: Sandbox, kind: str):
+	run_stream(home, f"customers-{kind}")
+	before = home.db.query("SELECT `name`, `modified` FROM `tabSandbox Customer` ORDER BY `name`")
+	again = run_stream(home, f"customers-{kind}")
+	assert (again["created"], again["updated"], again["deleted"]) == (0, 0, 0)
+	assert home.db.query("SELECT `name`, `modified` FROM `tabSandbox Customer` ORDER BY `name`") == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_faults_on_the_way_are_overcome(home, crm: Sandbox, kind: str):
+	crm.faults.set(following=["500", "reset", "truncate", "503"])
+	row = run_stream(home, f"customers-{kind}")
+	assert row["status"] == "Completed"
+	assert sum(crm.faults.met.values()) == 4
+	assert table(home, kind) == source(crm)
+
+
+@pytest.mark.parametrize("style", ["page", "offset", "cursor", "next", "link"])
+def test_every_pagination_of_the_sandbox_by_settings_alone(make_home, crm: Sandbox, style: str):
+	pagination = {
+		"page": 'pagination = "Page Number"',
+		"offset": 'pagination = "Offset"',
+		"cursor": 'pagination = "Cursor"',
+		"next": 'pagination = "Next Link"',
+		"link": 'pagination = "Link Header"',
+	}[style]
+	replacements = [
+		('endpoint = "/v1/customers/page"', f'endpoint = "/v1/customers/{style}"'),
+		('pagination = "Page Number"\nmore_path = "has_more"', pagination),
+	]
+	if style == "link":
+		replacements.append(
+			(
+				'"/v1/customers/link"\nrecords_path = "data"',
+				'"/v1/customers/link"\nrecords_path = ""',
+			)
+		)
+	home = make_home(*replacements)
+	row = run_stream(home, "customers-full")
+	assert row["status"] == "Completed", row["error"]
+	assert table(home, "full") == source(crm)
+
+
+def test_a_killed_run_resumes_and_neither_loses_nor_doubles(make_home, crm: Sandbox):
+	home = make_home()
+	crm.latency = 0.05
+	code = "import sys; from integration_hub.homes.file import FileHome; from integration_hub.sync.run import run_stream; run_stream(FileHome(sys.argv[1]), 'customers-cursor')"
+	process = subprocess.Popen([sys.executable, "-c", code, str(home.file.folder / "hub.toml")])
+	deadline = time.monotonic() + 30
+	while len(table(home, "cursor")) < 100 and time.monotonic() < deadline:
+		time.sleep(0.01)
+	os.kill(process.pid, signal.SIGKILL)
+	process.wait()
+	partly = len(table(home, "cursor"))
+	assert 100 <= partly < 250
+	crm.latency = 0
+
+	row = run_stream(home, "customers-cursor")
+	assert row["created"] == 250 - partly, "pages committed before the kill are not fetched again"
+	assert table(home, "cursor") == source(crm)
+	runs = home.db.query("SELECT `status` FROM `tabSync Log` ORDER BY `name`")
+	assert [run["status"] for run in runs] == ["Interrupted", "Completed"]
+
+
+def test_two_runs_of_one_stream_never_overlap(home):
+	with home.lock("sync:customers-full") as free:
+		assert free
+		with pytest.raises(HubError, match="is running already"):
+			run_stream(home, "customers-full")
+	assert home.db.query("SELECT COUNT(*) AS `n` FROM `tabSync Log`")[0]["n"] == 0
+
+
+def test_an_empty_source_deletes_nothing(home, crm: Sandbox):
+	run_stream(home, "customers-full")
+	kept = table(home, "full")
+	crm.customers.delete(250)
+	row = run_stream(home, "customers-full")
+	assert (row["status"], row["deleted"]) == ("Completed", 0)
+	assert table(home, "full") == kept
+
+
+def test_a_fetch_that_breaks_off_deletes_nothing(make_home, crm: Sandbox):
+	home = make_home(("backoff_min = 0.01", "backoff_min = 0.01\nmax_attempts = 1"))
+	run_stream(home, "customers-full")
+	crm.customers.delete(10)
+	kept = len(table(home, "full"))
+	crm.faults.set(following=["none", "500"])
+	row = run_stream(home, "customers-full")
+	assert (row["status"], row["deleted"], len(table(home, "full"))) == ("Failed", 0, kept)
+	assert [error["kind"] for error in errors(home)] == ["Server"]
+
+
+def test_a_large_deletion_waits_for_approval(home, crm: Sandbox):
+	run_stream(home, "customers-full")
+	crm.customers.delete(120)
+	held = run_stream(home, "customers-full")
+	assert (held["status"], held["deleted"], held["to_delete"]) == ("Needs Approval", 0, 120)
+	assert len(table(home, "full")) == 250
+
+	done = approve_deletions(home, held["name"])
+	assert (done["status"], done["deleted"]) == ("Completed", 120)
+	assert table(home, "full") == source(crm)
+	with pytest.raises(HubError, match="no deletions waiting"):
+		approve_deletions(home, held["name"])
+
+
+def test_approval_spares_what_came_back_meanwhile(home, crm: Sandbox):
+	run_stream(home, "customers-full")
+	gone = crm.customers.delete(120)
+	held = run_stream(home, "customers-full")
+	back = crm.customers._deleted.pop(gone[0])
+	crm.customers._rows[gone[0]] = {**back, "deleted": False}
+	run_stream(home, "customers-full")
+	approve_deletions(home, held["name"])
+	assert gone[0] in {row["customer_id"] for row in table(home, "full")}
+
+
+def test_a_bad_record_is_kept_and_tried_again(home, crm: Sandbox):
+	crm.customers.set("CUST-000003", credit_limit="a lot")
+	row = run_stream(home, "customers-incremental")
+	assert (row["status"], row["created"], row["failed"]) == ("Partial", 249, 1)
+	[error] = errors(home)
+	assert "credit_limit" in error["message"] and error["external_id"] == "CUST-000003"
+
+	# The watermark has passed it, and it does not change again: only what was kept can bring it back.
+	home.db.execute(
+		"UPDATE `tabExternal Record` SET `payload` = REPLACE(`payload`, '\"a lot\"', '12.5') WHERE `status` = 'Failed'"
+	)
+	crm.customers._rows["CUST-000003"]["credit_limit"] = 12.5
+	assert run_stream(home, "customers-incremental")["status"] == "Completed"
+	assert table(home, "incremental") == source(crm)
+
+
+def test_a_failed_record_is_not_an_orphan(home, crm: Sandbox):
+	run_stream(home, "customers-full")
+	crm.customers.set("CUST-000003", credit_limit="a lot")
+	row = run_stream(home, "customers-full")
+	assert (row["failed"], row["deleted"]) == (1, 0)
+	assert len(table(home, "full")) == 250
+
+
+def test_a_document_that_was_adopted_is_never_deleted(make_home, crm: Sandbox):
+	home = make_home(
+		(
+			'target_doctype = "Sandbox Customer"\n',
+			'target_doctype = "Sandbox Customer"\nmatch_field = "email"\n',
+		)
+	)
+	mine = crm.customers.alive()[0]
+	home.db.execute(
+		"INSERT INTO `tabSandbox Customer` (`name`, `email`, `city`) VALUES ('mine', %s, 'Bonn')",
+		[mine["email"]],
+	)
+	run_stream(home, "customers-full")
+	assert len(table(home, "full")) == 250, "adopted, not doubled"
+	crm.customers._rows.pop(mine["id"])
+	run_stream(home, "customers-full")
+	assert home.db.query("SELECT `name` FROM `tabSandbox Customer` WHERE `name` = 'mine'")
+
+
+def test_a_document_that_somebody_deleted_comes_back(home, crm: Sandbox):
+	run_stream(home, "customers-full")
+	home.db.execute("DELETE FROM `tabSandbox Customer` WHERE `customer_id` = 'CUST-000009'")
+	assert run_stream(home, "customers-full")["created"] == 1
+	assert table(home, "full") == source(crm)
+
+
+def test_ids_that_differ_in_case_or_spaces_are_different_records(home, crm: Sandbox):
+	for id in ("cust-000001", "CUST-000001 ", "CUST-00000１"):
+		crm.customers._rows[id] = {**crm.customers._rows["CUST-000001"], "id": id}
+	run_stream(home, "customers-full")
+	assert len(table(home, "full")) == 253
+
+
+def test_the_watermark_comes_from_the_data(home, crm: Sandbox):
+	run_stream(home, "customers-incremental")
+	newest = max(row["updated_at"] for row in crm.customers.alive())
+	[row] = home.db.query(
+		"SELECT `checkpoint` FROM `tabSync Settings` WHERE `name` = 'customers-incremental'"
+	)
+	assert row["checkpoint"] == newest
+
+
+def test_a_long_retry_after_gives_the_worker_back(make_home, crm: Sandbox):
+	home = make_home(("backoff_min = 0.01", "backoff_min = 0.01\nmax_wait = 5"))
+	crm.budget.limit, crm.budget.period = 1, 300
+	row = run_stream(home, "customers-cursor")
+	assert row["status"] == "Postponed"
+	[stream] = home.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = 'customers-cursor'")
+	assert stream["status"] == "Waiting" and stream["checkpoint"], "the page that arrived is kept"
+	assert stream["next_run_at"] > home.now(ahead=200)
+	assert "customers-cursor" not in due_streams(home)
+
+
+def test_a_rate_limit_is_waited_out(make_home, crm: Sandbox):
+	home = make_home()
+	crm.budget.limit, crm.budget.period = 2, 1
+	row = run_stream(home, "customers-full")
+	assert row["status"] == "Completed" and crm.budget.refused
+	assert table(home, "full") == source(crm)
+
+
+@pytest.mark.parametrize(
+	("old", "new", "message"),
+	[
+		(
+			'target_doctype = "Sandbox Customer"\n',
+			'target_doctype = "Nothing"\n',
+			"DocType Nothing does not exist",
+		),
+		('city = "city"', 'town = "city"', "has no field 'town'"),
+		('records_path = "data"', 'records_path = "data["', "records_path"),
+		('mode = "Full"', 'mode = "Sometimes"', "mode"),
+		('integration = "crm"', 'integration = "erp"', "integration 'erp' does not exist"),
+		('client_secret = "env:CRM_CLIENT_SECRET"', 'client_secret = "hunter2"', "client_secret"),
+		('base_url = "', 'base_url = "ftp://', "base_url"),
+		('event_pattern = "customer.*"', 'event_patern = "customer.*"', "event_patern"),
+	],
+)
+def test_wrong_settings_are_refused_by_name(make_home, old: str, new: str, message: str):
+	with pytest.raises(HubError, match="hub.toml") as caught:
+		make_home((old, new))
+	assert message in str(caught.value)
+	assert "hunter2" not in str(caught.value)
+
+
+def test_unreachable_system_and_wrong_credentials_are_told_plainly(make_home, crm: Sandbox, monkeypatch):
+	home = make_home(("backoff_min = 0.01", "backoff_min = 0.01\nmax_attempts = 1"))
+	monkeypatch.setenv("CRM_CLIENT_SECRET", "wrong-secret")
+	row = run_stream(home, "customers-full")
+	assert row["status"] == "Failed" and "Authentication failed" in row["error"]
+	assert "wrong-secret" not in str(errors(home))
+	crm.stop()
+	row = run_stream(home, "customers-full")
+	assert row["status"] == "Failed" and "Connection failed" in row["error"]
+	assert len(errors(home)) == 2
+
+
+def test_the_same_failure_counts_up_one_row(make_home, crm: Sandbox):
+	home = make_home(("backoff_min = 0.01", "backoff_min = 0.01\nmax_attempts = 1"))
+	for _ in range(3):
+		crm.faults.set(following=["500"])
+		run_stream(home, "customers-full")
+	[error] = errors(home)
+	assert error["occurrences"] == 3
+
+
+def test_a_failing_stream_backs_off(make_home, crm: Sandbox):
+	home = make_home(("backoff_min = 0.01", "backoff_min = 0.01\nmax_attempts = 1"))
+	due = []
+	for _ in range(3):
+		crm.faults.set(following=["500"])
+		run_stream(home, "customers-cursor")
+		due += home.db.query("SELECT `next_run_at` FROM `tabSync Settings` WHERE `name` = 'customers-cursor'")
+	assert due[2]["next_run_at"] > home.now(ahead=15 * 60) > due[0]["next_run_at"]

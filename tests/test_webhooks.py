@@ -1,0 +1,261 @@
+"""Events through the receiver, over HTTP, into the inbox, handled once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.serving import make_server
+
+from integration_hub.homes.file import FileHome
+from integration_hub.homes.worker import work_once
+from integration_hub.sandbox import sender
+from integration_hub.stores import inbox
+from integration_hub.webhooks.drain import drain, retry_delay, sweep
+from integration_hub.webhooks.receive import MAX_BODY, Request, receive
+from integration_hub.webhooks.receiver import receiver
+from tests.compare import errors, source, table
+
+HANDLED: list[dict] = []
+
+
+def remember(payload: dict, event: dict) -> None:
+	"""A handler function, registered in the tests' hub.toml."""
+	HANDLED.append({**event, "payload": payload})
+	if payload.get("fail"):
+		raise ValueError("this handler fails with password=hunter22")
+
+
+@pytest.fixture
+def hub(make_home) -> FileHome:
+	HANDLED.clear()
+	route = '[[integration.crm.routes]]\nevent_pattern = "call.*"\naction = "Call Function"\nhandler = "remember"\n\n'
+	first = '[[integration.crm.routes]]\nevent_pattern = "customer.deleted"'
+	handlers = '[handlers]\nremember = "tests.test_webhooks.remember"\n\n[hub]'
+	return make_home((first, route + first), ("[hub]", handlers))
+
+
+@pytest.fixture
+def door(hub) -> Iterator[str]:
+	path = hub.file.folder / "hub.toml"
+	server = make_server("127.0.0.1", 0, receiver(lambda: FileHome(path)), threaded=True)
+	thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+	thread.start()
+	yield f"http://127.0.0.1:{server.server_port}/webhooks/crm"
+	server.shutdown()
+
+
+def rows(home: FileHome) -> list[dict]:
+	return home.db.query("SELECT * FROM `tabWebhook Log` ORDER BY `name`")
+
+
+def post(door: str, body: dict | bytes, secret: str = sender.SECRET, **headers: str) -> requests.Response:
+	raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+	signed = {sender.HEADER: sender.sign(raw, secret), "Content-Type": "application/json", **headers}
+	return requests.post(door, data=raw, headers=signed, timeout=10)
+
+
+def test_a_signed_event_is_logged_once_handled_once_and_answered_again(hub, door, crm):
+	record = crm.customers.alive()[0]
+	delivery = sender.make("customer.created", record)
+	answers = [sender.send(door, delivery) for _ in range(3)]
+	assert [(a.status_code, a.json()["status"]) for a in answers] == [
+		(200, "received"),
+		(200, "duplicate"),
+		(200, "duplicate"),
+	]
+	work_once(hub)
+	[row] = rows(hub)
+	assert (row["status"], row["deliveries"], row["attempts"]) == ("Completed", 3, 1)
+	assert [r["customer_id"] for r in table(hub, "full")] == [r["id"] for r in crm.customers.alive()]
+	assert row["reference_doctype"] == "Sandbox Customer" and row["reference_name"]
+
+
+def test_many_posts_of_one_event_at_once_make_one_row(hub, door, crm):
+	delivery = sender.make("customer.created", crm.customers.alive()[0])
+	with ThreadPoolExecutor(16) as pool:
+		answers = list(pool.map(lambda _: sender.send(door, delivery).json()["status"], range(32)))
+	assert sorted(set(answers)) == ["duplicate", "received"] and answers.count("received") == 1
+	assert len(rows(hub)) == 1
+
+
+def test_the_same_id_with_another_body_is_a_visible_conflict(hub, door):
+	assert post(door, {"id": "e1", "event": "call.x", "n": 1}).json()["status"] == "received"
+	answer = post(door, {"id": "e1", "event": "call.x", "n": 2})
+	assert (answer.status_code, answer.json()["status"]) == (202, "conflict")
+	assert post(door, {"id": "e1", "event": "call.x", "n": 2}).json()["status"] == "conflict"
+	assert [row["status"] for row in rows(hub)] == ["Queued", "Conflict"]
+
+
+@pytest.mark.parametrize(
+	("change", "status", "reason"),
+	[
+		({"secret": "guessed"}, 401, "signature_wrong"),
+		({sender.HEADER: ""}, 401, "signature_missing"),
+		({sender.HEADER: "é" * 3}, 401, "signature_wrong"),
+		({sender.HEADER: "a" * 5000}, 401, "signature_malformed"),
+		({"path": "nosuch"}, 404, "unknown_integration"),
+		({"path": ""}, 404, "unknown_integration"),
+		({"body": b"{not json"}, 400, "body_not_json"),
+		({"body": b"[NaN]"}, 400, "body_not_json"),
+		({"body": b"\xff\xfe"}, 400, "body_not_utf8"),
+		({"body": b'"text"'}, 400, "body_not_an_object"),
+		({"body": b"[" * 100_000}, 400, "body_too_deep"),
+		({"body": b"x" * (MAX_BODY + 1)}, 413, "body_too_large"),
+		({"method": "GET"}, 405, "method_not_allowed"),
+	],
+)
+def test_what_is_not_accepted_is_told_why_and_changes_nothing(hub, change, status, reason):
+	body = change.get("body", b'{"id": "e1", "event": "call.x"}')
+	headers = {
+		sender.HEADER.lower(): change.get(
+			sender.HEADER, sender.sign(body, change.get("secret", sender.SECRET))
+		)
+	}
+	answer = receive(hub, Request(change.get("path", "crm"), change.get("method", "POST"), headers, body))
+	assert (answer.status, answer.reason) == (status, reason)
+	assert rows(hub) == []
+
+
+def test_a_disabled_integration_answers_like_an_unknown_one(make_home):
+	home = make_home(("[integration.crm]\n", "[integration.crm]\nenabled = false\n"))
+	body = b"{}"
+	answer = receive(home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	assert answer.status == 404
+
+
+def test_an_empty_secret_rejects_everything(make_home, monkeypatch):
+	home = make_home()
+	monkeypatch.setenv("CRM_WEBHOOK_SECRET", "")
+	body = b'{"id": "e1", "event": "call.x"}'
+	forged = hmac.new(b"", body, hashlib.sha256).hexdigest()
+	answer = receive(home, Request("crm", "POST", {sender.HEADER.lower(): forged}, body))
+	assert (answer.status, answer.reason) == (401, "no_secret_set")
+
+
+def test_two_secrets_are_accepted_while_one_is_rotated(make_home, monkeypatch):
+	monkeypatch.setenv("OLD", "older-secret")
+	home = make_home(("webhook_enabled = true", 'webhook_enabled = true\nwebhook_secret_old = "env:OLD"'))
+	for number, secret in enumerate((sender.SECRET, "older-secret")):
+		body = json.dumps({"id": str(number), "event": "x"}).encode()
+		assert (
+			receive(
+				home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body, secret)}, body)
+			).status
+			== 202
+		)
+
+
+def test_a_failing_handler_is_tried_again_and_at_last_dead(hub):
+	body = b'{"id": "e1", "event": "call.x", "fail": true}'
+	receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	for attempt in range(1, 9):
+		hub.db.execute(
+			"UPDATE `tabWebhook Log` SET `next_attempt_at` = %s WHERE `status` = 'Failed'", [hub.now()]
+		)
+		drain(hub, "crm")
+		[row] = rows(hub)
+		assert (row["attempts"], row["status"]) == (attempt, "Dead" if attempt == 8 else "Failed")
+	assert len(HANDLED) == 8
+	[error] = errors(hub)
+	assert error["occurrences"] == 8 and "hunter22" not in str(error)
+
+	inbox.requeue(hub, [row["name"]])
+	drain(hub, "crm")
+	assert len(HANDLED) == 9, "a dead event can be replayed"
+
+
+def test_a_handlers_writes_and_its_completion_commit_together(hub, crm):
+	"""The record is written, the completion cannot be: nothing of it stays."""
+	delivery = sender.make("customer.created", crm.customers.alive()[0])
+	receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(delivery.body)}, delivery.body))
+	[claimed] = inbox.claim_due(hub, "crm", 10)
+	hub.db.execute("UPDATE `tabWebhook Log` SET `claim` = 'another'")
+	from integration_hub.connectors.redact import Redactor
+	from integration_hub.webhooks.drain import Drained, _handle_one
+	from integration_hub.webhooks.events import load_routes
+
+	_handle_one(hub, claimed, load_routes(hub, "crm"), Redactor(), Drained())
+	assert table(hub, "full") == []
+
+
+def test_rows_of_a_dead_worker_are_taken_up_again(hub):
+	body = b'{"id": "e1", "event": "call.x"}'
+	receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	assert inbox.claim_due(hub, "crm", 10)
+	assert sweep(hub) == [], "a fresh claim is left alone"
+	hub.db.execute("UPDATE `tabWebhook Log` SET `claimed_at` = %s", [hub.now(ahead=-3600)])
+	assert sweep(hub) == ["crm"]
+	assert drain(hub, "crm").completed == 1
+
+
+def test_an_unknown_event_waits_unrouted_and_can_be_replayed(hub, door):
+	answer = post(door, {"id": "e1", "event": "order.placed"})
+	assert (answer.status_code, answer.json()["status"]) == (202, "unrouted")
+	work_once(hub)
+	[row] = rows(hub)
+	assert row["status"] == "Unrouted"
+	hub.db.execute(
+		"UPDATE `tabWebhook Route` SET `event_pattern` = 'order.*' WHERE `action` = 'Call Function'"
+	)
+	inbox.requeue(hub, [row["name"]])
+	drain(hub, "crm")
+	assert rows(hub)[0]["status"] == "Completed" and HANDLED[0]["event_id"] == "e1"
+
+
+def test_an_old_event_does_not_undo_a_newer_state(hub, crm):
+	old = crm.customers.alive()[0]
+	new = crm.customers.set(old["id"], city="Newtown")
+	for record in (new, old):
+		delivery = sender.make("customer.updated", record)
+		receive(
+			hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(delivery.body)}, delivery.body)
+		)
+		drain(hub, "crm")
+	assert [row["city"] for row in table(hub, "full")] == ["Newtown"]
+	assert [row["status"] for row in rows(hub)] == ["Completed", "Completed"]
+
+
+def test_changes_by_webhook_alone_keep_the_target_equal(hub, door, crm):
+	work_once(hub)
+	assert table(hub, "full") == source(crm)
+	before = crm.customers.counts()["changes"]
+	crm.change(create=5, update=20, delete=5)
+	for entry in crm.customers.changes(before, 100):
+		assert sender.send(door, sender.make(f"customer.{entry['type']}", entry["record"])).status_code == 200
+	work_once(hub)
+	assert table(hub, "full") == source(crm)
+
+
+def test_retries_take_about_a_day():
+	assert 12 * 3600 < sum(retry_delay(attempt) for attempt in range(1, 8)) < 36 * 3600
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+	body=st.binary(max_size=200)
+	| st.text(max_size=100).map(str.encode)
+	| st.builds(
+		lambda v: json.dumps(v).encode(),
+		st.recursive(
+			st.none() | st.booleans() | st.floats() | st.text(),
+			lambda c: st.lists(c) | st.dictionaries(st.text(), c),
+			max_leaves=5,
+		),
+	),
+	signature=st.text(max_size=80) | st.just("valid"),
+	method=st.sampled_from(["POST", "POST", "POST", "GET", "PUT", ""]),
+	name=st.sampled_from(["crm", "crm", "crm", "other", "", "%00", "../crm"]) | st.text(max_size=10),
+)
+def test_any_request_gets_a_declared_answer(hub, body, signature, method, name):
+	given_signature = sender.sign(body) if signature == "valid" else signature
+	answer = receive(hub, Request(name, method, {sender.HEADER.lower(): given_signature}, body))
+	assert answer.status in (200, 202, 400, 401, 404, 405), answer
