@@ -19,14 +19,15 @@ def after_install() -> None:
 
 
 def before_uninstall() -> None:
-	"""Remove what uninstalling an app leaves behind: secrets, log settings, traces of the documents."""
-	doctypes = frappe.get_all("DocType", filters={"module": MODULE}, pluck="name")
-	for doctype in doctypes:
+	"""Remove what uninstalling an app leaves behind: secrets, jobs, log settings, traces of the documents."""
+	for doctype in frappe.get_all("DocType", filters={"module": MODULE}, pluck="name"):
 		frappe.db.delete("__Auth", {"doctype": doctype})
 		frappe.db.delete("Version", {"ref_doctype": doctype})
 		frappe.db.delete("Comment", {"reference_doctype": doctype})
 		frappe.db.delete("Deleted Document", {"deleted_doctype": doctype})
 		frappe.db.delete("Logs To Clear", {"ref_doctype": doctype})
+	# Frappe would call them until the next migrate.
+	frappe.db.delete("Scheduled Job Type", {"method": ["like", "integration_hub.%"]})
 
 
 def after_uninstall() -> None:
@@ -34,6 +35,7 @@ def after_uninstall() -> None:
 	for role in ROLES:
 		frappe.db.delete("Has Role", {"role": role})
 		frappe.delete_doc("Role", role, ignore_missing=True, force=True)
+	frappe.db.commit()  # Frappe has made its last commit before it calls this
 
 
 def may_see_app() -> bool:
