@@ -331,6 +331,9 @@ def result_line(out: str) -> str:
 
 def main() -> int:
 	found = benches()
+	if "--list" in sys.argv:
+		print("\n".join(str(bench.path) for bench in found))
+		return 0
 	if not found:
 		print("test-site: no bench found; name them in FRAPPE_BENCHES")
 		return 2
