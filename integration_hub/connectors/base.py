@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -13,8 +13,10 @@ from requests.auth import AuthBase
 
 from integration_hub.connectors import errors
 from integration_hub.connectors.auth import static_auth
+from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
+from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
 from integration_hub.connectors.secrets import Secrets, redactor_for
 
@@ -44,6 +46,9 @@ class BaseConnector:
 		self.secrets = secrets
 		self.coordination = coordination or LocalCoordination()
 		self.retry = retry or RetryPolicy.of(config)
+		self.breaker = Breaker(
+			config.name, self.coordination, config.breaker_threshold, config.breaker_seconds
+		)
 		self.redactor = redactor_for(secrets)
 		self.session = requests.Session()
 		self.session.trust_env = False  # neither proxies nor .netrc of the machine decide where secrets go
@@ -112,7 +117,7 @@ class BaseConnector:
 			self._await_budget(method, url)
 			return self._send(method, url, params=params, json=json, data=data, headers=headers)
 
-		response = self.retry.run(send, idempotent=idempotent)
+		response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
 		return response if raw else self.parse(response)
 
 	def push_data(self, path: str, record: Any, *, idempotency_key: str | None = None) -> Any:
@@ -148,6 +153,16 @@ class BaseConnector:
 		except ValueError as error:
 			raise self._error(errors.MalformedAnswer, response, detail=f"Not JSON: {error}") from None
 
+	def _through_breaker(self, work: Callable[[], requests.Response]) -> requests.Response:
+		self.breaker.before()
+		try:
+			response = work()
+		except errors.ConnectorError as error:
+			self.breaker.after(error)
+			raise
+		self.breaker.after(None)
+		return response
+
 	def _send(self, method: str, url: str, **options: Any) -> requests.Response:
 		"""One attempt, and one more with renewed authentication after a 401."""
 		auth = self.authenticate()
@@ -156,15 +171,14 @@ class BaseConnector:
 			response = self._exchange(method, url, self.authenticate(), **options)
 		if response.status_code < 300:
 			return response
-		error = self._error(errors.error_class(response.status_code), response)
-		if error.retry_after and response.status_code in (429, 503):
-			self.coordination.postpone(self.config.name, min(error.retry_after, self.config.max_wait))
-		raise error
+		raise self._error(errors.error_class(response.status_code), response)
 
 	def _exchange(self, method: str, url: str, auth: AuthBase | None, **options: Any) -> requests.Response:
 		"""Send once, following redirects of safe methods within the origin."""
 		for _ in range(_MAX_REDIRECTS + 1):
 			response = self._transport(method, url, auth, **options)
+			if pause := pause_asked(response.headers, response.status_code):
+				self.coordination.postpone(self.config.name, pause)
 			location = response.headers.get("Location")
 			if not (response.is_redirect and location and method in ("GET", "HEAD")):
 				return response

@@ -40,6 +40,8 @@ class IntegrationConfig:
 	max_wait: float = 120.0
 	rate_limit: int = 0
 	rate_period: float = 60.0
+	breaker_threshold: int = 5
+	breaker_seconds: float = 60.0
 	max_response_mb: float = 50.0
 	verify_tls: bool = True
 	proxy: str = ""
@@ -109,9 +111,19 @@ def integration_problems(
 		problems.append(("refresh_token", "is needed for OAuth2 Refresh Token"))
 	if config.webhook_enabled and not secrets.get("webhook_secret"):
 		problems.append(("webhook_secret", "is empty: every webhook would be rejected"))
-	for field in ("connect_timeout", "read_timeout", "max_attempts", "max_response_mb", "rate_period"):
+	for field in (
+		"connect_timeout",
+		"read_timeout",
+		"max_attempts",
+		"max_response_mb",
+		"rate_period",
+		"breaker_seconds",
+	):
 		if getattr(config, field) <= 0:
 			problems.append((field, "must be above zero"))
-	if config.rate_limit < 0:
-		problems.append(("rate_limit", "must not be negative"))
+	for field in ("rate_limit", "breaker_threshold", "backoff_min", "max_wait"):
+		if getattr(config, field) < 0:
+			problems.append((field, "must not be negative"))
+	if config.backoff_max < config.backoff_min:
+		problems.append(("backoff_max", "must not be below backoff_min"))
 	return problems

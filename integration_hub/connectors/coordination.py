@@ -1,20 +1,26 @@
-"""What processes that talk to the same external system share: locks and rate budgets.
+"""What processes that talk to the same external system share: locks, rate budgets, short notes.
 
 Through Redis where there is one; else within this process, and `shared` says so.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from functools import wraps
+from typing import Any, Protocol
 
 import redis
 
-_PREFIX = "integration_hub:"
+logger = logging.getLogger("integration_hub.connectors")
+
+_UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+_RETRY_REDIS = 15.0
 
 # Generic cell rate algorithm: one timestamp a key says when the next request may leave. Redis' own clock
 # decides, so hosts need not agree on the time. Returns the seconds to wait, as a string.
@@ -31,12 +37,31 @@ redis.call('SET', KEYS[1], string.format('%.6f', due + interval), 'PX', math.cei
 return tostring(wait)
 """
 
+# Nothing leaves before now + ARGV[1]; a later time that is set already stays.
+_POSTPONE = """
+local t = redis.call('TIME')
+local until_ = tonumber(t[1]) + tonumber(t[2]) / 1000000 + tonumber(ARGV[1])
+local due = tonumber(redis.call('GET', KEYS[1]) or 0)
+if due < until_ then
+	redis.call('SET', KEYS[1], string.format('%.6f', until_), 'PX', math.ceil(tonumber(ARGV[1]) * 1000) + 1000)
+end
+"""
+
+_COUNT = """
+local n = redis.call('INCR', KEYS[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return n
+"""
+
 
 class Coordination(Protocol):
 	shared: bool
 
 	def lock(self, name: str, seconds: float):
-		"""Return a context manager that holds the lock `name`; it frees itself after `seconds`."""
+		"""Return a context manager that holds the lock `name`; it frees itself after `seconds`.
+
+		Raises TimeoutError if it was not free within that time.
+		"""
 
 	def reserve(self, name: str, interval: float, longest: float) -> float:
 		"""Reserve the next slot of a budget that lets one request out every `interval` seconds.
@@ -45,7 +70,19 @@ class Coordination(Protocol):
 		"""
 
 	def postpone(self, name: str, seconds: float) -> None:
-		"""Let no request of this budget out for `seconds` (the server asked for a pause)."""
+		"""Let no request of this budget out for `seconds`."""
+
+	def count(self, name: str, seconds: float) -> int:
+		"""Add one to a counter that is forgotten after `seconds` without a count; return its value."""
+
+	def claim(self, name: str, value: str, seconds: float) -> bool:
+		"""Note a value for `seconds` if there is none yet; tell whether this call noted it."""
+
+	def noted(self, name: str) -> tuple[str, float] | None:
+		"""Return the value noted or counted under a name and the seconds it still holds, else None."""
+
+	def forget(self, *names: str) -> None:
+		"""Drop counters and notes."""
 
 
 class LocalCoordination:
@@ -56,7 +93,8 @@ class LocalCoordination:
 	def __init__(self) -> None:
 		self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 		self._due: dict[str, float] = {}
-		self._guard = threading.Lock()
+		self._notes: dict[str, tuple[str, float]] = {}
+		self._guard = threading.RLock()
 
 	@contextmanager
 	def lock(self, name: str, seconds: float) -> Iterator[None]:
@@ -81,32 +119,121 @@ class LocalCoordination:
 		with self._guard:
 			self._due[name] = max(self._due.get(name, 0.0), time.monotonic() + seconds)
 
+	def count(self, name: str, seconds: float) -> int:
+		with self._guard:
+			found = self.noted(name)
+			number = int(found[0]) + 1 if found else 1
+			self._notes[name] = (str(number), time.monotonic() + seconds)
+			return number
+
+	def claim(self, name: str, value: str, seconds: float) -> bool:
+		with self._guard:
+			if self.noted(name):
+				return False
+			self._notes[name] = (value, time.monotonic() + seconds)
+			return True
+
+	def noted(self, name: str) -> tuple[str, float] | None:
+		with self._guard:
+			value, until = self._notes.get(name, ("", 0.0))
+			left = until - time.monotonic()
+			return (value, left) if left > 0 else None
+
+	def forget(self, *names: str) -> None:
+		with self._guard:
+			for name in names:
+				self._notes.pop(name, None)
+
+
+def _or_local(method: Callable) -> Callable:
+	"""Where Redis is not reachable, do it within this process and say so."""
+
+	@wraps(method)
+	def wrapper(self: RedisCoordination, *args: Any) -> Any:
+		if self.shared:
+			try:
+				return method(self, *args)
+			except _UNREACHABLE as error:
+				self._lose(error)
+		return getattr(self._local, method.__name__)(*args)
+
+	return wrapper
+
 
 class RedisCoordination:
-	"""Across all processes and hosts that use the same Redis."""
+	"""Across all processes and hosts that use the same Redis; within this process while it is away.
 
-	shared = True
+	namespace: keeps sites that share a Redis apart.
+	"""
 
-	def __init__(self, client: redis.Redis, namespace: str = ""):
+	def __init__(self, client: redis.Redis, namespace: str = "", local: LocalCoordination | None = None):
+		self._lost_until = 0.0
 		self._redis = client
-		self._prefix = f"{_PREFIX}{namespace}:"
+		self._prefix = f"integration_hub:{namespace}:"
+		self._local = local or LocalCoordination()
 		self._gcra = client.register_script(_GCRA)
+		self._postpone = client.register_script(_POSTPONE)
+		self._count = client.register_script(_COUNT)
+
+	@property
+	def shared(self) -> bool:
+		return time.monotonic() >= self._lost_until
 
 	@contextmanager
 	def lock(self, name: str, seconds: float) -> Iterator[None]:
-		lock = self._redis.lock(f"{self._prefix}lock:{name}", timeout=seconds, blocking_timeout=seconds)
-		if not lock.acquire():
+		lock = self._redis.lock(self._key("lock", name), timeout=seconds, blocking_timeout=seconds)
+		try:
+			taken = lock.acquire() if self.shared else None
+		except _UNREACHABLE as error:
+			self._lose(error)
+			taken = None
+		if taken is None:
+			with self._local.lock(name, seconds):
+				yield
+			return
+		if not taken:
 			raise TimeoutError(f"Lock {name} was not free within {seconds:.0f} s.")
 		try:
 			yield
 		finally:
 			# It may have run out meanwhile: whoever holds it now keeps it.
-			with suppress(redis.exceptions.LockError):
+			with suppress(redis.exceptions.LockError, *_UNREACHABLE):
 				lock.release()
 
+	@_or_local
 	def reserve(self, name: str, interval: float, longest: float) -> float:
-		return float(self._gcra(keys=[f"{self._prefix}budget:{name}"], args=[interval, longest]))
+		return float(self._gcra(keys=[self._key("budget", name)], args=[interval, longest]))
 
+	@_or_local
 	def postpone(self, name: str, seconds: float) -> None:
-		# A pause is a slot as long as the pause; reserving it moves everyone behind it.
-		self._gcra(keys=[f"{self._prefix}budget:{name}"], args=[seconds, 10**9])
+		self._postpone(keys=[self._key("budget", name)], args=[seconds])
+
+	@_or_local
+	def count(self, name: str, seconds: float) -> int:
+		return int(self._count(keys=[self._key("note", name)], args=[int(seconds * 1000)]))
+
+	@_or_local
+	def claim(self, name: str, value: str, seconds: float) -> bool:
+		key, milliseconds = self._key("note", name), max(int(seconds * 1000), 1)
+		return bool(self._redis.execute_command("SET", key, value, "NX", "PX", milliseconds))
+
+	@_or_local
+	def noted(self, name: str) -> tuple[str, float] | None:
+		key = self._key("note", name)
+		value, left = self._redis.execute_command("GET", key), self._redis.execute_command("PTTL", key)
+		if value is None or left <= 0:
+			return None
+		return (value.decode() if isinstance(value, bytes) else value), left / 1000
+
+	@_or_local
+	def forget(self, *names: str) -> None:
+		if names:
+			self._redis.execute_command("DEL", *(self._key("note", name) for name in names))
+
+	def _key(self, kind: str, name: str) -> str:
+		return f"{self._prefix}{kind}:{name}"
+
+	def _lose(self, error: Exception) -> None:
+		"""Go on within this process for a while, then try Redis again."""
+		self._lost_until = time.monotonic() + _RETRY_REDIS
+		logger.warning("Redis is not reachable (%s): budgets and locks hold for this process only", error)

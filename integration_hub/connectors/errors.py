@@ -114,6 +114,18 @@ class RequestTimeout(ConnectorError):
 	kind, sentence, retry = "Timeout", "Request timed out. Please try again.", "if idempotent"
 
 
+class RequestNotReceived(RequestTimeout):
+	"""408: the server gave up waiting for the request, so it did not act on it (RFC 9110, 15.5.9)."""
+
+	retry = "always"
+
+
+class ServerCannot(ServerError):
+	"""A 5xx that a repeat does not mend (501 Not Implemented, 505, …)."""
+
+	retry = "never"
+
+
 class TooLarge(ConnectorError):
 	kind, sentence = "Too Large", "The answer is larger than the settings allow."
 
@@ -137,12 +149,18 @@ class RetryLater(ConnectorError):
 		super().__init__(detail or f"Next try in {seconds:.0f} s.", **context)
 
 
+class BreakerOpen(RetryLater):
+	"""The system failed several times in a row; nothing is sent to it for a while."""
+
+	kind, sentence = "Circuit Open", "The external system has failed repeatedly; calls are paused."
+
+
 BY_STATUS: dict[int, type[ConnectorError]] = {
 	400: InvalidRequest,
 	401: AuthenticationFailed,
 	403: AccessDenied,
 	404: NotFound,
-	408: RequestTimeout,
+	408: RequestNotReceived,
 	409: Conflict,
 	413: InvalidRequest,
 	422: InvalidRequest,
@@ -154,4 +172,6 @@ def error_class(status: int) -> type[ConnectorError]:
 	"""Return the error class for an HTTP status of 300 or above."""
 	if status in BY_STATUS:
 		return BY_STATUS[status]
-	return ServerError if status >= 500 else UnexpectedStatus
+	if status >= 500:
+		return ServerError if status in (500, 502, 503, 504) else ServerCannot
+	return UnexpectedStatus

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -26,7 +27,7 @@ from integration_hub.stores.sqlite import SQLiteDatabase
 from integration_hub.sync.bulk import BulkTarget
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
-_LOCAL = LocalCoordination()  # shared by the threads of this process
+_LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # shared by the threads of this process
 
 
 class FileHome:
@@ -125,5 +126,5 @@ class FileHome:
 			raise HubError(str(error), name="hub.toml [hub]", field="redis") from None
 
 	def _coordination(self) -> Coordination:
-		client = self.redis()
-		return RedisCoordination(client, str(self.file.database)) if client else _LOCAL
+		client, name = self.redis(), str(self.file.database)
+		return RedisCoordination(client, name, _LOCAL[name]) if client else _LOCAL[name]

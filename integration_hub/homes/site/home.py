@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,7 +14,7 @@ from frappe.utils import add_to_date, get_system_timezone, now_datetime
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.connectors.coordination import RedisCoordination
+from integration_hub.connectors.coordination import LocalCoordination, RedisCoordination
 from integration_hub.connectors.registry import connector_for
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.homes.site.database import SiteDatabase
@@ -27,6 +28,7 @@ from integration_hub.stores.settings import settings_row
 from integration_hub.sync.bulk import BulkTarget
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+_LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # for a time without Redis
 _SYNC_SECONDS = 6 * 3600
 _DRAIN_SECONDS = 300
 
@@ -55,7 +57,7 @@ class SiteHome:
 
 	@property
 	def coordination(self) -> RedisCoordination:
-		return RedisCoordination(frappe.cache, frappe.local.site)
+		return RedisCoordination(frappe.cache, frappe.local.site, _LOCAL[frappe.local.site])
 
 	def now(self, ahead: float = 0) -> str:
 		return add_to_date(now_datetime(), seconds=ahead).strftime(_FORMAT)
