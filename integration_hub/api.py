@@ -52,6 +52,7 @@ def test_connection(integration: str) -> dict:
 	home = SiteHome()
 	try:
 		with home.connector(integration) as connector:
+			connector.reset()
 			connector.get(connector.config.test_path or "")
 	except (ConnectorError, HubError) as error:
 		message = str(error)

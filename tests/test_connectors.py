@@ -22,6 +22,7 @@ from integration_hub.connectors.retry import RetryPolicy, retry_after
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import API_KEY, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 
+LOCAL = ["127.0.0.1"]
 FAST = {"backoff_min": 0.01, "backoff_max": 0.05}
 
 
@@ -40,7 +41,9 @@ class Memory:
 
 def key_connector(crm: Sandbox, **options) -> BaseConnector:
 	config = {"auth_type": "API Key Header", **FAST, **options}
-	return BaseConnector(IntegrationConfig("crm", base_url=crm.url, **config), Memory(secret=API_KEY))
+	return BaseConnector(
+		IntegrationConfig("crm", base_url=crm.url, **config), Memory(secret=API_KEY), allowed_hosts=LOCAL
+	)
 
 
 def oauth_connector(
@@ -54,7 +57,7 @@ def oauth_connector(
 		client_id=CLIENT_ID,
 		**{**FAST, **options},
 	)
-	return OAuth2Connector(config, secrets, coordination)
+	return OAuth2Connector(config, secrets, coordination, allowed_hosts=LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,9 @@ def oauth_connector(
 	],
 )
 def test_each_static_authentication_is_accepted(crm, auth, secrets):
-	with BaseConnector(IntegrationConfig("crm", base_url=crm.url, **auth), Memory(**secrets)) as connector:
+	with BaseConnector(
+		IntegrationConfig("crm", base_url=crm.url, **auth), Memory(**secrets), allowed_hosts=LOCAL
+	) as connector:
 		assert connector.get("/v1/me") == {"name": "Sandbox CRM"}
 
 
@@ -230,7 +235,7 @@ def test_a_rate_budget_keeps_the_server_from_refusing(crm, redis_url, shared):
 	def call(_: int) -> None:
 		coordination = RedisCoordination(redis.from_url(redis_url), "budget") if shared else local
 		config = IntegrationConfig("crm", base_url=crm.url, auth_type="API Key Header", **options)
-		with BaseConnector(config, Memory(secret=API_KEY), coordination) as connector:
+		with BaseConnector(config, Memory(secret=API_KEY), coordination, allowed_hosts=LOCAL) as connector:
 			for _ in range(5):
 				connector.get("/v1/me")
 
@@ -265,7 +270,7 @@ def test_no_secret_prints(crm):
 	access, refresh = "tok-en-" + "value", "refresh-" + "value"  # not in one piece: tracebacks show this line
 	secrets = Memory(secret=API_KEY, oauth_token=Token(access, 0, refresh).dumps())
 	config = IntegrationConfig("crm", base_url=crm.url, auth_type="API Key Query", api_key_name="api_key")
-	with BaseConnector(config, secrets) as connector:
+	with BaseConnector(config, secrets, allowed_hosts=LOCAL) as connector:
 		with pytest.raises(errors.NotFound) as caught:
 			connector.get("/v1/nothing", params={"x": access})
 		shown = "".join(
@@ -310,7 +315,7 @@ def test_redirects_to_another_host_are_not_followed(crm):
 	server = HTTPServer(("127.0.0.1", 0), Elsewhere)
 	threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 	config = IntegrationConfig("x", base_url=f"http://127.0.0.1:{server.server_port}", auth_type="Bearer")
-	connector = BaseConnector(config, Memory(secret=API_KEY))
+	connector = BaseConnector(config, Memory(secret=API_KEY), allowed_hosts=LOCAL)
 	with connector, pytest.raises(errors.UnexpectedStatus, match="another host"):
 		connector.get("/start")
 	server.shutdown()

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from integration_hub.sandbox import Sandbox
+from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.stores.home import HubError
 from integration_hub.sync.run import approve_deletions, run_stream
 from integration_hub.sync.schedule import due_streams
@@ -264,6 +265,8 @@ def test_unreachable_system_and_wrong_credentials_are_told_plainly(make_home, cr
 	row = run_stream(home, "customers-full")
 	assert row["status"] == "Failed" and "Authentication failed" in row["error"]
 	assert "wrong-secret" not in str(errors(home))
+	home.connector("crm").reset()  # a refusal is remembered for a while
+	monkeypatch.setenv("CRM_CLIENT_SECRET", CLIENT_SECRET)
 	crm.stop()
 	row = run_stream(home, "customers-full")
 	assert row["status"] == "Failed" and "Connection failed" in row["error"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -16,7 +16,9 @@ from integration_hub.connectors.auth import static_auth
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
+from integration_hub.connectors.guard import GuardedAdapter
 from integration_hub.connectors.limits import pause_asked
+from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
 from integration_hub.connectors.secrets import Secrets, redactor_for
 
@@ -41,6 +43,7 @@ class BaseConnector:
 		coordination: Coordination | None = None,
 		*,
 		retry: RetryPolicy | None = None,
+		allowed_hosts: Iterable[str] = (),
 	):
 		self.config = config
 		self.secrets = secrets
@@ -51,6 +54,8 @@ class BaseConnector:
 		)
 		self.redactor = redactor_for(secrets)
 		self.session = requests.Session()
+		for scheme in ("http://", "https://"):
+			self.session.mount(scheme, GuardedAdapter(allowed_hosts))
 		self.session.trust_env = False  # neither proxies nor .netrc of the machine decide where secrets go
 		self.session.headers.update({"Accept": "application/json", "User-Agent": "integration-hub"})
 		self.session.verify = config.verify_tls
@@ -69,6 +74,10 @@ class BaseConnector:
 	def close(self) -> None:
 		"""Close pooled connections."""
 		self.session.close()
+
+	def reset(self) -> None:
+		"""Forget earlier failures (breaker, refused token): a person asks whether it works now."""
+		self.breaker.close()
 
 	def get(self, path: str, **options: Any) -> Any:
 		return self.request("GET", path, **options)
@@ -96,12 +105,14 @@ class BaseConnector:
 		headers: Mapping[str, str] | None = None,
 		idempotency_key: str | None = None,
 		raw: bool = False,
+		auth: AuthBase | None = None,
 	) -> Any:
 		"""Send a request and return the parsed JSON answer.
 
 		path: relative to the base URL, or an absolute URL on the same host (a next link).
 		idempotency_key: sent as `Idempotency-Key`; makes a POST or PATCH safe to repeat.
 		raw: return the `requests.Response` (its body read) instead of the parsed JSON.
+		auth: what `authenticate` returned; then nothing is read from the secrets, and a 401 is not mended.
 
 		Returns None for an empty body. Raises a ConnectorError, after the retries the policy allows;
 		RetryLater when the server asks for a pause longer than a worker may sleep.
@@ -115,7 +126,7 @@ class BaseConnector:
 
 		def send() -> requests.Response:
 			self._await_budget(method, url)
-			return self._send(method, url, params=params, json=json, data=data, headers=headers)
+			return self._send(method, url, auth, params=params, json=json, data=data, headers=headers)
 
 		response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
 		return response if raw else self.parse(response)
@@ -123,6 +134,16 @@ class BaseConnector:
 	def push_data(self, path: str, record: Any, *, idempotency_key: str | None = None) -> Any:
 		"""POST one record; with an idempotency key it is repeated after any fault that a repeat may mend."""
 		return self.post(path, json=record, idempotency_key=idempotency_key)
+
+	def pages(self, request: ListRequest) -> Iterator[Page]:
+		"""Walk a list page by page; a connector whose system has lists overrides this.
+
+		A page's records are dictionaries. Raises ConnectorError.
+		"""
+		raise errors.ConfigurationError(
+			f"{self.config.name}: connector {self.config.connector!r} has no lists to sync.",
+			field="connector",
+		)
 
 	def url(self, path: str) -> str:
 		"""Join `path` to the base URL. Raises ConfigurationError if the result is on another origin."""
@@ -163,11 +184,11 @@ class BaseConnector:
 		self.breaker.after(None)
 		return response
 
-	def _send(self, method: str, url: str, **options: Any) -> requests.Response:
+	def _send(self, method: str, url: str, given: AuthBase | None, **options: Any) -> requests.Response:
 		"""One attempt, and one more with renewed authentication after a 401."""
-		auth = self.authenticate()
+		auth = given or self.authenticate()
 		response = self._exchange(method, url, auth, **options)
-		if response.status_code == 401 and self.renew_authentication(auth):
+		if response.status_code == 401 and not given and self.renew_authentication(auth):
 			response = self._exchange(method, url, self.authenticate(), **options)
 		if response.status_code < 300:
 			return response

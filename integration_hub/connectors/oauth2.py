@@ -18,6 +18,7 @@ from integration_hub.connectors.base import BaseConnector
 
 LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
 LOCK_SECONDS = 60
+_REFUSAL_SECONDS = 30.0  # a refused refresh is not asked again for this long, by any process
 _DEFAULT_LIFETIME = 3600  # where the server states no expires_in (RFC 6749, 5.1 makes it optional)
 
 
@@ -59,16 +60,25 @@ class OAuth2Connector(BaseConnector):
 	what it stored. A rotated refresh token is stored before the new access token is used.
 	"""
 
+	_token: Token | None = None  # in hand, so that not each request reads the database
+
 	def authenticate(self) -> AuthBase:
-		token = self._stored()
-		if not token or not token.fresh(self._seed()):
-			token = self._renew(rejected=None)
-		return self._bearer(token)
+		if not (self._token and self._token.fresh(self._token.seed)):
+			stored = self._stored()
+			self._token = stored if stored and stored.fresh(self._seed()) else self._renew(rejected=None)
+		return self._bearer(self._token)
 
 	def renew_authentication(self, rejected: AuthBase | None) -> bool:
 		value = getattr(rejected, "_value", "")
-		self._renew(rejected=value.removeprefix("Bearer "))
+		self._token = self._renew(rejected=value.removeprefix("Bearer "))
 		return True
+
+	def reset(self) -> None:
+		super().reset()
+		self.coordination.forget(self._refused(self._seed()))
+
+	def _refused(self, seed: str) -> str:
+		return f"token-refused:{self.config.name}:{seed}"
 
 	def _bearer(self, token: Token) -> HeaderAuth:
 		self.redactor.add(token.access_token)
@@ -83,6 +93,7 @@ class OAuth2Connector(BaseConnector):
 			self.config.token_url,
 			self.config.client_id,
 			self.config.scope,
+			self.secrets.get("client_secret"),
 			self.secrets.get("refresh_token") if "Refresh" in self.config.auth_type else "",
 		]
 		return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -93,7 +104,13 @@ class OAuth2Connector(BaseConnector):
 			seed, token = self._seed(), self._stored()
 			if token and token.fresh(seed) and token.access_token != rejected:
 				return token
-			token = self._fetch(token if token and token.seed == seed else None, seed)
+			if known := self.coordination.noted(self._refused(seed)):
+				raise errors.AuthenticationFailed(known[0])
+			try:
+				token = self._fetch(token if token and token.seed == seed else None, seed)
+			except errors.AuthenticationFailed as error:
+				self.coordination.claim(self._refused(seed), error.detail, _REFUSAL_SECONDS)
+				raise
 			self.secrets.set("oauth_token", token.dumps())
 			return token
 

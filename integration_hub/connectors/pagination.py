@@ -7,6 +7,7 @@ A paginator reads its state from each answer (`update_state`) and writes it into
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import jmespath
@@ -25,6 +26,7 @@ class Paginator:
 	"""
 
 	kind = "None"
+	independent = False  # can a page be asked for before the one in front of it is here?
 
 	def __init__(self, state: str = "") -> None:
 		self.state = state
@@ -38,6 +40,10 @@ class Paginator:
 		"""Return path and query parameters of the next request."""
 		return path, params
 
+	def ahead(self, pages: int) -> Paginator:
+		"""Return a paginator that stands `pages` further on, if all pages are full. For independent ones."""
+		raise TypeError(f"{self.kind} pages depend on each other")
+
 
 class PageNumber(Paginator):
 	"""`?page=3&page_size=100`; ends where `more_path` says so, else with an empty page.
@@ -46,6 +52,7 @@ class PageNumber(Paginator):
 	"""
 
 	kind = "Page Number"
+	independent = True
 
 	def __init__(
 		self,
@@ -67,6 +74,16 @@ class PageNumber(Paginator):
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
 		return path, {**params, self.page_param: self.state, self.size_param: self.size}
 
+	def ahead(self, pages: int) -> Paginator:
+		further = copy(self)
+		further.state = str(int(self.state) + pages * self.full_step)
+		return further
+
+	@property
+	def full_step(self) -> int:
+		"""How far the next page is from a full one."""
+		return 1
+
 	def step(self, records: list) -> int:
 		"""How far the next page is from this one."""
 		return 1
@@ -79,6 +96,10 @@ class Offset(PageNumber):
 
 	def __init__(self, state: str = "", **options: Any):
 		super().__init__(state or "0", **options)
+
+	@property
+	def full_step(self) -> int:
+		return self.size
 
 	def step(self, records: list) -> int:
 		return len(records)

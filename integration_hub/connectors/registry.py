@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,8 +10,15 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination
 from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.frappe_site import FrappeConnector, OAuth2FrappeConnector
 from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.secrets import Secrets
+
+# Name → (class, class behind OAuth2).
+BUILT_IN: dict[str, tuple[type[BaseConnector], type[BaseConnector]]] = {
+	"REST": (RestConnector, OAuth2RestConnector),
+	"Frappe": (FrappeConnector, OAuth2FrappeConnector),
+}
 
 
 def connector_for(
@@ -19,10 +26,12 @@ def connector_for(
 	secrets: Secrets,
 	coordination: Coordination,
 	registered: Mapping[str, str],
+	allowed_hosts: Iterable[str] = (),
 ) -> BaseConnector:
 	"""Make the connector an integration names.
 
 	registered: connector name → dotted path of its class, from other apps.
+	allowed_hosts: hosts that may be of a private network; see connectors.guard.
 	Raises ConfigurationError for an unknown name or a path that leads to no connector class.
 	"""
 	if config.connector == "REST":
@@ -32,13 +41,13 @@ def connector_for(
 	elif config.connector in registered:
 		cls = resolve(registered[config.connector])
 	else:
-		known = ", ".join(["REST", *registered])
+		known = ", ".join([*BUILT_IN, *registered])
 		raise ConfigurationError(
 			f"{config.name}: connector {config.connector!r} is not one of {known}.", field="connector"
 		)
 	if not (isinstance(cls, type) and issubclass(cls, BaseConnector)):
 		raise ConfigurationError(f"{config.name}: {cls!r} is not a BaseConnector.", field="connector")
-	return cls(config, secrets, coordination)
+	return cls(config, secrets, coordination, allowed_hosts=allowed_hosts)
 
 
 def resolve(path: str) -> Any:

@@ -2,57 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jmespath
+import requests
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.errors import MalformedAnswer
+from integration_hub.connectors.lanes import fetch_in_lanes
 from integration_hub.connectors.oauth2 import OAuth2Connector
-from integration_hub.connectors.pagination import Paginator
+from integration_hub.connectors.pages import ListRequest, Page
+from integration_hub.connectors.pagination import Paginator, paginator
 
 MAX_PAGES = 100_000
 
 
-@dataclass(frozen=True)
-class Page:
-	"""One page of a list. `state` resumes the walk behind it; `last` says that nothing follows."""
+class RestConnector(BaseConnector):
+	"""Any REST API, by settings alone."""
 
-	records: list[dict[str, Any]]
-	state: str
-	last: bool
-	size: int
+	def pages(self, request: ListRequest) -> Iterator[Page]:
+		"""Walk a list; raises MalformedAnswer where there is no list of objects at its records path."""
+		since = {request.since_param: request.since} if request.since else {}
+		params = {**request.params, **since}
+		walk = paginator(request.pagination["kind"], request.pagination, request.state)
+		if request.lanes > 1 and walk.independent:
+			responses = fetch_in_lanes(self, request.endpoint, params, walk, request.lanes)
+		else:
+			responses = _one_by_one(self, request.endpoint, params, walk)
+		return _read(self, responses, walk, request.records_path)
 
 
-def fetch_pages(
-	connector: BaseConnector,
-	endpoint: str,
-	paginator: Paginator,
-	*,
-	params: Mapping[str, Any] | None = None,
-	records_path: str = "",
+class OAuth2RestConnector(OAuth2Connector, RestConnector):
+	"""Any REST API behind OAuth2, by settings alone."""
+
+
+def _one_by_one(
+	connector: BaseConnector, endpoint: str, params: dict[str, Any], walk: Paginator
+) -> Iterator[requests.Response]:
+	while not walk.done:
+		path, query = walk.update_request(endpoint, params)
+		yield connector.request("GET", path, params=query, raw=True)
+
+
+def _read(
+	connector: BaseConnector, responses: Iterable[requests.Response], walk: Paginator, records_path: str
 ) -> Iterator[Page]:
-	"""Walk a list from the paginator's state on; one page is held at a time.
-
-	records_path: jmespath of the list within the answer, empty for the whole answer.
-	Raises ConnectorError; MalformedAnswer where there is no list of objects at `records_path`.
-	"""
+	"""Turn answers into pages. A page that comes twice, or no end, is an error instead of a loop."""
 	previous = None
-	for _ in range(MAX_PAGES):
-		path, query = paginator.update_request(endpoint, dict(params or {}))
-		response = connector.request("GET", path, params=query, raw=True)
+	for number, response in enumerate(responses, 1):
 		answer = connector.parse(response)
 		records = find_records(answer, records_path)
 		if records and response.content == previous:
 			raise MalformedAnswer("The same page came twice; the pagination settings do not fit the source.")
+		if number > MAX_PAGES:
+			raise MalformedAnswer(f"No end after {MAX_PAGES} pages.")
 		previous = response.content
-		paginator.update_state(answer, records, response)
-		yield Page(records, paginator.state, paginator.done, len(response.content))
-		if paginator.done:
-			return
-	raise MalformedAnswer(f"No end after {MAX_PAGES} pages.")
+		walk.update_state(answer, records, response)
+		yield Page(records, walk.state, walk.done, len(response.content))
 
 
 def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
@@ -63,11 +70,3 @@ def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
 	if not all(isinstance(record, dict) for record in found):
 		raise MalformedAnswer(f"records_path {records_path or '(whole answer)'}: a record is not an object.")
 	return found
-
-
-class RestConnector(BaseConnector):
-	"""Any REST API, by settings alone."""
-
-
-class OAuth2RestConnector(OAuth2Connector, RestConnector):
-	"""Any REST API behind OAuth2, by settings alone."""

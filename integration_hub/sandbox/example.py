@@ -34,6 +34,7 @@ def hub_toml(url: str, *, redis_url: str = "", key: str = "env:HUB_KEY") -> str:
 [hub]
 database = "hub.db"
 encryption_key = "{key}"
+allowed_hosts = ["127.0.0.1", "localhost"]  # the sandbox; other private addresses are refused
 {hub_redis}
 [integration.crm]
 base_url = "{url}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from croniter import croniter
 
+from integration_hub.connectors.lanes import MAX_LANES
 from integration_hub.connectors.pagination import PAGINATIONS
 from integration_hub.sync.config import MODES, StreamConfig
 from integration_hub.sync.mapping import path_problem
@@ -30,6 +31,8 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 		yield "endpoint", "is empty"
 	if stream.page_size <= 0:
 		yield "page_size", "must be above zero"
+	if not 1 <= stream.lanes <= MAX_LANES:
+		yield "lanes", f"must be from 1 to {MAX_LANES}"
 	for line in stream.params.splitlines():
 		if line.strip() and "=" not in line:
 			yield "params", f"{line.strip()!r} is not name=value"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integration_hub.connectors.config import typed_values
+from integration_hub.connectors.pages import ListRequest
 
 MODES = ("Full", "Incremental", "Cursor")
 DEFAULT_MINUTES = {"Full": 24 * 60, "Incremental": 60, "Cursor": 5}
@@ -43,6 +44,7 @@ class StreamConfig:
 	page_param: str = ""
 	cursor_path: str = ""
 	more_path: str = ""
+	lanes: int = 1
 	changed_since_param: str = "modified_since"
 	overlap_seconds: int = 60
 	ordered: bool = False
@@ -72,3 +74,18 @@ class StreamConfig:
 		"""The query parameters of `params`, one `name=value` a line."""
 		lines = (line.strip() for line in self.params.splitlines())
 		return dict(line.split("=", 1) for line in lines if "=" in line)
+
+	def list_request(self, *, state: str = "", since: str = "") -> ListRequest:
+		"""Return what to ask a connector for: from `state` on, or what changed at or after `since`."""
+		options = ("page_size", "page_size_param", "page_param", "cursor_path", "more_path")
+		return ListRequest(
+			endpoint=self.endpoint,
+			params=self.query,
+			records_path=self.records_path,
+			pagination={"kind": self.pagination, **{name: getattr(self, name) for name in options}},
+			state=state,
+			since=since,
+			since_param=self.changed_since_param,
+			with_deletions=self.mode != "Full",
+			lanes=self.lanes,
+		)

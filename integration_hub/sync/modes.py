@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
-from integration_hub.connectors.rest import Page
+from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.mapping import Mapper, MappingError, parse_time, utc_text
 
@@ -19,13 +17,9 @@ class Full:
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
 
-	def params(self) -> dict[str, Any]:
-		"""Query parameters of the fetch."""
-		return {}
-
-	def state(self) -> str:
-		"""The paginator's state to begin with."""
-		return ""
+	def request(self) -> ListRequest:
+		"""Return what to ask the source for."""
+		return self.stream.list_request()
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		"""Return the checkpoint to commit with the page, None to leave it."""
@@ -45,11 +39,11 @@ class Incremental(Full):
 		super().__init__(stream)
 		self.watermark = stream.checkpoint
 
-	def params(self) -> dict[str, Any]:
+	def request(self) -> ListRequest:
 		if not self.stream.checkpoint:
-			return {}
+			return self.stream.list_request()
 		since = parse_time(self.stream.checkpoint) - timedelta(seconds=self.stream.overlap_seconds)
-		return {self.stream.changed_since_param: utc_text(since)}
+		return self.stream.list_request(since=utc_text(since))
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		self.watermark = max([self.watermark, *_times(page.records, mapper)])
@@ -64,8 +58,8 @@ class Cursor(Full):
 
 	finds_orphans = False
 
-	def state(self) -> str:
-		return self.stream.checkpoint
+	def request(self) -> ListRequest:
+		return self.stream.list_request(state=self.stream.checkpoint)
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		return page.state
@@ -75,7 +69,7 @@ def mode_of(stream: StreamConfig) -> Full:
 	return {"Full": Full, "Incremental": Incremental, "Cursor": Cursor}[stream.mode](stream)
 
 
-def _times(records: list[Mapping[str, Any]], mapper: Mapper) -> list[str]:
+def _times(records: list[dict], mapper: Mapper) -> list[str]:
 	times = []
 	for record in records:
 		try:

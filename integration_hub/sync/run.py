@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import RetryLater
-from integration_hub.connectors.pagination import paginator
+from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import Redactor
-from integration_hub.connectors.rest import Page, fetch_pages
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.errors import record_error
@@ -125,14 +123,7 @@ def _sync(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> int
 	if not mode.finds_orphans:  # a full run fetches the failed ones again by itself
 		_retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
-		pages = fetch_pages(
-			connector,
-			stream.endpoint,
-			paginator(stream.pagination, asdict(stream), mode.state()),
-			params={**stream.query, **mode.params()},
-			records_path=stream.records_path,
-		)
-		for page in pages:
+		for page in connector.pages(mode.request()):
 			checkpoint = mode.after_page(page, writer.mapper)
 			if page.last:
 				checkpoint = mode.after_all() or checkpoint

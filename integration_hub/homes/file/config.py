@@ -23,7 +23,7 @@ else:
 	import tomli as tomllib
 
 TITLE_FIELDS = {"Integration Settings": "integration_name", "Sync Settings": "stream_name"}
-_HUB_KEYS = {"database", "redis", "encryption_key", "log_level"}
+_HUB_KEYS = {"database", "redis", "encryption_key", "allowed_hosts"}
 _TOP_KEYS = {"hub", "integration", "stream", "table", "handlers", "connectors", "schemes"}
 
 
@@ -44,6 +44,11 @@ class HubFile:
 	@property
 	def database(self) -> Path:
 		return self.folder / self.hub.get("database", "hub.db")
+
+	@property
+	def allowed_hosts(self) -> list[str]:
+		"""Hosts of a private network that integrations may call; `*` for all."""
+		return list(self.hub.get("allowed_hosts", ()))
 
 	def secret(self, integration: str, fieldname: str) -> str | None:
 		"""Return the value a secret's reference leads to, None if it is not set; raises HubError."""

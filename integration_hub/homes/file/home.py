@@ -80,7 +80,13 @@ class FileHome:
 
 	def connector(self, integration: str) -> BaseConnector:
 		config = self.integration(integration)
-		return connector_for(config, self.secrets(integration), self.coordination, self.file.connectors)
+		return connector_for(
+			config,
+			self.secrets(integration),
+			self.coordination,
+			self.file.connectors,
+			self.file.allowed_hosts,
+		)
 
 	def target(self, doctype: str, mode: str) -> Target:
 		# Without Frappe there are no controllers to run: both modes write rows.

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -55,7 +56,7 @@ class SiteHome:
 		finally:
 			frappe.destroy()
 
-	@property
+	@cached_property
 	def coordination(self) -> RedisCoordination:
 		return RedisCoordination(frappe.cache, frappe.local.site, _LOCAL[frappe.local.site])
 
@@ -76,7 +77,9 @@ class SiteHome:
 
 	def connector(self, integration: str) -> BaseConnector:
 		config = self.integration(integration)
-		return connector_for(config, self.secrets(integration), self.coordination, self.connectors())
+		return connector_for(
+			config, self.secrets(integration), self.coordination, self.connectors(), allowed_hosts()
+		)
 
 	def target(self, doctype: str, mode: str) -> Target:
 		if mode == "Bulk":
@@ -148,6 +151,16 @@ class SiteHome:
 		frappe.publish_realtime(
 			"integration_hub_sync_progress", message, doctype="Sync Settings", docname=run.stream
 		)
+
+
+def allowed_hosts() -> list[str]:
+	"""Return the hosts of private networks that the site lets integrations call.
+
+	`integration_hub_allowed_hosts` in site_config.json: a list, `*` for all; all in developer mode.
+	"""
+	configured = frappe.conf.get("integration_hub_allowed_hosts") or []
+	hosts = [configured] if isinstance(configured, str) else list(configured)
+	return ["*"] if frappe.conf.developer_mode else hosts
 
 
 def _registered(hook: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from frappe.model.document import Document
 from integration_hub.connectors import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
 from integration_hub.integration_hub.settings import keep_state, refuse
@@ -37,7 +38,7 @@ class IntegrationSettings(Document):
 	def check_registered(self, config: IntegrationConfig) -> None:
 		"""Refuse names that no app has registered."""
 		home = SiteHome()
-		if config.connector != "REST" and config.connector not in home.connectors():
+		if config.connector not in BUILT_IN and config.connector not in home.connectors():
 			refuse(self, "connector", f"{config.connector!r} is not registered by an app")
 		if config.webhook_enabled:
 			try:

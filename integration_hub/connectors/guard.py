@@ -1,0 +1,99 @@
+"""Where requests may go: a name is resolved once, its addresses are vetted, and the vetted one is connected to.
+
+Settings are written by people who may not be the site's owner; without this, a base URL could point a
+site's own network, or its cloud's metadata service, at them (server-side request forgery).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class AddressRefused(OSError):
+	"""The host has an address that requests may not go to."""
+
+
+def is_public(address: _Address) -> bool:
+	"""Tell whether an address is one of the internet, and not of this machine, its network or its cloud."""
+	if isinstance(address, ipaddress.IPv6Address):
+		# An IPv4 address in another dress is judged as what it is.
+		inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+		if inner is None and address in _NAT64:
+			inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+		if inner is not None:
+			return is_public(inner)
+	return address.is_global and not address.is_multicast
+
+
+def vetted(host: str, port: int, allowed: frozenset[str]) -> list[str]:
+	"""Return the addresses of a host; raises AddressRefused if one of them is not to be called.
+
+	allowed: hosts that may have any address; `*` for all.
+	"""
+	found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+	addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+	if "*" in allowed or host.lower().rstrip(".") in allowed:
+		return addresses
+	for text in addresses:
+		# A name with one public and one private address is an attempt, not an accident: all must be public.
+		if not is_public(ipaddress.ip_address(text.partition("%")[0])):
+			raise AddressRefused(
+				f"{host} is an address of a private network, which this site does not allow."
+			)
+	return addresses
+
+
+class _Guarded:
+	"""Mixed into urllib3's connections: connects to a vetted address; TLS still checks the name."""
+
+	allowed: frozenset[str] = frozenset()
+
+	def _new_conn(self) -> socket.socket:
+		try:
+			addresses = vetted(self._dns_host, self.port, self.allowed)
+		except socket.gaierror as error:
+			raise NameResolutionError(self.host, self, error) from error
+		except (AddressRefused, UnicodeError) as error:
+			raise NewConnectionError(self, str(error)) from error
+		last: Exception = OSError("no address")
+		for address in addresses:
+			try:
+				return create_connection(
+					(address, self.port),
+					self.timeout,
+					source_address=self.source_address,
+					socket_options=self.socket_options,
+				)
+			except OSError as error:
+				last = error
+		raise NewConnectionError(self, f"Failed to establish a new connection: {last}") from last
+
+
+class GuardedAdapter(HTTPAdapter):
+	"""A requests adapter whose connections, each of them, go to vetted addresses only."""
+
+	def __init__(self, allowed: Iterable[str] = ()):
+		self._allowed = frozenset(host.lower() for host in allowed)
+		super().__init__()
+
+	def init_poolmanager(self, *args, **kwargs) -> None:
+		allowed = {"allowed": self._allowed}
+		plain = type("GuardedConnection", (_Guarded, HTTPConnection), allowed)
+		tls = type("GuardedTLSConnection", (_Guarded, HTTPSConnection), allowed)
+		self.poolmanager = PoolManager(*args, **kwargs)
+		self.poolmanager.pool_classes_by_scheme = {
+			"http": type("GuardedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+			"https": type("GuardedTLSPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
+		}

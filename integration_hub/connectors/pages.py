@@ -1,0 +1,41 @@
+"""What is asked of a list, and what comes back: shared by all connectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ListRequest:
+	"""A list to walk.
+
+	pagination: kind and options, as connectors.pagination.paginator takes them.
+	state: where to resume, "" for the beginning. since: only what changed at or after this time (UTC, ISO
+	8601), "" for everything; since_param: the query parameter that says so. with_deletions: tombstones are
+	wanted too, where the source has them. lanes: how many pages may be fetched at a time.
+	"""
+
+	endpoint: str
+	params: Mapping[str, str] = field(default_factory=dict)
+	records_path: str = ""
+	pagination: Mapping[str, Any] = field(default_factory=dict)
+	state: str = ""
+	since: str = ""
+	since_param: str = ""
+	with_deletions: bool = False
+	lanes: int = 1
+
+
+@dataclass(frozen=True)
+class Page:
+	"""One page of a list. `state` resumes the walk behind it; `last` says that nothing follows.
+
+	size: bytes of the answer.
+	"""
+
+	records: list[dict[str, Any]]
+	state: str
+	last: bool
+	size: int
