@@ -38,6 +38,9 @@ class Memory:
 	def set(self, field: str, value: str) -> None:
 		self.values[field] = value
 
+	def authorization(self) -> str:
+		return f"Bearer {API_KEY}"
+
 
 def key_connector(crm: Sandbox, **options) -> BaseConnector:
 	config = {"auth_type": "API Key Header", **FAST, **options}
@@ -67,6 +70,8 @@ def oauth_connector(
 		({"auth_type": "API Key Query", "api_key_name": "api_key"}, {"secret": API_KEY}),
 		({"auth_type": "Basic", "username": CLIENT_ID}, {"secret": API_KEY}),
 		({"auth_type": "Bearer"}, {"secret": API_KEY}),
+		({"auth_type": "HMAC", "api_key_name": "X-Signature"}, {"secret": API_KEY}),
+		({"auth_type": "Connected App"}, {}),
 	],
 )
 def test_each_static_authentication_is_accepted(crm, auth, secrets):

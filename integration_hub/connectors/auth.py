@@ -10,6 +10,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.signing import HMACAuth
 
 Secret = Callable[[str], str | None]
 
@@ -61,6 +62,8 @@ def static_auth(config: IntegrationConfig, secret: Secret) -> AuthBase | None:
 		return QueryAuth(config.api_key_name, value)
 	if kind == "Basic":
 		return HTTPBasicAuth(config.username.encode(), value.encode())
+	if kind == "HMAC":
+		return HMACAuth(config.api_key_name, value)
 	if kind == "Bearer":
 		return HeaderAuth("Authorization", value, "Bearer ")
 	raise ConfigurationError(f"{config.name}: unknown auth_type {kind!r}.", field="auth_type")

@@ -12,7 +12,7 @@ import requests
 from requests.auth import AuthBase
 
 from integration_hub.connectors import errors
-from integration_hub.connectors.auth import static_auth
+from integration_hub.connectors.auth import HeaderAuth, static_auth
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
@@ -159,6 +159,10 @@ class BaseConnector:
 
 	def authenticate(self) -> AuthBase | None:
 		"""Return the auth object for the next request; called for each request."""
+		given = self.secrets.authorization() if self.config.auth_type == "Connected App" else None
+		if given:
+			self.redactor.add(given.partition(" ")[2])
+			return HeaderAuth("Authorization", given)
 		return static_auth(self.config, self.secrets.get)
 
 	def renew_authentication(self, rejected: AuthBase | None) -> bool:

@@ -12,8 +12,10 @@ AUTH_TYPES = (
 	"API Key Query",
 	"Basic",
 	"Bearer",
+	"HMAC",
 	"OAuth2 Client Credentials",
 	"OAuth2 Refresh Token",
+	"Connected App",
 )
 
 
@@ -32,6 +34,8 @@ class IntegrationConfig:
 	token_url: str = ""
 	client_id: str = ""
 	scope: str = ""
+	connected_app: str = ""
+	connected_user: str = ""
 	connect_timeout: float = 5.0
 	read_timeout: float = 30.0
 	max_attempts: int = 5
@@ -96,7 +100,7 @@ def integration_problems(
 		problems.append(("base_url", "must start with http:// or https://"))
 	if config.auth_type not in AUTH_TYPES:
 		problems.append(("auth_type", f"{config.auth_type!r} is not one of {', '.join(AUTH_TYPES)}"))
-	if config.auth_type in ("API Key Header", "API Key Query", "Basic", "Bearer") and not secrets.get(
+	if config.auth_type in ("API Key Header", "API Key Query", "Basic", "Bearer", "HMAC") and not secrets.get(
 		"secret"
 	):
 		problems.append(("secret", f"is needed for {config.auth_type}"))
@@ -107,6 +111,8 @@ def integration_problems(
 			problems.append(("token_url", "must start with http:// or https://"))
 		if not config.client_id:
 			problems.append(("client_id", "is needed for OAuth2"))
+	if config.auth_type == "Connected App" and not config.connected_app:
+		problems.append(("connected_app", "is needed for Connected App"))
 	if config.auth_type == "OAuth2 Refresh Token" and not secrets.get("refresh_token"):
 		problems.append(("refresh_token", "is needed for OAuth2 Refresh Token"))
 	if config.webhook_enabled and not secrets.get("webhook_secret"):

@@ -24,6 +24,12 @@ class Secrets(Protocol):
 	def get(self, field: str) -> str | None:
 		"""Return the secret, None where it is not set."""
 
+	def authorization(self) -> str:
+		"""Return the Authorization header of the integration's Connected App, refreshed if need be.
+
+		Raises ConfigurationError where there is none, or nobody has consented yet.
+		"""
+
 	def set(self, field: str, value: str) -> None:
 		"""Store a secret encrypted and committed, without touching the settings document."""
 

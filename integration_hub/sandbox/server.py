@@ -164,6 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
 			query=dict(parse_qsl(parts.query)),
 			headers={name.lower(): value for name, value in self.headers.items()},
 			body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+			target=self.path,
 		)
 		fault = None
 		if call.path.startswith("/v1/"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.homes.file.config import HubFile
 from integration_hub.stores.home import HubError
 from integration_hub.stores.sqlite import SQLiteDatabase
@@ -36,6 +37,12 @@ class FileSecrets:
 					ON CONFLICT (`integration`, `field`) DO UPDATE SET `value` = excluded.`value`""",
 				[self._integration, field, encrypted],
 			)
+
+	def authorization(self) -> str:
+		raise ConfigurationError(
+			f"{self._integration}: a Connected App lives on a Frappe site; without one, use OAuth2 Refresh Token.",
+			field="auth_type",
+		)
 
 	def _fernet(self) -> Fernet:
 		place = {"name": "hub.toml [hub]", "field": "encryption_key"}

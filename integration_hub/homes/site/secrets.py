@@ -7,6 +7,7 @@ from threading import Thread
 import frappe
 from frappe.utils.password import get_decrypted_password, set_encrypted_password
 
+from integration_hub.connectors.errors import AuthenticationFailed, ConfigurationError
 from integration_hub.stores.home import HubError
 
 DOCTYPE = "Integration Settings"
@@ -31,6 +32,20 @@ class SiteSecrets:
 				name=self._integration,
 				field=field,
 			) from None
+
+	def authorization(self) -> str:
+		"""Return the header of the linked Connected App: core keeps consent and tokens, and refreshes them."""
+		names = ("connected_app", "connected_user")
+		app, user = frappe.db.get_value(DOCTYPE, self._integration, names)
+		place = f"{self._integration}: Connected App {app}"
+		if not (app and frappe.db.exists("Connected App", app)):
+			raise ConfigurationError(f"{place} does not exist.", field="connected_app")
+		token = frappe.get_doc("Connected App", app).get_active_token(user or "Administrator")
+		if not token or not token.get_password("access_token", False):
+			raise AuthenticationFailed(
+				f"{place} has no valid token of {user or 'Administrator'}: connect it once."
+			)
+		return token.get_auth_header()["Authorization"]
 
 	def set(self, field: str, value: str) -> None:
 		"""Store and commit on a connection of its own: the caller may be in the middle of a transaction.
