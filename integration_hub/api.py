@@ -10,9 +10,8 @@ from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 from integration_hub.stores.settings import note_failure, note_success
-from integration_hub.sync import run
-from integration_hub.webhooks.receive import MAX_BODY, Answer, Request, receive
-from integration_hub.webhooks.receiver import from_wsgi, response
+from integration_hub.webhooks.receive import MAX_BODY, Answer, receive
+from integration_hub.webhooks.receiver import AUTHORIZATION, from_wsgi, response
 
 WEBHOOK_PATH = "/method/integration_hub.api.webhook"
 
@@ -28,8 +27,7 @@ def webhook(**kwargs) -> Response:
 	integration = http.path.partition(WEBHOOK_PATH)[2].strip("/")
 	if (http.content_length or 0) > MAX_BODY:
 		return response(Answer(413, "body_too_large"))
-	request = from_wsgi(http, integration)
-	return response(receive(SiteHome(), Request(integration, request.method, request.headers, request.body)))
+	return response(receive(SiteHome(), from_wsgi(http, integration)))
 
 
 def prepare_webhook_request() -> None:
@@ -41,7 +39,8 @@ def prepare_webhook_request() -> None:
 	request = frappe.local.request
 	if WEBHOOK_PATH not in request.path:
 		return
-	request.environ.pop("HTTP_AUTHORIZATION", None)
+	if given := request.environ.pop("HTTP_AUTHORIZATION", None):
+		request.environ[AUTHORIZATION] = given
 	frappe.local.form_dict = frappe._dict()
 
 
@@ -85,13 +84,21 @@ def reset_checkpoint(stream: str) -> None:
 
 
 @frappe.whitelist(methods=["POST"])
-def approve_deletions(sync_log: str) -> dict:
-	"""Remove the documents a full run held back; return the counts."""
+def approve_deletions(sync_log: str) -> None:
+	"""Have a worker remove the documents a full run held back."""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
 	frappe.get_doc("Sync Settings", log.stream).check_permission("write")
-	row = _told(run.approve_deletions, SiteHome(), sync_log, f"Person {frappe.session.user}")
-	return {"deleted": row["deleted"], "failed": row["failed"], "sync_log": row["name"]}
+	if log.status != "Needs Approval":
+		frappe.throw(_("{0} has no deletions waiting for approval.").format(sync_log))
+	frappe.enqueue(
+		"integration_hub.jobs.approve_deletions",
+		queue="long",
+		job_id=f"integration_hub:approve:{sync_log}",
+		deduplicate=True,
+		sync_log=sync_log,
+		triggered_by=f"Person {frappe.session.user}",
+	)
 
 
 @frappe.whitelist(methods=["POST"])
@@ -120,11 +127,3 @@ def resolve_error(name: str) -> None:
 	log.check_permission("read")
 	frappe.has_permission("Integration Settings", "write", log.integration or None, throw=True)
 	frappe.db.set_value("Integration Error Log", name, "status", "Resolved")
-
-
-def _told(function, *args):
-	"""Call the engine; what a person has to put right becomes a message."""
-	try:
-		return function(*args)
-	except HubError as error:
-		frappe.throw(str(error))

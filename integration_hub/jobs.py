@@ -4,6 +4,7 @@ import frappe
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.queues.consumer import consumer_for
+from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 from integration_hub.sync import run as sync_run
 from integration_hub.sync import schedule
@@ -47,8 +48,25 @@ def run_stream(stream: str, triggered_by: str) -> None:
 	except sync_run.AlreadyRunning:
 		return
 	except HubError as error:
-		integration = frappe.db.get_value("Sync Settings", stream, "integration")
-		home.log_error(error, integration=integration or "", operation="Sync", stream=stream)
+		refuse_run(home, stream, error)
+
+
+def refuse_run(home: SiteHome, stream: str, error: HubError) -> None:
+	"""Log why a stream cannot begin, and let it wait for its next turn."""
+	integration = frappe.db.get_value("Sync Settings", stream, "integration")
+	home.log_error(error, integration=integration or "", operation="Sync", stream=stream)
+	if frappe.db.exists("Sync Settings", stream):
+		in_transaction(home.db, lambda: schedule.put_off(home, sync_run.load_stream(home, stream)))
+
+
+def approve_deletions(sync_log: str, triggered_by: str) -> None:
+	"""Remove the documents a full run held back."""
+	home = SiteHome()
+	try:
+		sync_run.approve_deletions(home, sync_log, triggered_by)
+	except HubError as error:
+		stream, integration = frappe.db.get_value("Sync Log", sync_log, ["stream", "integration"])
+		home.log_error(error, integration=integration, operation="Delete", stream=stream, sync_log=sync_log)
 
 
 def drain_inbox(integration: str) -> None:

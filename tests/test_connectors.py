@@ -35,6 +35,8 @@ class Memory:
 	def get(self, field: str) -> str | None:
 		return self.values.get(field)
 
+	get_committed = get
+
 	def set(self, field: str, value: str) -> None:
 		self.values[field] = value
 
@@ -332,3 +334,66 @@ def test_the_sandbox_counts_what_happened(crm):
 	requests.post(f"{crm.url}/_sandbox/change", data=json.dumps({"create": 2, "delete": 1}), timeout=5)
 	counts = requests.get(f"{crm.url}/_sandbox/counts", timeout=5).json()
 	assert (counts["alive"], counts["deleted"]) == (251, 1)
+
+
+@pytest.mark.parametrize(
+	"secret", ["sk_live_abcdef\n", "sk_live_abcdef\r\nX-Evil: 1", "sk_live_\u00e9abcdef"]
+)
+@pytest.mark.parametrize("auth", ["Bearer", "API Key Header"])
+def test_a_secret_no_header_can_carry_is_refused_without_showing_it(crm, secret, auth):
+	config = IntegrationConfig("crm", base_url=crm.url, auth_type=auth, **FAST)
+	connector = BaseConnector(config, Memory(secret=secret), allowed_hosts=LOCAL)
+	with connector, pytest.raises((errors.ConfigurationError, errors.AuthenticationFailed)) as caught:
+		connector.get("/v1/me")
+	assert "sk_live" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_secret_is_masked_in_every_form_it_takes(crm):
+	secret = "abc+def/ghi==\"'"
+	config = IntegrationConfig("crm", base_url=crm.url, auth_type="API Key Query", api_key_name="key", **FAST)
+	with BaseConnector(config, Memory(secret=secret), allowed_hosts=LOCAL) as connector:
+		with pytest.raises(errors.AuthenticationFailed) as caught:
+			connector.get("/v1/me")
+		shown = str(caught.value) + connector.redactor.text(f"{secret!r} {json.dumps(secret)}")
+	assert "abc" not in shown and "ghi" not in shown
+
+
+@pytest.mark.parametrize(
+	"answer",
+	[
+		[],
+		"x",
+		None,
+		{"token": "x"},
+		{"access_token": "x", "expires_in": "soon"},
+		{"access_token": "x", "expires_in": "nan"},
+	],
+)
+def test_a_token_endpoint_that_answers_nonsense_is_a_declared_error(crm, answer, monkeypatch):
+	monkeypatch.setattr(crm.tokens, "answer", lambda *_: (200, answer))
+	connector = oauth_connector(crm, "Client Credentials", Memory(client_secret=CLIENT_SECRET))
+	with connector, pytest.raises(errors.ConnectorError):
+		connector.get("/v1/me")
+
+
+def test_a_relative_next_link_is_relative_to_its_page(crm):
+	from integration_hub.connectors.pagination import NextLink
+
+	walk = NextLink(next_path="next", size_param="limit", size=10)
+	answer = requests.Response()
+	answer.url = "https://h.example/api/v1/things?page=1"
+	for link, expected in (
+		("/api/v1/things?page=2", "https://h.example/api/v1/things?page=2"),
+		("?page=3", "https://h.example/api/v1/things?page=3"),
+		("https://h.example/api/v1/x", "https://h.example/api/v1/x"),
+	):
+		walk.update_state({"next": link}, [], answer)
+		assert walk.state == expected
+
+
+def test_a_feed_that_stands_at_its_end_is_done():
+	from integration_hub.connectors.pagination import Cursor
+
+	walk = Cursor("c9", cursor_path="next", size_param="limit", size=10)
+	walk.update_state({"next": "c9"}, [], requests.Response())
+	assert walk.done and walk.state == "c9"

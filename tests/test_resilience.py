@@ -210,6 +210,7 @@ class Shared:
 		if field == "secret": return "sandbox-api-key"
 		value = self.client.get("secret:" + field)
 		return value.decode() if value else None
+	get_committed = get
 	def set(self, field, value): self.client.set("secret:" + field, value)
 
 options = {"auth_type": "API Key Header", "rate_limit": 100, "rate_period": 10.0} if kind == "budget" else {

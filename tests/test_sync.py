@@ -290,3 +290,166 @@ def test_a_failing_stream_backs_off(make_home, crm: Sandbox):
 		run_stream(home, "customers-cursor")
 		due += home.db.query("SELECT `next_run_at` FROM `tabSync Settings` WHERE `name` = 'customers-cursor'")
 	assert due[2]["next_run_at"] > home.now(ahead=15 * 60) > due[0]["next_run_at"]
+
+
+def test_records_without_an_id_leave_every_document_where_it_is(home, crm: Sandbox):
+	run_stream(home, "customers-full")
+	crm.customers.delete(200)
+	for row in crm.customers._rows.values():
+		row["uid"] = row.pop("id")
+	row = run_stream(home, "customers-full")
+	assert (row["status"], row["failed"], row["deleted"], row["to_delete"]) == ("Partial", 50, 0, 0)
+	assert len(table(home, "full")) == 250
+
+
+@pytest.mark.parametrize("style", ["page", "offset"])
+def test_a_record_that_slips_between_two_pages_is_not_taken_for_gone(make_home, crm: Sandbox, style: str):
+	kind = {"page": "Page Number", "offset": "Offset"}[style]
+	home = make_home(
+		('endpoint = "/v1/customers/page"', f'endpoint = "/v1/customers/{style}"'),
+		('pagination = "Page Number"\nmore_path = "has_more"', f'pagination = "{kind}"'),
+	)
+	run_stream(home, "customers-full")
+	draw, calls = crm.faults.draw, []
+
+	def delete_behind_the_first_page():
+		calls.append(1)
+		if len(calls) == 2:
+			crm.customers._rows.pop("CUST-000005")
+		return draw()
+
+	crm.faults.draw = delete_behind_the_first_page
+	names = {row["name"] for row in home.db.query("SELECT `name` FROM `tabSandbox Customer`")}
+	assert run_stream(home, "customers-full")["status"] == "Completed"
+	assert {row["name"] for row in home.db.query("SELECT `name` FROM `tabSandbox Customer`")} == names
+	crm.faults.draw = draw
+	assert run_stream(home, "customers-full")["deleted"] == 1
+	assert table(home, "full") == source(crm)
+
+
+def test_two_records_with_one_match_value_stay_two_documents(make_home, crm: Sandbox):
+	target = 'target_doctype = "Sandbox Customer"\n'
+	home = make_home((target, f'{target}match_field = "email"\n'))
+	crm.customers._rows["CUST-000200"]["email"] = crm.customers._rows["CUST-000001"]["email"]
+	run_stream(home, "customers-full")
+	assert table(home, "full") == source(crm)
+
+
+@pytest.mark.parametrize(
+	("field", "value", "word"),
+	[("name", "Ada \ud83d", "surrogates"), ("id", "x" * 600, "600 characters"), ("city", None, "join")],
+)
+def test_one_odd_record_does_not_stop_its_stream(make_home, crm: Sandbox, field: str, value, word: str):
+	home = (
+		make_home(('email = "email"', """email = "join(' ', [email, city])" """))
+		if field == "city"
+		else make_home()
+	)
+	crm.customers._rows["CUST-000003"][field] = value
+	row = run_stream(home, "customers-full")
+	assert (row["status"], row["failed"], row["created"]) == ("Partial", 1, 249)
+	assert any(word in error["message"] for error in errors(home))
+	assert run_stream(home, "customers-full")["unchanged"] == 249
+
+
+def test_a_full_run_behind_a_small_quota_goes_on_where_it_was_put_off(make_home, crm: Sandbox):
+	home = make_home(
+		("backoff_min = 0.01", "backoff_min = 0.01\nmax_wait = 1"),
+		('pagination = "Page Number"', 'page_size = 50\npagination = "Page Number"'),
+	)
+	run_stream(home, "customers-full")
+	crm.change(create=3, update=100, delete=4)
+	crm.budget.limit, crm.budget.period = 2, 3
+	runs = []
+	for _ in range(20):
+		runs.append(run_stream(home, "customers-full"))
+		if runs[-1]["status"] == "Completed":
+			break
+		time.sleep(3)
+	assert runs[0]["status"] == "Postponed" and runs[-1]["status"] == "Completed"
+	crm.budget.limit = 0
+	time.sleep(3)
+	assert run_stream(home, "customers-full")["status"] == "Completed"
+	assert table(home, "full") == source(crm)
+	assert sum(run["fetched"] for run in runs) < 350, "pages were not fetched again and again"
+
+
+def test_a_record_from_the_future_makes_no_watermark(home, crm: Sandbox):
+	crm.customers._rows["CUST-000003"]["updated_at"] = "2206-01-01T00:00:00Z"
+	run_stream(home, "customers-incremental")
+	[stream] = home.db.query(
+		"SELECT `checkpoint` FROM `tabSync Settings` WHERE `name` = 'customers-incremental'"
+	)
+	assert stream["checkpoint"].startswith("2026-01-01")
+	assert any("more than a day from now" in error["message"] for error in errors(home))
+
+
+def test_zero_times_make_a_watermark_that_can_be_read(home, crm: Sandbox):
+	for row in crm.customers._rows.values():
+		row["updated_at"] = "0001-01-01T00:00:00Z"
+	run_stream(home, "customers-incremental")
+	assert run_stream(home, "customers-incremental")["status"] == "Completed"
+
+
+def test_what_is_no_longer_in_hub_toml_no_longer_holds(make_home, crm: Sandbox):
+	home = make_home(('deletion_policy = "Delete"', 'deletion_policy = "Delete"\nmatch_field = "email"'))
+	run_stream(home, "customers-cursor")
+	home = make_home()
+	rows = home.db.query(
+		"SELECT `match_field`, `checkpoint` FROM `tabSync Settings` WHERE `name` = 'customers-cursor'"
+	)
+	assert rows[0]["match_field"] is None and rows[0]["checkpoint"]
+	home = make_home(('endpoint = "/v1/changes"', 'endpoint = "/v1/other"'))
+	[stream] = home.db.query("SELECT `checkpoint` FROM `tabSync Settings` WHERE `name` = 'customers-cursor'")
+	assert stream["checkpoint"] is None, "a cursor means something only to its own source"
+
+
+def test_an_approval_that_was_killed_can_be_given_again(home, crm: Sandbox, monkeypatch):
+	run_stream(home, "customers-full")
+	crm.customers.delete(220)
+	held = run_stream(home, "customers-full")
+	from integration_hub.sync import deletion
+
+	def killed(*args, calls=[]):  # noqa: B006
+		calls.append(1)
+		if len(calls) == 150:
+			raise KeyboardInterrupt
+		return original(*args)
+
+	original = deletion.remove_document
+	monkeypatch.setattr(deletion, "remove_document", killed)
+	with pytest.raises(KeyboardInterrupt):
+		approve_deletions(home, held["name"])
+	monkeypatch.setattr(deletion, "remove_document", original)
+	assert 30 < len(table(home, "full")) < 250
+	approve_deletions(home, held["name"])
+	assert table(home, "full") == source(crm)
+
+
+def test_a_run_whose_secrets_are_missing_ends_as_failed(home, monkeypatch):
+	monkeypatch.delenv("CRM_WEBHOOK_SECRET")
+	row = run_stream(home, "customers-full")
+	assert row["status"] == "Failed" and "CRM_WEBHOOK_SECRET is not set" in row["error"]
+
+
+def test_a_unique_value_is_never_taken_from_another_document(home, crm: Sandbox):
+	home.db.execute("CREATE UNIQUE INDEX `email` ON `tabSandbox Customer` (`email`)")
+	home.db.execute(
+		"INSERT INTO `tabSandbox Customer` (`name`, `email`) VALUES ('mine', 'customer7@example.com')"
+	)
+	row = run_stream(home, "customers-full")
+	assert (row["failed"], row["created"]) == (1, 249)
+	assert home.db.query("SELECT `customer_id` FROM `tabSandbox Customer` WHERE `name` = 'mine'") == [
+		{"customer_id": None}
+	]
+
+
+def test_a_missing_number_is_zero_as_in_a_document(home, crm: Sandbox):
+	crm.customers._rows["CUST-000003"]["credit_limit"] = None
+	assert run_stream(home, "customers-full")["failed"] == 0
+	assert table(home, "full")[2]["credit_limit"] == 0
+
+
+def test_a_setting_can_be_emptied(make_home):
+	home = make_home(('event_id_path = "id"', 'event_id_path = ""'))
+	assert home.integration("crm").event_id_path == ""

@@ -259,3 +259,87 @@ def test_any_request_gets_a_declared_answer(hub, body, signature, method, name):
 	given_signature = sender.sign(body) if signature == "valid" else signature
 	answer = receive(hub, Request(name, method, {sender.HEADER.lower(): given_signature}, body))
 	assert answer.status in (200, 202, 400, 401, 404, 405), answer
+
+
+def put(hub: FileHome, body: dict) -> None:
+	raw = json.dumps(body).encode()
+	assert receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(raw)}, raw)).status == 200
+
+
+def test_an_event_that_kills_its_worker_ends_dead_and_takes_no_other_with_it(hub):
+	for number in range(20):
+		put(hub, {"id": f"e{number:02}", "event": "call.x"})
+	for _ in range(40):
+		claimed = inbox.claim_due(hub, "crm", 100)
+		if claimed and claimed[0]["event_id"] == "e00":  # the worker dies with what it has claimed
+			hub.db.execute(
+				"UPDATE `tabWebhook Log` SET `claimed_at` = '2000-01-01' WHERE `status` = 'Processing'"
+			)
+			sweep(hub)
+			continue
+		if not claimed:
+			break
+		inbox.give_back(hub, claimed)
+		drain(hub, "crm")
+	states = {row["event_id"]: row["status"] for row in rows(hub)}
+	assert states.pop("e00") == "Dead" and set(states.values()) == {"Completed"}
+
+
+def test_a_delete_that_arrives_before_the_create_holds(hub, crm):
+	record = crm.customers.alive()[0]
+	put(
+		hub,
+		{"id": "e1", "event": "customer.deleted", "data": {**record, "updated_at": "2026-02-01T00:00:00Z"}},
+	)
+	put(hub, {"id": "e2", "event": "customer.created", "data": record})
+	drain(hub, "crm")
+	assert table(hub, "full") == []
+	later = {**record, "updated_at": "2026-03-01T00:00:00Z"}
+	put(hub, {"id": "e3", "event": "customer.created", "data": later})
+	drain(hub, "crm")
+	assert len(table(hub, "full")) == 1, "made again after that, it is there again"
+
+
+def test_a_page_fetched_before_a_delete_event_does_not_bring_the_record_back(hub, crm):
+	from integration_hub.connectors.redact import Redactor
+	from integration_hub.stores.ids import new_id
+	from integration_hub.sync.page import PageWriter
+	from integration_hub.sync.run import load_stream, run_stream
+
+	run_stream(hub, "customers-full")
+	writer = PageWriter(hub, load_stream(hub, "customers-full"), Redactor(), seen=new_id(), operation="Sync")
+	page = crm.customers.alive()
+	crm.customers.delete(1)
+	gone = crm.customers.changes(250, 10)[0]["record"]
+	put(hub, {"id": "e1", "event": "customer.deleted", "data": gone})
+	drain(hub, "crm")
+	with hub.db.transaction():
+		writer.write(page)
+	assert table(hub, "full") == source(crm)
+
+
+def test_a_drain_ends_at_its_time_and_gives_the_rest_back(hub, monkeypatch):
+	for number in range(5):
+		put(hub, {"id": f"e{number}", "event": "call.x"})
+	from integration_hub.webhooks import drain as module
+
+	clock = iter([0, 0, 1, 2, 300, 300, 300])
+	monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+	assert drain(hub, "crm", seconds=240).completed == 2
+	left = [row for row in rows(hub) if row["status"] == "Queued"]
+	assert len(left) == 3 and {row["attempts"] for row in left} == {0}
+
+
+def test_an_event_starts_a_sync_even_of_a_stream_without_a_schedule(make_home, crm):
+	home = make_home(
+		(
+			'[[integration.crm.routes]]\nevent_pattern = "customer.deleted"',
+			'[[integration.crm.routes]]\nevent_pattern = "export.ready"\naction = "Start Sync"\nstream = "customers-cursor"\n\n[[integration.crm.routes]]\nevent_pattern = "customer.deleted"',
+		),
+		('endpoint = "/v1/changes"', 'schedule = "Off"\nendpoint = "/v1/changes"'),
+	)
+	body = b'{"id": "e1", "event": "export.ready"}'
+	receive(home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	work_once(home)
+	assert table(home, "cursor") == source(crm)
+	assert work_once(home).runs == 0, "once"

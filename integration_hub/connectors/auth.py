@@ -53,7 +53,7 @@ def static_auth(config: IntegrationConfig, secret: Secret) -> AuthBase | None:
 	kind = config.auth_type
 	if kind == "None":
 		return None
-	value = secret("secret")
+	value = printable(secret("secret"), config.name, "secret")
 	if not value:
 		raise ConfigurationError(f"{config.name}: secret is empty.", field="secret")
 	if kind == "API Key Header":
@@ -67,3 +67,17 @@ def static_auth(config: IntegrationConfig, secret: Secret) -> AuthBase | None:
 	if kind == "Bearer":
 		return HeaderAuth("Authorization", value, "Bearer ")
 	raise ConfigurationError(f"{config.name}: unknown auth_type {kind!r}.", field="auth_type")
+
+
+def printable(value: str | None, integration: str, field: str) -> str:
+	"""Return a secret without the white space that pasting leaves around it.
+
+	Raises ConfigurationError where it holds characters that no header can carry; the value is not shown.
+	"""
+	bare = (value or "").strip()
+	if not all(" " <= character <= "~" for character in bare):
+		raise ConfigurationError(
+			f"{integration}: {field} holds a line break or other characters a header cannot carry.",
+			field=field,
+		)
+	return bare

@@ -243,8 +243,11 @@ class BaseConnector:
 			raise errors.ConnectionBroken(self._detail(error), **context) from None
 		except requests.exceptions.ContentDecodingError as error:
 			raise errors.MalformedAnswer(self._detail(error), **context) from None
-		except (requests.exceptions.RequestException, UnicodeError) as error:
+		except requests.exceptions.RequestException as error:
 			raise errors.ConfigurationError(self._detail(error), field="base_url", **context) from None
+		except ValueError:
+			# From deep below, about a URL or header it cannot send; its text would quote the value.
+			raise errors.ConfigurationError("The request cannot be sent as it is.", **context) from None
 
 	def _read(self, response: requests.Response, context: dict[str, str]) -> None:
 		"""Read the body within the size limit and within the read timeout in all."""

@@ -71,14 +71,19 @@ class IntegrationConfig:
 def typed_values(cls: type, row: Mapping[str, Any]) -> dict[str, Any]:
 	"""Return `row`'s values for the fields of dataclass `cls`, in the types of their defaults.
 
+	A number or check that is empty gives the default; so does a field that `row` does not have.
+
 	Raises ValueError naming the field where a number is not one.
 	"""
 	values = {}
 	for field in fields(cls):
-		value = row.get(field.name)
-		if value is None or value == "":
+		if field.name not in row:
 			continue
-		kind = type(field.default)
+		value, kind = row[field.name], type(field.default)
+		if value is None or value == "":
+			if kind is str:
+				values[field.name] = ""  # emptied by a person, which means something
+			continue
 		try:
 			values[field.name] = (
 				kind(int(value)) if kind is bool else kind(value) if kind in (int, float) else value

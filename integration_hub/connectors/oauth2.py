@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error, WebApplicationClient
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration_hub.connectors import errors
-from integration_hub.connectors.auth import HeaderAuth
+from integration_hub.connectors.auth import HeaderAuth, printable
 from integration_hub.connectors.base import BaseConnector
 
 LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
@@ -82,7 +83,8 @@ class OAuth2Connector(BaseConnector):
 
 	def _bearer(self, token: Token) -> HeaderAuth:
 		self.redactor.add(token.access_token)
-		return HeaderAuth("Authorization", token.access_token, "Bearer ")
+		value = printable(token.access_token, self.config.name, "access token")
+		return HeaderAuth("Authorization", value, "Bearer ")
 
 	def _stored(self) -> Token | None:
 		return Token.loads(self.secrets.get("oauth_token"))
@@ -100,19 +102,25 @@ class OAuth2Connector(BaseConnector):
 
 	def _renew(self, rejected: str | None) -> Token:
 		"""Fetch a new token, unless another process did so meanwhile. `rejected` is one that got a 401."""
-		with self.coordination.lock(f"token:{self.config.name}", LOCK_SECONDS):
-			seed, token = self._seed(), self._stored()
-			if token and token.fresh(seed) and token.access_token != rejected:
-				return token
-			if known := self.coordination.noted(self._refused(seed)):
-				raise errors.AuthenticationFailed(known[0])
-			try:
-				token = self._fetch(token if token and token.seed == seed else None, seed)
-			except errors.AuthenticationFailed as error:
-				self.coordination.claim(self._refused(seed), error.detail, _REFUSAL_SECONDS)
-				raise
-			self.secrets.set("oauth_token", token.dumps())
+		try:
+			with self.coordination.lock(f"token:{self.config.name}", LOCK_SECONDS):
+				return self._renew_locked(rejected)
+		except TimeoutError as error:
+			raise errors.RetryLater(LOCK_SECONDS, str(error)) from None
+
+	def _renew_locked(self, rejected: str | None) -> Token:
+		seed, token = self._seed(), Token.loads(self.secrets.get_committed("oauth_token"))
+		if token and token.fresh(seed) and token.access_token != rejected:
 			return token
+		if known := self.coordination.noted(self._refused(seed)):
+			raise errors.AuthenticationFailed(known[0])
+		try:
+			token = self._fetch(token if token and token.seed == seed else None, seed)
+		except errors.AuthenticationFailed as error:
+			self.coordination.claim(self._refused(seed), error.detail, _REFUSAL_SECONDS)
+			raise
+		self.secrets.set("oauth_token", token.dumps())
+		return token
 
 	def _fetch(self, previous: Token | None, seed: str) -> Token:
 		refreshing = self.config.auth_type == "OAuth2 Refresh Token"
@@ -130,10 +138,9 @@ class OAuth2Connector(BaseConnector):
 			client = BackendApplicationClient(self.config.client_id)
 			body = client.prepare_request_body(scope=self.config.scope or None)
 		answer = self._post_token_request(client, body)
-		expires_in = answer.get("expires_in")
 		return Token(
 			access_token=answer["access_token"],
-			expires_at=time.time() + float(_DEFAULT_LIFETIME if expires_in is None else expires_in),
+			expires_at=time.time() + answer["expires_in"],
 			refresh_token=answer.get("refresh_token") or refresh_token,
 			seed=seed,
 		)
@@ -150,15 +157,29 @@ class OAuth2Connector(BaseConnector):
 			return self._transport("POST", self.config.token_url, auth, data=body, headers=headers)
 
 		# A token request is repeated only when nothing was sent: a rotated refresh token works once.
-		response = self.retry.run(send, idempotent=False)
+		# Few attempts: the others wait for the lock.
+		policy = replace(self.retry, attempts=min(self.retry.attempts, 2), maximum=5, minimum=1, max_wait=10)
+		response = policy.run(send, idempotent=False)
 		text = response.content.decode("utf-8", "replace")
 		if response.status_code >= 500:
 			raise self._error(errors.ServerError, response)
 		try:
-			return client.parse_request_body_response(text, scope=None)
+			answer = client.parse_request_body_response(text, scope=None)
+			return {**answer, "expires_in": _lifetime(answer.get("expires_in"))}
+		except (ValueError, TypeError, AttributeError) as error:
+			detail = f"The token endpoint's answer is no token ({type(error).__name__})."
+			raise self._error(errors.MalformedAnswer, response, detail=detail) from None
 		except OAuth2Error as error:
 			raise self._error(
 				errors.AuthenticationFailed,
 				response,
 				detail=f"The token endpoint answered: {self.redactor.text(error, 200)}",
 			) from None
+
+
+def _lifetime(expires_in: Any) -> float:
+	"""Return the seconds a token is good for; raises ValueError where the answer says nonsense."""
+	seconds = float(_DEFAULT_LIFETIME if expires_in is None else expires_in)
+	if not math.isfinite(seconds):
+		raise ValueError("expires_in")
+	return seconds

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from typing import Any
+from urllib.parse import urljoin
 
 import jmespath
 import requests
@@ -72,7 +73,7 @@ class PageNumber(Paginator):
 		self.done = not records or bool(self.more_path and not jmespath.search(self.more_path, answer))
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
-		return path, {**params, self.page_param: self.state, self.size_param: self.size}
+		return path, {**params, self.page_param: self.state, **_sized(self.size_param, self.size)}
 
 	def ahead(self, pages: int) -> Paginator:
 		further = copy(self)
@@ -129,6 +130,8 @@ class Cursor(Paginator):
 		more = jmespath.search(self.more_path, answer) if self.more_path else bool(cursor)
 		if cursor is not None and not isinstance(cursor, str | int):
 			raise MalformedAnswer(f"The cursor at {self.cursor_path!r} is neither text nor a number.")
+		if not self.more_path and not records and str(cursor) == self.state:
+			more = False  # a feed that stands at its end
 		if more and (not cursor or str(cursor) == self.state):
 			raise MalformedAnswer(
 				f"The source says there is more, but {self.cursor_path!r} does not move on."
@@ -138,7 +141,7 @@ class Cursor(Paginator):
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
 		cursor = {self.cursor_param: self.state} if self.state else {}
-		return path, {**params, self.size_param: self.size, **cursor}
+		return path, {**params, **_sized(self.size_param, self.size), **cursor}
 
 
 class NextLink(Paginator):
@@ -151,15 +154,19 @@ class NextLink(Paginator):
 		self.next_path, self.size_param, self.size = next_path, size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
-		self._follow(jmespath.search(self.next_path, answer))
+		self._follow(jmespath.search(self.next_path, answer), response)
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
-		return (self.state, {}) if self.state else (path, {**params, self.size_param: self.size})
+		return (self.state, {}) if self.state else (path, {**params, **_sized(self.size_param, self.size)})
 
-	def _follow(self, link: str | None) -> None:
-		if link and link == self.state:
+	def _follow(self, link: object, response: requests.Response) -> None:
+		if link is not None and not isinstance(link, str):
+			raise MalformedAnswer(f"What stands at {self.next_path!r} is no link.")
+		# A relative link is relative to the page it stands on (RFC 3986, 5).
+		target = urljoin(response.url, link) if link else ""
+		if target and target == self.state:
 			raise MalformedAnswer("The next link points to the page it stands on.")
-		self.state, self.done = link or "", not link
+		self.state, self.done = target, not target
 
 
 class LinkHeader(NextLink):
@@ -169,7 +176,12 @@ class LinkHeader(NextLink):
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
 		links = parse_header_links(response.headers.get("Link", ""))
-		self._follow(next((link["url"] for link in links if link.get("rel") == "next"), None))
+		self._follow(next((link["url"] for link in links if link.get("rel") == "next"), None), response)
+
+
+def _sized(param: str, size: int) -> Params:
+	"""The page size, for a source that lets one choose."""
+	return {param: size} if param else {}
 
 
 PAGINATIONS = ("None", "Page Number", "Offset", "Cursor", "Next Link", "Link Header")

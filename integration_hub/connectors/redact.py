@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus
 
 MASK = "[redacted]"
 
@@ -30,15 +32,16 @@ class Redactor:
 			self.add(value)
 
 	def add(self, value: str | None) -> None:
-		"""Remember a secret; from now on it never prints."""
-		if value and len(value) >= _MIN_SECRET and value not in self._values:
-			self._values.add(value)
+		"""Remember a secret; from now on it never prints, however it is escaped on the way."""
+		new = {form for form in _forms(value or "") if len(form) >= _MIN_SECRET} - self._values
+		if new:
+			self._values |= new
 			longest_first = sorted(self._values, key=len, reverse=True)
 			self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
 	def text(self, text: object, limit: int | None = None) -> str:
 		"""Return `text` as a string without secrets, cut to `limit` characters after masking."""
-		clean = str(text)
+		clean = str(text).encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates fit nowhere
 		if self._pattern:
 			clean = self._pattern.sub(MASK, clean)
 		clean = _USERINFO.sub(rf"\g<scheme>{MASK}@", clean)
@@ -51,3 +54,17 @@ class Redactor:
 
 	def __repr__(self) -> str:
 		return f"<Redactor of {len(self._values)} secrets>"
+
+
+def _forms(value: str) -> set[str]:
+	"""Return a secret as it may stand in URLs, JSON, `repr` and headers."""
+	bare = value.strip()
+	return {
+		value,
+		bare,
+		quote(bare, safe=""),
+		quote(bare),
+		quote_plus(bare),
+		json.dumps(bare)[1:-1],
+		repr(bare)[1:-1],
+	}

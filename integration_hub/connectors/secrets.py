@@ -30,6 +30,9 @@ class Secrets(Protocol):
 		Raises ConfigurationError where there is none, or nobody has consented yet.
 		"""
 
+	def get_committed(self, field: str) -> str | None:
+		"""Like `get`, but as committed now by whichever process, whatever snapshot the caller reads from."""
+
 	def set(self, field: str, value: str) -> None:
 		"""Store a secret encrypted and committed, without touching the settings document."""
 

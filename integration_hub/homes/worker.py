@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home, HubError
-from integration_hub.sync.run import run_stream
-from integration_hub.sync.schedule import due_streams
+from integration_hub.sync.run import load_stream, run_stream
+from integration_hub.sync.schedule import due_streams, put_off
 from integration_hub.webhooks.drain import drain, sweep
 
 _PAUSE = 1.0
@@ -31,6 +32,7 @@ def work_once(home: Home) -> Worked:
 			done.runs += 1
 		except HubError as error:
 			done.refused = (*done.refused, str(error))
+			in_transaction(home.db, lambda stream=stream: put_off(home, load_stream(home, stream)))
 	return done
 
 

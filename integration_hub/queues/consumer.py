@@ -20,7 +20,6 @@ import redis
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.stores import inbox
-from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import new_id
 from integration_hub.webhooks.events import MalformedEvent, load_routes, read_event
@@ -30,6 +29,7 @@ logger = logging.getLogger("integration_hub.queues")
 
 BATCH = 100
 _BLOCK_SECONDS = 1.0
+_SILENT_SECONDS = 120  # a consumer that says nothing for longer is taken for gone
 _LONGEST_BACKOFF = 30.0
 
 
@@ -69,22 +69,46 @@ class Consumer:
 	def __init__(self, home: Home, config: IntegrationConfig, client: redis.Redis, name: str = "consumer"):
 		self.home, self.config, self.redis = home, config, client
 		self.queue = config.queue_name
-		self.arrived = f"{self.queue}:arrived:{name}"
-		self.processing = f"{self.queue}:processing:{name}"
+		self.name = name
+		self.arrived, self.processing = self._lists(name)
+		self._names = f"{self.queue}:consumers"
 		self.dead = f"{self.queue}:dead"
 		self.done = Consumed()
 		self._take = client.register_script(_TAKE)
 
 	def recover(self) -> int:
-		"""Take up what an earlier consumer of this name had read and not committed; return how many."""
+		"""Take up what consumers that are gone had read and not committed; return how many.
+
+		That is an earlier one of this name, and those of other names that have been silent for a while.
+		"""
+		count = self._recover(self.name)
+		for other in self.redis.smembers(self._names):
+			name = other.decode()
+			if name != self.name and not self.redis.exists(self._alive(name)):
+				count += self._recover(name)
+				self.redis.srem(self._names, name)
+		return count
+
+	def _recover(self, name: str) -> int:
+		arrived, processing = self._lists(name)
+		while self.redis.lmove(arrived, self.queue, src="RIGHT", dest="RIGHT"):
+			pass
 		count = 0
-		while batch := self.redis.lrange(self.processing, -BATCH, -1):
-			self._store(batch[::-1])
+		while batch := self.redis.lrange(processing, -BATCH, -1):
+			self._store(batch[::-1], processing)
 			count += len(batch)
 		return count
 
+	def _lists(self, name: str) -> tuple[str, str]:
+		return f"{self.queue}:arrived:{name}", f"{self.queue}:processing:{name}"
+
+	def _alive(self, name: str) -> str:
+		return f"{self.queue}:alive:{name}"
+
 	def run_once(self, block: float = 0.0) -> int:
 		"""Store one batch; wait up to `block` seconds for its first message. Return how many were read."""
+		self.redis.sadd(self._names, self.name)
+		self.redis.set(self._alive(self.name), "1", ex=_SILENT_SECONDS)
 		if block:
 			self.redis.blmove(self.queue, self.arrived, block, src="RIGHT", dest="LEFT")
 		batch = self._take(keys=[self.queue, self.arrived, self.processing], args=[new_id(), BATCH])
@@ -97,6 +121,8 @@ class Consumer:
 		self.recover()
 		while self.run_once():
 			pass
+		self.redis.delete(self._alive(self.name))
+		self.redis.srem(self._names, self.name)
 		return self.done
 
 	def run(self, stop: threading.Event, on_batch: Callable[[Consumed], None] | None = None) -> Consumed:
@@ -110,9 +136,10 @@ class Consumer:
 				if self.run_once(block=_BLOCK_SECONDS) and on_batch:
 					on_batch(self.done)
 				failures = 0
-			except redis.exceptions.ConnectionError as error:
+			except Exception as error:  # noqa: BLE001 - Redis or the database is away: nothing is lost meanwhile
 				failures, recovered = failures + 1, False
 				pause = min(2.0**failures / 2, _LONGEST_BACKOFF)
+				self.home.reconnect()
 				logger.warning(
 					"Queue of %s is not reachable (%s); again in %.0f s",
 					self.config.name,
@@ -122,8 +149,9 @@ class Consumer:
 				stop.wait(pause)
 		return self.done
 
-	def _store(self, stamped: list[bytes]) -> None:
-		"""Commit a batch, then acknowledge it."""
+	def _store(self, stamped: list[bytes], processing: str = "") -> None:
+		"""Commit a batch, then acknowledge it in the list it is in."""
+		processing = processing or self.processing
 		routes = load_routes(self.home, self.config.name)
 		events, unreadable = [], []
 		for item in stamped:
@@ -132,12 +160,12 @@ class Consumer:
 				events.append(read_event(self.config, message, routes, "Queue", default_id=stamp.decode()))
 			except MalformedEvent as error:
 				unreadable.append(dead_letter(message, str(error)))
-		verdicts = in_transaction(self.home.db, lambda: [inbox.store(self.home, event) for event in events])
+		verdicts = inbox.store(self.home, events)
 		with self.redis.pipeline(transaction=True) as pipe:
 			for letter in unreadable:
 				pipe.lpush(self.dead, letter)
 			for item in stamped:
-				pipe.lrem(self.processing, -1, item)
+				pipe.lrem(processing, -1, item)
 			pipe.execute()
 		for verdict in verdicts:
 			setattr(self.done, verdict, getattr(self.done, verdict) + 1)

@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
 	do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET
 
 	def _send(self, reply: Reply, fault: str | None) -> None:
-		body = b"<html>oops" if fault == "garbage" else json.dumps(reply.body, ensure_ascii=False).encode()
+		body = b"<html>oops" if fault == "garbage" else json.dumps(reply.body).encode()
 		self.send_response(reply.status)
 		for name, value in reply.headers.items():
 			self.send_header(name, value)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from integration_hub.stores.database import Database, in_list, insert_many, upsert_many
+from integration_hub.stores.database import Database, Row, in_list, insert_many, upsert_many
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import key
 
@@ -63,7 +63,7 @@ def load(db: Database, stream: str, external_ids: Iterable[str]) -> dict[str, Bi
 	marks, values = in_list(found)
 	fields = ", ".join(f"`{column}`" for column in ("name", *_STATE))
 	for row in db.query(f"SELECT {fields} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values):
-		found[row["name"]] = Binding(external_id=found[row["name"]].external_id, new=False, **row)
+		found[row["name"]] = Binding(external_id=found[row["name"]].external_id, new=False, **_texts(row))
 	return {binding.external_id: binding for binding in found.values()}
 
 
@@ -81,11 +81,19 @@ def save(home: Home, stream: str, target_doctype: str, bindings: Sequence[Bindin
 	upsert_many(home.db, DOCTYPE, _COLUMNS, known, update=(*_STATE, "modified"))
 
 
-def mark_seen(db: Database, bindings: Sequence[Binding], seen: str) -> None:
-	"""Note that unchanged records were fetched by run `seen`."""
-	marks, names = in_list(binding.name for binding in bindings)
+def mark_seen(db: Database, names: Iterable[str], seen: str) -> None:
+	"""Note that records, by their bindings' names, were fetched by run `seen`."""
+	marks, names = in_list(names)
 	sql = f"UPDATE `tab{DOCTYPE}` SET `last_seen` = %s, `missing_run` = NULL WHERE `name` IN ({marks})"
 	db.execute(sql, [seen, *names])
+
+
+def bound_names(db: Database, stream: str, names: Sequence[str]) -> set[str]:
+	"""Return those documents' names that stand for a record of the stream already."""
+	marks, values = in_list(names)
+	sql = f"""SELECT `target_name` FROM `tab{DOCTYPE}`
+		WHERE `target_name` IN ({marks}) AND `stream` = %s AND `status` <> 'Deleted'"""
+	return {row["target_name"] for row in db.query(sql, [*values, stream])}
 
 
 def count_live(db: Database, stream: str, before: str | None = None) -> int:
@@ -96,22 +104,23 @@ def count_live(db: Database, stream: str, before: str | None = None) -> int:
 	return db.query(sql, [stream, before] if before else [stream])[0]["n"]
 
 
-def mark_missing(db: Database, stream: str, run: str) -> None:
-	"""Note on the bindings that run `run` did not see that they wait for approval."""
+def mark_missing(db: Database, stream: str, run: str, seen: str) -> None:
+	"""Note on the bindings last seen before `seen` that they wait for approval of what `run` found gone."""
 	sql = f"""UPDATE `tab{DOCTYPE}` SET `missing_run` = %s
 		WHERE `stream` = %s AND `status` <> 'Deleted' AND `last_seen` < %s"""
-	db.execute(sql, [run, stream, run])
+	db.execute(sql, [run, stream, seen])
 
 
-def batches(db: Database, where: str, params: Sequence[object], size: int = 100) -> Iterator[list[Binding]]:
-	"""Walk the bindings that fit a condition by name, `size` at a time; each is visited once."""
+def after(
+	db: Database, where: str, params: Sequence[object], last: str = "", size: int = 100
+) -> list[Binding]:
+	"""Return the next `size` bindings, by name, that fit a condition and come behind name `last`."""
 	fields = ", ".join(f"`{column}`" for column in ("name", "external_id", *_STATE))
-	last = ""
-	while True:
-		sql = f"""SELECT {fields} FROM `tab{DOCTYPE}` WHERE ({where}) AND `name` > %s
-			ORDER BY `name` LIMIT {int(size)}"""
-		rows = db.query(sql, [*params, last])
-		if not rows:
-			return
-		yield [Binding(new=False, **row) for row in rows]
-		last = rows[-1]["name"]
+	sql = f"""SELECT {fields} FROM `tab{DOCTYPE}` WHERE ({where}) AND `name` > %s
+		ORDER BY `name` LIMIT {int(size)}"""
+	return [Binding(new=False, **_texts(row)) for row in db.query(sql, [*params, last])]
+
+
+def _texts(row: Row) -> Row:
+	"""Columns that are compared as text are never None."""
+	return {**row, **{name: row[name] or "" for name in ("source_time", "content_hash", "last_seen")}}

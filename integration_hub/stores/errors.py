@@ -28,8 +28,8 @@ def record_error(
 	integration: str,
 	redactor: Redacts,
 	**where: str | None,
-) -> str:
-	"""Log a failure within the current transaction; return the row's name.
+) -> str | None:
+	"""Log a failure within the current transaction; return the row's name, if it can be seen yet.
 
 	operation: what was being done (Sync, Webhook, Queue, Test Connection).
 	where: stream, sync_log, webhook_log, external_id, as far as they are known.
@@ -72,7 +72,7 @@ def record_error(
 	except Exception as failure:
 		if not home.db.is_duplicate(failure):
 			raise
-		return _count_up(home, fingerprint, values) or name
+		return _count_up(home, fingerprint, values)  # None: written since our snapshot; it is counted there
 	return name
 
 

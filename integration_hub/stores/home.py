@@ -18,7 +18,8 @@ class HubError(Exception):
 		self.message = message
 		where = " ".join(part for part in (doctype, name) if part)
 		place = ", ".join(part for part in (where, field) if part)
-		super().__init__(f"{place}: {message}" if place else message)
+		# No colon: what stands behind «secret:» is masked wherever it is shown.
+		super().__init__(f"{place} – {message}" if place else message)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ class Home(Protocol):
 
 	def enqueue_drain(self, integration: str) -> None:
 		"""Have a worker drain the inbox of an integration, once if it is asked twice."""
+
+	def reconnect(self) -> None:
+		"""Begin with a new database connection, where the old one may be broken."""
 
 	def owner(self) -> str:
 		"""Return who creates rows here (a user)."""

@@ -43,6 +43,9 @@ class Run:
 	stream: str
 	integration: str
 	mode: str
+	checkpoint: str = ""
+	seen: str = ""  # what its records are marked with: its name, or that of the run it goes on with
+	note: str = ""  # what a person should know of a run that did not fail
 	counts: Counts = field(default_factory=Counts)
 	started: float = field(default_factory=time.monotonic)
 
@@ -53,7 +56,8 @@ class Run:
 
 def open_run(home: Home, stream: Any, triggered_by: str) -> Run:
 	"""Insert a running Sync Log row (within the current transaction)."""
-	run = Run(new_id(), stream.name, stream.integration, stream.mode)
+	run = Run(new_id(), stream.name, stream.integration, stream.mode, stream.checkpoint)
+	run.seen = run.name
 	now, owner = home.now(), home.owner()
 	row = {
 		"name": run.name,
@@ -91,7 +95,15 @@ def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None) 
 	if not update(home.db, DOCTYPE, run.name, values, where="`status` = 'Running'"):
 		raise Superseded(f"Run {run.name} of {run.stream} was closed by another run.")
 	if checkpoint is not None:
-		update(home.db, "Sync Settings", run.stream, {"checkpoint": checkpoint})
+		# Only where this run left it: a person who reset it, or changed the source, meanwhile, is right.
+		update(
+			home.db,
+			"Sync Settings",
+			run.stream,
+			{"checkpoint": checkpoint},
+			where="COALESCE(`checkpoint`, '') = %(_before)s",
+			_before=run.checkpoint,
+		)
 
 
 def close_run(home: Home, run: Run, status: str, **values: Any) -> None:

@@ -38,6 +38,8 @@ NO_COLUMN = frozenset(
 _INTEGER = frozenset({"Int", "Long Int", "Check"})
 _REAL = frozenset({"Float", "Currency", "Percent", "Rating", "Duration"})
 
+NUMERIC = _INTEGER | _REAL
+
 
 @cache
 def doctypes() -> dict[str, dict[str, Any]]:
@@ -89,6 +91,6 @@ def index(table: str, fields: Iterable[str], unique: str = "") -> str:
 # from here, so that both homes have the same.
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 	"External Record": (("stream", "last_seen"), ("target_doctype", "target_name")),
-	"Webhook Log": (("integration", "status", "next_attempt_at"),),
+	"Webhook Log": (("integration", "status", "next_attempt_at"), ("status", "claimed_at")),
 	"Sync Log": (("stream", "status"),),
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from integration_hub.stores.database import in_list, update, upsert_many
+from integration_hub.stores.database import in_list, insert_many, update, upsert_many
 from integration_hub.stores.home import Change, Home, Written
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.schema import NUMERIC
 
 
 class BulkTarget:
@@ -48,17 +49,27 @@ class BulkTarget:
 	def set_value(self, name: str, field: str, value: Any) -> None:
 		update(self.home.db, self.doctype, name, {field: value, "modified": self.home.now()})
 
+	def _stored(self, field: str, value: Any) -> Any:
+		"""Numbers are never NULL in a DocType's table."""
+		return 0 if value is None and self._fieldtypes.get(field) in NUMERIC else value
+
 	def _upsert(self, changes: Sequence[Change]) -> list[Written]:
 		now, owner = self.home.now(), self.home.owner()
 		written: list[Written] = []
-		rows: dict[tuple[str, ...], list[list[Any]]] = {}
+		# Rows with the same columns, new or known, share a statement. A new row is only ever inserted: an
+		# upsert would overwrite whichever row has the same value in another unique column.
+		groups: dict[tuple[bool, tuple[str, ...]], list[list[Any]]] = {}
 		for change in changes:
 			name = change.name or new_id()
-			fields = tuple(change.values)
-			rows.setdefault(fields, []).append([name, *change.values.values(), now, now, owner, owner])
+			values = (self._stored(field, value) for field, value in change.values.items())
+			row = [name, *values, now, now, owner, owner]
+			groups.setdefault((change.name is None, tuple(change.values)), []).append(row)
 			written.append(Written(name))
-		for fields, group in rows.items():
+		for (new, fields), group in groups.items():
 			columns = ["name", *fields, "creation", "modified", "owner", "modified_by"]
+			if new:
+				insert_many(self.home.db, self.doctype, columns, group)
+				continue
 			upsert_many(
 				self.home.db, self.doctype, columns, group, update=[*fields, "modified", "modified_by"]
 			)

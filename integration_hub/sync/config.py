@@ -13,6 +13,11 @@ MODES = ("Full", "Incremental", "Cursor")
 DEFAULT_MINUTES = {"Full": 24 * 60, "Incremental": 60, "Cursor": 5}
 
 
+def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+	"""Tell whether a stream now asks another source: a checkpoint means something only to the one it is of."""
+	return any((before.get(f) or "") != (after.get(f) or "") for f in ("integration", "mode", "endpoint"))
+
+
 @dataclass(frozen=True)
 class FieldMapping:
 	"""One row of the mapping: source path → target field."""

@@ -26,8 +26,12 @@ def remove_document(home: Home, stream: StreamConfig, target: Target, binding: B
 					target.set_value(binding.target_name, stream.disable_field, stream.disable_value)
 				elif stream.deletion_policy == "Delete" and not binding.adopted:
 					target.delete(binding.target_name)
-	except Exception as error:  # noqa: BLE001 - any app's controller may refuse, with any error
+	except Exception as error:
+		if home.db.is_transient(error):
+			raise  # the database has undone the whole transaction: it begins again
 		return error
+	if stream.deletion_policy == "Delete" and not binding.adopted:
+		binding.target_name = None  # whoever is called so later is somebody else
 	binding.status, binding.content_hash = "Deleted", ""
 	return None
 
@@ -38,24 +42,19 @@ def needs_approval(stream: StreamConfig, gone: int, live: int) -> bool:
 
 
 def remove_orphans(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> int:
-	"""Remove the documents that a complete full run did not see; return how many wait for approval.
-
-	Nothing goes if the stream keeps what is gone, or if the source came back empty.
-	"""
-	if stream.deletion_policy == "Keep" or not run.counts.fetched:
-		return 0
-	gone = bindings.count_live(home.db, stream.name, before=run.name)
+	"""Remove the documents that a complete full run did not see; return how many wait for approval."""
+	gone = bindings.count_live(home.db, stream.name, before=run.seen)
 	if not gone:
 		return 0
 	if needs_approval(stream, gone, bindings.count_live(home.db, stream.name)):
 
 		def hold() -> None:
-			bindings.mark_missing(home.db, stream.name, run.name)
+			bindings.mark_missing(home.db, stream.name, run.name, run.seen)
 			update(home.db, "Sync Log", run.name, {"to_delete": gone})
 
 		in_transaction(home.db, hold)
 		return gone
-	_remove_all(home, stream, run, redactor, "`last_seen` < %s", [run.name])
+	_remove_all(home, stream, run, redactor, "`last_seen` < %s", [run.seen])
 	return 0
 
 
@@ -69,10 +68,12 @@ def _remove_all(
 ) -> None:
 	target = home.target(stream.target_doctype, stream.write_mode)
 	condition = f"`stream` = %s AND `status` <> 'Deleted' AND {where}"
-	for batch in bindings.batches(home.db, condition, [stream.name, *params]):
-
-		def remove(batch: list[Binding] = batch) -> Counts:
+	last = ""
+	while True:
+		# Read where it is written: what an event has brought back since the last batch no longer fits.
+		def remove(last: str = last) -> tuple[Counts, str]:
 			counts = Counts()
+			batch = bindings.after(home.db, condition, [stream.name, *params], last)
 			for binding in batch:
 				error = remove_document(home, stream, target, binding)
 				counts.deleted += error is None
@@ -84,9 +85,12 @@ def _remove_all(
 					_log(home, stream, run, redactor, binding, error)
 			bindings.save(home, stream.name, stream.target_doctype, batch)
 			advance(home, run, counts)
-			return counts
+			return counts, batch[-1].name if batch else ""
 
-		run.counts.add(in_transaction(home.db, remove))
+		counts, last = in_transaction(home.db, remove)
+		run.counts.add(counts)
+		if not last:
+			return
 		home.progress(run)
 
 

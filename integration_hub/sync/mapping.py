@@ -15,6 +15,7 @@ from jmespath.exceptions import JMESPathError
 
 from integration_hub.sync.config import FieldMapping, StreamConfig
 
+_MAX_ID = 500
 LocalTime = Callable[[datetime], str]
 
 
@@ -49,16 +50,21 @@ class Mapper:
 
 	def external_id(self, record: Mapping[str, Any]) -> str:
 		"""Return the record's id as text; raises MappingError if it has none."""
-		value = self._id.search(record)
+		value = _search(self._id, record, "id_path")
 		if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
 			raise MappingError("id_path: the record has no id there")
 		if isinstance(value, float) and value.is_integer():
 			value = int(value)
-		return str(value)
+		text = str(value)
+		if len(text) > _MAX_ID or "\x00" in text or _unencodable(text):
+			raise MappingError(
+				f"id_path: the id cannot be stored ({len(text)} characters, at most {_MAX_ID})"
+			)
+		return text
 
 	def source_time(self, record: Mapping[str, Any]) -> str:
 		"""Return the record's time of change as UTC text, "" if none; raises MappingError if unreadable."""
-		value = self._time.search(record) if self._time else None
+		value = _search(self._time, record, "updated_at_path") if self._time else None
 		if value in (None, ""):
 			return ""
 		try:
@@ -67,7 +73,7 @@ class Mapper:
 			raise MappingError(f"updated_at_path: {error}") from None
 
 	def is_deleted(self, record: Mapping[str, Any]) -> bool:
-		return bool(self._deleted.search(record)) if self._deleted else False
+		return bool(_search(self._deleted, record, "deleted_path")) if self._deleted else False
 
 	def map(self, record: Mapping[str, Any], *, deleted: bool | None = None) -> Mapped:
 		"""Map one record; raises MappingError naming the field that does not fit."""
@@ -77,7 +83,7 @@ class Mapper:
 		return Mapped(external_id, values, self.source_time(record), gone)
 
 	def _value(self, row: FieldMapping, path: Any, record: Mapping[str, Any]) -> Any:
-		value = path.search(record) if path else None
+		value = _search(path, record, row.field) if path else None
 		if value is None or value == "":
 			value = row.default_value or None
 		if value is None:
@@ -90,6 +96,24 @@ class Mapper:
 			return convert(value, row.conversion, self._local_time)
 		except (ValueError, TypeError, OverflowError) as error:
 			raise MappingError(f"{row.field}: {error}") from None
+
+
+def _search(path: Any, record: Mapping[str, Any], field: str) -> Any:
+	"""Look a path up; a function that does not fit the record's values is the record's problem."""
+	try:
+		return path.search(record)
+	except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+		raise MappingError(
+			f"{field}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+		) from None
+
+
+def _unencodable(text: str) -> bool:
+	try:
+		text.encode()
+	except UnicodeEncodeError:
+		return True
+	return False
 
 
 def convert(value: Any, conversion: str, local_time: LocalTime) -> Any:
@@ -186,7 +210,8 @@ def parse_date(value: Any) -> str:
 def utc_text(moment: datetime) -> str:
 	"""Return an aware datetime as UTC text with microseconds, which sorts by time."""
 	try:
-		return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+		utc = moment.astimezone(timezone.utc).replace(tzinfo=None)
+		return f"{utc.isoformat(timespec='microseconds')}Z"  # strftime writes the year 1 as «1»
 	except OverflowError:
 		raise ValueError(f"{moment!r} is out of range") from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.sync.config import StreamConfig
@@ -16,10 +16,13 @@ class Full:
 
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
+		self.resumed = ""  # the paginator's state that a postponed run left
+		self.watermark = stream.checkpoint
+		self.in_the_future = 0  # source times that no watermark is made of
 
 	def request(self) -> ListRequest:
 		"""Return what to ask the source for."""
-		return self.stream.list_request()
+		return self.stream.list_request(state=self.resumed)
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		"""Return the checkpoint to commit with the page, None to leave it."""
@@ -35,18 +38,24 @@ class Incremental(Full):
 
 	finds_orphans = False
 
-	def __init__(self, stream: StreamConfig):
-		super().__init__(stream)
-		self.watermark = stream.checkpoint
-
 	def request(self) -> ListRequest:
 		if not self.stream.checkpoint:
-			return self.stream.list_request()
-		since = parse_time(self.stream.checkpoint) - timedelta(seconds=self.stream.overlap_seconds)
-		return self.stream.list_request(since=utc_text(since))
+			return super().request()
+		return self.stream.list_request(state=self.resumed, since=self.since())
+
+	def since(self) -> str:
+		"""Return the watermark less the overlap."""
+		try:
+			moment = parse_time(self.stream.checkpoint) - timedelta(seconds=self.stream.overlap_seconds)
+		except OverflowError:
+			return self.stream.checkpoint
+		return utc_text(moment)
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
-		self.watermark = max([self.watermark, *_times(page.records, mapper)])
+		latest = utc_text(datetime.now(timezone.utc) + _FUTURE)
+		times = _times(page.records, mapper)
+		self.in_the_future += sum(time > latest for time in times)
+		self.watermark = max([self.watermark, *(time for time in times if time <= latest)])
 		return self.watermark if self.stream.ordered else None
 
 	def after_all(self) -> str | None:
@@ -63,6 +72,10 @@ class Cursor(Full):
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		return page.state
+
+
+# A record dated later than this from now has a wrong clock; as a watermark it would hide every change until then.
+_FUTURE = timedelta(days=1)
 
 
 def mode_of(stream: StreamConfig) -> Full:

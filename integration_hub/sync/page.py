@@ -41,7 +41,8 @@ class PageWriter:
 	seen: the id of the run or event on whose behalf it writes; sorts by time.
 	operation, where: what an error is logged under (see stores.errors.record_error).
 	current: the records are the source's present state. An event may be older than what is bound
-	already; then it changes nothing.
+	already; then it changes nothing. A fetched record, too, is older than an event that came after it was
+	fetched: what was seen after `seen` with a later source time stays.
 	"""
 
 	def __init__(
@@ -60,6 +61,7 @@ class PageWriter:
 		self.where = {"stream": stream.name, **where}
 		self.mapper = Mapper(stream, home.local_time)
 		self.target: Target = home.target(stream.target_doctype, stream.write_mode)
+		self.unidentified = 0  # records without a readable id: what they stand for cannot count as seen
 
 	def write(self, records: Sequence[Record], *, deleted: bool | None = None) -> Counts:
 		"""Write records within the current transaction; return what became of them.
@@ -73,7 +75,7 @@ class PageWriter:
 		self._remove(page)
 		self._upsert(page)
 		self._keep_failures(page)
-		bindings.mark_seen(self.home.db, page.seen, self.seen)
+		bindings.mark_seen(self.home.db, [binding.name for binding in page.seen], self.seen)
 		bindings.save(self.home, self.stream.name, self.stream.target_doctype, page.changed)
 		return page.counts
 
@@ -83,6 +85,7 @@ class PageWriter:
 				external_id = self.mapper.external_id(record)
 			except MappingError as error:
 				page.counts.failed += 1
+				self.unidentified += 1
 				self._log(error, "")
 				continue
 			page.records[external_id] = record
@@ -104,7 +107,12 @@ class PageWriter:
 	def _remove(self, page: _Page) -> None:
 		for item in [mapped for mapped in page.mapped.values() if mapped.deleted]:
 			binding = page.found[item.external_id]
-			if binding.new or binding.status == "Deleted" or self._is_stale(item, binding):
+			if binding.status == "Deleted" or self._is_stale(item, binding) or (binding.new and self.current):
+				page.counts.unchanged += 1
+				continue
+			if binding.new:  # the event that made it is still on its way, and shall find that it is too late
+				binding.status = "Deleted"
+				self._settle(page, item, binding)
 				page.counts.unchanged += 1
 				continue
 			if error := remove_document(self.home, self.stream, self.target, binding):
@@ -144,7 +152,13 @@ class PageWriter:
 		return False
 
 	def _is_stale(self, item: Mapped, binding: Binding) -> bool:
-		return not self.current and bool(item.source_time) and item.source_time < (binding.source_time or "")
+		"""Tell whether what is bound is newer than this record. A deletion wins over the same time."""
+		if self.current and binding.last_seen <= self.seen:
+			return False
+		known = binding.source_time or ""
+		if not item.source_time:
+			return False
+		return item.source_time < known or (binding.status == "Deleted" and item.source_time == known)
 
 	def _enabled(self, binding: Binding) -> dict[str, Any]:
 		"""The field that takes back an earlier Disable, for a record that is in the source again."""
@@ -161,7 +175,8 @@ class PageWriter:
 			if match and item.values.get(match) and not page.found[item.external_id].target_name
 		}
 		found = self.target.find(match, list(wanted)) if wanted else {}
-		return {wanted[value]: name for value, name in found.items() if value in wanted}
+		taken = bindings.bound_names(self.home.db, self.stream.name, list(found.values()))
+		return {wanted[v]: name for v, name in found.items() if v in wanted and name not in taken}
 
 	def _keep_failures(self, page: _Page) -> None:
 		"""Keep what could not be written: the next run tries it again, and it counts as seen."""
@@ -171,15 +186,28 @@ class PageWriter:
 			binding = page.found[external_id]
 			binding.status, binding.content_hash, binding.last_seen = "Failed", "", self.seen
 			binding.error = self.redactor.text(error, 500)
-			binding.payload = json.dumps(page.records[external_id], ensure_ascii=False, default=str)
+			binding.payload = json.dumps(page.records[external_id], default=str)
 			binding.missing_run = None
 			page.changed.append(binding)
 
 	def _settle(self, page: _Page, item: Mapped, binding: Binding) -> None:
 		binding.error = binding.payload = binding.missing_run = None
-		binding.source_time = item.source_time or binding.source_time
+		known = "" if self.current else binding.source_time or ""
+		binding.source_time = max(item.source_time, known) or binding.source_time
 		binding.last_seen = self.seen
 		page.changed.append(binding)
+
+	def confirm(self, records: Sequence[Record]) -> None:
+		"""Note, within the current transaction, that records were met on a second look."""
+		names = []
+		for record in records:
+			try:
+				external_id = self.mapper.external_id(record)
+			except MappingError:
+				self.unidentified += 1
+				continue
+			names.append(bindings.binding_name(self.stream.name, external_id))
+		bindings.mark_seen(self.home.db, names, self.seen)
 
 	def _log(self, error: Exception, external_id: str) -> None:
 		record_error(
@@ -195,6 +223,7 @@ class PageWriter:
 
 def failed_records(home: Home, stream: StreamConfig) -> Iterator[list[Record]]:
 	"""Return, in batches, the records that earlier runs could not write."""
-	where = "`stream` = %s AND `status` = 'Failed' AND `payload` IS NOT NULL"
-	for batch in bindings.batches(home.db, where, [stream.name]):
+	where, last = "`stream` = %s AND `status` = 'Failed' AND `payload` IS NOT NULL", ""
+	while batch := bindings.after(home.db, where, [stream.name], last):
 		yield [json.loads(binding.payload) for binding in batch]
+		last = batch[-1].name

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 
+from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import RetryLater
 from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
+from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, HubError
@@ -17,11 +20,13 @@ from integration_hub.stores.settings import child_rows, note_failure, note_succe
 from integration_hub.sync.check import stream_problems
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_approved, remove_orphans
-from integration_hub.sync.modes import mode_of
+from integration_hub.sync.modes import Full, mode_of
 from integration_hub.sync.page import PageWriter, failed_records
+from integration_hub.sync.resume import leave_off, resume
 from integration_hub.sync.schedule import next_run
 
 DOCTYPE = "Sync Settings"
+COUNTED = ("Page Number", "Offset")
 
 
 class AlreadyRunning(HubError):
@@ -66,17 +71,16 @@ def approve_deletions(home: Home, held_by: str, triggered_by: str = "Person") ->
 		if not free:
 			raise AlreadyRunning("is running already", doctype=DOCTYPE, name=stream.name)
 
-		def begin() -> Run:
-			run = _open(home, stream, triggered_by)
-			update(home.db, "Sync Log", held_by, {"status": "Completed"})
-			return run
-
-		run = in_transaction(home.db, begin)
+		run = in_transaction(home.db, lambda: _open(home, stream, triggered_by))
 		with home.as_user(integration.run_as_user):
-			_guarded(
-				home, stream, run, lambda redactor: remove_approved(home, stream, run, held_by, redactor) or 0
-			)
+			_guarded(home, stream, run, lambda redactor: _remove_held(home, stream, run, held_by, redactor))
 	return settings_row(home.db, "Sync Log", run.name)
+
+
+def _remove_held(home: Home, stream: StreamConfig, run: Run, held_by: str, redactor: Redactor) -> int:
+	remove_approved(home, stream, run, held_by, redactor)
+	in_transaction(home.db, lambda: update(home.db, "Sync Log", held_by, {"status": "Completed"}))
+	return 0
 
 
 def _ready(home: Home, name: str) -> tuple[StreamConfig, IntegrationConfig]:
@@ -95,14 +99,16 @@ def _ready(home: Home, name: str) -> tuple[StreamConfig, IntegrationConfig]:
 def _open(home: Home, stream: StreamConfig, triggered_by: str) -> Run:
 	close_abandoned(home, stream.name)
 	run = open_run(home, stream, triggered_by)
-	update(home.db, DOCTYPE, stream.name, {"status": "Running", "last_run_at": home.now()})
+	# What is asked for from now on is asked for anew: this run may have passed it.
+	update(home.db, DOCTYPE, stream.name, {"status": "Running", "last_run_at": home.now(), "wanted": 0})
 	return run
 
 
-def _guarded(home: Home, stream: StreamConfig, run: Run, work) -> None:
+def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redactor], int]) -> None:
 	"""Do the work and write how it ended, whatever happens."""
-	redactor = redactor_for(home.secrets(stream.integration))
+	redactor = Redactor()
 	try:
+		redactor = redactor_for(home.secrets(stream.integration))
 		waiting = work(redactor)
 	except RetryLater as error:
 		_end(home, stream, run, "Postponed", delay=error.seconds, error=redactor.text(error, 500))
@@ -113,23 +119,74 @@ def _guarded(home: Home, stream: StreamConfig, run: Run, work) -> None:
 		raise
 	else:
 		status = "Needs Approval" if waiting else "Partial" if run.counts.failed else "Completed"
-		_end(home, stream, run, status)
+		_end(home, stream, run, status, error=run.note or None)
 
 
 def _sync(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> int:
 	"""Fetch and write everything; return the number of deletions that wait for approval."""
 	mode = mode_of(stream)
-	writer = PageWriter(home, stream, redactor, seen=run.name, operation="Sync", sync_log=run.name)
+	resume(home, stream, run, mode)
+	writer = PageWriter(home, stream, redactor, seen=run.seen, operation="Sync", sync_log=run.name)
 	if not mode.finds_orphans:  # a full run fetches the failed ones again by itself
 		_retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
-		for page in connector.pages(mode.request()):
-			checkpoint = mode.after_page(page, writer.mapper)
-			if page.last:
-				checkpoint = mode.after_all() or checkpoint
-			_commit(home, run, writer, page, checkpoint)
-	in_transaction(home.db, lambda: note_success(home, stream.integration))
-	return remove_orphans(home, stream, run, redactor) if mode.finds_orphans else 0
+		try:
+			for page in connector.pages(mode.request()):
+				checkpoint = mode.after_page(page, writer.mapper)
+				if page.last:
+					checkpoint = mode.after_all() or checkpoint
+				_commit(home, run, writer, page, checkpoint)
+				mode.resumed = page.state
+		except RetryLater:
+			leave_off(home, stream, run, mode)
+			raise
+		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
+		if not (mode.finds_orphans and _may_remove(home, stream, run, writer, connector)):
+			return 0
+	return remove_orphans(home, stream, run, redactor)
+
+
+def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
+	"""The fetch ran to its end."""
+	note_success(home, stream.integration)
+	if mode.in_the_future:
+		error = HubError(
+			f"{mode.in_the_future} records are dated more than a day from now; no watermark is made of that",
+			doctype=DOCTYPE,
+			name=stream.name,
+			field="updated_at_path",
+		)
+		where = {"stream": stream.name, "sync_log": run.name}
+		record_error(
+			home, error, operation="Sync", integration=stream.integration, redactor=redactor, **where
+		)
+
+
+def _may_remove(
+	home: Home, stream: StreamConfig, run: Run, writer: PageWriter, connector: BaseConnector
+) -> bool:
+	"""Tell whether what was not seen may be believed to be gone.
+
+	Not if the stream keeps it, the source came back empty, or a record could not be told by its id. And
+	where pages are counted off, a record deleted meanwhile moves another one from one page to the page
+	before, unseen: then the list is walked a second time.
+	"""
+	if stream.deletion_policy == "Keep" or not run.counts.fetched or writer.unidentified:
+		return False
+	if stream.pagination in COUNTED and count_live(home.db, stream.name, before=run.seen):
+		try:
+			for page in connector.pages(stream.list_request()):
+				in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page))
+				run.counts.pages += 1
+		except RetryLater:
+			run.note = "The source put off the second look at its list: nothing was removed this time."
+			return False
+	return not writer.unidentified
+
+
+def _confirm(home: Home, run: Run, writer: PageWriter, page: Page) -> None:
+	writer.confirm(page.records)
+	advance(home, run, Counts(bytes=page.size))
 
 
 def _commit(home: Home, run: Run, writer: PageWriter, page: Page, checkpoint: str | None) -> None:
@@ -143,6 +200,7 @@ def _commit(home: Home, run: Run, writer: PageWriter, page: Page, checkpoint: st
 
 	run.counts.add(in_transaction(home.db, work))
 	run.counts.pages += 1
+	run.checkpoint = run.checkpoint if checkpoint is None else checkpoint
 	home.progress(run)
 
 
@@ -183,6 +241,8 @@ def _end(
 			"consecutive_failures": failures,
 			"next_run_at": home.now(ahead=delay) if delay else next_run(stream, home.now(), failures),
 		}
+		if status != "Postponed":
+			state["resume"] = None
 		if status in ("Completed", "Partial", "Needs Approval"):
 			state["last_success_at"] = home.now()
 		close_run(home, run, status, **values)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from croniter import croniter
 
+from integration_hub.stores.database import update
 from integration_hub.stores.home import Home
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
@@ -28,10 +29,21 @@ def next_run(stream: StreamConfig, now: str, failures: int = 0) -> str | None:
 
 def due_streams(home: Home) -> list[str]:
 	"""Return the names of the streams that are due now, the most frequent first."""
-	where = """`enabled` = 1 AND `schedule` <> 'Off' AND (`next_run_at` IS NULL OR `next_run_at` <= %s)
+	where = """`enabled` = 1
+		AND (`wanted` = 1 OR `next_run_at` <= %s OR (`schedule` <> 'Off' AND `next_run_at` IS NULL))
 		AND `integration` IN (SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1)"""
 	rows = stream_rows(home.db, "`name`, `mode`", where, home.now())
 	return [row["name"] for row in sorted(rows, key=lambda row: DEFAULT_MINUTES[row["mode"]])]
+
+
+def want(home: Home, stream: str) -> None:
+	"""Have a stream run soon, within the current transaction: even if it is running now."""
+	update(home.db, "Sync Settings", stream, {"wanted": 1})
+
+
+def put_off(home: Home, stream: StreamConfig) -> None:
+	"""Let a stream that cannot begin wait for its next turn."""
+	update(home.db, "Sync Settings", stream.name, {"next_run_at": next_run(stream, home.now()), "wanted": 0})
 
 
 def enqueue_due_streams(home: Home) -> list[str]:

@@ -47,8 +47,7 @@ class TestPermissions(HubTestCase):
 		from integration_hub.stores import inbox
 
 		event = inbox.Event("crm", frappe.generate_hash(), "order.x", "{}", "h", "HTTP", unrouted=True)
-		with self.home.db.transaction():
-			inbox.store(self.home, event)
+		inbox.store(self.home, [event])
 		return self.home.db.query("SELECT MAX(`name`) AS `name` FROM `tabWebhook Log`")[0]["name"]
 
 	def test_only_managers_may_press_a_button(self):

@@ -50,7 +50,10 @@ def drain(home: Home, integration: str, seconds: float = 240) -> Drained:
 		if not rows:
 			break
 		with home.as_user(config.run_as_user):
-			for row in rows:
+			for number, row in enumerate(rows):
+				if time.monotonic() >= deadline:
+					inbox.give_back(home, rows[number:])
+					break
 				_handle_one(home, row, routes, redactor, done)
 	return done
 
@@ -68,7 +71,6 @@ def _handle_one(home: Home, row: Row, routes: list[Route], redactor: Redactor, d
 					row,
 					status="Completed",
 					completed_at=home.now(),
-					attempts=row["attempts"] + 1,
 					error=None,
 					**reference,
 				)
@@ -89,7 +91,7 @@ def _settle(home: Home, row: Row, **values) -> None:
 
 def _fail(home: Home, row: Row, redactor: Redactor, error: Exception) -> None:
 	"""Count a failed attempt: it is tried again later, or dead after the last."""
-	attempts = row["attempts"] + 1
+	attempts = row["attempts"]
 	dead = attempts >= MAX_ATTEMPTS
 	with home.db.transaction():
 		name = record_error(
@@ -104,7 +106,6 @@ def _fail(home: Home, row: Row, redactor: Redactor, error: Exception) -> None:
 			home,
 			row,
 			status="Dead" if dead else "Failed",
-			attempts=attempts,
 			next_attempt_at=None if dead else home.now(ahead=retry_delay(attempts)),
 			error=redactor.text(error, 500),
 			error_log=name,
@@ -119,7 +120,7 @@ def retry_delay(attempts: int) -> float:
 
 def sweep(home: Home) -> list[str]:
 	"""Take up what a crash, a dead worker or an absent Redis left behind; return the integrations it woke."""
-	inbox.release_abandoned(home, CLAIM_SECONDS)
+	inbox.release_abandoned(home, CLAIM_SECONDS, MAX_ATTEMPTS)
 	integrations = inbox.integrations_with_due_rows(home)
 	for integration in integrations:
 		home.enqueue_drain(integration)

@@ -17,6 +17,7 @@ from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import new_id
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream
+from integration_hub.sync.schedule import want
 from integration_hub.webhooks.events import Route
 
 Reference = dict[str, str]
@@ -37,7 +38,7 @@ def handle(home: Home, row: Row, route: Route, redactor: Redactor) -> Reference:
 	if route.action == "Delete Record":
 		return _write_record(home, row, route, payload, redactor, deleted=True)
 	if route.action == "Start Sync":
-		home.enqueue_sync(route.stream, "Webhook")
+		want(home, route.stream)  # commits with the event; the next tick takes it up
 		return {}
 	if route.action == "Call Function":
 		_call(home, row, route, payload)

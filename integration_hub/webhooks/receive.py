@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores import inbox
-from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home, HubError
 from integration_hub.webhooks.events import MalformedEvent, load_routes, read_event
 from integration_hub.webhooks.signatures import BadSignature, scheme_for
@@ -20,12 +19,14 @@ MAX_BODY = 5 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Request:
-	"""What arrived. `headers` has lower-case names; `body` is raw, as signed."""
+	"""What arrived. `headers` has lower-case names; `body` is raw, as signed; `url` as the sender called it."""
 
 	integration: str
 	method: str
 	headers: Mapping[str, str]
 	body: bytes
+	url: str = ""
+	query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def _receive(home: Home, request: Request) -> Answer:
 	active = [value for field in ("webhook_secret", "webhook_secret_old") if (value := secrets.get(field))]
 	if not active:
 		raise BadSignature("no_secret_set")
-	scheme_for(config, home.schemes()).verify(request.headers, request.body, active)
+	scheme_for(config, home.schemes()).verify(request, active)
 
 	event = read_event(config, request.body, load_routes(home, config.name), "HTTP", request.headers)
-	verdict = in_transaction(home.db, lambda: inbox.store(home, event))
+	[verdict] = inbox.store(home, [event])
 	if verdict == "received" and not event.unrouted:
 		hand_over(home, config.name)
 	if verdict == "received" and event.unrouted:

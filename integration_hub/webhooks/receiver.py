@@ -17,6 +17,8 @@ from integration_hub.webhooks.receive import MAX_BODY, Answer, Request, receive
 
 logger = logging.getLogger("integration_hub.webhooks")
 
+# Where a door that has to hide the sender's Authorization header from its framework puts it.
+AUTHORIZATION = "hub.authorization"
 PREFIX = "/webhooks/"
 OpenHome = Callable[[], AbstractContextManager[Home]]
 
@@ -54,7 +56,9 @@ def from_wsgi(http: WSGIRequest, integration: str) -> Request:
 	"""Read a WSGI request, its body raw."""
 	body = http.get_data(cache=True, parse_form_data=False)
 	headers = {name.lower(): value for name, value in http.headers.items()}
-	return Request(integration, http.method, headers, body)
+	if AUTHORIZATION in http.environ:
+		headers["authorization"] = http.environ[AUTHORIZATION]
+	return Request(integration, http.method, headers, body, http.url, http.args.to_dict())
 
 
 def response(answer: Answer) -> Response:

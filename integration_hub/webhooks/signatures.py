@@ -19,9 +19,18 @@ class BadSignature(Exception):
 	"""The request is not proven to come from the integration. The text is a reason word."""
 
 
+class Signed(Protocol):
+	"""What a scheme may look at: a webhooks.receive.Request."""
+
+	headers: Mapping[str, str]
+	body: bytes
+	url: str
+	query: Mapping[str, str]
+
+
 class Scheme(Protocol):
-	def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> None:
-		"""Return if one of `secrets` signed the body; raises BadSignature. `headers` has lower-case names."""
+	def verify(self, request: Signed, secrets: Sequence[str]) -> None:
+		"""Return if one of `secrets` signed the request; raises BadSignature."""
 
 
 class HMACScheme:
@@ -40,8 +49,8 @@ class HMACScheme:
 				field="signature_algorithm",
 			)
 
-	def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> None:
-		given = headers.get(self.header, "").strip()
+	def verify(self, request: Signed, secrets: Sequence[str]) -> None:
+		given = request.headers.get(self.header, "").strip()
 		if not given:
 			raise BadSignature("signature_missing")
 		if len(given) > _MAX_SIGNATURE or not given.startswith(self.prefix):
@@ -51,7 +60,9 @@ class HMACScheme:
 			signature = signature.lower()
 		given_bytes = signature.encode("utf-8", "replace")  # compare_digest refuses non-ASCII text
 		# A list: every secret is compared, whichever fits.
-		fits = [hmac.compare_digest(given_bytes, self.sign(body, secret).encode()) for secret in secrets]
+		fits = [
+			hmac.compare_digest(given_bytes, self.sign(request.body, secret).encode()) for secret in secrets
+		]
 		if not any(fits):
 			raise BadSignature("signature_wrong")
 

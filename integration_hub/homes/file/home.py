@@ -20,11 +20,11 @@ from integration_hub.connectors.registry import connector_for
 from integration_hub.homes.file.config import HubFile, load
 from integration_hub.homes.file.secrets import TABLE, FileSecrets
 from integration_hub.homes.file.tables import apply
-from integration_hub.stores.database import update
 from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.settings import settings_row
 from integration_hub.stores.sqlite import SQLiteDatabase
 from integration_hub.sync.bulk import BulkTarget
+from integration_hub.sync.schedule import want
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # shared by the threads of this process
@@ -103,11 +103,14 @@ class FileHome:
 		yield
 
 	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
-		"""`integration-hub work` looks for due streams: make it due."""
-		update(self.db, "Sync Settings", stream, {"next_run_at": self.now()})
+		"""`integration-hub work` looks for wanted streams by itself."""
+		want(self, stream)
 
 	def enqueue_drain(self, integration: str) -> None:
 		"""`integration-hub work` looks into the inbox by itself."""
+
+	def reconnect(self) -> None:
+		"""A file does not go away."""
 
 	def owner(self) -> str:
 		return "integration-hub"

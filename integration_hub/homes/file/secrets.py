@@ -29,6 +29,9 @@ class FileSecrets:
 				return None  # the key was changed: a new token is fetched
 		return None
 
+	def get_committed(self, field: str) -> str | None:
+		return self.get(field)  # outside a transaction, each read of SQLite is a snapshot of its own
+
 	def set(self, field: str, value: str) -> None:
 		encrypted = self._fernet().encrypt(value.encode()).decode()
 		with self._db.transaction():

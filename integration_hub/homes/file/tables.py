@@ -12,9 +12,9 @@ from integration_hub.homes.file.config import HubFile
 from integration_hub.stores.database import insert, update, upsert_many
 from integration_hub.stores.home import HubError
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.schema import doctypes, sqlite_type
+from integration_hub.stores.schema import NO_COLUMN, NUMERIC, doctypes, sqlite_type
 from integration_hub.sync.check import stream_problems
-from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.config import StreamConfig, moved
 
 if TYPE_CHECKING:
 	from integration_hub.homes.file.home import FileHome
@@ -99,10 +99,11 @@ def _save(
 	home: FileHome, doctype: str, name: str, values: Mapping[str, Any], children: Mapping[str, str]
 ) -> None:
 	"""Write a settings row without touching the state the engine keeps on it, and its child rows anew."""
+	# Every setting is written: what is no longer in the file goes back to its default.
 	defaults = {
-		f["fieldname"]: f.get("default")
+		f["fieldname"]: f.get("default") or (0 if f["fieldtype"] in NUMERIC else None)
 		for f in doctypes()[doctype]["fields"]
-		if not f.get("read_only") and "default" in f
+		if not f.get("read_only") and f["fieldtype"] not in NO_COLUMN
 	}
 	# A reference is no secret, but nothing outside the file needs it: Frappe, too, keeps a mask here.
 	row = {
@@ -119,7 +120,10 @@ def _save(
 		"modified_by": home.owner(),
 		**row,
 	}
+	before = home.db.query(f"SELECT * FROM `tab{doctype}` WHERE `name` = %s", [name])
 	upsert_many(home.db, doctype, list(stamped), [tuple(stamped.values())], update=[*row, "modified"])
+	if doctype == "Sync Settings" and before and moved(before[0], row):
+		update(home.db, doctype, name, {"checkpoint": None, "resume": None})
 	for field, child in children.items():
 		home.db.execute(f"DELETE FROM `tab{child}` WHERE `parent` = %s", [name])
 		for number, item in enumerate(values[field], 1):

@@ -53,4 +53,7 @@ class SiteDatabase:
 		return bool(error.args) and bool(frappe.db.is_duplicate_entry(error))
 
 	def is_transient(self, error: BaseException) -> bool:
-		return isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError)
+		if isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError):
+			return True
+		# Postgres reads a snapshot, as MariaDB does, and refuses to write over what it does not show.
+		return getattr(error, "pgcode", None) in ("40001", "40P01")

@@ -9,7 +9,7 @@ import frappe
 
 from integration_hub.stores.home import Change, HubError, Written
 from integration_hub.stores.schema import NO_COLUMN
-from integration_hub.sync.bulk import writable
+from integration_hub.sync.bulk import BulkTarget, writable
 
 
 class DocumentTarget:
@@ -59,6 +59,30 @@ class DocumentTarget:
 		doc = frappe.get_doc(self.doctype, name)
 		doc.set(field, value)
 		doc.save()
+
+
+class SiteBulkTarget(BulkTarget):
+	"""Rows of one DocType, if the current user may write all of its documents."""
+
+	def write(self, changes: Sequence[Change]) -> list[Written]:
+		refused = self._refused("create", "write") if changes else None
+		return [Written(None, refused) for _ in changes] if refused else super().write(changes)
+
+	def delete(self, name: str) -> None:
+		if refused := self._refused("delete"):
+			raise refused
+		super().delete(name)
+
+	def set_value(self, name: str, field: str, value: Any) -> None:
+		if refused := self._refused("write"):
+			raise refused
+		super().set_value(name, field, value)
+
+	def _refused(self, *kinds: str) -> Exception | None:
+		for kind in kinds:
+			if not frappe.has_permission(self.doctype, kind):
+				return frappe.PermissionError(f"{frappe.session.user} may not {kind} {self.doctype}")
+		return None
 
 
 def doctype_fields(doctype: str) -> dict[str, str]:

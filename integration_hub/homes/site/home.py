@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -19,14 +19,13 @@ from integration_hub.connectors.coordination import LocalCoordination, RedisCoor
 from integration_hub.connectors.registry import connector_for
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.homes.site.database import SiteDatabase
-from integration_hub.homes.site.documents import DocumentTarget, doctype_fields
+from integration_hub.homes.site.documents import DocumentTarget, SiteBulkTarget, doctype_fields
 from integration_hub.homes.site.locks import site_lock
 from integration_hub.homes.site.secrets import SiteSecrets
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.settings import settings_row
-from integration_hub.sync.bulk import BulkTarget
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # for a time without Redis
@@ -83,7 +82,7 @@ class SiteHome:
 
 	def target(self, doctype: str, mode: str) -> Target:
 		if mode == "Bulk":
-			return BulkTarget(self, doctype, doctype_fields(doctype))
+			return SiteBulkTarget(self, doctype, doctype_fields(doctype))
 		return DocumentTarget(self, doctype)
 
 	def connectors(self) -> Mapping[str, str]:
@@ -136,6 +135,14 @@ class SiteHome:
 			)
 
 		return in_transaction(self.db, log)
+
+	def reconnect(self) -> None:
+		user = frappe.session.user
+		with suppress(Exception):
+			frappe.db.close()
+		with suppress(Exception):  # the database may still be away: the next attempt tells
+			frappe.connect()
+			frappe.set_user(user)
 
 	def owner(self) -> str:
 		return frappe.session.user or "Administrator"

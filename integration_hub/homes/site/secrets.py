@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from threading import Thread
-
 import frappe
 from frappe.utils.password import get_decrypted_password, set_encrypted_password
 
 from integration_hub.connectors.errors import AuthenticationFailed, ConfigurationError
+from integration_hub.homes.site.aside import aside
 from integration_hub.stores.home import HubError
 
 DOCTYPE = "Integration Settings"
@@ -50,27 +49,19 @@ class SiteSecrets:
 	def set(self, field: str, value: str) -> None:
 		"""Store and commit on a connection of its own: the caller may be in the middle of a transaction.
 
-		On a SQLite site, where a second writer would wait for the first, it joins the caller's transaction.
+		On a SQLite site a second writer would wait for the first for ever: there it joins a transaction
+		that has written already.
 		"""
-		if frappe.db.db_type == "sqlite":
+		if frappe.db.db_type != "sqlite":
+			aside(lambda: self._store(field, value))
+		elif frappe.db.transaction_writes:
 			set_encrypted_password(DOCTYPE, self._integration, value, field)
-			return
-		failure: list[BaseException] = []
-		thread = Thread(
-			target=self._set, args=(frappe.local.site, frappe.local.sites_path, field, value, failure)
-		)
-		thread.start()
-		thread.join()
-		if failure:
-			raise failure[0]
+		else:
+			self._store(field, value)
 
-	def _set(self, site: str, sites_path: str, field: str, value: str, failure: list[BaseException]) -> None:
-		try:
-			frappe.init(site=site, sites_path=sites_path)
-			frappe.connect()
-			set_encrypted_password(DOCTYPE, self._integration, value, field)
-			frappe.db.commit()
-		except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
-			failure.append(error)
-		finally:
-			frappe.destroy()
+	def _store(self, field: str, value: str) -> None:
+		set_encrypted_password(DOCTYPE, self._integration, value, field)
+		frappe.db.commit()
+
+	def get_committed(self, field: str) -> str | None:
+		return aside(lambda: self.get(field))

@@ -20,13 +20,9 @@ function approve(frm) {
 	frappe.confirm(
 		__("Remove {0} documents of {1}?", [frm.doc.to_delete, frm.doc.stream.bold()]),
 		async () => {
-			const { message } = await frappe.call({
-				method: "integration_hub.api.approve_deletions",
-				args: { sync_log: frm.doc.name },
-				freeze: true,
-			});
-			frappe.show_alert(__("{0} removed, {1} failed", [message.deleted, message.failed]));
-			frappe.set_route("Form", "Sync Log", message.sync_log);
+			await frappe.call("integration_hub.api.approve_deletions", { sync_log: frm.doc.name });
+			frappe.show_alert({ message: __("The deletion was handed to a worker"), indicator: "blue" });
+			frappe.set_route("List", "Sync Log", { stream: frm.doc.stream });
 		}
 	);
 }

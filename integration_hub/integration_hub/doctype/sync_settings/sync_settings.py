@@ -3,12 +3,24 @@ from frappe import _
 from frappe.model.document import Document
 
 from integration_hub.homes.site import SiteHome
+from integration_hub.install import MODULE
 from integration_hub.integration_hub.settings import keep_state, refuse
 from integration_hub.stores.home import HubError
 from integration_hub.sync.check import stream_problems
-from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.config import StreamConfig, moved
 
-STATE = ("status", "consecutive_failures", "checkpoint", "next_run_at", "last_run_at", "last_success_at")
+# What decides who may do what, and which code runs.
+SYSTEM_MODULES = ("Core", "Custom", "Integrations", "Email")
+STATE = (
+	"status",
+	"consecutive_failures",
+	"checkpoint",
+	"next_run_at",
+	"last_run_at",
+	"last_success_at",
+	"resume",
+	"wanted",
+)
 
 
 class SyncSettings(Document):
@@ -23,7 +35,18 @@ class SyncSettings(Document):
 			refuse(self, "target_doctype", error.message)
 		for field, sentence in stream_problems(stream, fieldtypes):
 			refuse(self, field, sentence)
+		self.check_target()
 		self.start_over_if_moved()
+
+	def check_target(self) -> None:
+		"""A stream does for its author what its author may do: not more, and never to the system itself."""
+		module = frappe.get_meta(self.target_doctype).module
+		if module == MODULE or (module in SYSTEM_MODULES and self.write_mode == "Bulk"):
+			refuse(self, "target_doctype", f"{self.target_doctype} is not written this way")
+		kinds = ["create", "write"] + (["delete"] if self.deletion_policy == "Delete" else [])
+		for kind in kinds:
+			if not frappe.has_permission(self.target_doctype, kind):
+				refuse(self, "target_doctype", f"you may not {kind} {self.target_doctype}")
 
 	def config(self) -> StreamConfig:
 		"""Return the settings as the engine reads them."""
@@ -38,8 +61,8 @@ class SyncSettings(Document):
 		before = self.get_doc_before_save()
 		if not before:
 			return
-		if any(self.get(f) != before.get(f) for f in ("integration", "mode", "endpoint")) and self.checkpoint:
-			self.checkpoint = None
+		if moved(before.as_dict(), self.as_dict()) and (self.checkpoint or self.resume):
+			self.checkpoint = self.resume = None
 			frappe.msgprint(_("The source changed: the checkpoint was reset."), alert=True)
 		if any(
 			self.get(f) != before.get(f) for f in ("schedule", "interval_minutes", "cron", "mode", "enabled")

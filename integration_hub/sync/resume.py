@@ -1,0 +1,41 @@
+"""Where a run that the source put off goes on: without this, a long list behind a small quota never ends."""
+
+from __future__ import annotations
+
+import json
+
+from integration_hub.stores.database import in_transaction, update
+from integration_hub.stores.home import Home
+from integration_hub.stores.ids import content_hash
+from integration_hub.stores.runs import Run
+from integration_hub.stores.settings import settings_row
+from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.modes import Full
+
+DOCTYPE = "Sync Settings"
+
+
+def leave_off(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
+	"""Keep, for the next run, how far this one came; nothing if it came nowhere."""
+	if not mode.resumed:
+		return
+	left = {
+		"source": _source(stream),
+		"state": mode.resumed,
+		"seen": run.seen,
+		"watermark": mode.watermark,
+	}
+	in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))
+
+
+def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
+	"""Go on where a postponed run left off, if it asked the same source for the same list."""
+	text = settings_row(home.db, DOCTYPE, stream.name)["resume"]
+	left = json.loads(text) if text else {}
+	if left.get("source") == _source(stream):
+		mode.resumed, run.seen, mode.watermark = left["state"], left["seen"], left["watermark"]
+
+
+def _source(stream: StreamConfig) -> str:
+	request = stream.list_request(since=stream.checkpoint)
+	return content_hash([stream.integration, stream.mode, vars(request)])
