@@ -6,10 +6,12 @@ from werkzeug.wrappers import Response
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.homes.site import SiteHome
+from integration_hub.integration_hub.sentences import translated
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 from integration_hub.stores.settings import note_failure, note_success
+from integration_hub.sync.schedule import want
 from integration_hub.webhooks.receive import MAX_BODY, Answer, receive
 from integration_hub.webhooks.receiver import AUTHORIZATION, from_wsgi, response
 
@@ -57,7 +59,7 @@ def test_connection(integration: str) -> dict:
 		message = str(error)
 		in_transaction(home.db, lambda: note_failure(home, integration, message))
 		home.log_error(error, integration=integration, operation="Test Connection")
-		return {"ok": False, "message": f"{_(getattr(error, 'sentence', ''))}\n{message}".strip()}
+		return {"ok": False, "message": f"{translated(error)}\n{message}".strip()}
 	in_transaction(home.db, lambda: note_success(home, integration))
 	return {"ok": True, "message": _("{0} answered.").format(connector.config.base_url)}
 
@@ -69,7 +71,9 @@ def sync_now(stream: str) -> None:
 	doc.check_permission("write")
 	if not doc.enabled:
 		frappe.throw(_("{0} is disabled.").format(stream))
-	SiteHome().enqueue_sync(stream, f"Person {frappe.session.user}")
+	home = SiteHome()
+	in_transaction(home.db, lambda: want(home, stream))  # even if it is running now
+	home.enqueue_sync(stream, f"Person {frappe.session.user}")
 
 
 @frappe.whitelist(methods=["POST"])

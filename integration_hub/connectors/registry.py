@@ -34,10 +34,9 @@ def connector_for(
 	allowed_hosts: hosts that may be of a private network; see connectors.guard.
 	Raises ConfigurationError for an unknown name or a path that leads to no connector class.
 	"""
-	if config.connector == "REST":
-		cls: type[BaseConnector] = (
-			OAuth2RestConnector if config.auth_type.startswith("OAuth2") else RestConnector
-		)
+	if config.connector in BUILT_IN:
+		plain, oauth2 = BUILT_IN[config.connector]
+		cls: type[BaseConnector] = oauth2 if config.auth_type.startswith("OAuth2") else plain
 	elif config.connector in registered:
 		cls = resolve(registered[config.connector])
 	else:

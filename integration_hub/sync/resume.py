@@ -30,8 +30,10 @@ def leave_off(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 
 def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 	"""Go on where a postponed run left off, if it asked the same source for the same list."""
-	text = settings_row(home.db, DOCTYPE, stream.name)["resume"]
-	left = json.loads(text) if text else {}
+	try:
+		left = json.loads(settings_row(home.db, DOCTYPE, stream.name)["resume"] or "{}")
+	except ValueError:
+		return  # a column that Frappe added to a SQLite table holds the text «None»
 	if left.get("source") == _source(stream):
 		mode.resumed, run.seen, mode.watermark = left["state"], left["seen"], left["watermark"]
 

@@ -78,6 +78,29 @@ class TestPermissions(HubTestCase):
 			for kind in ("write", "create"):
 				self.assertFalse(frappe.has_permission(doctype, kind), f"{doctype} {kind}")
 
+	def test_a_stream_does_for_its_author_what_its_author_may_do(self):
+		"""A manager of integrations is no manager of users."""
+		user = frappe.get_doc("User", "manager@example.com")
+		frappe.set_user("manager@example.com")
+		stream = frappe.copy_doc(frappe.get_doc("Sync Settings", "customers-full"))
+		stream.stream_name = "users"
+		for target, mode in (("User", "Documents"), ("User", "Bulk"), ("Sync Log", "Bulk")):
+			stream.update({"target_doctype": target, "write_mode": mode})
+			stream.mapping = []
+			stream.append(
+				"mapping", {"source_path": "email", "field": "email" if target == "User" else "mode"}
+			)
+			with self.assertRaisesRegex(frappe.ValidationError, "Target DocType"):
+				stream.insert()
+		settings = frappe.get_doc("Integration Settings", "crm")
+		settings.run_as_user = "viewer@example.com"
+		with self.assertRaisesRegex(frappe.ValidationError, "Run As User"):
+			settings.save()
+		mine = frappe.get_doc(
+			{"doctype": "Integration Settings", "integration_name": "mine", "base_url": self.crm.url}
+		).insert()
+		self.assertEqual(mine.run_as_user, user.name)
+
 	def test_a_guest_reaches_the_webhook_door_and_no_other(self):
 		with site_door() as door:
 			base = door.rpartition(".webhook")[0]

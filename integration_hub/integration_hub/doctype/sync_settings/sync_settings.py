@@ -40,8 +40,9 @@ class SyncSettings(Document):
 
 	def check_target(self) -> None:
 		"""A stream does for its author what its author may do: not more, and never to the system itself."""
-		module = frappe.get_meta(self.target_doctype).module
-		if module == MODULE or (module in SYSTEM_MODULES and self.write_mode == "Bulk"):
+		meta = frappe.get_meta(self.target_doctype)
+		system = meta.module in SYSTEM_MODULES and not meta.custom
+		if meta.module == MODULE or (system and self.write_mode == "Bulk"):
 			refuse(self, "target_doctype", f"{self.target_doctype} is not written this way")
 		kinds = ["create", "write"] + (["delete"] if self.deletion_policy == "Delete" else [])
 		for kind in kinds:

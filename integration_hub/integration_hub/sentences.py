@@ -1,0 +1,37 @@
+"""The engine's sentences for people, where Frappe's translation tools find them.
+
+The engine does not know Frappe, so it cannot call `_` itself; the face looks its sentences up here.
+"""
+
+from frappe import _
+
+
+def _marked(_) -> tuple[str, ...]:
+	return (
+		_("The request to the external system failed."),
+		_("The settings are incomplete or wrong."),
+		_("Authentication failed. Check credentials."),
+		_("Access denied. Check permissions."),
+		_("Resource not found."),
+		_("The external system reports a conflict."),
+		_("The external system refused the data."),
+		_("The external system gave an answer we did not expect."),
+		_("Rate limited. Please wait."),
+		_("Server error on the external system."),
+		_("Connection failed. Check the address and your network."),
+		_("The connection broke before the answer was complete."),
+		_("Request timed out. Please try again."),
+		_("The answer is larger than the settings allow."),
+		_("The answer could not be read."),
+		_("The external system asks to come back later."),
+		_("The external system has failed repeatedly; calls are paused."),
+	)
+
+
+SENTENCES = frozenset(_marked(str))
+
+
+def translated(error: BaseException) -> str:
+	"""Return the sentence of a connector error in the current user's language, "" for other errors."""
+	sentence = getattr(error, "sentence", "")
+	return _(sentence) if sentence else ""
