@@ -9,6 +9,7 @@ from integration_hub.homes.site import SiteHome
 from integration_hub.integration_hub.sentences import translated
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
+from integration_hub.stores.errors import resolve_errors
 from integration_hub.stores.home import HubError
 from integration_hub.stores.settings import note_failure, note_success
 from integration_hub.sync.schedule import want
@@ -59,8 +60,13 @@ def test_connection(integration: str) -> dict:
 		message = str(error)
 		in_transaction(home.db, lambda: note_failure(home, integration, message))
 		home.log_error(error, integration=integration, operation="Test Connection")
-		return {"ok": False, "message": f"{translated(error)}\n{message}".strip()}
-	in_transaction(home.db, lambda: note_success(home, integration))
+		return {"ok": False, "message": translated(error)}
+
+	def answered() -> None:
+		note_success(home, integration)
+		resolve_errors(home, integration=integration, operation="Test Connection")
+
+	in_transaction(home.db, answered)
 	return {"ok": True, "message": _("{0} answered.").format(connector.config.base_url)}
 
 

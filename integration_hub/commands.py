@@ -129,7 +129,10 @@ def sync(ctx: click.Context, streams: tuple[str, ...]) -> None:
 			home.watcher = lambda run: click.echo(
 				f"\r\x1b[K{run.stream}: {run.counts.fetched} fetched", nl=False, err=True
 			)
-		for name in streams or [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]:
+		names = streams or [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]
+		if not names:
+			click.echo("There are no enabled streams.")
+		for name in names:
 			row = run_stream(home, name, "Command line")
 			if home.watcher:
 				click.echo("\r\x1b[K", nl=False, err=True)
@@ -137,14 +140,15 @@ def sync(ctx: click.Context, streams: tuple[str, ...]) -> None:
 			if row["status"] not in ("Completed", "Needs Approval"):
 				failed.append(name)
 	if failed:
-		raise click.ClickException(f"Not completed: {', '.join(failed)}. See `integration-hub status`.")
+		raise click.ClickException(f"Not completed: {', '.join(failed)}. `status` shows open errors.")
 
 
 def summary(row: dict[str, Any]) -> str:
 	"""Return a Sync Log row as one line."""
 	names = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
 	counts = ", ".join(f"{row[name]} {name}" for name in names if row[name])
-	text = f"{row['stream']}: {row['status']} in {row['duration']:.2f} s ({counts or 'nothing to do'})"
+	counts = counts or ("nothing to do" if row["status"] == "Completed" else "nothing done")
+	text = f"{row['stream']}: {row['status']} in {row['duration']:.2f} s ({counts})"
 	return f"{text}\n  {row['error']}" if row["error"] else text
 
 
@@ -246,7 +250,10 @@ def sandbox(faults: tuple[str, ...], **options: Any) -> None:
 	try:
 		server = Sandbox(**options)
 		server.faults.set({kind: float(rate) for kind, _, rate in (fault.partition("=") for fault in faults)})
-	except (ValueError, OSError) as error:
+	except OSError as error:
+		place = f"{options['host']}:{options['port']}"
+		raise click.ClickException(f"{place}: {error.strerror}; choose another with --port") from None
+	except ValueError as error:
 		raise click.ClickException(str(error)) from None
 	click.echo(f"Sandbox CRM at {server.url}  (Ctrl+C ends it)")
 	click.echo(f"  OAuth2: {server.url}/oauth/token, client {CLIENT_ID}, secret {CLIENT_SECRET}")

@@ -25,6 +25,7 @@ def before_uninstall() -> None:
 		frappe.db.delete("Version", {"ref_doctype": doctype})
 		frappe.db.delete("Comment", {"reference_doctype": doctype})
 		frappe.db.delete("Deleted Document", {"deleted_doctype": doctype})
+		frappe.db.delete("__UserSettings", {"doctype": doctype})
 		frappe.db.delete("Logs To Clear", {"ref_doctype": doctype})
 	# Frappe would call them until the next migrate.
 	frappe.db.delete("Scheduled Job Type", {"method": ["like", "integration_hub.%"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -292,7 +293,11 @@ class BaseConnector:
 		)
 
 	def _detail(self, error: Exception) -> str:
-		return self.redactor.text(error, 300)
+		"""Return the reason of a failure, without what urllib3 and requests wrap around it."""
+		reason = getattr(error.args[0] if error.args else None, "reason", None) or error
+		text = str(reason).rpartition("Failed to establish a new connection: ")[2]
+		text = re.sub(r"^<?[\w.]*(Connection|Pool)\([^)]*\)[^:]*: ?|\[Errno -?\d+\] ", "", text)
+		return self.redactor.text(text, 300)
 
 
 def origin(url: str) -> tuple[str, str, int | None]:

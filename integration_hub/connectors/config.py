@@ -89,7 +89,8 @@ def typed_values(cls: type, row: Mapping[str, Any]) -> dict[str, Any]:
 				kind(int(value)) if kind is bool else kind(value) if kind in (int, float) else value
 			)
 		except (TypeError, ValueError):
-			raise ValueError(f"{field.name}: {value!r} is not a number") from None
+			expected = "neither true nor false" if kind is bool else "not a number"
+			raise ValueError(f"{field.name}: {value!r} is {expected}") from None
 	return values
 
 

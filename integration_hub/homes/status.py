@@ -10,6 +10,7 @@ from integration_hub.stores.home import Home
 def lines(home: Home) -> Iterator[str]:
 	"""Return the state of integrations, streams, inbox and errors."""
 	shared = "shared through Redis" if home.coordination.shared else "of this process only (no Redis)"
+	yield from home.warnings()
 	yield f"Locks, tokens and budgets are {shared}."
 	yield ""
 	yield from table(
@@ -33,13 +34,17 @@ def lines(home: Home) -> Iterator[str]:
 				FROM `tabWebhook Log` GROUP BY `integration`, `status` ORDER BY `integration`, `status`"""
 		),
 	)
-	yield from table(
-		"OPEN ERROR  KIND  TIMES  LAST SEEN  MESSAGE",
-		home.db.query(
-			"""SELECT `operation`, `kind`, `occurrences`, `last_seen_at`, `message`
-				FROM `tabIntegration Error Log` WHERE `status` = 'Open' ORDER BY `last_seen_at` DESC LIMIT 20"""
-		),
+	yield "OPEN ERRORS"
+	rows = home.db.query(
+		"""SELECT `integration`, `stream`, `operation`, `kind`, `occurrences`, `last_seen_at`, `message`
+			FROM `tabIntegration Error Log` WHERE `status` = 'Open' ORDER BY `last_seen_at` DESC LIMIT 20"""
 	)
+	for row in rows:
+		place = " ".join(filter(None, (row["integration"], row["stream"])))
+		yield f"{place}: {row['operation']}, {row['kind']}, {row['occurrences']} times, last {row['last_seen_at']}"
+		yield f"  {row['message']}"
+	if not rows:
+		yield "(none)"
 
 
 def table(head: str, rows: list[dict]) -> Iterator[str]:

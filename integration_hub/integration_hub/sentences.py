@@ -32,6 +32,6 @@ SENTENCES = frozenset(_marked(str))
 
 
 def translated(error: BaseException) -> str:
-	"""Return the sentence of a connector error in the current user's language, "" for other errors."""
+	"""Return an error's text, its sentence for people in the current user's language."""
 	sentence = getattr(error, "sentence", "")
-	return _(sentence) if sentence else ""
+	return str(error).replace(sentence, _(sentence), 1) if sentence else str(error)

@@ -76,6 +76,13 @@ def record_error(
 	return name
 
 
+def resolve_errors(home: Home, **where: str) -> None:
+	"""Mark open failures as resolved, within the current transaction, when what failed has gone well since."""
+	condition = " AND ".join(f"`{column}` = %({column})s" for column in where)
+	sql = f"UPDATE `tab{DOCTYPE}` SET `status` = 'Resolved', `modified` = %(_now)s WHERE `status` = 'Open' AND {condition}"
+	home.db.execute(sql, {**where, "_now": home.now()})
+
+
 def _count_up(home: Home, fingerprint: str, values: Mapping[str, Any]) -> str | None:
 	sql = f"SELECT `name`, `occurrences` FROM `tab{DOCTYPE}` WHERE `fingerprint` = %s"
 	for row in home.db.query(sql, [fingerprint]):

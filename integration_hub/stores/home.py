@@ -99,6 +99,9 @@ class Home(Protocol):
 	def enqueue_drain(self, integration: str) -> None:
 		"""Have a worker drain the inbox of an integration, once if it is asked twice."""
 
+	def warnings(self) -> list[str]:
+		"""Return what keeps the home from working by itself, for an operator."""
+
 	def reconnect(self) -> None:
 		"""Begin with a new database connection, where the old one may be broken."""
 

@@ -39,6 +39,10 @@ _INTEGER = frozenset({"Int", "Long Int", "Check"})
 _REAL = frozenset({"Float", "Currency", "Percent", "Rating", "Duration"})
 
 NUMERIC = _INTEGER | _REAL
+_TEXT = frozenset(
+	{"Data", "Small Text", "Text", "Long Text", "Code", "JSON", "Select", "Link", "Date", "Datetime", "Time"}
+)
+FIELDTYPES = NUMERIC | _TEXT  # of tables in the home without Frappe
 
 
 @cache

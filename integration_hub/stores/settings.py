@@ -26,7 +26,7 @@ def stream_rows(db: Database, columns: str = "*", where: str = "1 = 1", *params:
 
 def note_success(home: Home, integration: str) -> None:
 	"""Write on Integration Settings that the system answered."""
-	update(home.db, "Integration Settings", integration, {"last_success_at": home.now()})
+	update(home.db, "Integration Settings", integration, {"last_success_at": home.now(), "last_error": None})
 
 
 def note_failure(home: Home, integration: str, message: str) -> None:

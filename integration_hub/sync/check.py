@@ -9,7 +9,7 @@ from croniter import croniter
 from integration_hub.connectors.lanes import MAX_LANES
 from integration_hub.connectors.pagination import PAGINATIONS
 from integration_hub.sync.config import MODES, StreamConfig
-from integration_hub.sync.mapping import path_problem
+from integration_hub.sync.mapping import CONVERSIONS, path_problem
 
 Problem = tuple[str, str]  # field, sentence
 
@@ -63,6 +63,11 @@ def _target(stream: StreamConfig, fieldtypes: Mapping[str, str]) -> Iterator[Pro
 		elif row.field in seen:
 			yield "mapping", f"{where}: field {row.field!r} is mapped twice"
 		seen.add(row.field)
+		if row.conversion not in CONVERSIONS:
+			yield (
+				"mapping",
+				f"{where}: conversion {row.conversion!r} is not one of {', '.join(CONVERSIONS[1:])}",
+			)
 		if row.source_path and (problem := path_problem(row.source_path)):
 			yield "mapping", f"{where}: {problem}"
 		if not row.source_path and not row.default_value:

@@ -60,7 +60,7 @@ class StreamConfig:
 	disable_field: str = ""
 	disable_value: str = "1"
 	max_delete_count: int = 100
-	max_delete_percent: float = 10.0
+	max_delete_percent: int = 10
 	schedule: str = "Default"
 	interval_minutes: int = 0
 	cron: str = ""

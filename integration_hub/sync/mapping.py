@@ -15,6 +15,7 @@ from jmespath.exceptions import JMESPathError
 
 from integration_hub.sync.config import FieldMapping, StreamConfig
 
+CONVERSIONS = ("", "Text", "Integer", "Number", "Check", "Date", "Datetime")
 _MAX_ID = 500
 LocalTime = Callable[[datetime], str]
 
@@ -47,6 +48,11 @@ class Mapper:
 			(row, jmespath.compile(row.source_path) if row.source_path else None) for row in stream.mapping
 		]
 		self._local_time = local_time
+		self._found: set[str] = set()
+
+	def never_found(self) -> list[str]:
+		"""Return the source paths at which no record so far had anything: a slip of the pen, maybe."""
+		return [row.source_path for row, path in self._rows if path and row.field not in self._found]
 
 	def external_id(self, record: Mapping[str, Any]) -> str:
 		"""Return the record's id as text; raises MappingError if it has none."""
@@ -84,6 +90,8 @@ class Mapper:
 
 	def _value(self, row: FieldMapping, path: Any, record: Mapping[str, Any]) -> Any:
 		value = _search(path, record, row.field) if path else None
+		if value is not None:
+			self._found.add(row.field)
 		if value is None or value == "":
 			value = row.default_value or None
 		if value is None:

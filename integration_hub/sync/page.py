@@ -61,6 +61,7 @@ class PageWriter:
 		self.where = {"stream": stream.name, **where}
 		self.mapper = Mapper(stream, home.local_time)
 		self.target: Target = home.target(stream.target_doctype, stream.write_mode)
+		self.first_error, self.error_log = "", None
 		self.unidentified = 0  # records without a readable id: what they stand for cannot count as seen
 
 	def write(self, records: Sequence[Record], *, deleted: bool | None = None) -> Counts:
@@ -210,7 +211,7 @@ class PageWriter:
 		bindings.mark_seen(self.home.db, names, self.seen)
 
 	def _log(self, error: Exception, external_id: str) -> None:
-		record_error(
+		name = record_error(
 			self.home,
 			error,
 			operation=self.operation,
@@ -219,6 +220,8 @@ class PageWriter:
 			external_id=external_id[:500],
 			**self.where,
 		)
+		self.error_log = self.error_log or name
+		self.first_error = self.first_error or self.redactor.text(error, 300)
 
 
 def failed_records(home: Home, stream: StreamConfig) -> Iterator[list[Record]]:

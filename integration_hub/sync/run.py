@@ -13,7 +13,7 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import in_transaction, update
-from integration_hub.stores.errors import record_error
+from integration_hub.stores.errors import record_error, resolve_errors
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, close_run, open_run
 from integration_hub.stores.settings import child_rows, note_failure, note_success, settings_row
@@ -26,6 +26,7 @@ from integration_hub.sync.resume import leave_off, resume
 from integration_hub.sync.schedule import next_run
 
 DOCTYPE = "Sync Settings"
+_ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is worth a word
 COUNTED = ("Page Number", "Offset")
 
 
@@ -118,8 +119,7 @@ def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redacto
 		_end(home, stream, run, "Interrupted", error="The process was asked to stop.")
 		raise
 	else:
-		status = "Needs Approval" if waiting else "Partial" if run.counts.failed else "Completed"
-		_end(home, stream, run, status, error=run.note or None)
+		_end(home, stream, run, _status(run, waiting), error=run.note or None, error_log=run.error_log)
 
 
 def _sync(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> int:
@@ -141,9 +141,21 @@ def _sync(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> int
 			leave_off(home, stream, run, mode)
 			raise
 		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
+		_take_notes(run, writer)
 		if not (mode.finds_orphans and _may_remove(home, stream, run, writer, connector)):
 			return 0
 	return remove_orphans(home, stream, run, redactor)
+
+
+def _take_notes(run: Run, writer: PageWriter) -> None:
+	"""Put into the run what a person should see first."""
+	run.error_log = writer.error_log
+	if writer.first_error:
+		run.note = (
+			f"{run.counts.failed} of {run.counts.fetched} records failed; the first: {writer.first_error}"
+		)
+	elif run.counts.fetched >= _ENOUGH_TO_TELL and (paths := writer.mapper.never_found()):
+		run.note = f"In {run.counts.fetched} records nothing was found at: {', '.join(paths)}."
 
 
 def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
@@ -220,6 +232,14 @@ def _fail(home: Home, stream: StreamConfig, run: Run, redactor: Redactor, error:
 	_end(home, stream, run, "Failed", error=redactor.text(error, 500), error_log=in_transaction(home.db, log))
 
 
+def _status(run: Run, waiting: int) -> str:
+	if waiting:
+		return "Needs Approval"
+	if run.counts.failed:
+		return "Failed" if run.counts.failed >= run.counts.fetched else "Partial"
+	return "Completed"
+
+
 _STREAM_STATUS = {
 	"Completed": "OK",
 	"Partial": "Failing",
@@ -246,6 +266,8 @@ def _end(
 		if status in ("Completed", "Partial", "Needs Approval"):
 			state["last_success_at"] = home.now()
 		close_run(home, run, status, **values)
+		if status == "Completed":
+			resolve_errors(home, stream=stream.name)
 		update(home.db, DOCTYPE, stream.name, state)
 
 	in_transaction(home.db, work)

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class HubFile:
 	"""The parsed hub.toml. `folder` is what relative paths in it are relative to."""
 
 	folder: Path
+	name: str = "hub.toml"
 	hub: Mapping[str, Any] = field(default_factory=dict)
 	integrations: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 	streams: Mapping[str, dict[str, Any]] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class HubFile:
 			value = os.environ.get(place)
 			if value is None:
 				raise HubError(
-					f"environment variable {place} is not set", name=f"hub.toml {table}", field=fieldname
+					f"environment variable {place} is not set", name=f"{self.name} {table}", field=fieldname
 				)
 			return value
 		if kind == "file":
@@ -70,11 +72,11 @@ class HubFile:
 				return (self.folder / place).read_text().strip()
 			except OSError as error:
 				raise HubError(
-					f"{place} cannot be read ({error.strerror})", name=f"hub.toml {table}", field=fieldname
+					f"{place} cannot be read ({error.strerror})", name=f"{self.name} {table}", field=fieldname
 				) from None
 		raise HubError(
 			"must be a reference: env:NAME or file:PATH. A secret's value does not belong in hub.toml",
-			name=f"hub.toml {table}",
+			name=f"{self.name} {table}",
 			field=fieldname,
 		)
 
@@ -95,6 +97,7 @@ def load(path: Path) -> HubFile:
 	_known(data.get("hub", {}), _HUB_KEYS, "[hub]")
 	file = HubFile(
 		folder=path.resolve().parent,
+		name=path.name,
 		hub=data.get("hub", {}),
 		integrations=_documents(data, "integration", "Integration Settings", {"routes": "Webhook Route"}),
 		streams=_documents(data, "stream", "Sync Settings", {"mapping": "Sync Field Mapping"}),
@@ -144,7 +147,13 @@ def _fieldnames(doctype: str) -> set[str]:
 def _known(values: Mapping, allowed: set[str], table: str) -> None:
 	for key in values:
 		if key not in allowed:
-			raise HubError("is not a known key", name=f"hub.toml {table}".strip(), field=key)
+			near = get_close_matches(key, allowed, n=3, cutoff=0.5)
+			hint = (
+				f"; did you mean {' or '.join(near)}?"
+				if near
+				else f"; known are {', '.join(sorted(allowed))}"
+			)
+			raise HubError(f"is not a known key{hint}", name=f"hub.toml {table}".strip(), field=key)
 
 
 def _check_reference(file: HubFile, reference: Any, table: str, fieldname: str) -> None:

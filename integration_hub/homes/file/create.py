@@ -30,6 +30,8 @@ def create(path: Path, url: str) -> Iterator[str]:
 			text = text.replace(f"env:{name}", f"file:secrets/{name}")
 		path.write_text(text)
 		yield f"Wrote {path} and {secrets}/ (the sandbox's secrets; keep the folder out of version control)."
+	else:
+		yield f"Kept {path}."
 	try:
 		with FileHome(path) as home:
 			yield f"The database is {home.file.database}."

@@ -109,6 +109,9 @@ class FileHome:
 	def enqueue_drain(self, integration: str) -> None:
 		"""`integration-hub work` looks into the inbox by itself."""
 
+	def warnings(self) -> list[str]:
+		return []
+
 	def reconnect(self) -> None:
 		"""A file does not go away."""
 

@@ -48,7 +48,7 @@ class FileSecrets:
 		)
 
 	def _fernet(self) -> Fernet:
-		place = {"name": "hub.toml [hub]", "field": "encryption_key"}
+		place = {"name": f"{self._file.name} [hub]", "field": "encryption_key"}
 		reference = self._file.hub.get("encryption_key")
 		if not reference:
 			raise HubError("is needed to keep OAuth2 tokens", **place)

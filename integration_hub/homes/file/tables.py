@@ -12,7 +12,7 @@ from integration_hub.homes.file.config import HubFile
 from integration_hub.stores.database import insert, update, upsert_many
 from integration_hub.stores.home import HubError
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.schema import NO_COLUMN, NUMERIC, doctypes, sqlite_type
+from integration_hub.stores.schema import FIELDTYPES, NO_COLUMN, NUMERIC, doctypes, sqlite_type
 from integration_hub.sync.check import stream_problems
 from integration_hub.sync.config import StreamConfig, moved
 
@@ -48,31 +48,40 @@ def check(file: HubFile) -> None:
 	"""Raise HubError for the first setting that cannot work."""
 	for table, fields in file.tables.items():
 		if table in doctypes():
-			raise HubError("is a table of the hub itself", name=f'hub.toml [table."{table}"]')
+			raise HubError("is a table of the hub itself", name=f'{file.name} [table."{table}"]')
 		if not fields or not all(isinstance(kind, str) for kind in fields.values()):
-			raise HubError('needs at least one field = "Fieldtype"', name=f'hub.toml [table."{table}"]')
+			raise HubError('needs at least one field = "Fieldtype"', name=f'{file.name} [table."{table}"]')
+		for field, kind in fields.items():
+			if kind not in FIELDTYPES:
+				raise HubError(
+					f"{kind!r} is not one of {', '.join(sorted(FIELDTYPES))}",
+					name=f'{file.name} [table."{table}"]',
+					field=field,
+				)
 		for name in (table, *fields):
 			if not name.replace("_", "").replace(" ", "").replace("-", "").isalnum():
 				raise HubError(
-					"holds characters a table cannot have", name=f'hub.toml [table."{table}"]', field=name
+					"holds characters a table cannot have", name=f'{file.name} [table."{table}"]', field=name
 				)
 	for name, values in file.integrations.items():
 		config = _read(IntegrationConfig.from_row, {"name": name, **values}, f"[integration.{name}]")
 		for field, sentence in integration_problems(config, {f: values.get(f) for f in SECRET_FIELDS}):
-			raise HubError(sentence, name=f"hub.toml [integration.{name}]", field=field)
+			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)
 		if config.auth_type.startswith("OAuth2") and not file.hub.get("encryption_key"):
-			raise HubError("is needed to keep OAuth2 tokens", name="hub.toml [hub]", field="encryption_key")
+			raise HubError(
+				"is needed to keep OAuth2 tokens", name=f"{file.name} [hub]", field="encryption_key"
+			)
 		for row in values["routes"]:
 			if row.get("stream") and row["stream"] not in file.streams:
 				raise HubError(
 					f"stream {row['stream']!r} does not exist",
-					name=f"hub.toml [integration.{name}]",
+					name=f"{file.name} [integration.{name}]",
 					field="routes",
 				)
 			if row.get("handler") and row["handler"] not in file.handlers:
 				raise HubError(
 					f"handler {row['handler']!r} is not in [handlers]",
-					name=f"hub.toml [integration.{name}]",
+					name=f"{file.name} [integration.{name}]",
 					field="routes",
 				)
 	for name, values in file.streams.items():
@@ -81,11 +90,11 @@ def check(file: HubFile) -> None:
 		if stream.integration not in file.integrations:
 			raise HubError(
 				f"integration {stream.integration!r} does not exist",
-				name=f"hub.toml [stream.{name}]",
+				name=f"{file.name} [stream.{name}]",
 				field="integration",
 			)
 		for field, sentence in stream_problems(stream, file.tables.get(stream.target_doctype, {})):
-			raise HubError(sentence, name=f"hub.toml [stream.{name}]", field=field)
+			raise HubError(sentence, name=f"{file.name} [stream.{name}]", field=field)
 
 
 def _read(make, row: Mapping[str, Any], table: str):

@@ -28,6 +28,11 @@ class SiteDatabase:
 	def transaction(self) -> Iterator[None]:
 		# What was read before belongs to an older snapshot (REPEATABLE READ): begin with a new one.
 		frappe.db.commit()
+		if self.dialect == "sqlite":
+			# Take the write lock before reading: SQLite refuses to write from a snapshot that is no longer the
+			# latest, and it refuses at once.
+			frappe.db._cursor.execute("COMMIT")
+			frappe.db._cursor.execute("BEGIN IMMEDIATE")
 		try:
 			yield
 		except BaseException:

@@ -136,6 +136,24 @@ class SiteHome:
 
 		return in_transaction(self.db, log)
 
+	def warnings(self) -> list[str]:
+		from frappe.utils.scheduler import is_scheduler_disabled
+
+		found = []
+		site = frappe.local.site
+		if is_scheduler_disabled(verbose=False):
+			found.append(
+				f"The scheduler is off, nothing runs by itself: bench --site {site} enable-scheduler"
+			)
+		# Frappe counts a job's first run from the time the job was made: a time zone that was changed since
+		# then (in the setup wizard, say) can put that into the future.
+		filters = {"method": ["like", "integration_hub.%"], "creation": [">", now_datetime()]}
+		if frappe.db.count("Scheduled Job Type", filters):
+			found.append(
+				"The site's time zone was changed: its scheduled jobs start only when their time has come."
+			)
+		return found
+
 	def reconnect(self) -> None:
 		user = frappe.session.user
 		with suppress(Exception):

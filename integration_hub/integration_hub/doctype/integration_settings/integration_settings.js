@@ -1,7 +1,9 @@
 frappe.ui.form.on("Integration Settings", {
 	refresh(frm) {
 		if (frm.is_new()) return;
-		frm.add_custom_button(__("Test Connection"), () => test_connection(frm));
+		if (frm.has_perm("write")) {
+			frm.add_custom_button(__("Test Connection"), () => test_connection(frm));
+		}
 		for (const [label, doctype] of [
 			[__("Streams"), "Sync Settings"],
 			[__("Events"), "Webhook Log"],
@@ -24,7 +26,7 @@ function show_webhook_url(frm) {
 	frm.set_df_property(
 		"webhook_enabled",
 		"description",
-		frm.doc.webhook_enabled && !frm.is_new() ? __("The sender posts to {0}", [url.bold()]) : ""
+		frm.doc.webhook_enabled && !frm.is_new() ? __("The sender posts to {0}", [`<code style="word-break: break-all">${url}</code>`]) : ""
 	);
 }
 

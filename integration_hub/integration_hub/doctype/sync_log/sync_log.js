@@ -1,5 +1,6 @@
 frappe.ui.form.on("Sync Log", {
 	refresh(frm) {
+		frm.disable_save();
 		frm.add_custom_button(__("Records"), () =>
 			frappe.set_route("List", "External Record", { stream: frm.doc.stream })
 		);

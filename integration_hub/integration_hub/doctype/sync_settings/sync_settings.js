@@ -2,8 +2,10 @@ frappe.ui.form.on("Sync Settings", {
 	refresh(frm) {
 		set_field_choices(frm);
 		if (frm.is_new()) return;
-		frm.add_custom_button(__("Sync Now"), () => sync_now(frm));
-		frm.add_custom_button(__("Reset Checkpoint"), () => reset_checkpoint(frm));
+		if (frm.has_perm("write")) {
+			frm.add_custom_button(__("Sync Now"), () => sync_now(frm));
+			frm.add_custom_button(__("Reset Checkpoint"), () => reset_checkpoint(frm));
+		}
 		for (const [label, doctype] of [
 			[__("Runs"), "Sync Log"],
 			[__("Records"), "External Record"],
@@ -30,6 +32,7 @@ async function set_field_choices(frm) {
 	frm.fields_dict.mapping.grid.update_docfield_property("field", "options", fields);
 	for (const field of ["match_field", "disable_field"]) {
 		frm.set_df_property(field, "options", fields);
+		frm.fields_dict[field].set_data?.(fields); // v15 reads the options only once
 	}
 }
 

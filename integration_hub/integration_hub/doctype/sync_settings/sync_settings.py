@@ -37,6 +37,19 @@ class SyncSettings(Document):
 			refuse(self, field, sentence)
 		self.check_target()
 		self.start_over_if_moved()
+		self.warn_of_doubles()
+
+	def warn_of_doubles(self) -> None:
+		filters = {"target_doctype": self.target_doctype, "name": ["!=", self.stream_name]}
+		other = not self.match_field and frappe.db.get_value("Sync Settings", filters)
+		if other and (self.is_new() or self.has_value_changed("target_doctype")):
+			frappe.msgprint(
+				_("{0} writes {1} too. Without a Match Field, each makes documents of its own.").format(
+					frappe.bold(other), frappe.bold(self.target_doctype)
+				),
+				title=_("Documents May Be Doubled"),
+				indicator="orange",
+			)
 
 	def check_target(self) -> None:
 		"""A stream does for its author what its author may do: not more, and never to the system itself."""

@@ -1,0 +1,5 @@
+frappe.ui.form.on("External Record", {
+	refresh(frm) {
+		frm.disable_save();
+	},
+});

@@ -1,0 +1,3 @@
+frappe.listview_settings["Sync Settings"] = {
+	hide_name_column: true,
+};
