@@ -10,16 +10,17 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.secrets import Secret
 from integration_hub.connectors.signing import HMACAuth
 
-Secret = Callable[[str], str | None]
+ReadSecret = Callable[[str], str | None]
 
 
 class HeaderAuth(AuthBase):
 	"""Sends a secret in one header, after an optional prefix (`Bearer `)."""
 
 	def __init__(self, header: str, secret: str, prefix: str = ""):
-		self.header, self._value = header, prefix + secret
+		self.header, self._value = header, Secret(prefix + secret)
 
 	def __call__(self, request: PreparedRequest) -> PreparedRequest:
 		request.headers[self.header] = self._value
@@ -45,7 +46,7 @@ class QueryAuth(AuthBase):
 		return f"<QueryAuth {self.parameter}>"
 
 
-def static_auth(config: IntegrationConfig, secret: Secret) -> AuthBase | None:
+def static_auth(config: IntegrationConfig, secret: ReadSecret) -> AuthBase | None:
 	"""Return the auth object of a non-OAuth2 integration, None for no authentication.
 
 	Raises ConfigurationError where the secret is not set.
@@ -74,7 +75,7 @@ def printable(value: str | None, integration: str, field: str) -> str:
 
 	Raises ConfigurationError where it holds characters that no header can carry; the value is not shown.
 	"""
-	bare = (value or "").strip()
+	bare = Secret((value or "").strip())
 	if not all(" " <= character <= "~" for character in bare):
 		raise ConfigurationError(
 			f"{integration}: {field} holds a line break or other characters a header cannot carry.",

@@ -7,6 +7,7 @@ site's own network, or its cloud's metadata service, at them (server-side reques
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterable
 
@@ -16,6 +17,18 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
+
+
+class _HideQuery(logging.Filter):
+	"""urllib3 logs each request's target at DEBUG; a query may carry an API key."""
+
+	def filter(self, record: logging.LogRecord) -> bool:
+		if isinstance(record.args, tuple):
+			record.args = tuple(a.partition("?")[0] if isinstance(a, str) else a for a in record.args)
+		return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_HideQuery())
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")

@@ -16,6 +16,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from integration_hub.connectors import errors
 from integration_hub.connectors.auth import HeaderAuth, printable
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.secrets import Secret
 
 LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
 LOCK_SECONDS = 60
@@ -46,8 +47,13 @@ class Token:
 	@classmethod
 	def loads(cls, text: str | None) -> Token | None:
 		try:
-			return cls(**json.loads(text)) if text else None
-		except (ValueError, TypeError):
+			values = json.loads(text) if text else None
+			return (
+				cls(**{k: Secret(v) if isinstance(v, str) else v for k, v in values.items()})
+				if values
+				else None
+			)
+		except (ValueError, TypeError, AttributeError):
 			return None
 
 	def __repr__(self) -> str:
@@ -132,16 +138,17 @@ class OAuth2Connector(BaseConnector):
 				)
 			self.redactor.add(refresh_token)
 			client = WebApplicationClient(self.config.client_id)
-			body = client.prepare_refresh_body(refresh_token=refresh_token, scope=self.config.scope or None)
+			scope = self.config.scope or None
+			body = Secret(client.prepare_refresh_body(refresh_token=refresh_token, scope=scope))
 		else:
 			refresh_token = ""
 			client = BackendApplicationClient(self.config.client_id)
 			body = client.prepare_request_body(scope=self.config.scope or None)
 		answer = self._post_token_request(client, body)
 		return Token(
-			access_token=answer["access_token"],
+			access_token=Secret(answer["access_token"]),
 			expires_at=time.time() + answer["expires_in"],
-			refresh_token=answer.get("refresh_token") or refresh_token,
+			refresh_token=Secret(answer.get("refresh_token") or refresh_token),
 			seed=seed,
 		)
 
@@ -160,11 +167,14 @@ class OAuth2Connector(BaseConnector):
 		# Few attempts: the others wait for the lock.
 		policy = replace(self.retry, attempts=min(self.retry.attempts, 2), maximum=5, minimum=1, max_wait=10)
 		response = policy.run(send, idempotent=False)
-		text = response.content.decode("utf-8", "replace")
+		text = Secret(response.content.decode("utf-8", "replace"))
 		if response.status_code >= 500:
 			raise self._error(errors.ServerError, response)
 		try:
 			answer = client.parse_request_body_response(text, scope=None)
+			answer = {
+				key: Secret(value) if isinstance(value, str) else value for key, value in answer.items()
+			}
 			return {**answer, "expires_in": _lifetime(answer.get("expires_in"))}
 		except (ValueError, TypeError, AttributeError) as error:
 			detail = f"The token endpoint's answer is no token ({type(error).__name__})."

@@ -20,6 +20,20 @@ SECRET_FIELDS = (
 )
 
 
+class Secret(str):
+	"""A string whose `repr` does not show it: debuggers and tracebacks print the locals they find."""
+
+	__slots__ = ()
+
+	def __repr__(self) -> str:
+		return "'[secret]'"
+
+
+def kept_secret(value: str | None) -> Secret | None:
+	"""Return a value as a Secret; None and "" stay what they are."""
+	return Secret(value) if value else None
+
+
 class Secrets(Protocol):
 	def get(self, field: str) -> str | None:
 		"""Return the secret, None where it is not set."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cryptography.fernet import Fernet, InvalidToken
 
 from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.secrets import kept_secret
 from integration_hub.homes.file.config import HubFile
 from integration_hub.stores.home import HubError
 from integration_hub.stores.sqlite import SQLiteDatabase
@@ -20,11 +21,11 @@ class FileSecrets:
 
 	def get(self, field: str) -> str | None:
 		if field != "oauth_token":
-			return self._file.secret(self._integration, field)
+			return kept_secret(self._file.secret(self._integration, field))
 		sql = "SELECT `value` FROM `hub_secret` WHERE `integration` = %s AND `field` = %s"
 		for row in self._db.query(sql, [self._integration, field]):
 			try:
-				return self._fernet().decrypt(row["value"].encode()).decode()
+				return kept_secret(self._fernet().decrypt(row["value"].encode()).decode())
 			except InvalidToken:
 				return None  # the key was changed: a new token is fetched
 		return None

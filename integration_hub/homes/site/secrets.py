@@ -6,6 +6,7 @@ import frappe
 from frappe.utils.password import get_decrypted_password, set_encrypted_password
 
 from integration_hub.connectors.errors import AuthenticationFailed, ConfigurationError
+from integration_hub.connectors.secrets import kept_secret
 from integration_hub.homes.site.aside import aside
 from integration_hub.stores.home import HubError
 
@@ -20,7 +21,9 @@ class SiteSecrets:
 
 	def get(self, field: str) -> str | None:
 		try:
-			return get_decrypted_password(DOCTYPE, self._integration, field, raise_exception=False) or None
+			return kept_secret(
+				get_decrypted_password(DOCTYPE, self._integration, field, raise_exception=False)
+			)
 		except frappe.ValidationError:
 			frappe.clear_last_message()
 			if field == "oauth_token":

@@ -1,0 +1,98 @@
+"""Fetching in lanes, and how much of a shared budget is used. Ratios within one run; medians.
+
+python -m benchmarks.connectors
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.coordination import LocalCoordination
+from integration_hub.connectors.pages import ListRequest
+from integration_hub.connectors.registry import connector_for
+from integration_hub.sandbox import Sandbox
+from integration_hub.sandbox.access import API_KEY
+from integration_hub.sandbox.redis import redis_server
+
+ROUNDS = 5
+CUSTOMERS, PAGE, LATENCY = 20_000, 1000, 0.1
+BUDGET, PERIOD, PROCESSES, SECONDS = 100, 10.0, 8, 40
+
+
+class Given:
+	"""The sandbox's API key."""
+
+	def get(self, field: str) -> str | None:
+		return API_KEY if field == "secret" else None
+
+
+def connector(url: str, **options):
+	config = IntegrationConfig("crm", base_url=url, auth_type="API Key Header", **options)
+	return connector_for(config, Given(), LocalCoordination(), {}, ["127.0.0.1"])
+
+
+def fetch(url: str, lanes: int) -> float:
+	pagination = {
+		"kind": "Page Number",
+		"page_size": PAGE,
+		"page_size_param": "limit",
+		"page_param": "",
+		"cursor_path": "",
+		"more_path": "has_more",
+	}
+	request = ListRequest("/v1/customers/page", records_path="data", pagination=pagination, lanes=lanes)
+	started = time.perf_counter()
+	with connector(url) as client:
+		count = sum(len(page.records) for page in client.pages(request))
+	assert count == CUSTOMERS, count
+	return time.perf_counter() - started
+
+
+def lanes() -> None:
+	with Sandbox(customers=CUSTOMERS, latency=LATENCY) as crm:
+		took = {n: statistics.median(fetch(crm.url, n) for _ in range(ROUNDS)) for n in (1, 2, 4)}
+	print(
+		f"Fetching {CUSTOMERS:,} records, pages of {PAGE}, {LATENCY * 1000:.0f} ms latency, median of {ROUNDS}"
+	)
+	for n, seconds in took.items():
+		print(f"  {n} lanes: {seconds:.2f} s, {took[1] / seconds:.2f} × one lane")
+
+
+_CALLER = """
+import sys, time, redis
+from benchmarks.connectors import Given
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.coordination import RedisCoordination
+from integration_hub.connectors.registry import connector_for
+url, redis_url, limit, period, until = sys.argv[1:6]
+config = IntegrationConfig("crm", base_url=url, auth_type="API Key Header", rate_limit=int(limit), rate_period=float(period))
+with connector_for(config, Given(), RedisCoordination(redis.from_url(redis_url), "bench"), {}, ["127.0.0.1"]) as client:
+	while time.time() < float(until):
+		client.get("/v1/me")
+"""
+
+
+def budget() -> None:
+	with redis_server() as redis_url, Sandbox(customers=1, budget=BUDGET, period=PERIOD) as crm:
+		until = time.time() + SECONDS + 1
+		command = [sys.executable, "-c", _CALLER, crm.url, redis_url, str(BUDGET), str(PERIOD), str(until)]
+		callers = [subprocess.Popen(command) for _ in range(PROCESSES)]
+		while not crm.requests:
+			time.sleep(0.01)
+		time.sleep(5)
+		before = crm.requests
+		time.sleep(SECONDS - 10)
+		used = (crm.requests - before) / (BUDGET / PERIOD * (SECONDS - 10))
+		for caller in callers:
+			caller.wait(60)
+	print(f"{PROCESSES} processes against {BUDGET} requests per {PERIOD:.0f} s")
+	print(f"  used {used:.1%} of the budget, refused with 429: {crm.budget.refused}")
+
+
+if __name__ == "__main__":
+	lanes()
+	budget()
