@@ -70,6 +70,26 @@ def test_connection(integration: str) -> dict:
 	return {"ok": True, "message": _("{0} answered.").format(connector.config.base_url)}
 
 
+@frappe.whitelist(methods=["GET"])
+def health(integration: str) -> dict:
+	"""Return how an integration is doing now.
+
+	{"breaker": state, "pause": seconds, "shared": bool, "waiting": events, "failed": events}
+	"""
+	frappe.get_doc("Integration Settings", integration).check_permission("read")
+	home = SiteHome()
+	with home.connector(integration) as connector:
+		breaker, pause = connector.breaker.state()
+	counts = inbox.counts(home, integration)
+	return {
+		"breaker": breaker,
+		"pause": round(pause),
+		"shared": home.coordination.shared,
+		"waiting": counts.get("Queued", 0) + counts.get("Processing", 0),
+		"failed": counts.get("Failed", 0) + counts.get("Dead", 0) + counts.get("Unrouted", 0),
+	}
+
+
 @frappe.whitelist(methods=["POST"])
 def sync_now(stream: str) -> None:
 	"""Hand a stream to a worker."""

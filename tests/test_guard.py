@@ -107,3 +107,94 @@ def test_the_token_endpoint_is_guarded_too(crm):
 	with OAuth2Connector(config, Memory(client_secret="s")) as client, pytest.raises(errors.ConnectionFailed):
 		client.authenticate()
 	assert crm.tokens.refused == 0
+
+
+@pytest.fixture
+def tls_server(tmp_path):
+	"""A server with a certificate of its own making, for 127.0.0.1."""
+	import datetime
+	import ssl
+	import threading
+	from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+	from cryptography import x509
+	from cryptography.hazmat.primitives import hashes, serialization
+	from cryptography.hazmat.primitives.asymmetric import ec
+
+	key = ec.generate_private_key(ec.SECP256R1())
+	name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "crm.example")])
+	now = datetime.datetime.now(datetime.timezone.utc)
+	certificate = (
+		x509.CertificateBuilder()
+		.subject_name(name)
+		.issuer_name(name)
+		.public_key(key.public_key())
+		.serial_number(1)
+		.not_valid_before(now - datetime.timedelta(days=1))
+		.not_valid_after(now + datetime.timedelta(days=1))
+		.add_extension(x509.SubjectAlternativeName([x509.DNSName("crm.example")]), critical=False)
+		.sign(key, hashes.SHA256())
+	)
+	pem = tmp_path / "server.pem"
+	pem.write_bytes(
+		key.private_bytes(
+			serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+		)
+		+ certificate.public_bytes(serialization.Encoding.PEM)
+	)
+
+	class Handler(BaseHTTPRequestHandler):
+		def do_GET(self):
+			self.send_response(200)
+			self.send_header("Content-Length", "2")
+			self.end_headers()
+			self.wfile.write(b"{}")
+
+		def log_message(self, *args):
+			return
+
+	server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+	context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+	context.load_cert_chain(pem)
+	server.socket = context.wrap_socket(server.socket, server_side=True)
+	threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+	yield server.server_port, pem
+	server.shutdown()
+	server.server_close()
+
+
+def test_tls_is_verified_against_the_name_although_an_address_is_connected_to(tls_server, monkeypatch):
+	port, pem = tls_server
+	real = socket.getaddrinfo
+	monkeypatch.setattr(
+		socket,
+		"getaddrinfo",
+		lambda h, p, *a, **k: real("127.0.0.1" if h.endswith(".example") else h, p, *a, **k),
+	)
+	for host, verify, fine in (
+		("crm.example", pem, True),
+		("other.example", pem, False),
+		("crm.example", True, False),
+		("crm.example", False, True),
+	):
+		config = IntegrationConfig(
+			"x",
+			base_url=f"https://{host}:{port}",
+			auth_type="Bearer",
+			max_attempts=1,
+			verify_tls=bool(verify),
+		)
+		with BaseConnector(config, Memory(secret=API_KEY), allowed_hosts=[host]) as client:
+			if verify == pem:
+				client.session.verify = str(pem)
+			if fine:
+				assert client.get("/x") == {}
+			else:
+				with pytest.raises(errors.ConnectionFailed, match="certificate"):
+					client.get("/x")
+
+
+def test_a_proxy_is_used_where_one_is_set(crm):
+	config = IntegrationConfig("x", base_url="http://crm.example", auth_type="API Key Header", proxy=crm.url)
+	with BaseConnector(config, Memory(secret=API_KEY)) as client:
+		assert client.get("/v1/me") == {"name": "Sandbox CRM"}

@@ -310,6 +310,9 @@ def origin(url: str) -> tuple[str, str, int | None]:
 	return parts.scheme, (parts.hostname or "").lower(), port
 
 
+_NOTHING_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "SSLError", "ProxyError")
+
+
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 	"""Keeps requests from looking for credentials in the URL or in .netrc."""
 	return request
@@ -317,7 +320,7 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
 	reason = getattr(error.args[0] if error.args else None, "reason", None)
-	return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+	return type(reason).__name__ in _NOTHING_SENT
 
 
 def _timed_out(error: requests.exceptions.ConnectionError) -> bool:

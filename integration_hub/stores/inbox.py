@@ -206,6 +206,12 @@ def integrations_with_due_rows(home: Home) -> list[str]:
 	return [row["integration"] for row in home.db.query(sql, [home.now()])]
 
 
+def counts(home: Home, integration: str) -> dict[str, int]:
+	"""Return how many events an integration has in each state."""
+	sql = f"SELECT `status`, COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE `integration` = %s GROUP BY `status`"
+	return {row["status"]: row["n"] for row in home.db.query(sql, [integration])}
+
+
 def requeue(home: Home, names: Sequence[str]) -> int:
 	"""Have events handled (again) from the beginning; those being handled now are left. Return how many."""
 	marks, values = in_list(names)

@@ -52,6 +52,8 @@ class HubTestCase(IntegrationTestCase):
 		self.home = SiteHome()
 		self.clear()
 		list(load_into_site(self.home, None, self.crm.url))
+		with self.home.connector("crm") as connector:
+			connector.reset()  # what an earlier test has shared through Redis
 		for stream in STREAMS:
 			frappe.db.set_value("Sync Settings", stream, "write_mode", self.write_mode)
 		frappe.db.set_value("Integration Settings", "crm", {"backoff_min": 0.01, "backoff_max": 0.1})

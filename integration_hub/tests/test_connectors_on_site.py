@@ -97,6 +97,20 @@ class TestConnectors(HubTestCase):
 			frappe.conf.developer_mode = developer_mode
 			frappe.conf.pop("integration_hub_allowed_hosts", None)
 
+	def test_an_open_breaker_is_seen_on_the_form_and_puts_runs_off(self):
+		from integration_hub.api import health, test_connection
+
+		frappe.db.set_value("Integration Settings", "crm", {"max_attempts": 1, "breaker_threshold": 2})
+		frappe.db.commit()
+		self.crm.faults.set(rates={"500": 1.0})
+		for _ in range(2):
+			self.assertEqual(run_stream(self.home, "customers-full")["status"], "Failed")
+		self.assertEqual(health("crm")["breaker"], "Open")
+		self.assertEqual(run_stream(self.home, "customers-full")["status"], "Postponed")
+		self.crm.faults.set()
+		self.assertEqual(test_connection("crm")["ok"], True)
+		self.assertEqual(health("crm")["breaker"], "Closed")
+
 	def test_test_connection_says_what_failed_in_a_sentence(self):
 		from integration_hub.api import test_connection
 

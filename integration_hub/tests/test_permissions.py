@@ -65,6 +65,14 @@ class TestPermissions(HubTestCase):
 			except frappe.ValidationError:
 				self.assertEqual(name, "approve_deletions")  # this run holds nothing
 
+	def test_viewers_see_the_health_and_nobody_else_does(self):
+		frappe.set_user("viewer@example.com")
+		self.assertEqual(api.health("crm")["breaker"], "Closed")
+		for user in ("nobody@example.com", "Guest"):
+			frappe.set_user(user)
+			with self.assertRaises(frappe.PermissionError):
+				api.health("crm")
+
 	def test_viewers_read_and_do_not_write(self):
 		frappe.set_user("viewer@example.com")
 		for doctype in ("Integration Settings", "Sync Settings", *LOGS):

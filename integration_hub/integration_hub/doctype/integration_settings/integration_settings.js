@@ -17,6 +17,7 @@ frappe.ui.form.on("Integration Settings", {
 			);
 		}
 		show_webhook_url(frm);
+		show_health(frm);
 	},
 	webhook_enabled: show_webhook_url,
 });
@@ -28,6 +29,29 @@ function show_webhook_url(frm) {
 		"description",
 		frm.doc.webhook_enabled && !frm.is_new() ? __("The sender posts to {0}", [`<code style="word-break: break-all">${url}</code>`]) : ""
 	);
+}
+
+async function show_health(frm) {
+	const { message: health } = await frappe.call({
+		method: "integration_hub.api.health",
+		type: "GET",
+		args: { integration: frm.doc.name },
+	});
+	const colors = { Closed: "green", "Half-Open": "orange", Open: "red" };
+	const states = {
+		Closed: __("Calls pass"),
+		"Half-Open": __("One call will try again"),
+		Open: __("Calls paused for {0} s after failures", [health.pause]),
+	};
+	frm.dashboard.clear_headline();
+	frm.dashboard.stats_area_row?.empty();
+	frm.dashboard.add_indicator(states[health.breaker], colors[health.breaker]);
+	frm.dashboard.add_indicator(
+		health.shared ? __("Budget shared by all workers") : __("No Redis: budget of each worker alone"),
+		health.shared ? "green" : "orange"
+	);
+	frm.dashboard.add_indicator(__("{0} events waiting", [health.waiting]), health.waiting ? "blue" : "gray");
+	frm.dashboard.add_indicator(__("{0} events to look at", [health.failed]), health.failed ? "red" : "gray");
 }
 
 async function test_connection(frm) {
