@@ -137,5 +137,5 @@ def integration_problems(
 		if getattr(config, field) < 0:
 			problems.append((field, "must not be negative"))
 	if config.backoff_max < config.backoff_min:
-		problems.append(("backoff_max", "must not be below backoff_min"))
+		problems.append(("backoff_max", "must not be below the shortest backoff"))
 	return problems

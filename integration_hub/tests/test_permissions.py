@@ -14,7 +14,7 @@ class TestPermissions(HubTestCase):
 		for role in ("Integration Manager", "Integration Viewer", None):
 			email = f"{(role or 'Nobody').split()[-1].lower()}@example.com"
 			if not frappe.db.exists("User", email):
-				user = frappe.get_doc(
+				frappe.get_doc(
 					{
 						"doctype": "User",
 						"email": email,
@@ -22,8 +22,8 @@ class TestPermissions(HubTestCase):
 						"send_welcome_email": 0,
 					}
 				).insert()
-				if role:
-					user.add_roles(role)
+			if role:
+				frappe.get_doc("User", email).add_roles(role)
 		self.log = run_stream(self.home, "customers-cursor")["name"]
 		self.error = self.home.log_error(ValueError("x"), integration="crm", operation="Test")
 		frappe.db.commit()

@@ -8,12 +8,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import frappe
+from frappe.utils import strip_html
 
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import TITLE_FIELDS, HubFile, load
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import hub_toml
 from integration_hub.sandbox.sender import SECRET
+from integration_hub.stores.home import HubError
 
 _SANDBOX = {"client_secret": CLIENT_SECRET, "webhook_secret": SECRET}
 
@@ -60,7 +62,10 @@ def _save(doctype: str, name: str, values: Mapping[str, Any]) -> str:
 	exists = frappe.db.exists(doctype, name)
 	doc = frappe.get_doc(doctype, name) if exists else frappe.new_doc(doctype)
 	doc.update({TITLE_FIELDS[doctype]: name, **values})
-	doc.save() if exists else doc.insert()
+	try:
+		doc.save() if exists else doc.insert()
+	except frappe.ValidationError as error:
+		raise HubError(strip_html(str(error))) from None  # it names document and field itself
 	return f"{'Updated' if exists else 'Made'} {doctype} {name}."
 
 
