@@ -27,20 +27,12 @@ from integration_hub.homes.worker import work_once
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.sandbox import Sandbox, sender
 from integration_hub.sandbox.access import CLIENT_SECRET
-from integration_hub.sandbox.example import TABLES, hub_toml
+from integration_hub.sandbox.example import FIELDS, TABLES, hub_toml
 from integration_hub.sandbox.redis import free_port, redis_binary, redis_server
 from integration_hub.stores.runs import Run
 from integration_hub.sync.run import run_stream
 
 FAULT_RATES = {"500": 0.05, "reset": 0.04, "truncate": 0.04}
-_FIELDS = {
-	"customer_id": "id",
-	"customer_name": "name",
-	"email": "email",
-	"city": "city",
-	"credit_limit": "credit_limit",
-	"active": "active",
-}
 
 
 @dataclass
@@ -238,10 +230,10 @@ def _inbox(demo: Demo, door: str, expected: int) -> None:
 def _compare(demo: Demo, step: str, table: str) -> None:
 	"""Compare a table with the sandbox's own data, record for record."""
 	expected = {
-		row["id"]: {**{ours: row[theirs] for ours, theirs in _FIELDS.items()}, "active": int(row["active"])}
+		row["id"]: {**{ours: row[theirs] for ours, theirs in FIELDS.items()}, "active": int(row["active"])}
 		for row in demo.crm.customers.alive()
 	}
-	columns = ", ".join(f"`{name}`" for name in _FIELDS)
+	columns = ", ".join(f"`{name}`" for name in FIELDS)
 	rows = demo.home.db.query(f"SELECT {columns} FROM `tab{table}`")
 	found = {row["customer_id"]: row for row in rows}
 	different = sum(found.get(id) != row for id, row in expected.items())

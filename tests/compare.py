@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from integration_hub.homes.file import FileHome
 from integration_hub.sandbox import Sandbox
-from integration_hub.sandbox.example import TABLES
-
-FIELDS = {
-	"customer_id": "id",
-	"customer_name": "name",
-	"email": "email",
-	"city": "city",
-	"credit_limit": "credit_limit",
-	"active": "active",
-}
+from integration_hub.sandbox.example import FIELDS, TABLES
 
 
 def table(home: FileHome, kind: str) -> list[dict]:

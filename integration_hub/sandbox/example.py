@@ -10,6 +10,16 @@ credit_limit = "Currency"
 active = "Check"
 """
 
+# Target field → source field, for whoever compares the two sides without the hub's own mapping.
+FIELDS = {
+	"customer_id": "id",
+	"customer_name": "name",
+	"email": "email",
+	"city": "city",
+	"credit_limit": "credit_limit",
+	"active": "active",
+}
+
 TABLES = {
 	"full": "Sandbox Customer",
 	"incremental": "Sandbox Customer Change",

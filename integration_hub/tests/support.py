@@ -15,21 +15,13 @@ from werkzeug.serving import make_server
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.load import load_into_site
 from integration_hub.sandbox import Sandbox
-from integration_hub.sandbox.example import TABLES
+from integration_hub.sandbox.example import FIELDS, TABLES
 
 try:
 	from frappe.tests import IntegrationTestCase
 except ImportError:  # v15
 	from frappe.tests.utils import FrappeTestCase as IntegrationTestCase
 
-FIELDS = {
-	"customer_id": "id",
-	"customer_name": "name",
-	"email": "email",
-	"city": "city",
-	"credit_limit": "credit_limit",
-	"active": "active",
-}
 LOGS = ("Sync Log", "External Record", "Webhook Log", "Integration Error Log")
 STREAMS = ("customers-full", "customers-incremental", "customers-cursor")
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import redis
-from filelock import FileLock, Timeout
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
@@ -21,6 +20,7 @@ from integration_hub.homes.file.config import HubFile, load
 from integration_hub.homes.file.secrets import TABLE, FileSecrets
 from integration_hub.homes.file.tables import apply
 from integration_hub.stores.home import HubError, Target
+from integration_hub.stores.locks import file_lock
 from integration_hub.stores.settings import settings_row
 from integration_hub.stores.sqlite import SQLiteDatabase
 from integration_hub.sync.bulk import BulkTarget
@@ -57,20 +57,10 @@ class FileHome:
 	def local_time(self, moment: datetime) -> str:
 		return moment.astimezone(timezone.utc).strftime(_FORMAT)
 
-	@contextmanager
-	def lock(self, name: str) -> Iterator[bool]:
+	def lock(self, name: str) -> AbstractContextManager[bool]:
 		folder = self.file.database.with_suffix(".locks")
 		folder.mkdir(exist_ok=True)
-		lock = FileLock(folder / f"{sha256(name.encode()).hexdigest()[:32]}.lock")
-		try:
-			lock.acquire(timeout=0)
-		except Timeout:
-			yield False
-			return
-		try:
-			yield True
-		finally:
-			lock.release()
+		return file_lock(folder / f"{sha256(name.encode()).hexdigest()[:32]}.lock")
 
 	def integration(self, name: str) -> IntegrationConfig:
 		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))

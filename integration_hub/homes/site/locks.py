@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 
 import frappe
-from filelock import FileLock, Timeout
+
+from integration_hub.stores.locks import file_lock
 
 
 @contextmanager
@@ -47,15 +48,5 @@ def _postgres(digest: str) -> Iterator[bool]:
 		frappe.db.sql("SELECT pg_advisory_unlock(%s)", (number,))
 
 
-@contextmanager
-def _file(digest: str) -> Iterator[bool]:
-	lock = FileLock(frappe.get_site_path("locks", f"integration_hub_{digest[:32]}.lock"))
-	try:
-		lock.acquire(timeout=0)
-	except Timeout:
-		yield False
-		return
-	try:
-		yield True
-	finally:
-		lock.release()
+def _file(digest: str) -> AbstractContextManager[bool]:
+	return file_lock(frappe.get_site_path("locks", f"integration_hub_{digest[:32]}.lock"))
