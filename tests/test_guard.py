@@ -163,6 +163,7 @@ def tls_server(tmp_path):
 	server.server_close()
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_tls_is_verified_against_the_name_although_an_address_is_connected_to(tls_server, monkeypatch):
 	port, pem = tls_server
 	real = socket.getaddrinfo

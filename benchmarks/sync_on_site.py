@@ -1,0 +1,191 @@
+"""Writing 20,000 records that are fetched already, on a real site: ratios within one run; medians.
+
+From the bench's sites folder: ../env/bin/python -m benchmarks.sync_on_site SITE  (this checkout on PYTHONPATH).
+It makes and drops a DocType of its own.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import frappe
+import pymysql
+
+from integration_hub.connectors.redact import Redactor
+from integration_hub.homes.site import SiteHome
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.ids import new_id
+from integration_hub.sync.config import FieldMapping, StreamConfig
+from integration_hub.sync.page import PageWriter
+
+DOCTYPE, STREAM = "Hub Benchmark Customer", "hub-benchmark"
+COUNT, PAGE, ROUNDS = 20_000, 1000, 3
+NAIVE = 2000  # the naive loop is measured on fewer: it is slow, and its rate does not depend on the number
+FIELDS = {
+	"customer_id": "Data",
+	"customer_name": "Data",
+	"email": "Data",
+	"city": "Data",
+	"credit_limit": "Currency",
+	"active": "Check",
+}
+
+
+def records(changed: float = 0.0) -> list[dict]:
+	step = int(1 / changed) if changed else 0
+	return [
+		{
+			"customer_id": f"CUST-{n:06d}",
+			"customer_name": f"Customer {n}",
+			"email": f"customer{n}@example.com",
+			"city": "Elsewhere" if step and n % step == 0 else "Pune",
+			"credit_limit": n * 1.5,
+			"active": n % 2,
+		}
+		for n in range(COUNT)
+	]
+
+
+def pages(rows: list[dict]) -> list[list[dict]]:
+	return [rows[start : start + PAGE] for start in range(0, len(rows), PAGE)]
+
+
+def make_doctype() -> None:
+	if not frappe.db.exists("DocType", DOCTYPE):
+		fields = [{"fieldname": f, "label": f, "fieldtype": kind} for f, kind in FIELDS.items()]
+		fields[0]["search_index"] = 1
+		permissions = [{"role": "System Manager", "read": 1, "write": 1, "create": 1, "delete": 1}]
+		frappe.get_doc(
+			{
+				"doctype": "DocType",
+				"name": DOCTYPE,
+				"module": "Custom",
+				"custom": 1,
+				"autoname": "hash",
+				"fields": fields,
+				"permissions": permissions,
+			}
+		).insert()
+	frappe.db.commit()
+
+
+def empty() -> None:
+	frappe.db.sql(f"DELETE FROM `tab{DOCTYPE}`")
+	frappe.db.sql("DELETE FROM `tabExternal Record` WHERE `stream` = %s", (STREAM,))
+	frappe.db.commit()
+
+
+def write(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> None:
+	writer = PageWriter(home, stream, Redactor(), seen=new_id(), operation="Benchmark")
+	for page in pages(rows):
+		counts = in_transaction(home.db, lambda page=page: writer.write(page))
+		assert not counts.failed
+
+
+def raw(rows: list[dict], connection: pymysql.Connection) -> None:
+	"""The limit: a driver upserting the target's rows alone, in multi-row statements."""
+	columns = ["name", *FIELDS, "creation", "modified", "owner", "modified_by"]
+	group = "(" + ", ".join(["%s"] * len(columns)) + ")"
+	updates = ", ".join(f"`{c}` = VALUES(`{c}`)" for c in (*FIELDS, "modified", "modified_by"))
+	now = frappe.utils.now()
+	with connection.cursor() as cursor:
+		for page in pages(rows):
+			values = [
+				v for row in page for v in (f"raw-{row['customer_id']}", *row.values(), now, now, "x", "x")
+			]
+			names = ", ".join(f"`{c}`" for c in columns)
+			cursor.execute(
+				f"INSERT INTO `tab{DOCTYPE}` ({names}) VALUES {', '.join([group] * len(page))} ON DUPLICATE KEY UPDATE {updates}",
+				values,
+			)
+			connection.commit()
+
+
+def naive(rows: list[dict]) -> None:
+	"""`exists` + `insert`/`save`, a commit per 100."""
+	for number, row in enumerate(rows, 1):
+		name = frappe.db.exists(DOCTYPE, {"customer_id": row["customer_id"]})
+		doc = frappe.get_doc(DOCTYPE, name) if name else frappe.new_doc(DOCTYPE)
+		doc.update(row)
+		doc.save() if name else doc.insert()
+		if number % 100 == 0:
+			frappe.db.commit()
+	frappe.db.commit()
+
+
+def rate(count: int, *steps: tuple[Callable[[], None], bool]) -> float:
+	"""Return records a second, the median of rounds; steps marked False prepare and are not timed."""
+	took = []
+	for _ in range(ROUNDS):
+		seconds = 0.0
+		for step, timed in steps:
+			started = time.perf_counter()
+			step()
+			seconds += (time.perf_counter() - started) * timed
+		took.append(seconds)
+	return count / statistics.median(took)
+
+
+def main(site: str) -> None:
+	frappe.init(site=site)
+	frappe.connect()
+	frappe.set_user("Administrator")
+	make_doctype()
+	home = SiteHome()
+	mapping = tuple(FieldMapping(source_path=field, field=field) for field in FIELDS)
+	bulk = StreamConfig(
+		STREAM, target_doctype=DOCTYPE, id_path="customer_id", write_mode="Bulk", mapping=mapping
+	)
+	documents = replace(bulk, write_mode="Documents")
+	connection = pymysql.connect(
+		host=frappe.conf.db_host or "127.0.0.1",
+		port=int(frappe.conf.db_port or 3306),
+		user=frappe.conf.db_user or frappe.conf.db_name,
+		password=frappe.conf.db_password,
+		database=frappe.conf.db_name,
+	)
+	first, tenth = records(), records(changed=0.1)
+	results = {
+		"raw driver, target rows alone": rate(COUNT, (empty, False), (lambda: raw(first, connection), True)),
+		"Bulk, first load": rate(COUNT, (empty, False), (lambda: write(home, bulk, first), True)),
+		"Bulk, nothing changed": rate(COUNT, (lambda: write(home, bulk, first), True)),
+		"Bulk, 10% changed": rate(
+			COUNT, (lambda: write(home, bulk, first), False), (lambda: write(home, bulk, tenth), True)
+		),
+		"Documents, first load": rate(COUNT, (empty, False), (lambda: write(home, documents, first), True)),
+		"Documents, nothing changed": rate(COUNT, (lambda: write(home, documents, first), True)),
+		"Documents, 10% changed": rate(
+			COUNT,
+			(lambda: write(home, documents, first), False),
+			(lambda: write(home, documents, tenth), True),
+		),
+		"naive, commit per 100, first load": rate(
+			NAIVE, (empty, False), (lambda: naive(first[:NAIVE]), True)
+		),
+		"naive, commit per 100, 10% changed": rate(
+			NAIVE, (lambda: naive(first[:NAIVE]), False), (lambda: naive(tenth[:NAIVE]), True)
+		),
+	}
+	for name, value in results.items():
+		print(f"{name:<36} {value:>10,.0f} records/s")
+	print("Ratios:")
+	for name, of, to in (
+		("Bulk / raw, first load", "Bulk, first load", "raw driver, target rows alone"),
+		("Bulk rerun / Bulk first", "Bulk, nothing changed", "Bulk, first load"),
+		("Documents rerun / Bulk first", "Documents, nothing changed", "Bulk, first load"),
+		("Documents / naive, first load", "Documents, first load", "naive, commit per 100, first load"),
+		("Documents / naive, 10% changed", "Documents, 10% changed", "naive, commit per 100, 10% changed"),
+	):
+		print(f"{name:<36} {results[of] / results[to]:>10.2f}")
+	connection.close()
+	empty()
+	frappe.delete_doc("DocType", DOCTYPE, force=True)
+	frappe.db.commit()
+
+
+if __name__ == "__main__":
+	main(sys.argv[1])
