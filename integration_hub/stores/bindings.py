@@ -22,17 +22,9 @@ _STATE = (
 	"error",
 	"payload",
 )
-_COLUMNS = (
-	"name",
-	"stream",
-	"external_id",
-	"target_doctype",
-	*_STATE,
-	"creation",
-	"modified",
-	"owner",
-	"modified_by",
-)
+_IDENTITY = ("name", "stream", "external_id", "target_doctype")
+_PLAIN_STATE = ("status", "target_name", "source_time", "content_hash", "last_seen")
+_STAMPS = ("creation", "modified")
 
 
 @dataclass
@@ -52,6 +44,11 @@ class Binding:
 	payload: str | None = None
 	new: bool = True
 
+	@property
+	def is_plain(self) -> bool:
+		"""Has it nothing but what every binding has?"""
+		return not (self.adopted or self.missing_run or self.error or self.payload)
+
 
 def binding_name(stream: str, external_id: str) -> str:
 	return key(stream, external_id)
@@ -69,16 +66,22 @@ def load(db: Database, stream: str, external_ids: Iterable[str]) -> dict[str, Bi
 
 def save(home: Home, stream: str, target_doctype: str, bindings: Sequence[Binding]) -> None:
 	"""Write bindings. A new one that another transaction wrote meanwhile violates the primary key."""
-	now, owner = home.now(), home.owner()
+	now = home.now()
+	plain = [b for b in bindings if b.new and b.is_plain]
+	others = [b for b in bindings if b.new and not b.is_plain]
+	known = [b for b in bindings if not b.new]
 
-	def row(binding: Binding) -> tuple:
-		state = (getattr(binding, column) for column in _STATE)
-		return (binding.name, stream, binding.external_id, target_doctype, *state, now, now, owner, owner)
+	def rows(chosen: Sequence[Binding], state: Sequence[str]) -> list[tuple]:
+		return [
+			(b.name, stream, b.external_id, target_doctype, *(getattr(b, c) for c in state), now, now)
+			for b in chosen
+		]
 
-	new = [row(binding) for binding in bindings if binding.new]
-	known = [row(binding) for binding in bindings if not binding.new]
-	insert_many(home.db, DOCTYPE, _COLUMNS, new)
-	upsert_many(home.db, DOCTYPE, _COLUMNS, known, update=(*_STATE, "modified"))
+	# A first load writes nothing but plain new ones: what is empty in them is not sent.
+	insert_many(home.db, DOCTYPE, (*_IDENTITY, *_PLAIN_STATE, *_STAMPS), rows(plain, _PLAIN_STATE))
+	insert_many(home.db, DOCTYPE, (*_IDENTITY, *_STATE, *_STAMPS), rows(others, _STATE))
+	columns = (*_IDENTITY, *_STATE, *_STAMPS)
+	upsert_many(home.db, DOCTYPE, columns, rows(known, _STATE), update=(*_STATE, "modified"))
 
 
 def mark_seen(db: Database, names: Iterable[str], seen: str) -> None:

@@ -12,7 +12,6 @@ from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Change, Home, Target
-from integration_hub.stores.ids import content_hash
 from integration_hub.stores.runs import Counts
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
@@ -93,7 +92,7 @@ class PageWriter:
 			page.mapped.pop(external_id, None)
 			page.failures.pop(external_id, None)
 			try:
-				page.mapped[external_id] = self.mapper.map(record, deleted=deleted)
+				page.mapped[external_id] = self.mapper.map(record, deleted=deleted, external_id=external_id)
 			except MappingError as error:
 				page.failures[external_id] = error
 
@@ -139,13 +138,13 @@ class PageWriter:
 			binding = page.found[item.external_id]
 			binding.adopted = binding.adopted or int(item.external_id in adopted)
 			binding.status, binding.target_name = "Bound", outcome.name
-			binding.content_hash = content_hash(item.values)
+			binding.content_hash = item.content_hash
 			self._settle(page, item, binding)
 
 	def _differs(self, page: _Page, item: Mapped) -> bool:
 		"""Tell whether a record has to be written; counts and marks it as seen if not."""
 		binding = page.found[item.external_id]
-		same = binding.status == "Bound" and binding.content_hash == content_hash(item.values)
+		same = binding.status == "Bound" and binding.content_hash == item.content_hash
 		if not same and not self._is_stale(item, binding):
 			return True
 		page.counts.unchanged += 1
