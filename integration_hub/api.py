@@ -1,5 +1,7 @@
 """Whitelisted methods. Thin: permission on the document, then the engine."""
 
+from dataclasses import replace
+
 import frappe
 from frappe import _
 from werkzeug.wrappers import Response
@@ -55,6 +57,7 @@ def test_connection(integration: str) -> dict:
 	try:
 		with home.connector(integration) as connector:
 			connector.reset()
+			connector.retry = replace(connector.retry, attempts=1)  # a person waits, and so does a web worker
 			connector.get(connector.config.test_path or "")
 	except (ConnectorError, HubError) as error:
 		message = str(error)
@@ -109,7 +112,7 @@ def reset_checkpoint(stream: str) -> None:
 	doc.check_permission("write")
 	if doc.status == "Running":
 		frappe.throw(_("{0} is running. Wait for the end of the run.").format(stream))
-	frappe.db.set_value("Sync Settings", stream, "checkpoint", None)
+	frappe.db.set_value("Sync Settings", stream, {"checkpoint": None, "resume": None})
 	doc.add_comment("Info", _("Checkpoint reset; it was {0}").format(doc.checkpoint or "-"))
 
 

@@ -276,10 +276,13 @@ def sandbox(faults: tuple[str, ...], **options: Any) -> None:
 @told
 def demo(ctx: click.Context, customers: int, seed: int, keep: Path | None) -> None:
 	"""Run everything once against the sandbox and compare, record for record."""
-	if site_of(ctx):
-		raise click.UsageError("The demo runs without a site. On a site: `init`, then `sync`.")
 	try:
-		from integration_hub.demo import run
+		from integration_hub.demo import file_stage, run
 	except ImportError as error:
 		raise click.ClickException(f"{error}: pip install 'integration_hub[standalone]'") from None
-	raise SystemExit(0 if run(customers, seed, keep) else 1)
+	stage, place = file_stage, "one SQLite file"
+	if site := site_of(ctx):
+		from integration_hub.homes.site.stage import stage as on_site
+
+		stage, place = on_site(site), f"the site {site}"
+	raise SystemExit(0 if run(customers, seed, keep, stage, place) else 1)

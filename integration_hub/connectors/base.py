@@ -7,10 +7,12 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from requests.auth import AuthBase
+from urllib3.exceptions import DecodeError, LocationParseError, ProtocolError, ReadTimeoutError
+from urllib3.util import parse_url
 
 from integration_hub.connectors import errors
 from integration_hub.connectors.auth import HeaderAuth, static_auth
@@ -62,6 +64,9 @@ class BaseConnector:
 		self.session.verify = config.verify_tls
 		if config.proxy:
 			self.session.proxies = {"http": config.proxy, "https": config.proxy}
+
+	# Is a record that stays in the source surely met by one walk of a list, whatever changes meanwhile?
+	stable_pages = False
 
 	def __enter__(self) -> BaseConnector:
 		return self
@@ -216,20 +221,25 @@ class BaseConnector:
 			url, options = target, {**options, "params": None}
 		raise errors.UnexpectedStatus("Too many redirects.", method=method, url=self.redactor.text(url))
 
-	def _transport(self, method: str, url: str, auth: AuthBase | None, **options: Any) -> requests.Response:
+	def _transport(
+		self, method: str, url: str, auth: AuthBase | None, *, deadline: float | None = None, **options: Any
+	) -> requests.Response:
+		"""One exchange over the wire. deadline: seconds for all of it; ten read timeouts if None."""
+		longest = deadline or max(self.config.read_timeout * 10, 60)
+		until = time.monotonic() + longest
 		context = {"method": method, "url": self.redactor.text(url, 300)}
 		try:
 			response = self.session.request(
 				method,
 				url,
 				auth=auth or _no_auth,
-				timeout=(self.config.connect_timeout, self.config.read_timeout),
+				timeout=(min(self.config.connect_timeout, longest), min(self.config.read_timeout, longest)),
 				allow_redirects=False,
 				stream=True,
 				**options,
 			)
 			with response:
-				self._read(response, context)
+				self._read(response, context, until)
 			return response
 		except requests.exceptions.ConnectTimeout as error:
 			raise errors.ConnectionFailed(self._detail(error), **context) from None
@@ -250,19 +260,18 @@ class BaseConnector:
 			# From deep below, about a URL or header it cannot send; its text would quote the value.
 			raise errors.ConfigurationError("The request cannot be sent as it is.", **context) from None
 
-	def _read(self, response: requests.Response, context: dict[str, str]) -> None:
-		"""Read the body within the size limit and within the read timeout in all."""
+	def _read(self, response: requests.Response, context: dict[str, str], until: float) -> None:
+		"""Read the body within the size limit and before the time `until`."""
 		limit = int(self.config.max_response_mb * 1024 * 1024)
-		deadline = time.monotonic() + max(self.config.read_timeout * 10, 60)
 		chunks, size = [], 0
-		for chunk in response.iter_content(_CHUNK):
+		for chunk in _arriving(response):
 			size += len(chunk)
 			if size > limit:
 				raise errors.TooLarge(f"More than {self.config.max_response_mb:g} MB.", **context)
-			if time.monotonic() > deadline:
+			if time.monotonic() > until:
 				raise errors.RequestTimeout("The answer drips in too slowly.", **context)
 			chunks.append(chunk)
-		response._content = b"".join(chunks)
+		response._content, response._content_consumed = b"".join(chunks), True
 		promised = response.headers.get("Content-Length", "")
 		encoded = response.headers.get("Content-Encoding", "identity") != "identity"
 		has_body = context["method"] != "HEAD" and response.status_code not in (204, 304)
@@ -302,15 +311,43 @@ class BaseConnector:
 
 def origin(url: str) -> tuple[str, str, int | None]:
 	"""Return (scheme, host, port) of a URL. Raises ConfigurationError where it has none."""
+	# What parsers read differently, one of them sends elsewhere: only what all read alike is a URL here. The
+	# parser is the one that connects.
+	if _AMBIGUOUS.search(url):
+		raise errors.ConfigurationError(
+			"The URL holds characters that do not belong in one.", field="base_url"
+		)
 	try:
-		parts = urlsplit(url)
-		port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-	except ValueError:
+		parts = parse_url(url)
+	except LocationParseError:
 		raise errors.ConfigurationError("The URL is not valid.", field="base_url") from None
-	return parts.scheme, (parts.hostname or "").lower(), port
+	if parts.auth:
+		raise errors.ConfigurationError(
+			"The URL holds credentials; they belong into fields.", field="base_url"
+		)
+	scheme = parts.scheme or ""
+	return scheme, (parts.host or "").lower(), parts.port or {"http": 80, "https": 443}.get(scheme)
 
 
-_NOTHING_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "SSLError", "ProxyError")
+def _arriving(response: requests.Response) -> Iterator[bytes]:
+	"""Return a body as it arrives: waiting for full pieces, a server that drips would never be looked at."""
+	raw = response.raw
+	if not hasattr(raw, "read1") or raw.chunked:
+		yield from response.iter_content(1024 if raw.chunked else _CHUNK)
+		return
+	try:
+		while piece := raw.read1(_CHUNK, decode_content=True):
+			yield piece
+	except ProtocolError as error:
+		raise requests.exceptions.ChunkedEncodingError(error) from error
+	except DecodeError as error:
+		raise requests.exceptions.ContentDecodingError(error) from error
+	except ReadTimeoutError as error:
+		raise requests.exceptions.ReadTimeout(error) from error
+
+
+_AMBIGUOUS = re.compile(r"[\x00-\x20\\\x7f]")
+_NOTHING_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -320,6 +357,8 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
 	reason = getattr(error.args[0] if error.args else None, "reason", None)
+	if type(reason).__name__ == "SSLError":
+		return "CERTIFICATE_VERIFY_FAILED" in str(reason) or "Hostname mismatch" in str(reason)
 	return type(reason).__name__ in _NOTHING_SENT
 
 

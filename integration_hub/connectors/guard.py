@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterable
 
 from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidSchema
 from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -31,6 +32,18 @@ class _HideQuery(logging.Filter):
 logging.getLogger("urllib3.connectionpool").addFilter(_HideQuery())
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Global by the registries, and yet a cloud's own, or an IPv4 address in a form that Python does not unwrap.
+_NEVER = [
+	ipaddress.ip_network(text)
+	for text in (
+		"168.63.129.16/32",
+		"192.0.0.0/24",
+		"fec0::/10",
+		"64:ff9b:1::/48",
+		"::/96",
+		"::ffff:0:0:0/96",
+	)
+]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -47,7 +60,7 @@ def is_public(address: _Address) -> bool:
 			inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 		if inner is not None:
 			return is_public(inner)
-	return address.is_global and not address.is_multicast
+	return address.is_global and not address.is_multicast and not any(address in net for net in _NEVER)
 
 
 def vetted(host: str, port: int, allowed: frozenset[str]) -> list[str]:
@@ -102,11 +115,22 @@ class GuardedAdapter(HTTPAdapter):
 		super().__init__()
 
 	def init_poolmanager(self, *args, **kwargs) -> None:
+		self.poolmanager = PoolManager(*args, **kwargs)
+		self.poolmanager.pool_classes_by_scheme = self._pools()
+
+	def proxy_manager_for(self, proxy: str, **kwargs):
+		"""A proxy's own address is vetted like any other; what it connects to is its own to decide."""
+		if not proxy.lower().startswith(("http://", "https://")):
+			raise InvalidSchema("Only http and https proxies are supported.")
+		manager = super().proxy_manager_for(proxy, **kwargs)
+		manager.pool_classes_by_scheme = self._pools()
+		return manager
+
+	def _pools(self) -> dict[str, type]:
 		allowed = {"allowed": self._allowed}
 		plain = type("GuardedConnection", (_Guarded, HTTPConnection), allowed)
 		tls = type("GuardedTLSConnection", (_Guarded, HTTPSConnection), allowed)
-		self.poolmanager = PoolManager(*args, **kwargs)
-		self.poolmanager.pool_classes_by_scheme = {
+		return {
 			"http": type("GuardedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
 			"https": type("GuardedTLSPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
 		}

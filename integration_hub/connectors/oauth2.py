@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from urllib.parse import quote_plus
 
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error, WebApplicationClient
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -20,6 +21,7 @@ from integration_hub.connectors.secrets import Secret
 
 LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
 LOCK_SECONDS = 60
+_TOKEN_SECONDS = 20.0  # two attempts and the pause between them fit into the lock
 _REFUSAL_SECONDS = 30.0  # a refused refresh is not asked again for this long, by any process
 _DEFAULT_LIFETIME = 3600  # where the server states no expires_in (RFC 6749, 5.1 makes it optional)
 
@@ -155,13 +157,15 @@ class OAuth2Connector(BaseConnector):
 	def _post_token_request(
 		self, client: WebApplicationClient | BackendApplicationClient, body: str
 	) -> Mapping:
-		"""POST to the token endpoint; the client authenticates by Basic (RFC 6749, 2.3.1)."""
+		"""POST to the token endpoint; the client authenticates by Basic, form-encoded (RFC 6749, 2.3.1)."""
 		secret = self.secrets.get("client_secret") or ""
-		auth = HTTPBasicAuth(self.config.client_id, secret)
+		auth = HTTPBasicAuth(quote_plus(self.config.client_id), quote_plus(secret))
 		headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
 		def send() -> Any:
-			return self._transport("POST", self.config.token_url, auth, data=body, headers=headers)
+			return self._transport(
+				"POST", self.config.token_url, auth, deadline=_TOKEN_SECONDS, data=body, headers=headers
+			)
 
 		# A token request is repeated only when nothing was sent: a rotated refresh token works once.
 		# Few attempts: the others wait for the lock.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import jmespath
 import requests
@@ -148,6 +148,7 @@ class NextLink(Paginator):
 	"""The URL of the next page stands in the body."""
 
 	kind = "Next Link"
+	secret_param = ""  # a query parameter that holds a credential
 
 	def __init__(self, state: str = "", *, next_path: str = "next", size_param: str, size: int):
 		super().__init__(state)
@@ -164,6 +165,12 @@ class NextLink(Paginator):
 			raise MalformedAnswer(f"What stands at {self.next_path!r} is no link.")
 		# A relative link is relative to the page it stands on (RFC 3986, 5).
 		target = urljoin(response.url, link) if link else ""
+		if self.secret_param:  # some servers echo the whole query; the key is added again, and kept nowhere
+			parts = urlsplit(target)
+			query = [
+				(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != self.secret_param
+			]
+			target = urlunsplit(parts._replace(query=urlencode(query)))
 		if target and target == self.state:
 			raise MalformedAnswer("The next link points to the page it stands on.")
 		self.state, self.done = target, not target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -14,8 +15,8 @@ _NAME = re.compile(
 	re.IGNORECASE,
 )
 _PAIR = re.compile(
-	r"""(?P<name>["']?[\w.-]*(?:authorization|password|passwd|secret|token|api[-_]?key|signature|assertion)[\w.-]*["']?\s*[=:]\s*)"""
-	r"""(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:Bearer|Basic|token)\s+[^\s&,;"'}]+|[^\s&,;"'}]+)""",
+	r"""(?P<name>\\*["']?[\w.-]*(?:authorization|password|passwd|secret|token|api[-_]?key|signature|assertion)[\w.-]*\\*["']?\s*[=:]\s*)"""
+	r"""(?P<value>\\+"[^"\\]*|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'|(?:Bearer|Basic|token)\s+[^\s&,;"'}]+|[^\s&,;"'}]+)""",
 	re.IGNORECASE,
 )
 _USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
@@ -67,4 +68,5 @@ def _forms(value: str) -> set[str]:
 		quote_plus(bare),
 		json.dumps(bare)[1:-1],
 		repr(bare)[1:-1],
+		base64.b64encode(bare.encode("utf-8", "replace")).decode(),
 	}

@@ -11,6 +11,7 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.frappe_site import FrappeConnector, OAuth2FrappeConnector
+from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.secrets import Secrets
 
@@ -39,6 +40,12 @@ def connector_for(
 		cls: type[BaseConnector] = oauth2 if config.auth_type.startswith("OAuth2") else plain
 	elif config.connector in registered:
 		cls = resolve(registered[config.connector])
+		if (
+			config.auth_type.startswith("OAuth2")
+			and isinstance(cls, type)
+			and not issubclass(cls, OAuth2Connector)
+		):
+			cls = type(f"OAuth2{cls.__name__}", (OAuth2Connector, cls), {})
 	else:
 		known = ", ".join([*BUILT_IN, *registered])
 		raise ConfigurationError(

@@ -13,7 +13,7 @@ from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.lanes import fetch_in_lanes
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.pagination import Paginator, paginator
+from integration_hub.connectors.pagination import NextLink, Paginator, paginator
 
 MAX_PAGES = 100_000
 
@@ -26,6 +26,8 @@ class RestConnector(BaseConnector):
 		since = {request.since_param: request.since} if request.since else {}
 		params = {**request.params, **since}
 		walk = paginator(request.pagination["kind"], request.pagination, request.state)
+		if isinstance(walk, NextLink) and self.config.auth_type == "API Key Query":
+			walk.secret_param = self.config.api_key_name
 		if request.lanes > 1 and walk.independent:
 			responses = fetch_in_lanes(self, request.endpoint, params, walk, request.lanes)
 		else:
@@ -49,16 +51,20 @@ def _read(
 	connector: BaseConnector, responses: Iterable[requests.Response], walk: Paginator, records_path: str
 ) -> Iterator[Page]:
 	"""Turn answers into pages. A page that comes twice, or no end, is an error instead of a loop."""
-	previous = None
+	previous: list | None = None
+	states: set[str] = set()
 	for number, response in enumerate(responses, 1):
 		answer = connector.parse(response)
 		records = find_records(answer, records_path)
-		if records and response.content == previous:
+		if records and records == previous:
 			raise MalformedAnswer("The same page came twice; the pagination settings do not fit the source.")
 		if number > MAX_PAGES:
 			raise MalformedAnswer(f"No end after {MAX_PAGES} pages.")
-		previous = response.content
+		previous = records
 		walk.update_state(answer, records, response)
+		if walk.state in states and not walk.done:
+			raise MalformedAnswer("The pages lead in a circle.")
+		states.add(walk.state)
 		yield Page(records, walk.state, walk.done, len(response.content))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConnectorError, RetryLater
@@ -37,16 +38,19 @@ class RetryPolicy:
 	def of(cls, config: IntegrationConfig) -> RetryPolicy:
 		return cls(config.max_attempts, config.backoff_min, config.backoff_max, config.max_wait)
 
+	def _backoff(self, attempt: int) -> float:
+		"""Return a pause between the minimum and a ceiling that doubles: full jitter keeps callers apart."""
+		ceiling = min(self.minimum * 2.0 ** min(attempt, 60), self.maximum)
+		return random.uniform(self.minimum, max(ceiling, self.minimum))
+
 	def run(self, send: Callable[[], T], *, idempotent: bool) -> T:
 		"""Call `send` until it succeeds; raises its last error, or RetryLater for a long pause."""
-		backoff = wait_random_exponential(multiplier=max(self.minimum, 0.001), max=self.maximum)
 
 		def wait(state: RetryCallState) -> float:
 			asked = getattr(state.outcome.exception(), "retry_after", None) or 0.0
-			pause = max(asked, min(max(backoff(state), self.minimum), self.maximum))
-			if pause > self.max_wait:
-				raise _later(state.outcome.exception(), pause)
-			return pause
+			if asked > self.max_wait:
+				raise _later(state.outcome.exception(), asked)
+			return max(asked, self._backoff(state.attempt_number))
 
 		retrying = Retrying(
 			stop=stop_after_attempt(self.attempts),

@@ -91,9 +91,9 @@ class Sandbox:
 
 	def change(self, create: int = 0, update: int = 0, delete: int = 0) -> dict[str, int]:
 		"""Change customers at random; return the counts after."""
-		self.customers.create(create)
-		self.customers.update(update)
 		self.customers.delete(delete)
+		self.customers.update(update)
+		self.customers.create(create)
 		return self.customers.counts()
 
 	def deliver(

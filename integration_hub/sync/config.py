@@ -91,6 +91,7 @@ class StreamConfig:
 			state=state,
 			since=since,
 			since_param=self.changed_since_param,
-			with_deletions=self.mode != "Full",
+			by_time=self.mode == "Incremental",
+			with_deletions=self.mode != "Full" and bool(self.deleted_path),
 			lanes=self.lanes,
 		)

@@ -13,6 +13,7 @@ class Full:
 	"""Every record; then orphans. Begins anew each time: half a list proves nothing about what is gone."""
 
 	finds_orphans = True
+	resumable = True
 
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
@@ -37,6 +38,7 @@ class Incremental(Full):
 	"""What changed since the watermark: the greatest source time seen, less an overlap."""
 
 	finds_orphans = False
+	resumable = False
 
 	def request(self) -> ListRequest:
 		if not self.stream.checkpoint:

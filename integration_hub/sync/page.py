@@ -153,10 +153,12 @@ class PageWriter:
 
 	def _is_stale(self, item: Mapped, binding: Binding) -> bool:
 		"""Tell whether what is bound is newer than this record. A deletion wins over the same time."""
-		if self.current and binding.last_seen <= self.seen:
-			return False
 		known = binding.source_time or ""
 		if not item.source_time:
+			return False
+		if item.deleted and item.source_time < known:
+			return True  # it was made again since
+		if self.current and binding.last_seen <= self.seen:
 			return False
 		return item.source_time < known or (binding.status == "Deleted" and item.source_time == known)
 

@@ -17,7 +17,9 @@ DOCTYPE = "Sync Settings"
 
 def leave_off(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 	"""Keep, for the next run, how far this one came; nothing if it came nowhere."""
-	if not mode.resumed:
+	# In a list that is counted off, what left it during the pause moves others past the mark. A full run meets
+	# them with its next walk; a watermark would pass them for good.
+	if not mode.resumed or not mode.resumable:
 		return
 	left = {
 		"source": _source(stream),

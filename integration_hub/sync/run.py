@@ -27,7 +27,6 @@ from integration_hub.sync.schedule import next_run
 
 DOCTYPE = "Sync Settings"
 _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is worth a word
-COUNTED = ("Page Number", "Offset")
 
 
 class AlreadyRunning(HubError):
@@ -180,12 +179,12 @@ def _may_remove(
 	"""Tell whether what was not seen may be believed to be gone.
 
 	Not if the stream keeps it, the source came back empty, or a record could not be told by its id. And
-	where pages are counted off, a record deleted meanwhile moves another one from one page to the page
-	before, unseen: then the list is walked a second time.
+	where pages are counted off (a link may count them too), a record deleted meanwhile moves another one from
+	one page to the page before, unseen: before anything goes, the list is walked a second time.
 	"""
 	if stream.deletion_policy == "Keep" or not run.counts.fetched or writer.unidentified:
 		return False
-	if stream.pagination in COUNTED and count_live(home.db, stream.name, before=run.seen):
+	if not connector.stable_pages and count_live(home.db, stream.name, before=run.seen):
 		try:
 			for page in connector.pages(stream.list_request()):
 				in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page))
