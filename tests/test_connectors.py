@@ -397,3 +397,107 @@ def test_a_feed_that_stands_at_its_end_is_done():
 	walk = Cursor("c9", cursor_path="next", size_param="limit", size=10)
 	walk.update_state({"next": "c9"}, [], requests.Response())
 	assert walk.done and walk.state == "c9"
+
+
+def test_an_echoed_basic_credential_is_masked(crm):
+	import base64
+
+	config = IntegrationConfig("crm", base_url=crm.url, auth_type="Basic", username="ada", **FAST)
+	with BaseConnector(config, Memory(secret="hunter22"), allowed_hosts=LOCAL) as connector:
+		connector.authenticate()
+		sent = base64.b64encode(b"ada:hunter22").decode()
+		assert sent not in connector.redactor.text(f"you sent {sent}")
+
+
+@pytest.mark.parametrize(
+	"text", ['{"access_token": "fresh-tok-123', '{"error": "{\\"access_token\\": \\"fresh-tok-123\\"}"}']
+)
+def test_a_token_not_yet_known_is_masked_by_its_name(text):
+	assert "fresh-tok-123" not in Redactor().text(text)
+
+
+def test_an_answer_that_drips_is_given_up_at_its_deadline(crm):
+	from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+	class Drip(BaseHTTPRequestHandler):
+		def do_GET(self):
+			self.send_response(200)
+			self.send_header("Content-Length", "1000")
+			self.end_headers()
+			for _ in range(1000):
+				try:
+					self.wfile.write(b" ")
+					time.sleep(0.05)
+				except OSError:
+					return
+
+		def log_message(self, *args):
+			return
+
+	server = ThreadingHTTPServer(("127.0.0.1", 0), Drip)
+	threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+	config = IntegrationConfig("x", base_url=f"http://127.0.0.1:{server.server_port}", max_attempts=1)
+	connector = BaseConnector(config, Memory(), allowed_hosts=LOCAL)
+	with connector, pytest.raises(errors.RequestTimeout, match="too slowly"):
+		connector._transport("GET", f"{config.base_url}/x", None, deadline=0.5)
+	server.shutdown()
+	server.server_close()
+
+
+def test_pages_that_lead_in_a_circle_are_an_error(crm):
+	from integration_hub.connectors.pages import ListRequest
+	from integration_hub.connectors.rest import RestConnector
+	from integration_hub.sandbox import routes
+
+	original, calls = routes.STYLES["next"], []
+
+	def circle(call, rows):
+		calls.append(1)
+		reply = original(call, rows)
+		reply.body["next"] = f"{crm.url}{call.path}?limit=10&cursor={routes._encode(10 * (len(calls) % 2))}"
+		return reply
+
+	routes.STYLES["next"] = circle
+	options = {
+		"kind": "Next Link",
+		"page_size": 10,
+		"page_size_param": "limit",
+		"page_param": "",
+		"cursor_path": "",
+		"more_path": "",
+	}
+	config = IntegrationConfig("crm", base_url=crm.url, auth_type="API Key Header", **FAST)
+	try:
+		with RestConnector(config, Memory(secret=API_KEY), allowed_hosts=LOCAL) as connector:
+			with pytest.raises(errors.MalformedAnswer, match="circle"):
+				list(
+					connector.pages(
+						ListRequest("/v1/customers/next", records_path="data", pagination=options)
+					)
+				)
+	finally:
+		routes.STYLES["next"] = original
+	assert len(calls) < 6
+
+
+def test_a_next_link_keeps_no_api_key(crm):
+	from integration_hub.connectors.pages import ListRequest
+	from integration_hub.connectors.rest import RestConnector
+
+	options = {
+		"kind": "Next Link",
+		"page_size": 100,
+		"page_size_param": "limit",
+		"page_param": "",
+		"cursor_path": "",
+		"more_path": "",
+	}
+	config = IntegrationConfig(
+		"crm", base_url=crm.url, auth_type="API Key Query", api_key_name="api_key", **FAST
+	)
+	with RestConnector(config, Memory(secret=API_KEY), allowed_hosts=LOCAL) as connector:
+		pages = list(
+			connector.pages(ListRequest("/v1/customers/next", records_path="data", pagination=options))
+		)
+	assert sum(len(page.records) for page in pages) == 250
+	assert pages[0].state and all(API_KEY not in page.state for page in pages), "the sandbox echoes the query"

@@ -41,6 +41,11 @@ def connector(base_url: str, *allowed: str) -> BaseConnector:
 		"::ffff:10.0.0.1",
 		"2002:7f00:1::",
 		"64:ff9b::a9fe:a9fe",
+		"168.63.129.16",
+		"192.0.0.192",
+		"fec0::2",
+		"64:ff9b:1::a00:1",
+		"::7f00:1",
 	],
 )
 def test_private_addresses_are_not_public(address):
@@ -197,5 +202,33 @@ def test_tls_is_verified_against_the_name_although_an_address_is_connected_to(tl
 
 def test_a_proxy_is_used_where_one_is_set(crm):
 	config = IntegrationConfig("x", base_url="http://crm.example", auth_type="API Key Header", proxy=crm.url)
-	with BaseConnector(config, Memory(secret=API_KEY)) as client:
+	with BaseConnector(config, Memory(secret=API_KEY), allowed_hosts=["127.0.0.1"]) as client:
 		assert client.get("/v1/me") == {"name": "Sandbox CRM"}
+	with BaseConnector(config, Memory(secret=API_KEY)) as client:
+		with pytest.raises(errors.ConnectionFailed, match="does not allow"):  # the proxy's own address
+			client.get("/v1/me")
+
+
+@pytest.mark.parametrize("evil", ["\\", "\t", "@", " "])
+def test_a_url_that_parsers_read_differently_is_no_url(crm, evil):
+	"""urllib3 ends the host at a backslash, urllib does not: one would check, the other connect."""
+	trick = crm.url.replace(
+		"http://", f"http://evil.example{evil}@" if evil != "@" else "http://evil.example@"
+	)
+	with connector(crm.url, "*") as client:
+		with pytest.raises(errors.ConfigurationError):
+			client.get(trick + "/steal")
+
+
+def test_a_redirect_to_such_a_url_is_not_followed(crm):
+	from integration_hub.sandbox import routes
+
+	original = routes._api
+	target = crm.url.replace("http://", "http://evil.example\\@")
+	routes._api = lambda sandbox, call: routes.Reply(302, None, {"Location": f"{target}/steal"})
+	try:
+		with connector(crm.url, "*") as client, pytest.raises(errors.ConnectorError):
+			client.get("/v1/me")
+	finally:
+		routes._api = original
+	assert crm.requests == 1

@@ -302,9 +302,9 @@ def test_records_without_an_id_leave_every_document_where_it_is(home, crm: Sandb
 	assert len(table(home, "full")) == 250
 
 
-@pytest.mark.parametrize("style", ["page", "offset"])
+@pytest.mark.parametrize("style", ["page", "offset", "next"])
 def test_a_record_that_slips_between_two_pages_is_not_taken_for_gone(make_home, crm: Sandbox, style: str):
-	kind = {"page": "Page Number", "offset": "Offset"}[style]
+	kind = {"page": "Page Number", "offset": "Offset", "next": "Next Link"}[style]
 	home = make_home(
 		('endpoint = "/v1/customers/page"', f'endpoint = "/v1/customers/{style}"'),
 		('pagination = "Page Number"\nmore_path = "has_more"', f'pagination = "{kind}"'),

@@ -343,3 +343,23 @@ def test_an_event_starts_a_sync_even_of_a_stream_without_a_schedule(make_home, c
 	work_once(home)
 	assert table(home, "cursor") == source(crm)
 	assert work_once(home).runs == 0, "once"
+
+
+def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, crm):
+	from integration_hub.connectors.redact import Redactor
+	from integration_hub.stores.ids import new_id
+	from integration_hub.sync.page import PageWriter
+	from integration_hub.sync.run import load_stream
+
+	record = {**crm.customers.alive()[0], "updated_at": "2026-01-01T00:00:10Z"}
+	tombstone = {**record, "updated_at": "2026-01-01T00:00:05Z"}
+	names = set()
+	for _ in range(3):  # three quiet runs, each of which reads the overlap again
+		writer = PageWriter(
+			hub, load_stream(hub, "customers-full"), Redactor(), seen=new_id(), operation="Sync"
+		)
+		with hub.db.transaction():
+			writer.write([tombstone], deleted=True)
+			writer.write([record])
+		names |= {row["name"] for row in hub.db.query("SELECT `name` FROM `tabSandbox Customer`")}
+	assert len(names) == 1

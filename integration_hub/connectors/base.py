@@ -56,6 +56,9 @@ class BaseConnector:
 			config.name, self.coordination, config.breaker_threshold, config.breaker_seconds
 		)
 		self.redactor = redactor_for(secrets)
+		for user, field in ((config.username, "secret"), (config.client_id, "client_secret")):
+			if user and (secret := secrets.get(field)):
+				self.redactor.add(f"{user}:{secret}")  # as Basic sends it
 		self.session = requests.Session()
 		for scheme in ("http://", "https://"):
 			self.session.mount(scheme, GuardedAdapter(allowed_hosts))
@@ -155,7 +158,9 @@ class BaseConnector:
 		"""Join `path` to the base URL. Raises ConfigurationError if the result is on another origin."""
 		base = self.config.base_url.rstrip("/") + "/"
 		absolute = path.startswith(("http://", "https://"))
-		url = path if absolute else base + path.lstrip("/")
+		url = (
+			path if absolute else base + path.lstrip("/").replace(" ", "%20")
+		)  # names of DocTypes have spaces
 		if origin(url) != origin(base):
 			raise errors.ConfigurationError(
 				f"{self.config.name}: {self.redactor.text(url, 200)} is not on the host of base_url.",

@@ -51,7 +51,7 @@ class FrappeConnector(BaseConnector):
 		filters = json.loads(request.params.get("filters", "[]"))
 		walk = (
 			self._by_time(request.endpoint, fields, filters, "modified", since, size)
-			if request.by_time
+			if request.by_time or since
 			else self._by_name(request.endpoint, fields, filters, size)
 		)
 		for rows, read, last in walk:
