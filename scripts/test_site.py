@@ -41,6 +41,12 @@ class Bench:
 		return self.path.joinpath("sites").owner()
 
 	@property
+	def owner_path(self) -> str:
+		"""Where the owner's own commands are."""
+		home = Path(pwd.getpwnam(self.owner).pw_dir)
+		return ":".join(str(path) for path in (home / ".local/bin", *sorted(home.glob("*env*/bin"))))
+
+	@property
 	def version(self) -> str:
 		text = (self.path / "apps/frappe/frappe/__init__.py").read_text()
 		return next(line.split('"')[1] for line in text.splitlines() if line.startswith("__version__"))
@@ -96,7 +102,6 @@ def benches() -> list[Bench]:
 	else:
 		roots = [
 			Path.home(),
-			Path("/home/frappe"),
 			Path("/workspace"),
 			Path("/opt"),
 			*sorted(Path("/home").glob("*")),
@@ -190,9 +195,7 @@ def _install(bench: Bench, place: Path) -> None:
 
 def _pip(bench: Bench, *arguments: str, check: bool = True) -> None:
 	python = str(bench.path / "env/bin/python")
-	uv = shutil.which("uv") or shutil.which(
-		"uv", path=f"/home/{bench.owner}/.local/bin:/home/{bench.owner}/bench-env/bin"
-	)
+	uv = shutil.which("uv") or shutil.which("uv", path=bench.owner_path)
 	has_pip = (bench.path / "env/bin/pip").exists()
 	command = (
 		[python, "-m", "pip", *arguments]
