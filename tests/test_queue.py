@@ -138,3 +138,11 @@ def test_what_a_consumer_of_another_name_left_is_taken_up(home, client):
 	client.delete(gone._alive("gone"))
 	assert consumer_for(home, "crm").drain().received == 2
 	assert client.keys("*") == []
+
+
+@pytest.mark.parametrize("url", ["redis://10.0.0.5:6379/0", "unix:///run/redis.sock", "http://x", "redis://"])
+def test_a_queue_is_not_pointed_into_a_private_network(make_home, redis_url, monkeypatch, url):
+	home = make_home(redis_url=redis_url)
+	monkeypatch.setenv("CRM_QUEUE_URL", url)
+	with pytest.raises(HubError, match="queue_url"):
+		consumer_for(home, "crm")

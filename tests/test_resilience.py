@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,6 +17,7 @@ from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination, RedisCoordination
 from integration_hub.connectors.limits import pause_asked
+from integration_hub.connectors.oauth2 import Token
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.registry import connector_for
 from integration_hub.sandbox import Sandbox
@@ -229,7 +231,9 @@ def processes(count: int, crm: Sandbox, redis_url: str, kind: str, requests: int
 
 
 def test_20_processes_and_an_expired_token_make_one_refresh(crm, redis_url):
-	redis.from_url(redis_url).flushall()
+	client = redis.from_url(redis_url)
+	client.flushall()
+	client.set("secret:oauth_token", Token("an-expired-one", time.time() - 10).dumps())
 	processes(20, crm, redis_url, "token", 1)
 	assert (crm.tokens.issued, crm.requests) == (1, 20)
 

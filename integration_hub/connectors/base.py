@@ -134,7 +134,6 @@ class BaseConnector:
 		idempotent = method in IDEMPOTENT_METHODS or bool(idempotency_key)
 
 		def send() -> requests.Response:
-			self._await_budget(method, url)
 			return self._send(method, url, auth, params=params, json=json, data=data, headers=headers)
 
 		response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
@@ -212,6 +211,7 @@ class BaseConnector:
 	def _exchange(self, method: str, url: str, auth: AuthBase | None, **options: Any) -> requests.Response:
 		"""Send once, following redirects of safe methods within the origin."""
 		for _ in range(_MAX_REDIRECTS + 1):
+			self._await_budget(method, url)
 			response = self._transport(method, url, auth, **options)
 			if pause := pause_asked(response.headers, response.status_code):
 				self.coordination.postpone(self.config.name, pause)

@@ -16,6 +16,7 @@ from integration_hub.connectors.errors import (
 	ConnectionFailed,
 	ConnectorError,
 	RequestTimeout,
+	RetryLater,
 	ServerError,
 )
 
@@ -46,10 +47,10 @@ class Breaker:
 
 	def after(self, error: BaseException | None) -> None:
 		"""Called after a request with how it ended."""
-		if not self.threshold:
-			return
+		if not self.threshold or isinstance(error, RetryLater):
+			return  # a pause that was asked for says neither
 		if not isinstance(error, _SICK):
-			# An answer, even a refusal, shows that the system is there. RetryLater shows nothing.
+			# An answer, even a refusal, shows that the system is there.
 			if error is None or (isinstance(error, ConnectorError) and error.status):
 				self.close()
 			return

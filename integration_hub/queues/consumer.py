@@ -15,10 +15,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import redis
 
 from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.guard import vetted
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import new_id
@@ -194,11 +196,23 @@ def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_
 		raise HubError("is disabled", field="enabled", **place)
 	if not config.queue_enabled:
 		raise HubError("does not consume a queue", field="queue_enabled", **place)
-	url = home.secrets(integration).get("queue_url") or fallback_url
-	if not url:
-		raise HubError("is empty", field="queue_url", **place)
+	url = home.secrets(integration).get("queue_url")
 	try:
+		if url:
+			_vet(url, home.allowed_hosts())
+		elif not fallback_url:
+			raise HubError("is empty", field="queue_url", **place)
+		else:
+			url = fallback_url  # the site's owner wrote it into the site's own configuration
 		client = redis.from_url(url, socket_connect_timeout=5, socket_timeout=30)
-	except ValueError as error:
+	except (ValueError, OSError) as error:
 		raise HubError(str(error), field="queue_url", **place) from None
 	return Consumer(home, config, client, name)
+
+
+def _vet(url: str, allowed: list[str]) -> None:
+	"""Raise OSError or ValueError unless a person who is not the site's owner may point the consumer there."""
+	parts = urlsplit(url)
+	if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+		raise ValueError("must be redis://HOST:PORT/DATABASE or rediss://…")
+	vetted(parts.hostname, parts.port or 6379, frozenset(host.lower() for host in allowed))

@@ -99,6 +99,9 @@ class Home(Protocol):
 	def enqueue_drain(self, integration: str) -> None:
 		"""Have a worker drain the inbox of an integration, once if it is asked twice."""
 
+	def allowed_hosts(self) -> list[str]:
+		"""Return the hosts of private networks that may be called (see connectors.guard)."""
+
 	def warnings(self) -> list[str]:
 		"""Return what keeps the home from working by itself, for an operator."""
 

@@ -99,6 +99,9 @@ class FileHome:
 	def enqueue_drain(self, integration: str) -> None:
 		"""`integration-hub work` looks into the inbox by itself."""
 
+	def allowed_hosts(self) -> list[str]:
+		return self.file.allowed_hosts
+
 	def warnings(self) -> list[str]:
 		return []
 

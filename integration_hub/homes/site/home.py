@@ -136,6 +136,9 @@ class SiteHome:
 
 		return in_transaction(self.db, log)
 
+	def allowed_hosts(self) -> list[str]:
+		return allowed_hosts()
+
 	def warnings(self) -> list[str]:
 		from frappe.utils.scheduler import is_scheduler_disabled
 
