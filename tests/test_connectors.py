@@ -501,3 +501,10 @@ def test_a_next_link_keeps_no_api_key(crm):
 		)
 	assert sum(len(page.records) for page in pages) == 250
 	assert pages[0].state and all(API_KEY not in page.state for page in pages), "the sandbox echoes the query"
+
+
+def test_headers_are_redacted_by_name_and_by_value():
+	shown = Redactor(["hunter22"]).headers(
+		{"Authorization": "Bearer x1", "X-Note": "hunter22", "Date": "today"}
+	)
+	assert shown == {"Authorization": "[redacted]", "X-Note": "[redacted]", "Date": "today"}

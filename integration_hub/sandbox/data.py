@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -146,9 +145,3 @@ class Customers:
 		"""Move the CRM's clock; sometimes it stands, so that several changes share a time."""
 		self._clock += timedelta(milliseconds=self._random.choice((0, 0, 1, 250, 1000)))
 		return self._clock.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def pages(rows: list[Customer], size: int) -> Iterator[list[Customer]]:
-	"""Cut rows into pages."""
-	for start in range(0, len(rows), size):
-		yield rows[start : start + size]

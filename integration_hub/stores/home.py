@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -113,6 +113,3 @@ class Home(Protocol):
 
 	def progress(self, run: Mapping[str, Any]) -> None:
 		"""Told the counts of a running sync after each page."""
-
-
-Factory = Callable[[], Home]

@@ -46,13 +46,13 @@ class TestConnectors(HubTestCase):
 		self.assertEqual((self.crm.tokens.issued, self.crm.tokens.refused), (2, 0))
 
 	def test_a_token_is_kept_when_the_caller_rolls_back(self):
-		if frappe.db.db_type == "sqlite":  # one writer at a time: it joins the caller's transaction there
-			return
 		frappe.db.set_value("Integration Settings", "crm", "test_path", "/changed")
 		with self.home.connector("crm") as connector:
 			connector.get("/v1/me")
 		frappe.db.rollback()
-		self.assertIn("access_token", self.home.secrets("crm").get("oauth_token"))
+		kept = self.home.secrets("crm").get("oauth_token") or ""
+		# SQLite has one writer at a time: there the token joins the caller's transaction, and goes with it.
+		self.assertEqual("access_token" in kept, frappe.db.db_type != "sqlite")
 
 	def test_consent_and_tokens_of_a_connected_app_are_cores(self):
 		app = frappe.get_doc(

@@ -159,7 +159,7 @@ class SiteHome:
 
 	def reconnect(self) -> None:
 		user = frappe.session.user
-		with suppress(Exception):
+		with suppress(Exception):  # it may be broken already, which is why we are here
 			frappe.db.close()
 		with suppress(Exception):  # the database may still be away: the next attempt tells
 			frappe.connect()
