@@ -19,7 +19,7 @@ test-site:
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
-	@$(BIN)/lint-imports | tail -n 5
+	@said=$$($(BIN)/lint-imports 2>&1) || { echo "$$said"; exit 1; }
 	@$(BIN)/python scripts/check_app.py
 
 format: $(INSTALLED)
