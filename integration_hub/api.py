@@ -1,22 +1,32 @@
 """Whitelisted methods. Thin: permission on the document, then the engine."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import frappe
 from frappe import _
+from frappe.utils import get_system_timezone
 from werkzeug.wrappers import Response
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.integration_hub.sentences import translated
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import resolve_errors
 from integration_hub.stores.home import HubError
 from integration_hub.stores.settings import note_failure, note_success
+from integration_hub.sync import dryrun as sync_dryrun
+from integration_hub.sync.conversions import parse_time, utc_text, zone
+from integration_hub.sync.modes import Period, mode_of
 from integration_hub.sync.schedule import want
 from integration_hub.webhooks.receive import MAX_BODY, Answer, receive
 from integration_hub.webhooks.receiver import AUTHORIZATION, from_wsgi, response
+
+T = TypeVar("T")
+PERSON_WAITS = 5  # pages that a dry run looks at while a person waits
 
 WEBHOOK_PATH = "/method/integration_hub.api.webhook"
 
@@ -103,6 +113,61 @@ def sync_now(stream: str) -> None:
 	home = SiteHome()
 	in_transaction(home.db, lambda: want(home, stream))  # even if it is running now
 	home.enqueue_sync(stream, f"Person {frappe.session.user}")
+
+
+@frappe.whitelist(methods=["POST"])
+def backfill(stream: str, since: str, until: str | None = None) -> None:
+	"""Have a worker fetch what changed in a range of time; the checkpoint stays where it is.
+
+	since, until: ISO 8601; without an offset, in the site's time zone.
+	"""
+	doc = frappe.get_doc("Sync Settings", stream)
+	doc.check_permission("write")
+	try:
+		period = Period.read(_utc(since), _utc(until) if until else "")
+		mode_of(doc.config(), period)
+	except HubError as error:
+		frappe.throw(translated(error))
+	frappe.enqueue(
+		"integration_hub.jobs.run_stream",
+		queue="long",
+		timeout=SYNC_SECONDS,
+		job_id=f"integration_hub:backfill:{stream}",
+		deduplicate=True,
+		stream=stream,
+		triggered_by=f"Person {frappe.session.user}",
+		since=period.since,
+		until=period.until,
+	)
+
+
+def _utc(text: str) -> str:
+	"""Return what a person wrote in the site's time zone as UTC; a bare date stays one."""
+	try:
+		return text if len(text.strip()) == 10 else utc_text(parse_time(text, zone(get_system_timezone())))
+	except ValueError as error:
+		frappe.throw(str(error))
+
+
+@frappe.whitelist(methods=["POST"])
+def preview(stream: str) -> list[dict]:
+	"""Fetch one page and return its first records, mapped; see sync.dryrun.preview."""
+	return _looked(stream, lambda home: sync_dryrun.preview(home, stream))
+
+
+@frappe.whitelist(methods=["POST"])
+def dry_run(stream: str) -> dict:
+	"""Return what a run would change, of the first pages; see sync.dryrun.DryRun."""
+	return _looked(stream, lambda home: sync_dryrun.dry_run(home, stream, max_pages=PERSON_WAITS).as_dict())
+
+
+def _looked(stream: str, look: Callable[[SiteHome], T]) -> T:
+	"""Look at a source for a person who may change the stream; say plainly what is in the way."""
+	frappe.get_doc("Sync Settings", stream).check_permission("write")
+	try:
+		return look(SiteHome())
+	except (ConnectorError, HubError) as error:
+		frappe.throw(translated(error), title=_("The source could not be read"))
 
 
 @frappe.whitelist(methods=["POST"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,16 +117,26 @@ def init(ctx: click.Context, source: Path | None, url: str) -> None:
 
 @integration_hub.command()
 @click.argument("streams", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
+@click.option("--from", "since", help="Fetch what changed since this time instead; keep the checkpoint.")
+@click.option("--until", default="", help="The end of that range, included.")
 @pass_context
 @told
-def sync(ctx: click.Context, streams: tuple[str, ...]) -> None:
+def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str | None, until: str) -> None:
 	"""Run streams now, in this process; all enabled ones if none is named."""
 	from integration_hub.stores.settings import stream_rows
+	from integration_hub.sync.dryrun import dry_run as look
+	from integration_hub.sync.modes import Period
 	from integration_hub.sync.run import run_stream
 
+	if until and not since:
+		raise click.UsageError("--until needs --from.")
+	if since and not streams:
+		raise click.UsageError("Name the streams to backfill.")
+	period = Period.read(since, until) if since else None
 	failed = []
 	with home_opener(ctx)() as home:
-		if click.get_text_stream("stderr").isatty():
+		if sys.stderr.isatty():
 			home.watcher = lambda run: click.echo(
 				f"\r\x1b[K{run.stream}: {run.counts.fetched} fetched", nl=False, err=True
 			)
@@ -133,7 +144,11 @@ def sync(ctx: click.Context, streams: tuple[str, ...]) -> None:
 		if not names:
 			click.echo("There are no enabled streams.")
 		for name in names:
-			row = run_stream(home, name, "Command line")
+			if dry_run:
+				for line in differences(look(home, name, period)):
+					click.echo(line)
+				continue
+			row = run_stream(home, name, "Command line", period)
 			if home.watcher:
 				click.echo("\r\x1b[K", nl=False, err=True)
 			click.echo(summary(row))
@@ -143,13 +158,70 @@ def sync(ctx: click.Context, streams: tuple[str, ...]) -> None:
 		raise click.ClickException(f"Not completed: {', '.join(failed)}. `status` shows open errors.")
 
 
+_COUNTS = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
+
+
+def differences(result: Any) -> Iterator[str]:
+	"""Return what a dry run found, as lines of text."""
+	counts = {name: getattr(result.counts, name) for name in _COUNTS}
+	said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
+	yield f"{result.stream}: would be {said}"
+	if result.orphans:
+		waits = ", and wait for approval" if result.approval else ""
+		yield f"  {result.orphans} documents are no longer in the source: they would go{waits}"
+	for note in result.notes:
+		yield f"  {note}"
+	for one in result.sample:
+		yield f"  {one.action} {one.external_id} {one.name}".rstrip()
+		if one.error:
+			yield f"    {one.error}"
+		for field, (before, after) in one.changes.items():
+			yield f"    {field}: {_shown(before)} → {_shown(after)}"
+
+
+def _shown(value: Any) -> str:
+	text = "–" if value in (None, "") else str(value)
+	return text if len(text) <= 60 else f"{text[:59]}…"
+
+
 def summary(row: dict[str, Any]) -> str:
 	"""Return a Sync Log row as one line."""
-	names = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
-	counts = ", ".join(f"{row[name]} {name}" for name in names if row[name])
+	counts = ", ".join(f"{row[name]} {name}" for name in _COUNTS if row[name])
 	counts = counts or ("nothing to do" if row["status"] == "Completed" else "nothing done")
 	text = f"{row['stream']}: {row['status']} in {row['duration']:.2f} s ({counts})"
+	if row["status"] == "Needs Approval":
+		text += f"\n  {row['to_delete']} documents would go; `approve {row['name']}` removes them"
 	return f"{text}\n  {row['error']}" if row["error"] else text
+
+
+@integration_hub.command()
+@click.argument("stream")
+@click.option("--limit", default=5, show_default=True, help="Records.")
+@pass_context
+@told
+def preview(ctx: click.Context, stream: str, limit: int) -> None:
+	"""Fetch one page of a stream and show its records, mapped."""
+	from integration_hub.sync.dryrun import preview as look
+
+	with home_opener(ctx)() as home:
+		for record in look(home, stream, limit):
+			click.echo(f"{record['external_id'] or '(no id)'}{' (deleted)' if record['deleted'] else ''}")
+			if record["error"]:
+				click.echo(f"  {record['error']}")
+			for field, value in record["values"].items():
+				click.echo(f"  {field}: {_shown(value)}")
+
+
+@integration_hub.command()
+@click.argument("sync_log")
+@pass_context
+@told
+def approve(ctx: click.Context, sync_log: str) -> None:
+	"""Remove the documents that a run held back (status Needs Approval)."""
+	from integration_hub.sync.run import approve_deletions
+
+	with home_opener(ctx)() as home:
+		click.echo(summary(approve_deletions(home, sync_log, "Command line")))
 
 
 @integration_hub.command()
@@ -261,7 +333,7 @@ def sandbox(faults: tuple[str, ...], **options: Any) -> None:
 	click.echo(
 		"  GET  /v1/customers/{page,offset,cursor,next,link}, /v1/changes, /_sandbox/{counts,customers}"
 	)
-	click.echo("  POST /_sandbox/{change,faults,webhooks}")
+	click.echo("  POST /_sandbox/{change,expire,faults,webhooks}")
 	try:
 		server.serve_forever()
 	except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 from integration_hub.sync import run as sync_run
 from integration_hub.sync import schedule
+from integration_hub.sync.modes import Period
 from integration_hub.webhooks import drain
 
 
@@ -40,11 +41,14 @@ def drain_queue(home: SiteHome, integration: str) -> None:
 		home.log_error(error, integration=integration, operation="Queue")
 
 
-def run_stream(stream: str, triggered_by: str) -> None:
-	"""Run one stream; what keeps it from beginning is logged like any failure."""
+def run_stream(stream: str, triggered_by: str, since: str = "", until: str = "") -> None:
+	"""Run one stream; what keeps it from beginning is logged like any failure.
+
+	since, until: a range of time to fetch instead (a backfill).
+	"""
 	home = SiteHome()
 	try:
-		sync_run.run_stream(home, stream, triggered_by)
+		sync_run.run_stream(home, stream, triggered_by, Period.read(since, until) if since else None)
 	except sync_run.AlreadyRunning:
 		return
 	except HubError as error:

@@ -70,6 +70,12 @@ class NotFound(ConnectorError):
 	kind, sentence = "Not Found", "Resource not found."
 
 
+class Gone(ConnectorError):
+	"""What was asked for is no longer there: for a change feed, a cursor that has expired."""
+
+	kind, sentence = "Gone", "The external system no longer has this."
+
+
 class Conflict(ConnectorError):
 	kind, sentence = "Conflict", "The external system reports a conflict."
 
@@ -162,6 +168,7 @@ BY_STATUS: dict[int, type[ConnectorError]] = {
 	404: NotFound,
 	408: RequestNotReceived,
 	409: Conflict,
+	410: Gone,
 	413: InvalidRequest,
 	422: InvalidRequest,
 	429: RateLimited,

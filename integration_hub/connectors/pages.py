@@ -13,7 +13,8 @@ class ListRequest:
 
 	pagination: kind and options, as connectors.pagination.paginator takes them.
 	state: where to resume, "" for the beginning. since: only what changed at or after this time (UTC, ISO
-	8601), "" for everything; since_param: the query parameter that says so. by_time: a watermark will be made
+	8601), "" for everything; since_param: the query parameter that says so. until, until_param: the same for an
+	end, which a connector may leave to the caller. by_time: a watermark will be made
 	of what is read, so what changes during the walk has to be met by it or come after it. with_deletions:
 	tombstones are wanted too, where the source has them. lanes: how many pages may be fetched at a time.
 	"""
@@ -25,6 +26,8 @@ class ListRequest:
 	state: str = ""
 	since: str = ""
 	since_param: str = ""
+	until: str = ""
+	until_param: str = ""
 	by_time: bool = False
 	with_deletions: bool = False
 	lanes: int = 1

@@ -24,7 +24,8 @@ class RestConnector(BaseConnector):
 	def pages(self, request: ListRequest) -> Iterator[Page]:
 		"""Walk a list; raises MalformedAnswer where there is no list of objects at its records path."""
 		since = {request.since_param: request.since} if request.since else {}
-		params = {**request.params, **since}
+		until = {request.until_param: request.until} if request.until and request.until_param else {}
+		params = {**request.params, **since, **until}
 		walk = paginator(request.pagination["kind"], request.pagination, request.state)
 		if isinstance(walk, NextLink) and self.config.auth_type == "API Key Query":
 			walk.secret_param = self.config.api_key_name

@@ -13,6 +13,7 @@ def _marked(_) -> tuple[str, ...]:
 		_("Authentication failed. Check credentials."),
 		_("Access denied. Check permissions."),
 		_("Resource not found."),
+		_("The external system no longer has this."),
 		_("The external system reports a conflict."),
 		_("The external system refused the data."),
 		_("The external system gave an answer we did not expect."),

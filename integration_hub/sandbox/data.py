@@ -49,6 +49,7 @@ class Customers:
 		self._rows: dict[str, Customer] = {}
 		self._deleted: dict[str, Customer] = {}
 		self._feed: list[dict[str, Any]] = []
+		self._feed_start = 0  # how many changes the feed no longer knows
 		self._clock = _START
 		self._next = 1
 		self.create(count)
@@ -95,14 +96,33 @@ class Customers:
 			changed = [dict(row) for row in rows if row["updated_at"] >= since]
 		return sorted(changed, key=lambda row: (row["updated_at"], row["id"]))
 
-	def changes(self, after: int, limit: int) -> list[dict[str, Any]]:
-		"""Return up to `limit` entries of the change feed behind number `after`."""
+	def changes(self, after: int | None, limit: int) -> tuple[list[dict[str, Any]], int]:
+		"""Return up to `limit` entries of the change feed behind number `after`, and the last one's number.
+
+		None for the beginning. Raises LookupError where the feed no longer knows what came after.
+		"""
 		with self._lock:
-			return self._feed[after : after + limit]
+			start = self._feed_start if after is None else after
+			if start < self._feed_start:
+				raise LookupError(f"the feed begins at {self._feed_start}")
+			entries = self._feed[start - self._feed_start :][:limit]
+			return entries, start + len(entries)
+
+	def expire(self) -> None:
+		"""Forget the feed: it begins anew with every customer there is."""
+		with self._lock:
+			self._feed_start += len(self._feed)
+			self._feed.clear()
+			for id in sorted(self._rows):
+				self._record("created", self._rows[id])
 
 	def counts(self) -> dict[str, int]:
 		with self._lock:
-			return {"alive": len(self._rows), "deleted": len(self._deleted), "changes": len(self._feed)}
+			return {
+				"alive": len(self._rows),
+				"deleted": len(self._deleted),
+				"changes": self._feed_start + len(self._feed),
+			}
 
 	def set(self, id: str, **values: Any) -> Customer:
 		"""Change one customer's fields."""
@@ -135,7 +155,7 @@ class Customers:
 		return dict(row)
 
 	def _record(self, kind: str, row: Customer) -> None:
-		number = len(self._feed) + 1
+		number = self._feed_start + len(self._feed) + 1
 		self._feed.append({"number": number, "type": kind, "id": row["id"], "record": dict(row)})
 
 	def _credit(self) -> float:

@@ -105,6 +105,8 @@ def _api(sandbox: Sandbox, call: Call) -> Reply:
 	if len(parts) == 3 and parts[:2] == ["v1", "customers"]:
 		row = sandbox.customers.get(parts[2])
 		return Reply(200, row) if row and not row["deleted"] else Reply(404, {"error": "not found"})
+	if len(parts) == 2 and parts[1] in sandbox.lists:
+		return Reply(200, {"data": sandbox.lists[parts[1]]})
 	return Reply(404, {"error": "not found"})
 
 
@@ -172,9 +174,11 @@ STYLES: dict[str, Callable[[Call, list[Customer]], Reply]] = {
 
 
 def _changes(sandbox: Sandbox, call: Call) -> Reply:
-	size, start = _size(call), _start(call)
-	changes = sandbox.customers.changes(start, size)
-	end = start + len(changes)
+	size, start = _size(call), _start(call) if call.query.get("cursor") else None
+	try:
+		changes, end = sandbox.customers.changes(start, size)
+	except LookupError as error:
+		return Reply(410, {"error": f"cursor has expired: {error}"})
 	more = end < sandbox.customers.counts()["changes"]
 	return Reply(200, {"changes": changes, "next_cursor": _encode(end), "has_more": more})
 
@@ -208,6 +212,8 @@ def _control(sandbox: Sandbox, call: Call) -> Reply:
 	if call.method != "POST":
 		return Reply(404, {"error": "not found"})
 	try:
+		if name == "expire":
+			return Reply(200, sandbox.customers.expire())
 		if name == "change":
 			return Reply(200, sandbox.change(**call.json()))
 		if name == "faults":

@@ -46,6 +46,7 @@ class Sandbox:
 		self.faults = Faults(seed)
 		self.latency = latency
 		self.requests = 0
+		self.lists: dict[str, list[dict[str, Any]]] = {}  # more of what it has: name → what /v1/<name> lists
 		self.pushed: dict[str, Any] = {}
 		self.pushed_lock = threading.Lock()
 		self._random = random.Random(seed)

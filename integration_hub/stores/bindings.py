@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from integration_hub.stores.database import Database, Row, in_list, insert_many, upsert_many
 from integration_hub.stores.home import Home
-from integration_hub.stores.ids import key
+from integration_hub.stores.ids import HASH_LENGTH, key
 
 DOCTYPE = "External Record"
 
@@ -22,14 +23,14 @@ _STATE = (
 	"error",
 	"payload",
 )
-_IDENTITY = ("name", "stream", "external_id", "target_doctype")
-_PLAIN_STATE = ("status", "target_name", "source_time", "content_hash", "last_seen")
-_STAMPS = ("creation", "modified")
+_COMPARED = ("status", "target_name", "adopted", "source_time", "content_hash", "last_seen")
+_PREFIX = 8  # hex digits of a binding's name that stand for its stream
+_PLAIN_STATE = ("target_name", "source_time", "content_hash")
 
 
-@dataclass
+@dataclass(slots=True)
 class Binding:
-	"""One row. `name` is the key of (stream, external id): the primary key makes it unique, byte for byte."""
+	"""One row. `name` is a hash of stream and external id: the primary key makes it unique, byte for byte."""
 
 	name: str
 	external_id: str
@@ -47,52 +48,87 @@ class Binding:
 	@property
 	def is_plain(self) -> bool:
 		"""Has it nothing but what every binding has?"""
-		return not (self.adopted or self.missing_run or self.error or self.payload)
+		return self.status == "Bound" and not (self.adopted or self.missing_run or self.error or self.payload)
 
 
 def binding_name(stream: str, external_id: str) -> str:
-	return key(stream, external_id)
+	return _prefix(stream) + key(external_id)[:HASH_LENGTH]
+
+
+@cache
+def _prefix(stream: str) -> str:
+	"""What the names of a stream's bindings begin with: its rows lie together, and need no index to be found."""
+	return key(stream)[:_PREFIX]
+
+
+def _of(stream: str) -> tuple[str, list[str]]:
+	"""Return the condition that finds a stream's bindings, and its parameters."""
+	prefix = _prefix(stream)
+	return "`name` >= %s AND `name` < %s AND `stream` = %s", [prefix, f"{prefix}g", stream]  # g: behind hex
 
 
 def load(db: Database, stream: str, external_ids: Iterable[str]) -> dict[str, Binding]:
 	"""Return a binding for each external id, a new one where there is none yet."""
 	found = {name: Binding(name, eid) for eid in external_ids for name in [binding_name(stream, eid)]}
 	marks, values = in_list(found)
-	fields = ", ".join(f"`{column}`" for column in ("name", *_STATE))
+	fields = ", ".join(f"`{column}`" for column in ("name", *_COMPARED))
 	for row in db.query(f"SELECT {fields} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values):
 		found[row["name"]] = Binding(external_id=found[row["name"]].external_id, new=False, **_texts(row))
 	return {binding.external_id: binding for binding in found.values()}
 
 
-def save(home: Home, stream: str, target_doctype: str, bindings: Sequence[Binding]) -> None:
-	"""Write bindings. A new one that another transaction wrote meanwhile violates the primary key."""
-	now = home.now()
-	plain = [b for b in bindings if b.new and b.is_plain]
-	others = [b for b in bindings if b.new and not b.is_plain]
-	known = [b for b in bindings if not b.new]
-
-	def rows(chosen: Sequence[Binding], state: Sequence[str]) -> list[tuple]:
-		return [
-			(b.name, stream, b.external_id, target_doctype, *(getattr(b, c) for c in state), now, now)
-			for b in chosen
-		]
-
+def save(home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequence[Binding]) -> None:
+	"""Write bindings, as last seen by `seen`. A new one that another transaction wrote meanwhile violates the
+	primary key."""
+	same = {
+		"stream": stream,
+		"target_doctype": target_doctype,
+		"last_seen": seen,
+		"creation": home.now(),
+		"modified": home.now(),
+	}
 	# A first load writes nothing but plain new ones: what is empty in them is not sent.
-	insert_many(home.db, DOCTYPE, (*_IDENTITY, *_PLAIN_STATE, *_STAMPS), rows(plain, _PLAIN_STATE))
-	insert_many(home.db, DOCTYPE, (*_IDENTITY, *_STATE, *_STAMPS), rows(others, _STATE))
-	columns = (*_IDENTITY, *_STATE, *_STAMPS)
-	upsert_many(home.db, DOCTYPE, columns, rows(known, _STATE), update=(*_STATE, "modified"))
+	plain = [
+		(b.name, b.external_id, b.target_name, b.source_time, b.content_hash)
+		for b in bindings
+		if b.new and b.is_plain
+	]
+	insert_many(home.db, DOCTYPE, ("name", "external_id", *_PLAIN_STATE), plain, {**same, "status": "Bound"})
+	state = tuple(column for column in _STATE if column != "last_seen")
+	columns = ("name", "external_id", *state)
+	others = [b for b in bindings if b.new and not b.is_plain]
+	insert_many(home.db, DOCTYPE, columns, _rows(others, columns), same)
+	known = [b for b in bindings if not b.new]
+	update = (*state, "last_seen", "modified")
+	upsert_many(home.db, DOCTYPE, columns, _rows(known, columns), update=update, same=same)
+
+
+def _rows(bindings: Sequence[Binding], columns: Sequence[str]) -> list[list]:
+	return [[getattr(binding, column) for column in columns] for binding in bindings]
+
+
+def names_of(db: Database, stream: str, external_ids: Sequence[str]) -> dict[str, str]:
+	"""Return the documents' names by the external ids they stand for; those without one are left out."""
+	keys = {binding_name(stream, external_id): external_id for external_id in external_ids}
+	marks, values = in_list(keys)
+	sql = f"""SELECT `name`, `target_name` FROM `tab{DOCTYPE}`
+		WHERE `name` IN ({marks}) AND `status` <> 'Deleted' AND `target_name` IS NOT NULL"""
+	return {keys[row["name"]]: row["target_name"] for row in db.query(sql, values)}
 
 
 def mark_seen(db: Database, names: Iterable[str], seen: str) -> None:
 	"""Note that records, by their bindings' names, were fetched by run `seen`."""
 	marks, names = in_list(names)
+	if not names:
+		return
 	sql = f"UPDATE `tab{DOCTYPE}` SET `last_seen` = %s, `missing_run` = NULL WHERE `name` IN ({marks})"
 	db.execute(sql, [seen, *names])
 
 
 def bound_names(db: Database, stream: str, names: Sequence[str]) -> set[str]:
 	"""Return those documents' names that stand for a record of the stream already."""
+	if not names:
+		return set()
 	marks, values = in_list(names)
 	sql = f"""SELECT `target_name` FROM `tab{DOCTYPE}`
 		WHERE `target_name` IN ({marks}) AND `stream` = %s AND `status` <> 'Deleted'"""
@@ -101,27 +137,48 @@ def bound_names(db: Database, stream: str, names: Sequence[str]) -> set[str]:
 
 def count_live(db: Database, stream: str, before: str | None = None) -> int:
 	"""Count bindings to documents, all or those last seen before run `before`."""
+	where, params = _of(stream)
 	condition = " AND `last_seen` < %s" if before else ""
-	sql = f"""SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}`
-		WHERE `stream` = %s AND `status` <> 'Deleted'{condition}"""
-	return db.query(sql, [stream, before] if before else [stream])[0]["n"]
+	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND `status` <> 'Deleted'{condition}"
+	return db.query(sql, [*params, before] if before else params)[0]["n"]
 
 
 def mark_missing(db: Database, stream: str, run: str, seen: str) -> None:
 	"""Note on the bindings last seen before `seen` that they wait for approval of what `run` found gone."""
+	where, params = _of(stream)
 	sql = f"""UPDATE `tab{DOCTYPE}` SET `missing_run` = %s
-		WHERE `stream` = %s AND `status` <> 'Deleted' AND `last_seen` < %s"""
-	db.execute(sql, [run, stream, seen])
+		WHERE {where} AND `status` <> 'Deleted' AND `last_seen` < %s"""
+	db.execute(sql, [run, *params, seen])
+
+
+def mark_deleted(home: Home, names: Sequence[str], forget_target: bool) -> None:
+	"""Note that the documents of bindings, by the bindings' names, are gone or disabled.
+
+	forget_target: whoever is called so later is somebody else.
+	"""
+	marks, values = in_list(names)
+	target = ", `target_name` = NULL" if forget_target else ""
+	home.db.execute(
+		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Deleted', `content_hash` = '', `error` = NULL,
+			`payload` = NULL, `missing_run` = NULL, `modified` = %s{target} WHERE `name` IN ({marks})""",
+		[home.now(), *values],
+	)
+
+
+def mark_kept(db: Database, name: str, error: str) -> None:
+	"""Note why the document of a binding could not be removed."""
+	db.execute(f"UPDATE `tab{DOCTYPE}` SET `error` = %s WHERE `name` = %s", [error, name])
 
 
 def after(
-	db: Database, where: str, params: Sequence[object], last: str = "", size: int = 100
+	db: Database, stream: str, where: str, params: Sequence[object], last: str = "", size: int = 100
 ) -> list[Binding]:
-	"""Return the next `size` bindings, by name, that fit a condition and come behind name `last`."""
+	"""Return a stream's next `size` bindings, by name, that fit a condition and come behind name `last`."""
+	of, keys = _of(stream)
 	fields = ", ".join(f"`{column}`" for column in ("name", "external_id", *_STATE))
-	sql = f"""SELECT {fields} FROM `tab{DOCTYPE}` WHERE ({where}) AND `name` > %s
+	sql = f"""SELECT {fields} FROM `tab{DOCTYPE}` WHERE {of} AND ({where}) AND `name` > %s
 		ORDER BY `name` LIMIT {int(size)}"""
-	return [Binding(new=False, **_texts(row)) for row in db.query(sql, [*params, last])]
+	return [Binding(new=False, **_texts(row)) for row in db.query(sql, [*keys, *params, last])]
 
 
 def _texts(row: Row) -> Row:

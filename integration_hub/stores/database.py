@@ -7,6 +7,7 @@ as text (`YYYY-MM-DD HH:MM:SS.ffffff`), which every database Frappe supports acc
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +19,8 @@ Row = dict[str, Any]
 Params = Sequence[Any] | Mapping[str, Any] | None
 Dialect = Literal["mariadb", "postgres", "sqlite"]
 
+# Text that means the same in quotes on every database, whatever its settings.
+_PLAIN_TEXT = re.compile(r"[A-Za-z0-9 .:_@-]*")
 _MAX_PARAMETERS = 30_000  # SQLite takes 32,766, Postgres' driver and MariaDB more
 
 
@@ -40,7 +43,10 @@ class Database(Protocol):
 		"""Tell whether an error is a violated unique key."""
 
 	def is_transient(self, error: BaseException) -> bool:
-		"""Tell whether repeating the transaction may help (deadlock, lock timeout)."""
+		"""Tell whether repeating the transaction may help (deadlock, lock timeout, lost connection)."""
+
+	def recover(self, error: BaseException) -> None:
+		"""Make the database ready for another try: a connection that was lost is made anew."""
 
 
 def insert(db: Database, doctype: str, row: Mapping[str, Any]) -> None:
@@ -48,9 +54,18 @@ def insert(db: Database, doctype: str, row: Mapping[str, Any]) -> None:
 	insert_many(db, doctype, list(row), [tuple(row.values())])
 
 
-def insert_many(db: Database, doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-	"""Insert rows, as few statements as the parameter limit allows."""
-	_write(db, doctype, columns, rows, "")
+def insert_many(
+	db: Database,
+	doctype: str,
+	columns: Sequence[str],
+	rows: Sequence[Sequence[Any]],
+	same: Mapping[str, Any] | None = None,
+) -> None:
+	"""Insert rows, as few statements as the parameter limit allows.
+
+	same: more columns, with the value that all rows have in them.
+	"""
+	_write(db, doctype, columns, rows, same or {}, "")
 
 
 def upsert_many(
@@ -60,6 +75,7 @@ def upsert_many(
 	rows: Sequence[Sequence[Any]],
 	*,
 	update: Sequence[str],
+	same: Mapping[str, Any] | None = None,
 	key: str = "name",
 ) -> None:
 	"""Insert rows; where `key` exists already, set its `update` columns to the new values."""
@@ -69,18 +85,31 @@ def upsert_many(
 	else:
 		sets = ", ".join(f"`{c}` = excluded.`{c}`" for c in update)
 		clause = f" ON CONFLICT (`{key}`) DO UPDATE SET {sets}"
-	_write(db, doctype, columns, rows, clause)
+	_write(db, doctype, columns, rows, same or {}, clause)
 
 
 def _write(
-	db: Database, doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], clause: str
+	db: Database,
+	doctype: str,
+	columns: Sequence[str],
+	rows: Sequence[Sequence[Any]],
+	same: Mapping[str, Any],
+	clause: str,
 ) -> None:
-	names = ", ".join(f"`{column}`" for column in columns)
-	group = "(" + ", ".join(["%s"] * len(columns)) + ")"
-	for chunk in chunks(rows, max(_MAX_PARAMETERS // len(columns), 1)):
+	names = ", ".join(f"`{column}`" for column in (*columns, *same))
+	# Drivers quote each parameter by itself, which is a third of a page's cost: what all rows share is quoted
+	# once, here, where quotes are all it needs.
+	others = [value for value in same.values() if not _is_plain(value)]
+	marks = ["%s"] * len(columns) + [f"'{v}'" if _is_plain(v) else "%s" for v in same.values()]
+	group = f"({', '.join(marks)})"
+	for chunk in chunks(rows, max(_MAX_PARAMETERS // (len(columns) + len(others)), 1)):
 		groups = ", ".join([group] * len(chunk))
-		values = [value for row in chunk for value in row]
+		values = [value for row in chunk for value in (*row, *others)]
 		db.execute(f"INSERT INTO `tab{doctype}` ({names}) VALUES {groups}{clause}", values)
+
+
+def _is_plain(value: Any) -> bool:
+	return isinstance(value, str) and bool(_PLAIN_TEXT.fullmatch(value))
 
 
 def update(
@@ -94,7 +123,7 @@ def update(
 
 
 def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
-	"""Run `work` in a transaction; repeat it when another one was in the way (deadlock, same new key)."""
+	"""Run `work` in a transaction; repeat it when another one was in the way, or the connection broke."""
 	for attempt in range(1, attempts + 1):
 		try:
 			with db.transaction():
@@ -103,6 +132,7 @@ def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
 			if attempt == attempts or not (db.is_transient(error) or db.is_duplicate(error)):
 				raise
 			time.sleep(random.uniform(0.01, 0.1) * attempt)
+			db.recover(error)
 	raise AssertionError("unreachable")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from integration_hub.stores.database import Database
+from integration_hub.stores.fields import Fields
 
 
 class HubError(Exception):
@@ -22,16 +23,19 @@ class HubError(Exception):
 		super().__init__(f"{place} – {message}" if place else message)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Change:
-	"""One record to write: `name` is the local document, None for a new one."""
+	"""One record to write: `name` is the local document, None for a new one.
+
+	A child table's value is the list of all its rows.
+	"""
 
 	external_id: str
 	name: str | None
 	values: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Written:
 	"""What became of a Change: the document's name, or the error that kept it from being written."""
 
@@ -44,8 +48,8 @@ class Target(Protocol):
 
 	doctype: str
 
-	def fieldtypes(self) -> Mapping[str, str]:
-		"""Return the fields that can be written and their types; empty if the DocType does not exist."""
+	def fields(self) -> Fields:
+		"""Return the fields that can be written; empty if the DocType does not exist."""
 
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
 		"""Return {value: name} of the documents that have one of `values` in `field`."""
@@ -53,11 +57,14 @@ class Target(Protocol):
 	def write(self, changes: Sequence[Change]) -> list[Written]:
 		"""Write each change or undo it whole; one outcome a change, in order."""
 
-	def delete(self, name: str) -> None:
-		"""Delete one document; raises if it cannot go. Deleting what is gone already is fine."""
+	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+		"""Return what documents hold now, by name, in the fields that are no tables."""
 
-	def set_value(self, name: str, field: str, value: Any) -> None:
-		"""Set one field of one document."""
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Delete documents; return why, by name, those that cannot go stay. What is gone already is fine."""
+
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		"""Set one field of documents; return why, by name, where it could not be."""
 
 
 class Home(Protocol):
@@ -86,6 +93,9 @@ class Home(Protocol):
 
 	def handlers(self) -> Mapping[str, str]:
 		"""Return the registered webhook handler functions: name → dotted path."""
+
+	def transforms(self) -> Mapping[str, str]:
+		"""Return the registered functions of the mapping's conversion Python: name → dotted path."""
 
 	def schemes(self) -> Mapping[str, str]:
 		"""Return the registered signature schemes: name → dotted path."""

@@ -8,6 +8,8 @@ import secrets
 import time
 from typing import Any
 
+HASH_LENGTH = 40  # hex digits of a hash that is kept: 160 bits, as git's; a shorter key makes a faster index
+
 
 def new_id() -> str:
 	"""Return a unique name that sorts by the time it was made (24 characters)."""
@@ -16,14 +18,15 @@ def new_id() -> str:
 
 def key(*parts: str) -> str:
 	"""Return the sha256 of length-prefixed parts: no two different lists of parts share one."""
-	digest = hashlib.sha256()
-	for part in parts:
-		data = part.encode("utf-8", "surrogatepass")
-		digest.update(len(data).to_bytes(8, "big") + data)
-	return digest.hexdigest()
+	return hashlib.sha256(b"".join(map(_prefixed, parts))).hexdigest()
 
 
-def content_hash(values: Any) -> str:
+def _prefixed(part: str) -> bytes:
+	data = part.encode("utf-8", "surrogatepass")
+	return len(data).to_bytes(8, "big") + data
+
+
+def content_hash(value: Any) -> str:
 	"""Return a hash of a JSON-like value, the same for equal content whatever the order of its keys."""
-	text = json.dumps(values, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))
+	text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))
 	return hashlib.sha256(text.encode()).hexdigest()

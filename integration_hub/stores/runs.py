@@ -46,6 +46,7 @@ class Run:
 	checkpoint: str = ""
 	seen: str = ""  # what its records are marked with: its name, or that of the run it goes on with
 	error_log: str | None = None
+	status: str = "Running"
 	note: str = ""  # what a person should know of a run that did not fail
 	counts: Counts = field(default_factory=Counts)
 	started: float = field(default_factory=time.monotonic)

@@ -21,20 +21,9 @@ STANDARD_COLUMNS = {
 }
 CHILD_COLUMNS = {"parent": "TEXT", "parentfield": "TEXT", "parenttype": "TEXT"}
 
+TABLES = frozenset({"Table", "Table MultiSelect"})  # rows of another table
 # Layout only, or rows of another table: no column.
-NO_COLUMN = frozenset(
-	{
-		"Section Break",
-		"Column Break",
-		"Tab Break",
-		"HTML",
-		"Button",
-		"Heading",
-		"Fold",
-		"Table",
-		"Table MultiSelect",
-	}
-)
+NO_COLUMN = TABLES | {"Section Break", "Column Break", "Tab Break", "HTML", "Button", "Heading", "Fold"}
 _INTEGER = frozenset({"Int", "Long Int", "Check"})
 _REAL = frozenset({"Float", "Currency", "Percent", "Rating", "Duration"})
 
@@ -94,7 +83,7 @@ def index(table: str, fields: Iterable[str], unique: str = "") -> str:
 # Indexes over several columns, which doctype JSON cannot say. The doctypes' `on_doctype_update` reads them
 # from here, so that both homes have the same.
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
-	"External Record": (("stream", "last_seen"), ("target_doctype", "target_name")),
+	"External Record": (("target_name",),),
 	"Webhook Log": (("integration", "status", "next_attempt_at"), ("status", "claimed_at")),
 	"Sync Log": (("stream", "status"),),
 }

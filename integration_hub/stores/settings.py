@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from integration_hub.stores.database import Database, Row, in_list, update
 from integration_hub.stores.home import Home, HubError
 
@@ -35,8 +37,10 @@ def note_failure(home: Home, integration: str, message: str) -> None:
 	update(home.db, "Integration Settings", integration, values)
 
 
-def existing_names(db: Database, doctype: str, names: list[str]) -> set[str]:
+def existing_names(db: Database, doctype: str, names: Sequence[str]) -> set[str]:
 	"""Return those of `names` that exist in a doctype."""
+	if not names:
+		return set()
 	marks, values = in_list(names)
 	rows = db.query(f"SELECT `name` FROM `tab{doctype}` WHERE `name` IN ({marks})", values)
 	return {row["name"] for row in rows}

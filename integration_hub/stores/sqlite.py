@@ -73,6 +73,9 @@ class SQLiteDatabase:
 	def is_transient(self, error: BaseException) -> bool:
 		return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
+	def recover(self, error: BaseException) -> None:
+		"""A file does not go away."""
+
 	def _run(self, sql: str, params: Params) -> sqlite3.Cursor:
 		if isinstance(params, Mapping):
 			return self._connection.execute(_NAMED.sub(r":\1", sql), params)

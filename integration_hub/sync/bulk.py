@@ -5,30 +5,83 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from integration_hub.stores.database import in_list, insert_many, update, upsert_many
+from integration_hub.stores.database import in_list, insert_many, upsert_many
+from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Change, Home, Written
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.schema import NUMERIC
+from integration_hub.stores.settings import existing_names
+from integration_hub.sync.validate import invalid
 
 
 class BulkTarget:
 	"""Multi-row upserts into the table of one DocType.
 
-	Skips controllers, naming, defaults, permissions and everything else a Document does.
+	Checks what the fields say: lengths, options, numbers, dates, required, links. Skips controllers, naming,
+	defaults, permissions and everything else a Document does.
 	"""
 
-	def __init__(self, home: Home, doctype: str, fieldtypes: Mapping[str, str]):
-		self.home, self.doctype, self._fieldtypes = home, doctype, fieldtypes
+	def __init__(self, home: Home, doctype: str, fields: Fields):
+		self.home, self.doctype, self._fields = home, doctype, fields
+		self._tables = {name: field for name, field in fields.items() if field.fields}
 
-	def fieldtypes(self) -> Mapping[str, str]:
-		return self._fieldtypes
+	def fields(self) -> Fields:
+		return self._fields
 
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
 		marks, params = in_list(values)
 		sql = f"SELECT `name`, `{field}` AS `value` FROM `tab{self.doctype}` WHERE `{field}` IN ({marks})"
 		return {str(row["value"]): row["name"] for row in self.home.db.query(sql, params)}
 
+	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+		plain = [name for name in fields if name not in self._tables]
+		marks, params = in_list(names)
+		columns = ", ".join(f"`{name}`" for name in ("name", *plain))
+		sql = f"SELECT {columns} FROM `tab{self.doctype}` WHERE `name` IN ({marks})"
+		return {row.pop("name"): row for row in self.home.db.query(sql, params)}
+
 	def write(self, changes: Sequence[Change]) -> list[Written]:
+		if not changes:
+			return []
+		wrong = invalid(
+			changes, self._fields, lambda doctype, names: existing_names(self.home.db, doctype, names)
+		)
+		if not wrong:
+			return self._write(changes)
+		good = iter(self._write([change for n, change in enumerate(changes) if n not in wrong]))
+		return [Written(None, wrong[n]) if n in wrong else next(good) for n in range(len(changes))]
+
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		def work() -> None:
+			marks, values = in_list(names)
+			self._delete_children(names)
+			self.home.db.execute(f"DELETE FROM `tab{self.doctype}` WHERE `name` IN ({marks})", values)
+
+		return self._all_or_errors(names, work)
+
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		def work() -> None:
+			marks, values = in_list(names)
+			self.home.db.execute(
+				f"UPDATE `tab{self.doctype}` SET `{field}` = %s, `modified` = %s WHERE `name` IN ({marks})",
+				[value, self.home.now(), *values],
+			)
+
+		return self._all_or_errors(names, work)
+
+	def _all_or_errors(self, names: Sequence[str], work: Any) -> dict[str, Exception]:
+		if not names:
+			return {}
+		try:
+			with self.home.db.savepoint():
+				work()
+		except Exception as error:
+			if self.home.db.is_transient(error):
+				raise
+			return dict.fromkeys(names, error)
+		return {}
+
+	def _write(self, changes: Sequence[Change]) -> list[Written]:
 		if not changes:
 			return []
 		try:
@@ -41,41 +94,66 @@ class BulkTarget:
 				raise
 		# One row is bad: halve until it stands alone, and keep the others.
 		middle = len(changes) // 2
-		return [*self.write(changes[:middle]), *self.write(changes[middle:])]
-
-	def delete(self, name: str) -> None:
-		self.home.db.execute(f"DELETE FROM `tab{self.doctype}` WHERE `name` = %s", [name])
-
-	def set_value(self, name: str, field: str, value: Any) -> None:
-		update(self.home.db, self.doctype, name, {field: value, "modified": self.home.now()})
-
-	def _stored(self, field: str, value: Any) -> Any:
-		"""Numbers are never NULL in a DocType's table."""
-		return 0 if value is None and self._fieldtypes.get(field) in NUMERIC else value
+		return [*self._write(changes[:middle]), *self._write(changes[middle:])]
 
 	def _upsert(self, changes: Sequence[Change]) -> list[Written]:
-		now, owner = self.home.now(), self.home.owner()
-		written: list[Written] = []
 		# Rows with the same columns, new or known, share a statement. A new row is only ever inserted: an
 		# upsert would overwrite whichever row has the same value in another unique column.
-		groups: dict[tuple[bool, tuple[str, ...]], list[list[Any]]] = {}
+		groups: dict[tuple[bool, tuple[str, ...]], list[tuple[str, Mapping[str, Any]]]] = {}
+		written: list[Written] = []
 		for change in changes:
 			name = change.name or new_id()
-			values = (self._stored(field, value) for field, value in change.values.items())
-			row = [name, *values, now, now, owner, owner]
-			groups.setdefault((change.name is None, tuple(change.values)), []).append(row)
+			key = (change.name is None, tuple(change.values))
+			groups.setdefault(key, []).append((name, change.values))
 			written.append(Written(name))
-		for (new, fields), group in groups.items():
-			columns = ["name", *fields, "creation", "modified", "owner", "modified_by"]
-			if new:
-				insert_many(self.home.db, self.doctype, columns, group)
-				continue
-			upsert_many(
-				self.home.db, self.doctype, columns, group, update=[*fields, "modified", "modified_by"]
-			)
+		for (new, fields), rows in groups.items():
+			self._write_rows(new, [field for field in fields if field not in self._tables], rows)
+			for table in self._tables.keys() & set(fields):
+				self._write_children(table, new, rows)
 		return written
 
+	def _write_rows(
+		self, new: bool, fields: Sequence[str], rows: Sequence[tuple[str, Mapping[str, Any]]]
+	) -> None:
+		columns = ["name", *fields]
+		table = [(name, *_stored(values, fields, self._fields)) for name, values in rows]
+		if new:
+			insert_many(self.home.db, self.doctype, columns, table, self._stamps())
+			return
+		update = [*fields, "modified", "modified_by"]
+		upsert_many(self.home.db, self.doctype, columns, table, update=update, same=self._stamps())
 
-def writable(fields: Iterable[Mapping[str, Any]], no_column: frozenset[str]) -> dict[str, str]:
-	"""Return {fieldname: fieldtype} of the fields that have a column."""
-	return {field["fieldname"]: field["fieldtype"] for field in fields if field["fieldtype"] not in no_column}
+	def _write_children(self, table: str, new: bool, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+		"""Put a child table's rows in place of those that are there."""
+		field = self._tables[table]
+		if not new:
+			self._delete_children([name for name, _ in rows], table)
+		fields = list(next((child for _, values in rows for child in values[table]), ()))
+		children = [
+			(new_id(), name, number, *_stored(child, fields, field.fields))
+			for name, values in rows
+			for number, child in enumerate(values[table], 1)
+		]
+		same = {**self._stamps(), "parenttype": self.doctype, "parentfield": table}
+		insert_many(self.home.db, field.options, ["name", "parent", "idx", *fields], children, same)
+
+	def _delete_children(self, names: Sequence[str], table: str | None = None) -> None:
+		marks, values = in_list(names)
+		for name, field in self._tables.items():
+			if table in (None, name):
+				self.home.db.execute(
+					f"""DELETE FROM `tab{field.options}`
+						WHERE `parent` IN ({marks}) AND `parenttype` = %s AND `parentfield` = %s""",
+					[*values, self.doctype, name],
+				)
+
+	def _stamps(self) -> dict[str, Any]:
+		now, owner = self.home.now(), self.home.owner()
+		return {"creation": now, "modified": now, "owner": owner, "modified_by": owner}
+
+
+def _stored(values: Mapping[str, Any], names: Iterable[str], fields: Mapping[str, Field]) -> list[Any]:
+	"""Return the values of `names` as the columns take them: numbers are never NULL in a DocType's table."""
+	return [
+		0 if (value := values[name]) is None and fields[name].kind in NUMERIC else value for name in names
+	]

@@ -6,20 +6,29 @@ from collections.abc import Iterator, Mapping
 
 from croniter import croniter
 
+from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.lanes import MAX_LANES
 from integration_hub.connectors.pagination import PAGINATIONS
-from integration_hub.sync.config import MODES, StreamConfig
-from integration_hub.sync.mapping import CONVERSIONS, path_problem
+from integration_hub.stores.fields import Field, Fields
+from integration_hub.sync.config import MODES, FieldMapping, StreamConfig
+from integration_hub.sync.conversions import converter
+from integration_hub.sync.mapping import path_problem
 
 Problem = tuple[str, str]  # field, sentence
 
 
-def stream_problems(stream: StreamConfig, fieldtypes: Mapping[str, str]) -> list[Problem]:
+def stream_problems(stream: StreamConfig, fields: Fields, transforms: Mapping[str, str]) -> list[Problem]:
 	"""Return what is wrong as (field, sentence), empty when the stream can run.
 
-	fieldtypes: the target DocType's fields that can be written; empty if it does not exist.
+	fields: the target DocType's fields that can be written; empty if it does not exist.
+	transforms: the registered Python functions, name → dotted path.
 	"""
-	return [*_source(stream), *_target(stream, fieldtypes), *_schedule(stream)]
+	return [
+		*_source(stream),
+		*_target(stream, fields),
+		*_mapping(stream, fields, transforms),
+		*_schedule(stream),
+	]
 
 
 def _source(stream: StreamConfig) -> Iterator[Problem]:
@@ -49,37 +58,68 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 		yield "pagination", "must be Cursor for a change feed"
 
 
-def _target(stream: StreamConfig, fieldtypes: Mapping[str, str]) -> Iterator[Problem]:
-	if not fieldtypes:
+def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
+	if not fields:
 		yield "target_doctype", f"DocType {stream.target_doctype or '(empty)'} does not exist"
 		return
-	if not stream.mapping:
-		yield "mapping", "is empty"
-	seen = set()
-	for number, row in enumerate(stream.mapping, 1):
-		where = f"row {number}"
-		if row.field not in fieldtypes:
-			yield "mapping", f"{where}: {stream.target_doctype} has no field {row.field!r}"
-		elif row.field in seen:
-			yield "mapping", f"{where}: field {row.field!r} is mapped twice"
-		seen.add(row.field)
-		if row.conversion not in CONVERSIONS:
-			yield (
-				"mapping",
-				f"{where}: conversion {row.conversion!r} is not one of {', '.join(CONVERSIONS[1:])}",
-			)
-		if row.source_path and (problem := path_problem(row.source_path)):
-			yield "mapping", f"{where}: {problem}"
-		if not row.source_path and not row.default_value:
-			yield "mapping", f"{where}: {row.field!r} has neither a source path nor a default"
-	if stream.match_field and stream.match_field not in seen:
+	if stream.match_field and stream.match_field not in {row.field for row in stream.mapping}:
 		yield "match_field", f"{stream.match_field!r} is not mapped"
-	if stream.deletion_policy == "Disable" and stream.disable_field not in fieldtypes:
+	if stream.deletion_policy == "Disable" and stream.disable_field not in fields:
 		yield "disable_field", f"{stream.target_doctype} has no field {stream.disable_field!r}"
 	if stream.write_mode not in ("Documents", "Bulk"):
 		yield "write_mode", f"{stream.write_mode!r} is neither Documents nor Bulk"
 	if stream.deletion_policy not in ("Keep", "Disable", "Delete"):
 		yield "deletion_policy", f"{stream.deletion_policy!r} is not one of Keep, Disable, Delete"
+
+
+def _mapping(stream: StreamConfig, fields: Fields, transforms: Mapping[str, str]) -> Iterator[Problem]:
+	if not fields:
+		return
+	if not stream.mapping:
+		yield "mapping", "is empty"
+	tables = {row.field for row in stream.mapping if row.conversion == "Rows"}
+	seen: set[str] = set()
+	for number, row in enumerate(stream.mapping, 1):
+		problems = [*_field(row, stream.target_doctype, fields, tables), *_value(row, transforms)]
+		if row.field in seen:
+			problems.append(f"field {row.field!r} is mapped twice")
+		seen.add(row.field)
+		yield from (("mapping", f"row {number}: {problem}") for problem in problems)
+	for table in sorted(tables & fields.keys()):
+		if not any(name.startswith(f"{table}.") for name in seen):
+			yield "mapping", f"no field of table {table!r} is mapped ({table}.fieldname)"
+
+
+def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) -> Iterator[str]:
+	"""Say what is wrong with where a row leads to."""
+	name, dot, child = row.field.partition(".")
+	field = fields.get(name)
+	if field is None:
+		yield f"{doctype} has no field {name!r}"
+	elif dot and child not in field.fields:
+		yield f"table {name!r} of {doctype} has no field {child!r}"
+	elif dot and name not in tables:
+		yield f"table {name!r} needs a row of its own with conversion Rows"
+	elif not dot and bool(field.fields) != (row.conversion == "Rows"):
+		yield f"{name!r} is {'a' if field.fields else 'no'} table: conversion Rows is for tables, and for them alone"
+	elif row.conversion == "Link" and not _leaf(field, child).options:
+		yield f"{row.field!r} is no link to a DocType"
+
+
+def _leaf(field: Field, child: str) -> Field:
+	return field.fields[child] if child else field
+
+
+def _value(row: FieldMapping, transforms: Mapping[str, str]) -> Iterator[str]:
+	"""Say what is wrong with where a row's value comes from."""
+	if row.source_path and (problem := path_problem(row.source_path)):
+		yield problem
+	if not row.source_path and not row.default_value:
+		yield f"{row.field!r} has neither a source path nor a default"
+	try:
+		converter(row.conversion, row.argument, str, transforms)
+	except (ValueError, ConfigurationError) as error:
+		yield f"{row.field!r}: {error}"
 
 
 def _schedule(stream: StreamConfig) -> Iterator[Problem]:

@@ -25,6 +25,7 @@ class FieldMapping:
 	source_path: str = ""
 	field: str = ""
 	conversion: str = ""
+	argument: str = ""
 	default_value: str = ""
 	required: bool = False
 
@@ -51,8 +52,11 @@ class StreamConfig:
 	more_path: str = ""
 	lanes: int = 1
 	changed_since_param: str = "modified_since"
+	changed_until_param: str = ""
 	overlap_seconds: int = 60
 	ordered: bool = False
+	expired_status: int = 410
+	cursor_lists_all: bool = False
 	target_doctype: str = ""
 	write_mode: str = "Documents"
 	match_field: str = ""
@@ -80,8 +84,8 @@ class StreamConfig:
 		lines = (line.strip() for line in self.params.splitlines())
 		return dict(line.split("=", 1) for line in lines if "=" in line)
 
-	def list_request(self, *, state: str = "", since: str = "") -> ListRequest:
-		"""Return what to ask a connector for: from `state` on, or what changed at or after `since`."""
+	def list_request(self, *, state: str = "", since: str = "", until: str = "") -> ListRequest:
+		"""Return what to ask a connector for: from `state` on, or what changed from `since` to `until`."""
 		options = ("page_size", "page_size_param", "page_param", "cursor_path", "more_path")
 		return ListRequest(
 			endpoint=self.endpoint,
@@ -91,7 +95,9 @@ class StreamConfig:
 			state=state,
 			since=since,
 			since_param=self.changed_since_param,
-			by_time=self.mode == "Incremental",
+			until=until,
+			until_param=self.changed_until_param,
+			by_time=self.mode == "Incremental" or bool(until),
 			with_deletions=self.mode != "Full" and bool(self.deleted_path),
 			lanes=self.lanes,
 		)

@@ -13,27 +13,34 @@ from integration_hub.stores.home import Home, Target
 from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.sync.config import StreamConfig
 
+_BATCH = {"Documents": 100, "Bulk": 1000}  # documents a transaction: what controllers lock is kept short
 
-def remove_document(home: Home, stream: StreamConfig, target: Target, binding: Binding) -> Exception | None:
-	"""Apply the stream's deletion policy to a binding; return the error that kept a document from going.
+
+def remove_documents(
+	home: Home, stream: StreamConfig, target: Target, found: Sequence[Binding]
+) -> dict[str, Exception]:
+	"""Apply the stream's deletion policy to bindings; return what kept documents from going, by binding name.
 
 	A document that was adopted is never deleted: this stream did not make it.
 	"""
-	try:
-		if binding.target_name:
-			with home.db.savepoint():
-				if stream.deletion_policy == "Disable":
-					target.set_value(binding.target_name, stream.disable_field, stream.disable_value)
-				elif stream.deletion_policy == "Delete" and not binding.adopted:
-					target.delete(binding.target_name)
-	except Exception as error:
-		if home.db.is_transient(error):
-			raise  # the database has undone the whole transaction: it begins again
-		return error
-	if stream.deletion_policy == "Delete" and not binding.adopted:
-		binding.target_name = None  # whoever is called so later is somebody else
-	binding.status, binding.content_hash = "Deleted", ""
-	return None
+	acted = [binding for binding in found if binding.target_name]
+	errors: dict[str, Exception] = {}
+	if stream.deletion_policy == "Disable":
+		names = [str(binding.target_name) for binding in acted]
+		errors = target.set_value(names, stream.disable_field, stream.disable_value)
+	elif stream.deletion_policy == "Delete":
+		errors = target.delete([str(binding.target_name) for binding in acted if not binding.adopted])
+	kept = {binding.name: errors[binding.target_name] for binding in acted if binding.target_name in errors}
+	for binding in found:
+		if binding.name not in kept:
+			if _is_forgotten(stream, binding):
+				binding.target_name = None
+			binding.status, binding.content_hash = "Deleted", ""
+	return kept
+
+
+def _is_forgotten(stream: StreamConfig, binding: Binding) -> bool:
+	return stream.deletion_policy == "Delete" and not binding.adopted
 
 
 def needs_approval(stream: StreamConfig, gone: int, live: int) -> bool:
@@ -67,34 +74,47 @@ def _remove_all(
 	home: Home, stream: StreamConfig, run: Run, redactor: Redactor, where: str, params: Sequence[object]
 ) -> None:
 	target = home.target(stream.target_doctype, stream.write_mode)
-	condition = f"`stream` = %s AND `status` <> 'Deleted' AND {where}"
-	last = ""
+	condition = f"`status` <> 'Deleted' AND {where}"
+	last, kept = "", 0
 	while True:
 		# Read where it is written: what an event has brought back since the last batch no longer fits.
 		def remove(last: str = last) -> tuple[Counts, str]:
-			counts = Counts()
-			batch = bindings.after(home.db, condition, [stream.name, *params], last)
-			for binding in batch:
-				error = remove_document(home, stream, target, binding)
-				counts.deleted += error is None
-				counts.failed += error is not None
-				if error is None:
-					binding.error = binding.payload = binding.missing_run = None
-				else:
-					binding.error = redactor.text(error, 500)
-					_log(home, stream, run, redactor, binding, error)
-			bindings.save(home, stream.name, stream.target_doctype, batch)
+			size = _BATCH[stream.write_mode]
+			batch = bindings.after(home.db, stream.name, condition, params, last, size)
+			counts = _remove_batch(home, stream, target, run, redactor, batch)
 			advance(home, run, counts)
 			return counts, batch[-1].name if batch else ""
 
 		counts, last = in_transaction(home.db, remove)
 		run.counts.add(counts)
+		kept += counts.failed
 		if not last:
-			return
+			break
 		home.progress(run)
+	if kept:
+		note = f"{kept} documents could not be removed; External Record says of each why."
+		run.note = f"{run.note} {note}".strip()
 
 
-def _log(home: Home, stream: StreamConfig, run: Run, redactor: Redactor, binding: Binding, error) -> None:
+def _remove_batch(
+	home: Home, stream: StreamConfig, target: Target, run: Run, redactor: Redactor, batch: Sequence[Binding]
+) -> Counts:
+	forgotten = {binding.name for binding in batch if _is_forgotten(stream, binding)}
+	errors = remove_documents(home, stream, target, batch)
+	gone = [binding.name for binding in batch if binding.name not in errors]
+	for forget in (True, False):
+		if names := [name for name in gone if (name in forgotten) is forget]:
+			bindings.mark_deleted(home, names, forget)
+	for binding in batch:
+		if error := errors.get(binding.name):
+			bindings.mark_kept(home.db, binding.name, redactor.text(error, 500))
+			_log(home, stream, run, redactor, binding, error)
+	return Counts(deleted=len(gone), failed=len(errors))
+
+
+def _log(
+	home: Home, stream: StreamConfig, run: Run, redactor: Redactor, binding: Binding, error: Exception
+) -> None:
 	record_error(
 		home,
 		error,

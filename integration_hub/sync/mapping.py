@@ -2,64 +2,67 @@
 
 from __future__ import annotations
 
-import json
-import math
+import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
-from functools import cached_property
 from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from integration_hub.stores.ids import content_hash
+from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
+from integration_hub.sync.conversions import LocalTime, converter, parse_time, utc_text
 
 Reader = Callable[[Any], Any]
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-
-CONVERSIONS = ("", "Text", "Integer", "Number", "Check", "Date", "Datetime")
 _MAX_ID = 500
-LocalTime = Callable[[datetime], str]
+_SCALARS = frozenset({str, int, float})
+# What a JMESPath function that does not fit the record's values raises: the record's problem.
+_UNREADABLE = (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 
 class MappingError(ValueError):
 	"""A record that cannot be mapped; the text names the field."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Mapped:
-	"""One record, mapped: its external id, the target's fields, and what the source says of it."""
+	"""One record, mapped: its external id, the target's fields, and what the source says of it.
+
+	A child table's value is a list of dictionaries. content_hash is "" for a deletion.
+	"""
 
 	external_id: str
 	values: Mapping[str, Any]
 	source_time: str
 	deleted: bool
-
-	@cached_property
-	def content_hash(self) -> str:
-		return content_hash(self.values)
+	content_hash: str = ""
 
 
 class Mapper:
 	"""A stream's mapping, compiled once.
 
-	local_time turns an aware datetime into the text the home's database stores.
+	local_time: turns an aware datetime into the text the home's database stores.
+	transforms: the registered Python functions of the conversion Python, name → dotted path.
+	Raises MappingError for a row that cannot be compiled (see sync.check, which says it on saving).
 	"""
 
-	def __init__(self, stream: StreamConfig, local_time: LocalTime):
+	def __init__(
+		self, stream: StreamConfig, local_time: LocalTime, transforms: Mapping[str, str] | None = None
+	):
 		self._id = reader(stream.id_path)
 		self._time = reader(stream.updated_at_path) if stream.updated_at_path else None
 		self._deleted = reader(stream.deleted_path) if stream.deleted_path else None
-		self._rows = [(row, reader(row.source_path) if row.source_path else None) for row in stream.mapping]
-		self._local_time = local_time
-		self._found: set[str] = set()
+		self._rows = _compiled(stream.mapping, local_time, transforms or {})
+		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
+		self._unfound = [row for row in self._rows if row.read]
+		self._salt = hashlib.sha256(repr([row.field for row in self._rows]).encode())
 
 	def never_found(self) -> list[str]:
 		"""Return the source paths at which no record so far had anything: a slip of the pen, maybe."""
-		return [row.source_path for row, path in self._rows if path and row.field not in self._found]
+		return [row.source_path for row in self._unfound]
 
 	def external_id(self, record: Mapping[str, Any]) -> str:
 		"""Return the record's id as text; raises MappingError if it has none."""
@@ -97,25 +100,106 @@ class Mapper:
 		"""
 		external_id = self.external_id(record) if external_id is None else external_id
 		gone = self.is_deleted(record) if deleted is None else deleted
-		values = {} if gone else {row.field: self._value(row, path, record) for row, path in self._rows}
-		return Mapped(external_id, values, self.source_time(record), gone)
+		time = self.source_time(record) if self._time else ""
+		if gone:
+			return Mapped(external_id, {}, time, True)
+		values = {}
+		for field, key, row in self._fields:
+			# What is text or a number under a plain name and needs no conversion is most of what there is.
+			value = record.get(key) if key else None
+			values[field] = value if value and value.__class__ in _SCALARS else row.value(record)
+		if self._unfound:
+			self._unfound = [row for row in self._unfound if not _is_found(row, record)]
+		return Mapped(external_id, values, time, False, self._hash(values))
 
-	def _value(self, row: FieldMapping, path: Any, record: Mapping[str, Any]) -> Any:
-		value = _search(path, record, row.field) if path else None
-		if value is not None:
-			self._found.add(row.field)
-		if value is None or value == "":
-			value = row.default_value or None
-		if value is None:
-			if row.required:
-				raise MappingError(
-					f"{row.field}: required, but the source has nothing at {row.source_path!r}"
-				)
-			return None
+	def _hash(self, values: Mapping[str, Any]) -> str:
+		# Python's own spelling costs a third of JSON's. Where another version spells a value differently, its
+		# record is written once more.
+		digest = self._salt.copy()
+		digest.update(repr(list(values.values())).encode("utf-8", "surrogatepass"))
+		return digest.hexdigest()[:HASH_LENGTH]
+
+
+class _Row:
+	"""One row of the mapping, compiled."""
+
+	__slots__ = ("convert", "default", "field", "label", "plain_key", "read", "required", "source_path")
+
+	def __init__(self, row: FieldMapping, local_time: LocalTime, transforms: Mapping[str, str]):
+		self.field, self.label = row.field, row.field
+		self.source_path, self.default, self.required = row.source_path, row.default_value, row.required
+		self.read = reader(row.source_path) if row.source_path else None
+		is_plain = row.conversion == "" and _PLAIN.fullmatch(row.source_path) and "." not in row.source_path
+		self.plain_key = row.source_path if is_plain else ""
 		try:
-			return convert(value, row.conversion, self._local_time)
-		except (ValueError, TypeError, OverflowError) as error:
+			self.convert = converter(row.conversion, row.argument, local_time, transforms)
+		except ValueError as error:
 			raise MappingError(f"{row.field}: {error}") from None
+
+	def value(self, record: Mapping[str, Any]) -> Any:
+		"""Return the field's value for a record; raises MappingError."""
+		try:
+			value = self.read(record) if self.read else None
+		except _UNREADABLE as error:
+			raise MappingError(f"{self.label}: {_first_line(error)}") from None
+		if value is None or value == "":
+			value = self.default or None
+			if value is None:
+				if self.required:
+					raise MappingError(
+						f"{self.label}: required, but the source has nothing at {self.source_path!r}"
+					)
+				return self.empty()
+		try:
+			return self.convert(value)
+		except (ValueError, TypeError, OverflowError, LookupError, ArithmeticError, AttributeError) as error:
+			raise MappingError(f"{self.label}: {_first_line(error)}") from None
+
+	def empty(self) -> Any:
+		return None
+
+
+class _Table(_Row):
+	"""A child table's row of the mapping, with those of its fields."""
+
+	__slots__ = ("rows",)
+
+	def __init__(self, row: FieldMapping, rows: list[_Row], *context: Any):
+		super().__init__(row, *context)
+		self.rows = rows
+		for child in rows:
+			child.label = f"{row.field}.{child.field}"
+
+	def value(self, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+		found = super().value(record)
+		return [{row.field: row.value(item) for row in self.rows} for item in found]
+
+	def empty(self) -> list:
+		return []
+
+
+def _compiled(
+	mapping: Iterable[FieldMapping], local_time: LocalTime, transforms: Mapping[str, str]
+) -> list[_Row]:
+	"""Compile rows, in the order of their fields: so the hash does not depend on the rows' order."""
+	children: dict[str, list[_Row]] = {}
+	tops: list[FieldMapping] = []
+	for row in sorted(mapping, key=lambda row: row.field):
+		table, dot, field = row.field.partition(".")
+		if dot:
+			children.setdefault(table, []).append(_Row(_renamed(row, field), local_time, transforms))
+		else:
+			tops.append(row)
+	return [
+		_Table(row, children.get(row.field, []), local_time, transforms)
+		if row.conversion == "Rows"
+		else _Row(row, local_time, transforms)
+		for row in tops
+	]
+
+
+def _renamed(row: FieldMapping, field: str) -> FieldMapping:
+	return FieldMapping(row.source_path, field, row.conversion, row.argument, row.default_value, row.required)
 
 
 def reader(path: str) -> Reader:
@@ -126,6 +210,8 @@ def reader(path: str) -> Reader:
 	if not _PLAIN.fullmatch(path):
 		return jmespath.compile(path).search
 	names = path.split(".")
+	if len(names) == 1:
+		return lambda record: record.get(path) if isinstance(record, dict) else None
 
 	def read(record: Any) -> Any:
 		for name in names:
@@ -137,124 +223,6 @@ def reader(path: str) -> Reader:
 	return read
 
 
-def _search(path: Reader, record: Mapping[str, Any], field: str) -> Any:
-	"""Look a path up; a function that does not fit the record's values is the record's problem."""
-	try:
-		return path(record)
-	except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-		raise MappingError(
-			f"{field}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-		) from None
-
-
-def _unencodable(text: str) -> bool:
-	try:
-		text.encode()
-	except UnicodeEncodeError:
-		return True
-	return False
-
-
-def convert(value: Any, conversion: str, local_time: LocalTime) -> Any:
-	"""Convert a value of the source; raises ValueError saying what does not fit."""
-	if conversion == "":
-		return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
-	if conversion == "Text":
-		return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-	if conversion == "Check":
-		return int(_boolean(value))
-	if conversion in ("Integer", "Number"):
-		return _number(value, conversion)
-	if conversion == "Date":
-		return parse_date(value)
-	if conversion == "Datetime":
-		return local_time(parse_time(value))
-	raise ValueError(f"unknown conversion {conversion!r}")
-
-
-def _number(value: Any, conversion: str) -> int | float:
-	if isinstance(value, bool) or not isinstance(value, str | int | float):
-		raise ValueError(f"{value!r} is not a number")
-	try:
-		if conversion == "Integer":
-			return int(value) if isinstance(value, str) else _whole(value)
-		number = float(value)
-	except (ValueError, OverflowError):
-		raise ValueError(f"{value!r} is not a number") from None
-	if not math.isfinite(number):
-		raise ValueError(f"{value!r} is not a finite number")
-	return number
-
-
-def _whole(value: int | float) -> int:
-	if value != int(value):
-		raise ValueError(f"{value!r} is not a whole number")
-	return int(value)
-
-
-def _boolean(value: Any) -> bool:
-	if isinstance(value, bool | int | float):
-		return bool(value)
-	text = str(value).strip().lower()
-	if text in ("true", "yes", "y", "on", "1"):
-		return True
-	if text in ("false", "no", "n", "off", "0"):
-		return False
-	raise ValueError(f"{value!r} is neither true nor false")
-
-
-_ISO = re.compile(
-	r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.IGNORECASE
-)
-
-
-def parse_time(value: Any) -> datetime:
-	"""Read ISO 8601 / RFC 3339 text, or seconds (or milliseconds) since the epoch, as an aware datetime.
-
-	Text without an offset is UTC. Raises ValueError.
-	"""
-	if isinstance(value, bool):
-		raise ValueError(f"{value!r} is not a time")
-	if isinstance(value, int | float):
-		seconds = value / 1000 if abs(value) > 1e11 else value
-		try:
-			return datetime.fromtimestamp(seconds, timezone.utc)
-		except (ValueError, OverflowError, OSError):
-			raise ValueError(f"{value!r} is not a time") from None
-	match = _ISO.fullmatch(str(value).strip())
-	if not match:
-		if re.fullmatch(r"\d{4}-\d\d-\d\d", str(value).strip()):
-			return datetime.fromisoformat(str(value).strip()).replace(tzinfo=timezone.utc)
-		raise ValueError(f"{value!r} is not an ISO 8601 time")
-	day, clock, fraction, offset = match.groups()
-	offset = (offset or "+00:00").upper().replace("Z", "+00:00")
-	if len(offset) == 3:
-		offset += ":00"
-	elif ":" not in offset:
-		offset = f"{offset[:3]}:{offset[3:]}"
-	clock = clock if clock.count(":") == 2 else f"{clock}:00"
-	return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset}")
-
-
-def parse_date(value: Any) -> str:
-	"""Return the calendar date of a date or time text, as written: no zone moves it. Raises ValueError."""
-	if isinstance(value, str):
-		try:
-			return date.fromisoformat(value.strip()[:10]).isoformat()
-		except ValueError:
-			raise ValueError(f"{value!r} is not an ISO 8601 date") from None
-	return parse_time(value).date().isoformat()
-
-
-def utc_text(moment: datetime) -> str:
-	"""Return an aware datetime as UTC text with microseconds, which sorts by time."""
-	try:
-		utc = moment.astimezone(timezone.utc).replace(tzinfo=None)
-		return f"{utc.isoformat(timespec='microseconds')}Z"  # strftime writes the year 1 as «1»
-	except OverflowError:
-		raise ValueError(f"{moment!r} is out of range") from None
-
-
 def path_problem(path: str) -> str | None:
 	"""Return why a JMESPath expression cannot be used, None if it can."""
 	try:
@@ -262,3 +230,31 @@ def path_problem(path: str) -> str | None:
 	except JMESPathError as error:
 		return f"{path!r} is not a JMESPath expression ({str(error).splitlines()[0]})"
 	return None
+
+
+def _is_found(row: _Row, record: Mapping[str, Any]) -> bool:
+	try:
+		return bool(row.read) and row.read(record) is not None
+	except _UNREADABLE:
+		return False
+
+
+def _search(path: Reader, record: Mapping[str, Any], field: str) -> Any:
+	try:
+		return path(record)
+	except _UNREADABLE as error:
+		raise MappingError(f"{field}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+	return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _unencodable(text: str) -> bool:
+	if text.isascii():
+		return False
+	try:
+		text.encode()
+	except UnicodeEncodeError:
+		return True
+	return False

@@ -1,19 +1,48 @@
-"""Full, incremental, cursor: where a run begins, and where it stands after each page."""
+"""Full, incremental, cursor, backfill: where a run begins, and where it stands after each page."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.pages import ListRequest, Page
+from integration_hub.stores.home import HubError
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.mapping import Mapper, MappingError, parse_time, utc_text
+from integration_hub.sync.conversions import parse_time, utc_text
+from integration_hub.sync.mapping import Mapper, MappingError
+
+
+@dataclass(frozen=True)
+class Period:
+	"""A range of source times, as UTC text, both ends included; `until` is "" for no end."""
+
+	since: str
+	until: str = ""
+
+	@classmethod
+	def read(cls, since: str, until: str = "") -> Period:
+		"""Read two ISO 8601 times; a bare date as `until` is the whole day. Raises HubError."""
+		try:
+			first, last = utc_text(parse_time(since)), ""
+			if until.strip():
+				day = timedelta(days=1, microseconds=-1) if len(until.strip()) == 10 else timedelta()
+				last = utc_text(parse_time(until) + day)
+		except (ValueError, OverflowError) as error:
+			raise HubError(str(error), field="period") from None
+		if last and last < first:
+			raise HubError(f"{until} is before {since}", field="period")
+		return cls(first, last)
 
 
 class Full:
 	"""Every record; then orphans. Begins anew each time: half a list proves nothing about what is gone."""
 
-	finds_orphans = True
+	name = "Full"
+	scheduled = True  # does its end count as the stream's own?
 	resumable = True
+	retries_failed = False  # it fetches them again by itself
+	whole = True  # does it fetch everything the source has?
 
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
@@ -21,9 +50,21 @@ class Full:
 		self.watermark = stream.checkpoint
 		self.in_the_future = 0  # source times that no watermark is made of
 
+	@property
+	def finds_orphans(self) -> bool:
+		return self.whole
+
 	def request(self) -> ListRequest:
 		"""Return what to ask the source for."""
 		return self.stream.list_request(state=self.resumed)
+
+	def starts_over(self, error: ConnectorError) -> bool:
+		"""Tell whether an error means that the walk has to begin at the beginning; then it will."""
+		return False
+
+	def wanted(self, page: Page, mapper: Mapper) -> Page:
+		"""Return the page without the records that were not asked for."""
+		return page
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		"""Return the checkpoint to commit with the page, None to leave it."""
@@ -37,8 +78,10 @@ class Full:
 class Incremental(Full):
 	"""What changed since the watermark: the greatest source time seen, less an overlap."""
 
-	finds_orphans = False
+	name = "Incremental"
 	resumable = False
+	retries_failed = True
+	whole = False
 
 	def request(self) -> ListRequest:
 		if not self.stream.checkpoint:
@@ -65,22 +108,86 @@ class Incremental(Full):
 
 
 class Cursor(Full):
-	"""A change feed behind an opaque cursor, which is the checkpoint after each page."""
+	"""A change feed behind an opaque cursor, which is the checkpoint after each page.
 
-	finds_orphans = False
+	Without a cursor the feed is walked from its beginning. Only where the settings say that this lists
+	everything the source has does the end of such a walk prove anything about what is gone.
+	"""
+
+	name = "Cursor"
+	retries_failed = True
+
+	def __init__(self, stream: StreamConfig):
+		super().__init__(stream)
+		self.cursor = stream.checkpoint
+		self.whole = not self.cursor
+
+	@property
+	def finds_orphans(self) -> bool:
+		return self.whole and self.stream.cursor_lists_all
 
 	def request(self) -> ListRequest:
-		return self.stream.list_request(state=self.stream.checkpoint)
+		return self.stream.list_request(state=self.cursor)
+
+	def starts_over(self, error: ConnectorError) -> bool:
+		if not self.cursor or error.status != self.stream.expired_status:
+			return False
+		self.cursor, self.whole = "", True
+		return True
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		return page.state
+
+
+class Backfill(Full):
+	"""What changed in a range of time, whatever the stream's mode; its checkpoint stays where it is."""
+
+	name = "Backfill"
+	scheduled = False
+	resumable = False
+	whole = False
+
+	def __init__(self, stream: StreamConfig, period: Period):
+		super().__init__(stream)
+		self.period = period
+		for field in ("updated_at_path", "changed_since_param"):
+			if not getattr(stream, field):
+				raise HubError(
+					"is needed for a backfill", doctype="Sync Settings", name=stream.name, field=field
+				)
+		if stream.mode == "Cursor":
+			raise HubError(
+				"a change feed has no range of time to ask for; reset its checkpoint instead",
+				doctype="Sync Settings",
+				name=stream.name,
+				field="mode",
+			)
+
+	def request(self) -> ListRequest:
+		return self.stream.list_request(since=self.period.since, until=self.period.until)
+
+	def wanted(self, page: Page, mapper: Mapper) -> Page:
+		"""Not every source knows an end, and some send their overlap."""
+		return Page([r for r in page.records if self._within(r, mapper)], page.state, page.last, page.size)
+
+	def _within(self, record: dict, mapper: Mapper) -> bool:
+		try:
+			time = mapper.source_time(record)
+		except MappingError:
+			return True  # the record itself is logged as failed
+		return not time or (
+			time >= self.period.since and not (self.period.until and time > self.period.until)
+		)
 
 
 # A record dated later than this from now has a wrong clock; as a watermark it would hide every change until then.
 _FUTURE = timedelta(days=1)
 
 
-def mode_of(stream: StreamConfig) -> Full:
+def mode_of(stream: StreamConfig, period: Period | None = None) -> Full:
+	"""Return how a stream is run: in its own mode, or over a period of time. Raises HubError."""
+	if period:
+		return Backfill(stream, period)
 	return {"Full": Full, "Incremental": Incremental, "Cursor": Cursor}[stream.mode](stream)
 
 

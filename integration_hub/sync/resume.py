@@ -1,4 +1,8 @@
-"""Where a run that the source put off goes on: without this, a long list behind a small quota never ends."""
+"""Where a walk that did not come to its end goes on.
+
+A run that the source put off goes on at its page: without this, a long list behind a small quota never ends.
+A walk of a whole change feed keeps the mark of what it has met, over as many runs as it takes.
+"""
 
 from __future__ import annotations
 
@@ -21,25 +25,38 @@ def leave_off(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 	# them with its next walk; a watermark would pass them for good.
 	if not mode.resumed or not mode.resumable:
 		return
-	left = {
-		"source": _source(stream),
-		"state": mode.resumed,
-		"seen": run.seen,
-		"watermark": mode.watermark,
-	}
-	in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))
+	_keep(home, stream, run, mode, mode.resumed)
+
+
+def keep_whole(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
+	"""Keep that this walk of a change feed began at its beginning: the cursor will not say so."""
+	if stream.mode == "Cursor" and mode.finds_orphans:
+		_keep(home, stream, run, mode, "")
 
 
 def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
-	"""Go on where a postponed run left off, if it asked the same source for the same list."""
+	"""Go on where an earlier run left off, if it asked the same source for the same list."""
 	try:
 		left = json.loads(settings_row(home.db, DOCTYPE, stream.name)["resume"] or "{}")
 	except ValueError:
 		return  # a column that Frappe added to a SQLite table holds the text «None»
-	if left.get("source") == _source(stream):
-		mode.resumed, run.seen, mode.watermark = left["state"], left["seen"], left["watermark"]
+	if not mode.scheduled or left.get("source") != _source(stream):
+		return
+	mode.resumed, run.seen, mode.watermark = left["state"], left["seen"], left["watermark"]
+	mode.whole = left.get("whole", mode.whole)
+
+
+def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) -> None:
+	left = {
+		"source": _source(stream),
+		"state": state,
+		"seen": run.seen,
+		"watermark": mode.watermark,
+		"whole": mode.whole,
+	}
+	in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))
 
 
 def _source(stream: StreamConfig) -> str:
-	request = stream.list_request(since=stream.checkpoint)
+	request = stream.list_request(since=stream.checkpoint if stream.mode == "Incremental" else "")
 	return content_hash([stream.integration, stream.mode, vars(request)])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.connectors.errors import RetryLater
+from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
@@ -20,9 +21,9 @@ from integration_hub.stores.settings import child_rows, note_failure, note_succe
 from integration_hub.sync.check import stream_problems
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_approved, remove_orphans
-from integration_hub.sync.modes import Full, mode_of
+from integration_hub.sync.modes import Backfill, Full, Period, mode_of
 from integration_hub.sync.page import PageWriter, failed_records
-from integration_hub.sync.resume import leave_off, resume
+from integration_hub.sync.resume import keep_whole, leave_off, resume
 from integration_hub.sync.schedule import next_run
 
 DOCTYPE = "Sync Settings"
@@ -42,19 +43,27 @@ def load_stream(home: Home, name: str) -> StreamConfig:
 		raise HubError(str(error), doctype=DOCTYPE, name=name) from None
 
 
-def run_stream(home: Home, name: str, triggered_by: str = "Person") -> dict:
+def run_stream(home: Home, name: str, triggered_by: str = "Person", period: Period | None = None) -> dict:
 	"""Run a stream to its end; return its Sync Log row.
+
+	period: fetch what changed in it instead, and leave the checkpoint where it is (a backfill).
 
 	Raises HubError when it cannot begin (disabled, wrong settings, running already); nothing is changed
 	then. What goes wrong later ends in the Sync Log and the Integration Error Log, and is not raised.
 	"""
-	stream, integration = _ready(home, name)
+	stream, integration = ready(home, name)
+	mode_of(stream, period)  # may refuse the period
 	with home.lock(f"sync:{name}") as free:
 		if not free:
 			raise AlreadyRunning("is running already", doctype=DOCTYPE, name=name)
-		run = in_transaction(home.db, lambda: _open(home, load_stream(home, name), triggered_by))
+		run = in_transaction(home.db, lambda: _open(home, load_stream(home, name), triggered_by, period))
+
+		def work(redactor: Redactor) -> int:
+			current = load_stream(home, name)
+			return _sync(home, current, run, mode_of(current, period), redactor)
+
 		with home.as_user(integration.run_as_user):
-			_guarded(home, stream, run, lambda redactor: _sync(home, load_stream(home, name), run, redactor))
+			_guarded(home, stream, run, work)
 	return settings_row(home.db, "Sync Log", run.name)
 
 
@@ -66,7 +75,7 @@ def approve_deletions(home: Home, held_by: str, triggered_by: str = "Person") ->
 	held = settings_row(home.db, "Sync Log", held_by)
 	if held["status"] != "Needs Approval":
 		raise HubError("has no deletions waiting for approval", doctype="Sync Log", name=held_by)
-	stream, integration = _ready(home, held["stream"])
+	stream, integration = ready(home, held["stream"])
 	with home.lock(f"sync:{stream.name}") as free:
 		if not free:
 			raise AlreadyRunning("is running already", doctype=DOCTYPE, name=stream.name)
@@ -83,24 +92,31 @@ def _remove_held(home: Home, stream: StreamConfig, run: Run, held_by: str, redac
 	return 0
 
 
-def _ready(home: Home, name: str) -> tuple[StreamConfig, IntegrationConfig]:
+def ready(home: Home, name: str) -> tuple[StreamConfig, IntegrationConfig]:
+	"""Return the settings of a stream that can run; raises HubError saying what is in the way."""
 	stream = load_stream(home, name)
 	if not stream.enabled:
 		raise HubError("is disabled", doctype=DOCTYPE, name=name, field="enabled")
 	integration = home.integration(stream.integration)
 	if not integration.enabled:
 		raise HubError("is disabled", doctype="Integration Settings", name=integration.name, field="enabled")
-	fieldtypes = home.target(stream.target_doctype, stream.write_mode).fieldtypes()
-	for field, sentence in stream_problems(stream, fieldtypes):
+	fields = home.target(stream.target_doctype, stream.write_mode).fields()
+	for field, sentence in stream_problems(stream, fields, home.transforms()):
 		raise HubError(sentence, doctype=DOCTYPE, name=name, field=field)
 	return stream, integration
 
 
-def _open(home: Home, stream: StreamConfig, triggered_by: str) -> Run:
+def _open(home: Home, stream: StreamConfig, triggered_by: str, period: Period | None = None) -> Run:
 	close_abandoned(home, stream.name)
 	run = open_run(home, stream, triggered_by)
-	# What is asked for from now on is asked for anew: this run may have passed it.
-	update(home.db, DOCTYPE, stream.name, {"status": "Running", "last_run_at": home.now(), "wanted": 0})
+	state = {"status": "Running", "last_run_at": home.now()}
+	if period:
+		run.mode = mode_of(stream, period).name
+		text = f"{period.since} – {period.until or '…'}"
+		update(home.db, "Sync Log", run.name, {"mode": run.mode, "period": text})
+	else:
+		state["wanted"] = 0  # what is asked for from now on is asked for anew: this run may have passed it
+	update(home.db, DOCTYPE, stream.name, state)
 	return run
 
 
@@ -121,21 +137,23 @@ def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redacto
 		_end(home, stream, run, _status(run, waiting), error=run.note or None, error_log=run.error_log)
 
 
-def _sync(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> int:
+def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> int:
 	"""Fetch and write everything; return the number of deletions that wait for approval."""
-	mode = mode_of(stream)
 	resume(home, stream, run, mode)
 	writer = PageWriter(home, stream, redactor, seen=run.seen, operation="Sync", sync_log=run.name)
-	if not mode.finds_orphans:  # a full run fetches the failed ones again by itself
+	if mode.retries_failed:
 		_retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
 		try:
-			for page in connector.pages(mode.request()):
-				checkpoint = mode.after_page(page, writer.mapper)
-				if page.last:
-					checkpoint = mode.after_all() or checkpoint
-				_commit(home, run, writer, page, checkpoint)
-				mode.resumed = page.state
+			try:
+				_walk(home, stream, run, mode, writer, connector)
+			except ConnectorError as error:
+				if not mode.starts_over(error):
+					raise
+				run.note = "The cursor had expired: everything was fetched again."
+				if not mode.finds_orphans:
+					run.note += " What the source deleted meanwhile was not found out."
+				_walk(home, stream, run, mode, writer, connector)
 		except RetryLater:
 			leave_off(home, stream, run, mode)
 			raise
@@ -146,15 +164,29 @@ def _sync(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> int
 	return remove_orphans(home, stream, run, redactor)
 
 
+def _walk(
+	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
+) -> None:
+	keep_whole(home, stream, run, mode)
+	for page in connector.pages(mode.request()):
+		checkpoint = mode.after_page(page, writer.mapper)
+		if page.last:
+			checkpoint = mode.after_all() or checkpoint
+		_commit(home, run, writer, mode.wanted(page, writer.mapper), checkpoint)
+		mode.resumed = page.state
+
+
 def _take_notes(run: Run, writer: PageWriter) -> None:
 	"""Put into the run what a person should see first."""
 	run.error_log = writer.error_log
+	notes = [run.note]
 	if writer.first_error:
-		run.note = (
+		notes.append(
 			f"{run.counts.failed} of {run.counts.fetched} records failed; the first: {writer.first_error}"
 		)
 	elif run.counts.fetched >= _ENOUGH_TO_TELL and (paths := writer.mapper.never_found()):
-		run.note = f"In {run.counts.fetched} records nothing was found at: {', '.join(paths)}."
+		notes.append(f"In {run.counts.fetched} records nothing was found at: {', '.join(paths)}.")
+	run.note = " ".join(filter(None, notes))
 
 
 def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
@@ -190,7 +222,8 @@ def _may_remove(
 				in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page))
 				run.counts.pages += 1
 		except RetryLater:
-			run.note = "The source put off the second look at its list: nothing was removed this time."
+			note = "The source put off the second look at its list: nothing was removed this time."
+			run.note = f"{run.note} {note}".strip()
 			return False
 	return not writer.unidentified
 
@@ -253,21 +286,33 @@ def _end(
 	home: Home, stream: StreamConfig, run: Run, status: str, *, delay: float | None = None, **values
 ) -> None:
 	def work() -> None:
-		row = settings_row(home.db, DOCTYPE, stream.name)
-		failures = row["consecutive_failures"] + 1 if status in ("Failed", "Interrupted") else 0
-		state = {
-			"status": _STREAM_STATUS[status],
-			"consecutive_failures": failures,
-			"next_run_at": home.now(ahead=delay) if delay else next_run(stream, home.now(), failures),
-		}
-		if status != "Postponed":
-			state["resume"] = None
-		if status in ("Completed", "Partial", "Needs Approval"):
-			state["last_success_at"] = home.now()
+		state = {"status": _STREAM_STATUS[status]}
+		if run.mode != Backfill.name:  # whose end says nothing of the stream's own turn
+			state |= _next_turn(home, stream, run, status, delay)
 		close_run(home, run, status, **values)
 		if status == "Completed":
 			resolve_errors(home, stream=stream.name)
 		update(home.db, DOCTYPE, stream.name, state)
 
 	in_transaction(home.db, work)
+	run.status = status
 	home.progress(run)
+
+
+def _next_turn(
+	home: Home, stream: StreamConfig, run: Run, status: str, delay: float | None
+) -> dict[str, Any]:
+	"""Return what the end of a run means for the stream's next one."""
+	row = settings_row(home.db, DOCTYPE, stream.name)
+	failures = row["consecutive_failures"] + 1 if status in ("Failed", "Interrupted") else 0
+	state = {
+		"consecutive_failures": failures,
+		"next_run_at": home.now(ahead=delay) if delay else next_run(stream, home.now(), failures),
+	}
+	ended = status in ("Completed", "Partial", "Needs Approval")
+	# A walk of a whole feed goes on however often it is cut off; one of a list begins anew.
+	if ended or (status != "Postponed" and stream.mode != "Cursor"):
+		state["resume"] = None
+	if ended:
+		state |= {"last_success_at": home.now(), "last_duration": run.duration}
+	return state

@@ -28,12 +28,14 @@ def next_run(stream: StreamConfig, now: str, failures: int = 0) -> str | None:
 
 
 def due_streams(home: Home) -> list[str]:
-	"""Return the names of the streams that are due now, the most frequent first."""
+	"""Return the names of the streams that are due now, those whose last run was short first."""
 	where = """`enabled` = 1
 		AND (`wanted` = 1 OR `next_run_at` <= %s OR (`schedule` <> 'Off' AND `next_run_at` IS NULL))
 		AND `integration` IN (SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1)"""
-	rows = stream_rows(home.db, "`name`, `mode`", where, home.now())
-	return [row["name"] for row in sorted(rows, key=lambda row: DEFAULT_MINUTES[row["mode"]])]
+	rows = stream_rows(home.db, "`name`, `mode`, `last_duration`", where, home.now())
+	# Before its first run, a stream of short intervals is taken for a small one.
+	rows.sort(key=lambda row: (row["last_duration"] or 0, DEFAULT_MINUTES[row["mode"]]))
+	return [row["name"] for row in rows]
 
 
 def want(home: Home, stream: str) -> None:

@@ -71,7 +71,7 @@ def _write_record(
 	external_id = writer.mapper.external_id(record)
 	binding = bindings.load(home.db, stream.name, [external_id])[external_id]
 	if counts.failed:
-		raise HandlerFailed(binding.error or "The record could not be written.")
+		raise HandlerFailed(writer.first_error or "The record could not be written.")
 	if binding.target_name:
 		return {"reference_doctype": stream.target_doctype, "reference_name": binding.target_name}
 	return {}

@@ -25,7 +25,7 @@ else:
 
 TITLE_FIELDS = {"Integration Settings": "integration_name", "Sync Settings": "stream_name"}
 _HUB_KEYS = {"database", "redis", "encryption_key", "allowed_hosts"}
-_TOP_KEYS = {"hub", "integration", "stream", "table", "handlers", "connectors", "schemes"}
+_TOP_KEYS = {"hub", "integration", "stream", "table", "handlers", "connectors", "schemes", "transforms"}
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,11 @@ class HubFile:
 	hub: Mapping[str, Any] = field(default_factory=dict)
 	integrations: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 	streams: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-	tables: Mapping[str, dict[str, str]] = field(default_factory=dict)
+	tables: Mapping[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 	handlers: Mapping[str, str] = field(default_factory=dict)
 	connectors: Mapping[str, str] = field(default_factory=dict)
 	schemes: Mapping[str, str] = field(default_factory=dict)
+	transforms: Mapping[str, str] = field(default_factory=dict)
 	text: str = field(default="", repr=False)
 
 	@property
@@ -101,10 +102,11 @@ def load(path: Path) -> HubFile:
 		hub=data.get("hub", {}),
 		integrations=_documents(data, "integration", "Integration Settings", {"routes": "Webhook Route"}),
 		streams=_documents(data, "stream", "Sync Settings", {"mapping": "Sync Field Mapping"}),
-		tables=data.get("table", {}),
+		tables={name: _fields(name, fields) for name, fields in data.get("table", {}).items()},
 		handlers=data.get("handlers", {}),
 		connectors=data.get("connectors", {}),
 		schemes=data.get("schemes", {}),
+		transforms=data.get("transforms", {}),
 		text=text,
 	)
 	for name, values in file.integrations.items():
@@ -112,6 +114,21 @@ def load(path: Path) -> HubFile:
 			if values.get(fieldname):
 				_check_reference(file, values[fieldname], f"[integration.{name}]", fieldname)
 	return file
+
+
+def _fields(table: str, fields: Any) -> dict[str, dict[str, Any]]:
+	"""Return a table's fields as rows of a DocType: `field = "Data"` is short for `{ fieldtype = "Data" }`."""
+	place = f'hub.toml [table."{table}"]'
+	if not fields or not isinstance(fields, dict):
+		raise HubError('needs at least one field = "Fieldtype"', name=place)
+	rows = {}
+	for name, given in fields.items():
+		row = {"fieldtype": given} if isinstance(given, str) else given
+		if not isinstance(row, dict) or "fieldtype" not in row:
+			raise HubError("needs a fieldtype", name=place, field=name)
+		_known(row, {"fieldtype", "options", "length", "reqd"}, f'[table."{table}"] {name}')
+		rows[name] = {"fieldname": name, **row}
+	return rows
 
 
 def _documents(data: Mapping, key: str, doctype: str, children: Mapping[str, str]) -> dict[str, dict]:

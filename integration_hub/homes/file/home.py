@@ -18,7 +18,7 @@ from integration_hub.connectors.coordination import Coordination, LocalCoordinat
 from integration_hub.connectors.registry import connector_for
 from integration_hub.homes.file.config import HubFile, load
 from integration_hub.homes.file.secrets import TABLE, FileSecrets
-from integration_hub.homes.file.tables import apply
+from integration_hub.homes.file.tables import apply, target_fields
 from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.locks import file_lock
 from integration_hub.stores.settings import settings_row
@@ -80,10 +80,13 @@ class FileHome:
 
 	def target(self, doctype: str, mode: str) -> Target:
 		# Without Frappe there are no controllers to run: both modes write rows.
-		return BulkTarget(self, doctype, self.file.tables.get(doctype, {}))
+		return BulkTarget(self, doctype, target_fields(self.file, doctype))
 
 	def handlers(self) -> Mapping[str, str]:
 		return self.file.handlers
+
+	def transforms(self) -> Mapping[str, str]:
+		return self.file.transforms
 
 	def schemes(self) -> Mapping[str, str]:
 		return self.file.schemes

@@ -10,9 +10,10 @@ from integration_hub.connectors.config import IntegrationConfig, integration_pro
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import HubFile
 from integration_hub.stores.database import insert, update, upsert_many
+from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import HubError
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.schema import FIELDTYPES, NO_COLUMN, NUMERIC, doctypes, sqlite_type
+from integration_hub.stores.schema import FIELDTYPES, NO_COLUMN, NUMERIC, doctypes, index, sqlite_type
 from integration_hub.sync.check import stream_problems
 from integration_hub.sync.config import StreamConfig, moved
 
@@ -46,23 +47,8 @@ def apply(home: FileHome) -> None:
 
 def check(file: HubFile) -> None:
 	"""Raise HubError for the first setting that cannot work."""
-	for table, fields in file.tables.items():
-		if table in doctypes():
-			raise HubError("is a table of the hub itself", name=f'{file.name} [table."{table}"]')
-		if not fields or not all(isinstance(kind, str) for kind in fields.values()):
-			raise HubError('needs at least one field = "Fieldtype"', name=f'{file.name} [table."{table}"]')
-		for field, kind in fields.items():
-			if kind not in FIELDTYPES:
-				raise HubError(
-					f"{kind!r} is not one of {', '.join(sorted(FIELDTYPES))}",
-					name=f'{file.name} [table."{table}"]',
-					field=field,
-				)
-		for name in (table, *fields):
-			if not name.replace("_", "").replace(" ", "").replace("-", "").isalnum():
-				raise HubError(
-					"holds characters a table cannot have", name=f'{file.name} [table."{table}"]', field=name
-				)
+	for table in file.tables:
+		_check_table(file, table)
 	for name, values in file.integrations.items():
 		config = _read(IntegrationConfig.from_row, {"name": name, **values}, f"[integration.{name}]")
 		for field, sentence in integration_problems(config, {f: values.get(f) for f in SECRET_FIELDS}):
@@ -93,8 +79,40 @@ def check(file: HubFile) -> None:
 				name=f"{file.name} [stream.{name}]",
 				field="integration",
 			)
-		for field, sentence in stream_problems(stream, file.tables.get(stream.target_doctype, {})):
+		for field, sentence in stream_problems(
+			stream, target_fields(file, stream.target_doctype), file.transforms
+		):
 			raise HubError(sentence, name=f"{file.name} [stream.{name}]", field=field)
+
+
+def _check_table(file: HubFile, table: str) -> None:
+	place = f'{file.name} [table."{table}"]'
+	if table in doctypes():
+		raise HubError("is a table of the hub itself", name=place)
+	for name in (table, *file.tables[table]):
+		if not name.replace("_", "").replace(" ", "").replace("-", "").isalnum():
+			raise HubError("holds characters a table cannot have", name=place, field=name)
+	for field, row in file.tables[table].items():
+		kind = row["fieldtype"]
+		if kind not in FIELDTYPES | {"Table"}:
+			raise HubError(
+				f"{kind!r} is not one of {', '.join(sorted(FIELDTYPES | {'Table'}))}", name=place, field=field
+			)
+		options = row.get("options", "")
+		if (kind == "Table" or (kind == "Link" and options)) and options not in file.tables:
+			raise HubError(f"table {options!r} is not in the file", name=place, field=field)
+
+
+def target_fields(file: HubFile, table: str) -> Fields:
+	"""Return the fields of a table that a stream can write, empty if there is no such table."""
+	children = {name: fields_of(rows.values()) for name, rows in file.tables.items()}
+	return fields_of(file.tables.get(table, {}).values(), children)
+
+
+def child_tables(file: HubFile) -> set[str]:
+	"""Return the tables that are the rows of another one's documents."""
+	rows = (row for fields in file.tables.values() for row in fields.values())
+	return {row["options"] for row in rows if row["fieldtype"] == "Table"}
 
 
 def _read(make, row: Mapping[str, Any], table: str):
@@ -154,11 +172,16 @@ def _disable_missing(home: FileHome, doctype: str, documents: Mapping[str, Any])
 			update(home.db, doctype, row["name"], {"enabled": 0})
 
 
-def _create_target(home: FileHome, table: str, fields: Mapping[str, str]) -> None:
+def _create_target(home: FileHome, table: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
 	home.db.execute(f"CREATE TABLE IF NOT EXISTS `tab{table}` ({_TARGET_COLUMNS})")
 	present = {row["name"] for row in home.db.query(f"PRAGMA table_info(`tab{table}`)")}
-	for field, kind in fields.items():
-		if field not in present:
+	columns = {name: row["fieldtype"] for name, row in fields.items() if row["fieldtype"] != "Table"}
+	if table in child_tables(home.file):
+		columns |= {"parent": "Data", "parenttype": "Data", "parentfield": "Data", "idx": "Int"}
+	for name, kind in columns.items():
+		if name not in present:
 			# A mirror takes what the source has: no NOT NULL, no default.
 			column_type = sqlite_type(kind).split(" ")[0]
-			home.db.execute(f"ALTER TABLE `tab{table}` ADD COLUMN `{field}` {column_type}")
+			home.db.execute(f"ALTER TABLE `tab{table}` ADD COLUMN `{name}` {column_type}")
+	if table in child_tables(home.file):
+		home.db.execute(index(f"tab{table}", ["parent"]))

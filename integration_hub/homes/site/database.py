@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 
 import frappe
 
+from integration_hub.homes.site.locks import renew_locks
 from integration_hub.stores.database import Params, Row
+
+# What MariaDB's clients and server say of a connection that is no more: gone away, lost during a query, killed,
+# server shutting down, cannot connect. https://mariadb.com/kb/en/mariadb-error-codes/
+_LOST = frozenset({1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
+_PAUSES = (0.0, 0.2, 0.5, 1, 2, 4, 8, 15)  # seconds between attempts to connect: a restart takes that long
 
 
 class SiteDatabase:
@@ -18,7 +25,9 @@ class SiteDatabase:
 		return frappe.db.db_type
 
 	def query(self, sql: str, params: Params = None) -> list[Row]:
-		return [dict(row) for row in frappe.db.sql(sql, params or (), as_dict=True)]
+		rows = frappe.db.sql(sql, params or ())
+		names = [column[0] for column in frappe.db._cursor.description]
+		return [dict(zip(names, row, strict=True)) for row in rows]
 
 	def execute(self, sql: str, params: Params = None) -> int:
 		frappe.db.sql(sql, params or ())
@@ -35,8 +44,9 @@ class SiteDatabase:
 			frappe.db._cursor.execute("BEGIN IMMEDIATE")
 		try:
 			yield
-		except BaseException:
-			frappe.db.rollback()
+		except BaseException as error:
+			with suppress(Exception) if self._is_lost(error) else nullcontext():
+				frappe.db.rollback()
 			raise
 		frappe.db.commit()
 
@@ -58,7 +68,38 @@ class SiteDatabase:
 		return bool(error.args) and bool(frappe.db.is_duplicate_entry(error))
 
 	def is_transient(self, error: BaseException) -> bool:
+		if self._is_lost(error):
+			return True
 		if isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError):
 			return True
 		# Postgres reads a snapshot, as MariaDB does, and refuses to write over what it does not show.
 		return getattr(error, "pgcode", None) in ("40001", "40P01")
+
+	def recover(self, error: BaseException) -> None:
+		if not self._is_lost(error):
+			return
+		for pause in _PAUSES:
+			time.sleep(pause)
+			with suppress(Exception):  # it may still be away: the next attempt, or the next query, tells
+				self.reconnect()
+				frappe.db.sql("SELECT 1")
+				break
+		renew_locks()
+
+	def reconnect(self) -> None:
+		"""Begin with a new connection, as the same user. Raises what the database's driver does."""
+		user = frappe.session.user
+		with suppress(Exception):  # it is broken already, which is why we are here
+			frappe.db.close()
+		frappe.connect()
+		frappe.set_user(user)
+
+	def _is_lost(self, error: BaseException) -> bool:
+		"""Tell whether an error says that the connection is no more."""
+		if self.dialect == "sqlite" or not isinstance(error, Exception):
+			return False
+		kind = type(error).__name__
+		if self.dialect == "postgres":
+			return kind == "InterfaceError" or (kind == "OperationalError" and bool(frappe.db._conn.closed))
+		code = error.args[0] if error.args else None
+		return kind == "InterfaceError" or (kind == "OperationalError" and code in _LOST)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import frappe
 
+from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import Change, HubError, Written
-from integration_hub.stores.schema import NO_COLUMN
-from integration_hub.sync.bulk import BulkTarget, writable
+from integration_hub.stores.schema import TABLES
+from integration_hub.sync.bulk import BulkTarget
 
 
 class DocumentTarget:
@@ -18,7 +19,7 @@ class DocumentTarget:
 	def __init__(self, home: Any, doctype: str):
 		self.home, self.doctype = home, doctype
 
-	def fieldtypes(self) -> Mapping[str, str]:
+	def fields(self) -> Fields:
 		return doctype_fields(self.doctype)
 
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
@@ -52,13 +53,35 @@ class DocumentTarget:
 			# Frappe empties this only on a commit, and inserts never do: it is scanned on each save.
 			frappe.flags.currently_saving = []
 
-	def delete(self, name: str) -> None:
-		frappe.delete_doc(self.doctype, name, ignore_missing=True)
+	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+		plain = [name for name, field in self.fields().items() if name in fields and not field.fields]
+		rows = frappe.get_all(self.doctype, filters={"name": ["in", list(names)]}, fields=["name", *plain])
+		return {row.pop("name"): row for row in rows}
 
-	def set_value(self, name: str, field: str, value: Any) -> None:
-		doc = frappe.get_doc(self.doctype, name)
-		doc.set(field, value)
-		doc.save()
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		return self._each(names, lambda name: frappe.delete_doc(self.doctype, name, ignore_missing=True))
+
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		def work(name: str) -> None:
+			doc = frappe.get_doc(self.doctype, name)
+			doc.set(field, value)
+			doc.save()
+
+		return self._each(names, work)
+
+	def _each(self, names: Sequence[str], work: Callable[[str], Any]) -> dict[str, Exception]:
+		"""Do something with each document, or undo it for this one alone and return why."""
+		errors: dict[str, Exception] = {}
+		for name in names:
+			try:
+				with self.home.db.savepoint():
+					work(name)
+			except Exception as error:
+				if self.home.db.is_transient(error):
+					raise
+				frappe.clear_messages()  # a person reads them in the log, not in the next dialog
+				errors[name] = error
+		return errors
 
 
 class SiteBulkTarget(BulkTarget):
@@ -68,15 +91,13 @@ class SiteBulkTarget(BulkTarget):
 		refused = self._refused("create", "write") if changes else None
 		return [Written(None, refused) for _ in changes] if refused else super().write(changes)
 
-	def delete(self, name: str) -> None:
-		if refused := self._refused("delete"):
-			raise refused
-		super().delete(name)
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		refused = self._refused("delete")
+		return dict.fromkeys(names, refused) if refused else super().delete(names)
 
-	def set_value(self, name: str, field: str, value: Any) -> None:
-		if refused := self._refused("write"):
-			raise refused
-		super().set_value(name, field, value)
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		refused = self._refused("write")
+		return dict.fromkeys(names, refused) if refused else super().set_value(names, field, value)
 
 	def _refused(self, *kinds: str) -> Exception | None:
 		for kind in kinds:
@@ -85,7 +106,7 @@ class SiteBulkTarget(BulkTarget):
 		return None
 
 
-def doctype_fields(doctype: str) -> dict[str, str]:
+def doctype_fields(doctype: str) -> Fields:
 	"""Return the fields of a DocType that a stream can write; empty if the DocType does not exist.
 
 	Raises HubError for a DocType that holds no list of documents.
@@ -98,4 +119,6 @@ def doctype_fields(doctype: str) -> dict[str, str]:
 			raise HubError(
 				f"is {what}; a stream writes to a list of documents", doctype="DocType", name=doctype
 			)
-	return writable((field.as_dict() for field in meta.fields), NO_COLUMN)
+	tables = {df.options for df in meta.fields if df.fieldtype in TABLES}
+	children = {name: fields_of(df.as_dict() for df in frappe.get_meta(name).fields) for name in tables}
+	return fields_of((df.as_dict() for df in meta.fields), children)

@@ -29,7 +29,7 @@ from integration_hub.stores.settings import settings_row
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # for a time without Redis
-_SYNC_SECONDS = 6 * 3600
+SYNC_SECONDS = 6 * 3600
 _DRAIN_SECONDS = 300
 
 
@@ -91,6 +91,9 @@ class SiteHome:
 	def handlers(self) -> Mapping[str, str]:
 		return _registered("integration_hub_handlers")
 
+	def transforms(self) -> Mapping[str, str]:
+		return _registered("integration_hub_transforms")
+
 	def schemes(self) -> Mapping[str, str]:
 		return _registered("integration_hub_schemes")
 
@@ -107,7 +110,7 @@ class SiteHome:
 		frappe.enqueue(
 			"integration_hub.jobs.run_stream",
 			queue="long",
-			timeout=_SYNC_SECONDS,
+			timeout=SYNC_SECONDS,
 			job_id=f"integration_hub:sync:{stream}",
 			deduplicate=True,
 			enqueue_after_commit=bool(frappe.db.transaction_writes),  # with the event that asked for it
@@ -158,12 +161,8 @@ class SiteHome:
 		return found
 
 	def reconnect(self) -> None:
-		user = frappe.session.user
-		with suppress(Exception):  # it may be broken already, which is why we are here
-			frappe.db.close()
 		with suppress(Exception):  # the database may still be away: the next attempt tells
-			frappe.connect()
-			frappe.set_user(user)
+			self.db.reconnect()
 
 	def owner(self) -> str:
 		return frappe.session.user or "Administrator"

@@ -12,6 +12,7 @@ from frappe.utils import strip_html
 
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import TITLE_FIELDS, HubFile, load
+from integration_hub.homes.file.tables import child_tables
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import hub_toml
 from integration_hub.sandbox.sender import SECRET
@@ -28,8 +29,9 @@ def load_into_site(home: Any, source: Path | None, url: str) -> Iterator[str]:
 	file, secrets = (load(source), {}) if source else (_example(url), _SANDBOX)
 	said = []
 	with home.db.transaction(), home.as_user("Administrator"):
-		for table, fields in file.tables.items():
-			said += _make_doctype(table, fields)
+		children = child_tables(file)
+		for table in sorted(file.tables, key=lambda name: name not in children):  # they are linked to
+			said += _make_doctype(table, file.tables[table], table in children)
 		# Routes name streams and streams name integrations: routes come last.
 		for name, values in file.integrations.items():
 			known = {field: _secret(file, name, field, values, secrets) for field in SECRET_FIELDS}
@@ -69,13 +71,10 @@ def _save(doctype: str, name: str, values: Mapping[str, Any]) -> str:
 	return f"{'Updated' if exists else 'Made'} {doctype} {name}."
 
 
-def _make_doctype(name: str, fields: Mapping[str, str]) -> list[str]:
+def _make_doctype(name: str, fields: Mapping[str, Mapping[str, Any]], istable: bool) -> list[str]:
 	if frappe.db.exists("DocType", name):
 		return []
-	rows = [
-		{"fieldname": field, "label": frappe.unscrub(field), "fieldtype": kind}
-		for field, kind in fields.items()
-	]
+	rows = [{"label": frappe.unscrub(field), **row} for field, row in fields.items()]
 	rows = [{**row, "in_list_view": int(number < 4)} for number, row in enumerate(rows)]
 	frappe.get_doc(
 		{
@@ -84,8 +83,11 @@ def _make_doctype(name: str, fields: Mapping[str, str]) -> list[str]:
 			"module": "Custom",
 			"custom": 1,
 			"autoname": "hash",
+			"istable": int(istable),
 			"fields": rows,
-			"permissions": [{"role": "System Manager", "read": 1, "write": 1, "create": 1, "delete": 1}],
+			"permissions": []
+			if istable
+			else [{"role": "System Manager", "read": 1, "write": 1, "create": 1, "delete": 1}],
 		}
 	).insert()
 	return [f"Made DocType {name}."]

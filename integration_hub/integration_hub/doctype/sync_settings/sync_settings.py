@@ -18,6 +18,7 @@ STATE = (
 	"next_run_at",
 	"last_run_at",
 	"last_success_at",
+	"last_duration",
 	"resume",
 	"wanted",
 )
@@ -30,10 +31,11 @@ class SyncSettings(Document):
 		keep_state(self, STATE)
 		stream = self.config()
 		try:
-			fieldtypes = SiteHome().target(stream.target_doctype, stream.write_mode).fieldtypes()
+			home = SiteHome()
+			fields = home.target(stream.target_doctype, stream.write_mode).fields()
 		except HubError as error:
 			refuse(self, "target_doctype", error.message)
-		for field, sentence in stream_problems(stream, fieldtypes):
+		for field, sentence in stream_problems(stream, fields, home.transforms()):
 			refuse(self, field, sentence)
 		self.check_target()
 		self.start_over_if_moved()

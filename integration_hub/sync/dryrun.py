@@ -1,0 +1,204 @@
+"""What a run would do, without doing it: counts, and the changes of a sample."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.pages import Page
+from integration_hub.connectors.redact import Redactor
+from integration_hub.connectors.secrets import redactor_for
+from integration_hub.stores.bindings import Binding, count_live
+from integration_hub.stores.home import Change, Home
+from integration_hub.stores.ids import new_id
+from integration_hub.stores.runs import Counts
+from integration_hub.stores.settings import existing_names
+from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.deletion import needs_approval
+from integration_hub.sync.mapping import Mapper, MappingError
+from integration_hub.sync.modes import Full, Period, mode_of
+from integration_hub.sync.plan import Plan, Planner
+from integration_hub.sync.run import ready
+from integration_hub.sync.validate import invalid
+
+SAMPLE = 20
+
+
+@dataclass
+class Difference:
+	"""What would become of one record. changes: {field: [value now, value then]}."""
+
+	external_id: str
+	action: str
+	name: str = ""
+	changes: dict[str, list[Any]] = field(default_factory=dict)
+	error: str = ""
+
+
+@dataclass
+class DryRun:
+	"""What a run would do. `approval` says that its deletions would wait for a person."""
+
+	stream: str
+	counts: Counts = field(default_factory=Counts)
+	orphans: int = 0
+	approval: bool = False
+	sample: list[Difference] = field(default_factory=list)
+	notes: list[str] = field(default_factory=list)
+
+	def as_dict(self) -> dict[str, Any]:
+		return asdict(self)
+
+
+def dry_run(
+	home: Home, name: str, period: Period | None = None, sample: int = SAMPLE, max_pages: int = 0
+) -> DryRun:
+	"""Fetch what a run would fetch, and compare; nothing is written: no document, no log, no checkpoint.
+
+	sample: of how many records the changes are kept. max_pages: stop after so many (0: none), for a person
+	who waits; then nothing is said of what would be gone.
+
+	Raises HubError when the stream could not begin, and ConnectorError when the source fails.
+	"""
+	stream, integration = ready(home, name)
+	mode = mode_of(stream, period)
+	result = DryRun(name)
+	redactor = redactor_for(home.secrets(stream.integration))
+	with home.as_user(integration.run_as_user), _names() as met:
+		planner = Planner(home, stream, seen=new_id())
+		unread = False
+		with closing(home.connector(stream.integration)) as connector:
+			for page in _pages(connector, mode, result):
+				plan = planner.plan(mode.wanted(page, planner.mapper).records)
+				unread = unread or bool(plan.unidentified)
+				result.counts.pages += 1
+				result.counts.bytes += page.size
+				_add(home, planner, plan, result, sample, redactor)
+				_note_names(met, plan.found.values())
+				if result.counts.pages == max_pages and not page.last:
+					result.notes.append(f"Only the first {max_pages} pages were looked at.")
+					return result
+		if mode.finds_orphans and stream.deletion_policy != "Keep" and result.counts.fetched and not unread:
+			_count_orphans(home, stream, met, result)
+		result.notes += [f"Nothing was found at {path}." for path in planner.mapper.never_found()]
+	return result
+
+
+def preview(home: Home, name: str, limit: int = 20) -> list[dict[str, Any]]:
+	"""Fetch one page and return what its first records would become.
+
+	[{"external_id", "deleted", "values", "error", "record"}]. Raises HubError and ConnectorError.
+	"""
+	stream, integration = ready(home, name)
+	redactor = redactor_for(home.secrets(stream.integration))
+	mapper = Mapper(stream, home.local_time, home.transforms())
+	with home.as_user(integration.run_as_user), closing(home.connector(stream.integration)) as connector:
+		first: Page = next(iter(connector.pages(stream.list_request())))
+		return [_mapped(mapper, record, redactor) for record in first.records[:limit]]
+
+
+def _mapped(mapper: Mapper, record: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+	shown: dict[str, Any] = {"external_id": "", "deleted": False, "values": {}, "error": "", "record": record}
+	try:
+		shown["external_id"] = mapper.external_id(record)
+		mapped = mapper.map(record, external_id=shown["external_id"])
+		return {**shown, "deleted": mapped.deleted, "values": mapped.values}
+	except MappingError as error:
+		return {**shown, "error": redactor.text(error, 500)}
+
+
+def _pages(connector: Any, mode: Full, result: DryRun) -> Iterator[Page]:
+	try:
+		yield from connector.pages(mode.request())
+	except ConnectorError as error:
+		if not mode.starts_over(error):
+			raise
+		result.notes.append("The cursor has expired: everything would be fetched again.")
+		yield from connector.pages(mode.request())
+
+
+def _add(home: Home, planner: Planner, plan: Plan, result: DryRun, sample: int, redactor: Redactor) -> None:
+	"""Add a page's plan to the result."""
+	changes = [change for _, change in plan.changes]
+	wrong: dict[int, Exception] = {}
+	if planner.stream.write_mode == "Bulk":  # Documents tell only when they are saved
+		wrong = dict(
+			invalid(changes, planner.target.fields(), lambda d, names: existing_names(home.db, d, names))
+		)
+	failures = {**plan.failures, **{changes[n].external_id: error for n, error in wrong.items()}}
+	good = [change for number, change in enumerate(changes) if number not in wrong]
+	result.counts.add(
+		Counts(
+			fetched=plan.fetched,
+			created=sum(not change.name for change in good),
+			updated=sum(bool(change.name) for change in good),
+			unchanged=len(plan.unchanged) + plan.stale + len(plan.forget),
+			deleted=len(plan.remove),
+			failed=len(failures) + len(plan.unidentified),
+		)
+	)
+	found = _differences(planner, plan, good[:sample], failures, redactor)
+	result.sample += list(islice(found, max(sample - len(result.sample), 0)))
+
+
+def _differences(
+	planner: Planner,
+	plan: Plan,
+	changes: Sequence[Change],
+	failures: Mapping[str, Exception],
+	redactor: Redactor,
+) -> Iterator[Difference]:
+	for external_id, error in failures.items():
+		yield Difference(external_id, "fail", error=redactor.text(error, 300))
+	policy = planner.stream.deletion_policy.lower()
+	for item in plan.remove:
+		yield Difference(item.external_id, policy, plan.found[item.external_id].target_name or "")
+	known = [change.name for change in changes if change.name]
+	fields = list(dict.fromkeys(field for change in changes for field in change.values))
+	now = planner.target.values(known, fields) if known else {}
+	for change in changes:
+		before = now.get(change.name or "", {})
+		differs = {
+			field: [before.get(field), value]
+			for field, value in change.values.items()
+			if not _same(before.get(field), value)
+		}
+		yield Difference(
+			change.external_id, "update" if change.name else "create", change.name or "", differs
+		)
+
+
+def _same(before: Any, after: Any) -> bool:
+	"""Tell whether a document's value is what it would be set to, whatever types database and source use."""
+	if before in (None, "") or after in (None, ""):
+		return before in (None, "", 0) and after in (None, "", 0)
+	if isinstance(after, int | float):
+		try:
+			return float(before) == float(after)
+		except (TypeError, ValueError):
+			return False
+	return str(before) == str(after)
+
+
+@contextmanager
+def _names() -> Iterator[sqlite3.Connection]:
+	"""Give a temporary table for the bindings that were met: a list may be longer than memory."""
+	with closing(sqlite3.connect("")) as met:
+		met.execute("CREATE TABLE `met` (`name` TEXT PRIMARY KEY) WITHOUT ROWID")
+		yield met
+
+
+def _note_names(met: sqlite3.Connection, found: Iterable[Binding]) -> None:
+	rows = [(binding.name,) for binding in found if not binding.new and binding.status != "Deleted"]
+	met.executemany("INSERT OR IGNORE INTO `met` VALUES (?)", rows)
+
+
+def _count_orphans(home: Home, stream: StreamConfig, met: sqlite3.Connection, result: DryRun) -> None:
+	live = count_live(home.db, stream.name)
+	result.orphans = live - met.execute("SELECT COUNT(*) FROM `met`").fetchone()[0]
+	result.approval = needs_approval(stream, result.orphans, live)

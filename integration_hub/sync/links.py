@@ -1,0 +1,81 @@
+"""Link conversions: from a value of the source to the name of the document it means, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from integration_hub.stores.bindings import names_of
+from integration_hub.stores.fields import Fields
+from integration_hub.stores.home import Home
+from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.mapping import Mapped, MappingError
+
+_STREAM = "stream:"
+
+
+@dataclass(frozen=True)
+class Lookup:
+	"""One Link row of a mapping: find documents of `doctype` whose field `by` has the value.
+
+	by: a fieldname, or `stream:NAME` for the document that stands for the external id in that stream.
+	"""
+
+	field: str
+	doctype: str
+	by: str
+
+	@property
+	def stream(self) -> str:
+		return self.by[len(_STREAM) :].strip() if self.by.startswith(_STREAM) else ""
+
+	def holders(self, values: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+		"""Return the dictionaries of a mapped record in which the field stands, and its key there."""
+		table, dot, field = self.field.partition(".")
+		for holder in (values.get(table) or ()) if dot else (values,):
+			if holder.get(field if dot else table) is not None:
+				yield holder, field if dot else table
+
+
+def lookups(stream: StreamConfig, fields: Fields) -> list[Lookup]:
+	"""Return a stream's Link rows."""
+	found = []
+	for row in stream.mapping:
+		if row.conversion == "Link":
+			table, dot, name = row.field.partition(".")
+			field = fields[table].fields[name] if dot else fields[table]
+			found.append(Lookup(row.field, field.options, row.argument.strip()))
+	return found
+
+
+def resolve(
+	home: Home, mode: str, wanted: Sequence[Lookup], items: Iterable[Mapped]
+) -> dict[str, MappingError]:
+	"""Put documents' names where the mapping left the source's values; return what was not found, by external id.
+
+	mode: the stream's way of writing (see Home.target).
+	"""
+	failures: dict[str, MappingError] = {}
+	listed = list(items)
+	for lookup in wanted:
+		held = [(item, *place) for item in listed for place in lookup.holders(item.values)]
+		names = _find(home, mode, lookup, sorted({holder[key] for _, holder, key in held}))
+		for item, holder, key in held:
+			name = names.get(holder[key])
+			if name is None:
+				means = f"of stream {lookup.stream}" if lookup.stream else f"with {lookup.by}"
+				failures[item.external_id] = MappingError(
+					f"{lookup.field}: there is no {lookup.doctype} {means} {holder[key]!r} yet"
+				)
+				continue
+			holder[key] = name
+	return failures
+
+
+def _find(home: Home, mode: str, lookup: Lookup, values: list[str]) -> dict[str, str]:
+	if not values:
+		return {}
+	if lookup.stream:
+		return names_of(home.db, lookup.stream, values)
+	return home.target(lookup.doctype, mode).find(lookup.by, values)
