@@ -80,17 +80,17 @@ def open_run(home: Home, stream: Any, triggered_by: str) -> Run:
 	return run
 
 
-def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None) -> None:
+def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None, pages: int = 1) -> None:
 	"""Add a page's counts and beat, in the page's transaction; store the checkpoint if one is given.
 
-	Raises Superseded if the run was closed by another: its page must not commit. `pages` always changes,
-	so the row count tells match from no match on every database.
+	Raises Superseded if the run was closed by another: its page must not commit. The time always changes, so
+	the row count tells match from no match on every database.
 	"""
 	total = Counts(**asdict(run.counts))
 	total.add(added)
 	values = {
 		**asdict(total),
-		"pages": run.counts.pages + 1,
+		"pages": run.counts.pages + pages,
 		"heartbeat_at": home.now(),
 		"modified": home.now(),
 	}

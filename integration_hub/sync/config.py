@@ -50,6 +50,7 @@ class StreamConfig:
 	page_param: str = ""
 	cursor_path: str = ""
 	more_path: str = ""
+	stable_pages: bool = False
 	lanes: int = 1
 	changed_since_param: str = "modified_since"
 	changed_until_param: str = ""

@@ -43,6 +43,8 @@ class Full:
 	resumable = True
 	retries_failed = False  # it fetches them again by itself
 	whole = True  # does it fetch everything the source has?
+	stable = False  # does a record that stays in the source stay on its page? Set by the run
+	looks_twice = False
 
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
@@ -76,12 +78,24 @@ class Full:
 
 
 class Incremental(Full):
-	"""What changed since the watermark: the greatest source time seen, less an overlap."""
+	"""What changed since the watermark: the greatest source time seen, less an overlap.
+
+	Where pages are counted off, a record that changes or goes during the walk moves another one from the page to
+	come to the page before, unseen; and the watermark would pass that one for good. So such a list is walked
+	twice, and the watermark is the first walk's.
+
+	Without a watermark everything is listed, and seldom what was deleted: what a first load that broke off had
+	made, and the source has dropped since, is then found as in a full run.
+	"""
 
 	name = "Incremental"
 	resumable = False
 	retries_failed = True
-	whole = False
+	looks_twice = True
+
+	def __init__(self, stream: StreamConfig):
+		super().__init__(stream)
+		self.whole = not stream.checkpoint
 
 	def request(self) -> ListRequest:
 		if not self.stream.checkpoint:
@@ -101,7 +115,7 @@ class Incremental(Full):
 		times = _times(page.records, mapper)
 		self.in_the_future += sum(time > latest for time in times)
 		self.watermark = max([self.watermark, *(time for time in times if time <= latest)])
-		return self.watermark if self.stream.ordered else None
+		return self.watermark if self.stream.ordered and self.stable else None
 
 	def after_all(self) -> str | None:
 		return self.watermark

@@ -125,17 +125,25 @@ class PageWriter:
 		binding.source_time = max(item.source_time, known) or binding.source_time
 		return binding
 
+	def write_missed(self, records: Sequence[Record]) -> Counts:
+		"""Write, of a second look's records, those that the first did not meet; the others count no more."""
+		found = bindings.load(self.home.db, self.stream.name, self._ids(records))
+		met = {external_id for external_id, binding in found.items() if binding.last_seen == self.seen}
+		return self.write([record for record in records if self._ids([record]) - met])
+
 	def confirm(self, records: Sequence[Record]) -> None:
 		"""Note, within the current transaction, that records were met on a second look."""
-		names = []
+		names = [bindings.binding_name(self.stream.name, external_id) for external_id in self._ids(records)]
+		bindings.mark_seen(self.home.db, names, self.seen)
+
+	def _ids(self, records: Sequence[Record]) -> set[str]:
+		ids = set()
 		for record in records:
 			try:
-				external_id = self.mapper.external_id(record)
+				ids.add(self.mapper.external_id(record))
 			except MappingError:
 				self.unidentified += 1
-				continue
-			names.append(bindings.binding_name(self.stream.name, external_id))
-		bindings.mark_seen(self.home.db, names, self.seen)
+		return ids
 
 	def _log(self, error: Exception, external_id: str) -> None:
 		name = record_error(

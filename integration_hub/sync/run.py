@@ -144,22 +144,18 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 	if mode.retries_failed:
 		_retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
+		mode.stable = connector.stable_pages or stream.stable_pages
 		try:
-			try:
-				_walk(home, stream, run, mode, writer, connector)
-			except ConnectorError as error:
-				if not mode.starts_over(error):
-					raise
-				run.note = "The cursor had expired: everything was fetched again."
-				if not mode.finds_orphans:
-					run.note += " What the source deleted meanwhile was not found out."
-				_walk(home, stream, run, mode, writer, connector)
+			_walk(home, stream, run, mode, writer, connector)
 		except RetryLater:
 			leave_off(home, stream, run, mode)
 			raise
+		if mode.looks_twice and not mode.stable and run.counts.pages > 1:
+			for page in connector.pages(mode.request()):
+				_commit(home, run, writer, page, None, again=True)
 		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
 		_take_notes(run, writer)
-		if not (mode.finds_orphans and _may_remove(home, stream, run, writer, connector)):
+		if not (mode.finds_orphans and _may_remove(home, stream, run, mode, writer, connector)):
 			return 0
 	return remove_orphans(home, stream, run, redactor)
 
@@ -167,11 +163,24 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 def _walk(
 	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
 ) -> None:
+	"""Fetch and write to the end; from the beginning, and say so, where a cursor has expired."""
+	try:
+		_fetch(home, stream, run, mode, writer, connector)
+	except ConnectorError as error:
+		if not mode.starts_over(error):
+			raise
+		run.note = "The cursor had expired: everything was fetched again."
+		if not mode.finds_orphans:
+			run.note += " What the source deleted meanwhile was not found out."
+		_fetch(home, stream, run, mode, writer, connector)
+
+
+def _fetch(
+	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
+) -> None:
 	keep_whole(home, stream, run, mode)
 	for page in connector.pages(mode.request()):
 		checkpoint = mode.after_page(page, writer.mapper)
-		if page.last:
-			checkpoint = mode.after_all() or checkpoint
 		_commit(home, run, writer, mode.wanted(page, writer.mapper), checkpoint)
 		mode.resumed = page.state
 
@@ -191,6 +200,7 @@ def _take_notes(run: Run, writer: PageWriter) -> None:
 
 def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
 	"""The fetch ran to its end."""
+	advance(home, run, Counts(), mode.after_all(), pages=0)
 	note_success(home, stream.integration)
 	if mode.in_the_future:
 		error = HubError(
@@ -206,17 +216,18 @@ def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: R
 
 
 def _may_remove(
-	home: Home, stream: StreamConfig, run: Run, writer: PageWriter, connector: BaseConnector
+	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
 ) -> bool:
 	"""Tell whether what was not seen may be believed to be gone.
 
 	Not if the stream keeps it, the source came back empty, or a record could not be told by its id. And
-	where pages are counted off (a link may count them too), a record deleted meanwhile moves another one from
-	one page to the page before, unseen: before anything goes, the list is walked a second time.
+	where pages are counted off (a link may count them too), what moved was not seen (see modes.Incremental):
+	before anything goes, the list is walked a second time.
 	"""
 	if stream.deletion_policy == "Keep" or not run.counts.fetched or writer.unidentified:
 		return False
-	if not connector.stable_pages and count_live(home.db, stream.name, before=run.seen):
+	looked_twice = mode.stable or mode.looks_twice
+	if not looked_twice and count_live(home.db, stream.name, before=run.seen):
 		try:
 			for page in connector.pages(stream.list_request()):
 				in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page))
@@ -233,11 +244,13 @@ def _confirm(home: Home, run: Run, writer: PageWriter, page: Page) -> None:
 	advance(home, run, Counts(bytes=page.size))
 
 
-def _commit(home: Home, run: Run, writer: PageWriter, page: Page, checkpoint: str | None) -> None:
+def _commit(
+	home: Home, run: Run, writer: PageWriter, page: Page, checkpoint: str | None, again: bool = False
+) -> None:
 	"""One page is one transaction: documents, bindings, checkpoint and counts."""
 
 	def work() -> Counts:
-		counts = writer.write(page.records)
+		counts = writer.write_missed(page.records) if again else writer.write(page.records)
 		counts.bytes = page.size
 		advance(home, run, counts, checkpoint)
 		return counts

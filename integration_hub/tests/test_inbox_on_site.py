@@ -52,7 +52,7 @@ class TestInbox(HubTestCase):
 		run_stream(self.home, "customers-full")
 		before = self.crm.customers.counts()["changes"]
 		self.crm.change(create=3, update=10, delete=3)
-		changes = self.crm.customers.changes(before, 100)
+		changes = self.crm.customers.changes(before, 100)[0]
 		with site_door() as door:
 			for entry in changes:
 				sender.send(door, sender.make(f"customer.{entry['type']}", entry["record"]))
