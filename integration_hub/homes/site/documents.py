@@ -37,9 +37,9 @@ class DocumentTarget:
 	def _write(self, change: Change) -> Written:
 		try:
 			with self.home.db.savepoint():
-				doc = (
-					frappe.get_doc(self.doctype, change.name) if change.name else frappe.new_doc(self.doctype)
-				)
+				# No new_doc: insert sets the defaults itself, from a copy of its own.
+				known = change.name and frappe.get_doc(self.doctype, change.name)
+				doc = known or frappe.get_doc({"doctype": self.doctype})
 				doc.update(change.values)
 				doc.flags.notify_update = False  # one signal a page is enough
 				doc.save() if change.name else doc.insert()

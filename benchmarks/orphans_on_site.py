@@ -1,0 +1,89 @@
+"""Finding and removing what is gone, among 20,000 and 200,000 bound rows, on a real site.
+
+From the bench's sites folder: ../env/bin/python -m benchmarks.orphans_on_site SITE  (this checkout on PYTHONPATH).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+
+import frappe
+
+from benchmarks.sync_on_site import DOCTYPE, FIELDS, STREAM, empty, make_doctype, pages
+from integration_hub.connectors.redact import Redactor
+from integration_hub.homes.site import SiteHome
+from integration_hub.stores import bindings
+from integration_hub.stores.database import in_transaction, insert
+from integration_hub.stores.ids import new_id
+from integration_hub.stores.runs import Run
+from integration_hub.sync.config import FieldMapping, StreamConfig
+from integration_hub.sync.deletion import remove_orphans
+from integration_hub.sync.page import PageWriter
+
+GONE = 2000
+
+
+def records(count: int) -> list[dict]:
+	return [
+		{
+			"customer_id": f"CUST-{n:06d}",
+			"customer_name": f"Customer {n}",
+			"email": f"c{n}@example.com",
+			"city": "Pune",
+			"credit_limit": n * 1.5,
+			"active": n % 2,
+		}
+		for n in range(count)
+	]
+
+
+def load(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> str:
+	"""Write rows on behalf of a run; return the run's id."""
+	writer = PageWriter(home, stream, Redactor(), seen=new_id(), operation="Benchmark")
+	for page in pages(rows):
+		in_transaction(home.db, lambda page=page: writer.write(page))
+	return writer.seen
+
+
+def measure(home: SiteHome, count: int) -> None:
+	mapping = tuple(FieldMapping(source_path=field, field=field) for field in FIELDS)
+	stream = StreamConfig(
+		STREAM, target_doctype=DOCTYPE, id_path="customer_id", write_mode="Bulk", mapping=mapping
+	)
+	stream = replace(stream, deletion_policy="Delete", max_delete_count=count)
+	empty()
+	rows = records(count)
+	load(home, stream, rows)
+	run = Run(new_id(), STREAM, "", "Full")
+	run.seen = load(home, stream, rows[GONE:])
+	in_transaction(home.db, lambda: insert(home.db, "Sync Log", {"name": run.name, "status": "Running"}))
+	started = time.perf_counter()
+	assert bindings.count_live(home.db, STREAM, before=run.seen) == GONE
+	found = time.perf_counter() - started
+	started = time.perf_counter()
+	remove_orphans(home, stream, run, Redactor())
+	removed = time.perf_counter() - started
+	assert frappe.db.count(DOCTYPE) == count - GONE
+	frappe.db.delete("Sync Log", {"name": run.name})
+	frappe.db.commit()
+	print(
+		f"{count:>8,} rows: {GONE:,} orphans found in {found:.3f} s, removed in {removed:.3f} s", flush=True
+	)
+
+
+def main(site: str) -> None:
+	frappe.init(site=site)
+	frappe.connect()
+	frappe.set_user("Administrator")
+	make_doctype()
+	for count in (20_000, 200_000):
+		measure(SiteHome(), count)
+	empty()
+	frappe.delete_doc("DocType", DOCTYPE, force=True)
+	frappe.db.commit()
+
+
+if __name__ == "__main__":
+	main(sys.argv[1])
