@@ -14,7 +14,7 @@ from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.stores.home import HubError
 from integration_hub.sync.run import approve_deletions, run_stream
-from integration_hub.sync.schedule import due_streams
+from integration_hub.sync.schedule import close_silent_runs, due_streams
 from tests.compare import errors, source, table
 
 KINDS = ("full", "incremental", "cursor")
@@ -95,6 +95,21 @@ def test_a_killed_run_resumes_and_neither_loses_nor_doubles(make_home, crm: Sand
 	assert table(home, "cursor") == source(crm)
 	runs = home.db.query("SELECT `status` FROM `tabSync Log` ORDER BY `name`")
 	assert [run["status"] for run in runs] == ["Interrupted", "Completed"]
+
+
+def test_a_run_that_fell_silent_is_closed_and_its_stream_goes_on(home, crm: Sandbox):
+	run_stream(home, "customers-cursor")
+	for failures in (1, 2):
+		home.db.execute(
+			"UPDATE `tabSync Log` SET `status` = 'Running', `heartbeat_at` = %s", [home.now(ahead=-600)]
+		)
+		with home.lock("sync:customers-cursor"):
+			assert close_silent_runs(home) == [], "who holds the lock is alive, however long a page takes"
+		assert close_silent_runs(home) == ["customers-cursor"]
+		[run] = home.db.query("SELECT `status` FROM `tabSync Log`")
+		[stream] = home.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = 'customers-cursor'")
+		assert (run["status"], stream["consecutive_failures"]) == ("Interrupted", failures)
+		assert ("customers-cursor" in due_streams(home)) is (failures == 1), "then it backs off"
 
 
 def test_two_runs_of_one_stream_never_overlap(home):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home, HubError
 from integration_hub.sync.run import load_stream, run_stream
-from integration_hub.sync.schedule import due_streams, put_off
+from integration_hub.sync.schedule import close_silent_runs, due_streams, put_off
 from integration_hub.webhooks.drain import drain, sweep
 
 _PAUSE = 1.0
@@ -26,6 +26,7 @@ def work_once(home: Home) -> Worked:
 	done = Worked()
 	for integration in sweep(home):
 		done.events += drain(home, integration).total
+	close_silent_runs(home)
 	for stream in due_streams(home):
 		try:
 			run_stream(home, stream, "Schedule")

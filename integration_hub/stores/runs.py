@@ -122,6 +122,12 @@ def close_run(home: Home, run: Run, status: str, **values: Any) -> None:
 	update(home.db, DOCTYPE, run.name, end, where="`status` = 'Running'")
 
 
+def silent_streams(home: Home, seconds: float) -> list[str]:
+	"""Return the streams with a run that gave no sign of life for `seconds`."""
+	sql = f"SELECT DISTINCT `stream` FROM `tab{DOCTYPE}` WHERE `status` = 'Running' AND `heartbeat_at` < %s"
+	return [row["stream"] for row in home.db.query(sql, [home.now(ahead=-seconds)])]
+
+
 def close_abandoned(home: Home, stream: str) -> int:
 	"""Close runs whose process is gone. Only for the holder of the stream's lock; return their number."""
 	return home.db.execute(

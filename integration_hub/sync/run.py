@@ -115,7 +115,9 @@ def _open(home: Home, stream: StreamConfig, triggered_by: str, period: Period | 
 		text = f"{period.since} – {period.until or '…'}"
 		update(home.db, "Sync Log", run.name, {"mode": run.mode, "period": text})
 	else:
-		state["wanted"] = 0  # what is asked for from now on is asked for anew: this run may have passed it
+		# What is asked for from now on is asked for anew: this run may have passed it. And if it is killed, it is
+		# not due again before it is found out (see schedule.close_silent_runs).
+		state |= {"wanted": 0, "next_run_at": next_run(stream, home.now())}
 	update(home.db, DOCTYPE, stream.name, state)
 	return run
 

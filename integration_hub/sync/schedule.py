@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 
 from croniter import croniter
 
-from integration_hub.stores.database import update
+from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.home import Home
+from integration_hub.stores.runs import close_abandoned, silent_streams
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
 
+SILENT_SECONDS = 5 * 60
 _MAX_BACKOFF = 12  # times its interval: a failing hourly stream is tried at least twice a day
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
@@ -48,8 +50,34 @@ def put_off(home: Home, stream: StreamConfig) -> None:
 	update(home.db, "Sync Settings", stream.name, {"next_run_at": next_run(stream, home.now()), "wanted": 0})
 
 
+def close_silent_runs(home: Home) -> list[str]:
+	"""Close the runs whose process is gone, and let their streams go on; return those streams.
+
+	A run is silent while a page takes long, too: only when nobody holds the stream's lock is it taken for dead.
+	The first time its stream is due at once; a stream that kills its workers backs off like one that fails.
+	"""
+	closed = []
+	for name in silent_streams(home, SILENT_SECONDS):
+		with home.lock(f"sync:{name}") as free:
+			if free and in_transaction(home.db, lambda name=name: _close_silent(home, name)):
+				closed.append(name)
+	return closed
+
+
+def _close_silent(home: Home, name: str) -> int:
+	closed = close_abandoned(home, name)
+	for row in stream_rows(home.db, "*", "`name` = %s", name) if closed else ():
+		failures = row["consecutive_failures"] + 1
+		stream = StreamConfig.from_row(row, ())
+		due = home.now() if failures == 1 else next_run(stream, home.now(), failures)
+		state = {"status": "Failing", "consecutive_failures": failures, "next_run_at": due}
+		update(home.db, "Sync Settings", name, state)
+	return closed
+
+
 def enqueue_due_streams(home: Home) -> list[str]:
 	"""Hand the due streams to workers; return their names."""
+	close_silent_runs(home)
 	names = due_streams(home)
 	for name in names:
 		home.enqueue_sync(name, "Schedule")
