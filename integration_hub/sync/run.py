@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
@@ -14,14 +13,15 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import in_transaction, update
-from integration_hub.stores.errors import record_error, resolve_errors
+from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, HubError
-from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, close_run, open_run
-from integration_hub.stores.settings import child_rows, note_failure, note_success, settings_row
+from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, open_run
+from integration_hub.stores.settings import child_rows, note_success, settings_row
 from integration_hub.sync.check import stream_problems
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_approved, remove_orphans
-from integration_hub.sync.modes import Backfill, Full, Period, mode_of
+from integration_hub.sync.ending import end_run, ending, fail_run
+from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.page import PageWriter, failed_records
 from integration_hub.sync.resume import keep_whole, leave_off, resume
 from integration_hub.sync.schedule import next_run
@@ -129,14 +129,14 @@ def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redacto
 		redactor = redactor_for(home.secrets(stream.integration))
 		waiting = work(redactor)
 	except RetryLater as error:
-		_end(home, stream, run, "Postponed", delay=error.seconds, error=redactor.text(error, 500))
+		end_run(home, stream, run, "Postponed", delay=error.seconds, error=redactor.text(error, 500))
 	except Exception as error:  # noqa: BLE001 - the run's owner is a worker: the failure goes to the logs
-		_fail(home, stream, run, redactor, error)
+		fail_run(home, stream, run, redactor, error)
 	except BaseException:
-		_end(home, stream, run, "Interrupted", error="The process was asked to stop.")
+		end_run(home, stream, run, "Interrupted", error="The process was asked to stop.")
 		raise
 	else:
-		_end(home, stream, run, _status(run, waiting), error=run.note or None, error_log=run.error_log)
+		end_run(home, stream, run, ending(run, waiting), error=run.note or None, error_log=run.error_log)
 
 
 def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> int:
@@ -266,68 +266,3 @@ def _commit(
 def _retry_failed(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
 	for records in failed_records(home, stream):
 		_commit(home, run, writer, Page(records, "", False, 0), None)
-
-
-def _fail(home: Home, stream: StreamConfig, run: Run, redactor: Redactor, error: Exception) -> None:
-	def log() -> str:
-		where = {"stream": stream.name, "sync_log": run.name}
-		note_failure(home, stream.integration, redactor.text(error, 500))
-		return record_error(
-			home, error, operation="Sync", integration=stream.integration, redactor=redactor, **where
-		)
-
-	_end(home, stream, run, "Failed", error=redactor.text(error, 500), error_log=in_transaction(home.db, log))
-
-
-def _status(run: Run, waiting: int) -> str:
-	if waiting:
-		return "Needs Approval"
-	if run.counts.failed:
-		return "Failed" if run.counts.failed >= run.counts.fetched else "Partial"
-	return "Completed"
-
-
-_STREAM_STATUS = {
-	"Completed": "OK",
-	"Partial": "Failing",
-	"Failed": "Failing",
-	"Interrupted": "Failing",
-	"Postponed": "Waiting",
-	"Needs Approval": "Needs Approval",
-}
-
-
-def _end(
-	home: Home, stream: StreamConfig, run: Run, status: str, *, delay: float | None = None, **values
-) -> None:
-	def work() -> None:
-		state = {"status": _STREAM_STATUS[status]}
-		if run.mode != Backfill.name:  # whose end says nothing of the stream's own turn
-			state |= _next_turn(home, stream, run, status, delay)
-		close_run(home, run, status, **values)
-		if status == "Completed":
-			resolve_errors(home, stream=stream.name)
-		update(home.db, DOCTYPE, stream.name, state)
-
-	in_transaction(home.db, work)
-	run.status = status
-	home.progress(run)
-
-
-def _next_turn(
-	home: Home, stream: StreamConfig, run: Run, status: str, delay: float | None
-) -> dict[str, Any]:
-	"""Return what the end of a run means for the stream's next one."""
-	row = settings_row(home.db, DOCTYPE, stream.name)
-	failures = row["consecutive_failures"] + 1 if status in ("Failed", "Interrupted") else 0
-	state = {
-		"consecutive_failures": failures,
-		"next_run_at": home.now(ahead=delay) if delay else next_run(stream, home.now(), failures),
-	}
-	ended = status in ("Completed", "Partial", "Needs Approval")
-	# A walk of a whole feed goes on however often it is cut off; one of a list begins anew.
-	if ended or (status != "Postponed" and stream.mode != "Cursor"):
-		state["resume"] = None
-	if ended:
-		state |= {"last_success_at": home.now(), "last_duration": run.duration}
-	return state

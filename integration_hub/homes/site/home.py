@@ -174,7 +174,13 @@ class SiteHome:
 		if self.watcher:
 			self.watcher(run)
 		counts = vars(run.counts)
-		message = {"stream": run.stream, "run": run.name, "seconds": run.duration, **counts}
+		message = {
+			"stream": run.stream,
+			"run": run.name,
+			"status": run.status,
+			"seconds": run.duration,
+			**counts,
+		}
 		frappe.publish_realtime(
 			"integration_hub_sync_progress", message, doctype="Sync Settings", docname=run.stream
 		)

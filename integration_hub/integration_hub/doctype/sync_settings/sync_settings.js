@@ -167,6 +167,7 @@ function watch_progress(frm) {
 	frappe.realtime.off("integration_hub_sync_progress");
 	frappe.realtime.on("integration_hub_sync_progress", (run) => {
 		if (run.stream !== frm.doc.name) return;
+		if (run.status !== "Running" && !frm.is_dirty()) return frm.reload_doc();
 		const counts = __("{0} fetched, {1} created, {2} updated, {3} deleted, {4} failed", [
 			run.fetched,
 			run.created,

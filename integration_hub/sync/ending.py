@@ -1,0 +1,93 @@
+"""How a run ends, and what that means for its stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from integration_hub.connectors.redact import Redactor
+from integration_hub.stores.database import in_transaction, update
+from integration_hub.stores.errors import record_error, resolve_errors
+from integration_hub.stores.home import Home
+from integration_hub.stores.runs import Run, close_run
+from integration_hub.stores.settings import note_failure, settings_row
+from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.modes import Backfill
+from integration_hub.sync.schedule import next_run
+
+DOCTYPE = "Sync Settings"
+
+
+def fail_run(home: Home, stream: StreamConfig, run: Run, redactor: Redactor, error: Exception) -> None:
+	"""Log what broke a run off, and end it."""
+
+	def log() -> str:
+		where = {"stream": stream.name, "sync_log": run.name}
+		note_failure(home, stream.integration, redactor.text(error, 500))
+		return record_error(
+			home, error, operation="Sync", integration=stream.integration, redactor=redactor, **where
+		)
+
+	end_run(
+		home, stream, run, "Failed", error=redactor.text(error, 500), error_log=in_transaction(home.db, log)
+	)
+
+
+def ending(run: Run, waiting: int) -> str:
+	"""Return the status of a run that came to its end; `waiting` deletions want approval."""
+	if waiting:
+		return "Needs Approval"
+	counts = run.counts
+	if not counts.failed:
+		return "Completed"
+	return "Failed" if counts.failed >= (counts.fetched or counts.deleted + counts.failed) else "Partial"
+
+
+_STREAM_STATUS = {
+	"Completed": "OK",
+	"Partial": "Failing",
+	"Failed": "Failing",
+	"Interrupted": "Failing",
+	"Postponed": "Waiting",
+	"Needs Approval": "Needs Approval",
+}
+
+
+def end_run(
+	home: Home, stream: StreamConfig, run: Run, status: str, *, delay: float | None = None, **values
+) -> None:
+	"""Write the end of a run, with more columns of its Sync Log, and when its stream is due next.
+
+	delay: seconds after which the source wants to be asked again.
+	"""
+
+	def work() -> None:
+		state = {"status": _STREAM_STATUS[status]}
+		if run.mode != Backfill.name:  # whose end says nothing of the stream's own turn
+			state |= _next_turn(home, stream, run, status, delay)
+		close_run(home, run, status, **values)
+		if status == "Completed":
+			resolve_errors(home, stream=stream.name)
+		update(home.db, DOCTYPE, stream.name, state)
+
+	in_transaction(home.db, work)
+	run.status = status
+	home.progress(run)
+
+
+def _next_turn(
+	home: Home, stream: StreamConfig, run: Run, status: str, delay: float | None
+) -> dict[str, Any]:
+	"""Return what the end of a run means for the stream's next one."""
+	row = settings_row(home.db, DOCTYPE, stream.name)
+	failures = row["consecutive_failures"] + 1 if status in ("Failed", "Interrupted") else 0
+	state = {
+		"consecutive_failures": failures,
+		"next_run_at": home.now(ahead=delay) if delay else next_run(stream, home.now(), failures),
+	}
+	ended = status in ("Completed", "Partial", "Needs Approval")
+	# A walk of a whole feed goes on however often it is cut off; one of a list begins anew.
+	if ended or (status != "Postponed" and stream.mode != "Cursor"):
+		state["resume"] = None
+	if ended:
+		state |= {"last_success_at": home.now(), "last_duration": run.duration}
+	return state
