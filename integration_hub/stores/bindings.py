@@ -67,9 +67,22 @@ def _of(stream: str) -> tuple[str, list[str]]:
 	return "`name` >= %s AND `name` < %s AND `stream` = %s", [prefix, f"{prefix}g", stream]  # g: behind hex
 
 
+def has_any(db: Database, stream: str) -> bool:
+	"""Tell whether anything was ever bound by a stream."""
+	where, params = _of(stream)
+	return bool(db.query(f"SELECT 1 FROM `tab{DOCTYPE}` WHERE {where} LIMIT 1", params))
+
+
+def unbound(stream: str, external_ids: Iterable[str]) -> dict[str, Binding]:
+	"""Return a new binding for each external id."""
+	return {
+		external_id: Binding(binding_name(stream, external_id), external_id) for external_id in external_ids
+	}
+
+
 def load(db: Database, stream: str, external_ids: Iterable[str]) -> dict[str, Binding]:
 	"""Return a binding for each external id, a new one where there is none yet."""
-	found = {name: Binding(name, eid) for eid in external_ids for name in [binding_name(stream, eid)]}
+	found = {binding.name: binding for binding in unbound(stream, external_ids).values()}
 	marks, values = in_list(found)
 	fields = ", ".join(f"`{column}`" for column in ("name", *_COMPARED))
 	for row in db.query(f"SELECT {fields} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values):

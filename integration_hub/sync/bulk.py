@@ -8,7 +8,7 @@ from typing import Any
 from integration_hub.stores.database import in_list, insert_many, upsert_many
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Change, Home, Written
-from integration_hub.stores.ids import new_id
+from integration_hub.stores.ids import new_id, new_ids
 from integration_hub.stores.schema import NUMERIC
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.validate import invalid
@@ -101,8 +101,9 @@ class BulkTarget:
 		# upsert would overwrite whichever row has the same value in another unique column.
 		groups: dict[tuple[bool, tuple[str, ...]], list[tuple[str, Mapping[str, Any]]]] = {}
 		written: list[Written] = []
+		new = iter(new_ids(sum(change.name is None for change in changes)))
 		for change in changes:
-			name = change.name or new_id()
+			name = change.name or next(new)
 			key = (change.name is None, tuple(change.values))
 			groups.setdefault(key, []).append((name, change.values))
 			written.append(Written(name))

@@ -58,7 +58,8 @@ class Mapper:
 		self._rows = _compiled(stream.mapping, local_time, transforms or {})
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
-		self._salt = hashlib.sha256(repr([row.field for row in self._rows]).encode())
+		fields = repr([row.field for row in self._rows]).encode()
+		self._salt = hashlib.blake2b(fields, digest_size=HASH_LENGTH // 2)
 
 	def never_found(self) -> list[str]:
 		"""Return the source paths at which no record so far had anything: a slip of the pen, maybe."""
@@ -117,7 +118,7 @@ class Mapper:
 		# record is written once more.
 		digest = self._salt.copy()
 		digest.update(repr(list(values.values())).encode("utf-8", "surrogatepass"))
-		return digest.hexdigest()[:HASH_LENGTH]
+		return digest.hexdigest()
 
 
 class _Row:

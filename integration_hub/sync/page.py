@@ -57,7 +57,14 @@ class PageWriter:
 
 		deleted: True or False if the caller knows; else the stream's deleted_path decides.
 		"""
-		return self.carry_out(self.planner.plan(records, deleted=deleted))
+		try:
+			return self.carry_out(self.planner.plan(records, deleted=deleted))
+		except Exception as error:
+			if self.home.db.is_duplicate(error):
+				self.planner.first_load = (
+					False  # something was there after all: the page begins again, and looks
+				)
+			raise
 
 	def carry_out(self, plan: Plan) -> Counts:
 		"""Do what a plan of this transaction says; return what became of its records."""

@@ -51,6 +51,9 @@ class Planner:
 		self.mapper = Mapper(stream, home.local_time, home.transforms())
 		self.target: Target = home.target(stream.target_doctype, stream.write_mode)
 		self._lookups = lookups(stream, self.target.fields())
+		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after
+		# all, the primary key says so (see PageWriter.write).
+		self.first_load = stream.write_mode == "Bulk" and not bindings.has_any(home.db, stream.name)
 
 	def plan(self, records: Sequence[Record], *, deleted: bool | None = None) -> Plan:
 		"""Plan a page, within the current transaction.
@@ -59,7 +62,10 @@ class Planner:
 		"""
 		plan = Plan(fetched=len(records))
 		mapped = self._map(plan, records, deleted)
-		plan.found = bindings.load(self.home.db, self.stream.name, plan.records)
+		if self.first_load:
+			plan.found = bindings.unbound(self.stream.name, plan.records)
+		else:
+			plan.found = bindings.load(self.home.db, self.stream.name, plan.records)
 		self._forget_lost_documents(plan.found.values())
 		items = []
 		for item in mapped.values():

@@ -14,6 +14,7 @@ from integration_hub.stores.database import Params, Row
 # What MariaDB's clients and server say of a connection that is no more: gone away, lost during a query, killed,
 # server shutting down, cannot connect. https://mariadb.com/kb/en/mariadb-error-codes/
 _LOST = frozenset({1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
+_LARGE = 10_000  # characters
 _PAUSES = (0.0, 0.2, 0.5, 1, 2, 4, 8, 15)  # seconds between attempts to connect: a restart takes that long
 
 
@@ -33,7 +34,12 @@ class SiteDatabase:
 		return [dict(zip(names, row, strict=True)) for row in rows]
 
 	def execute(self, sql: str, params: Params = None) -> int:
-		frappe.db.sql(sql, params or ())
+		if self.dialect == "mariadb" and len(sql) > _LARGE:
+			frappe.db._cursor.execute(
+				sql, params
+			)  # frappe.db reads a statement several times before it sends it
+		else:
+			frappe.db.sql(sql, params or ())
 		return frappe.db._cursor.rowcount
 
 	@contextmanager
@@ -81,6 +87,8 @@ class SiteDatabase:
 			return True
 		if isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError):
 			return True
+		if self.dialect == "mariadb" and isinstance(error, frappe.db.OperationalError):
+			return frappe.db.is_deadlocked(error) or frappe.db.is_timedout(error)
 		# Postgres reads a snapshot, as MariaDB does, and refuses to write over what it does not show.
 		return getattr(error, "pgcode", None) in ("40001", "40P01")
 
