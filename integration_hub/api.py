@@ -22,7 +22,8 @@ from integration_hub.sync import dryrun as sync_dryrun
 from integration_hub.sync.conversions import parse_time, utc_text, zone
 from integration_hub.sync.modes import Period, mode_of
 from integration_hub.sync.schedule import want
-from integration_hub.webhooks.receive import MAX_BODY, Answer, receive
+from integration_hub.webhooks.messages import MAX_BODY, Answer
+from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.receiver import AUTHORIZATION, from_wsgi, response
 
 T = TypeVar("T")

@@ -20,7 +20,8 @@ from integration_hub.homes.worker import work_once
 from integration_hub.sandbox import sender
 from integration_hub.stores import inbox
 from integration_hub.webhooks.drain import drain, retry_delay, sweep
-from integration_hub.webhooks.receive import MAX_BODY, Request, receive
+from integration_hub.webhooks.messages import MAX_BODY, Request
+from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.receiver import receiver
 from tests.compare import errors, source, table
 

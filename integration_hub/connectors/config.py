@@ -56,11 +56,18 @@ class IntegrationConfig:
 	signature_algorithm: str = "sha256"
 	signature_encoding: str = "hex"
 	signature_prefix: str = ""
-	event_type_path: str = "event"
+	webhook_tolerance: int = 300
+	webhook_url: str = ""
+	event_type_header: str = ""
+	event_type_path: str = ""
+	event_id_source: str = "Header or Path"
 	event_id_header: str = ""
-	event_id_path: str = "id"
+	event_id_path: str = ""
+	ordering_key_path: str = ""
 	queue_enabled: bool = False
+	queue_kind: str = "List"
 	queue_name: str = "integration_queue"
+	queue_group: str = "integration_hub"
 
 	@classmethod
 	def from_row(cls, row: Mapping[str, Any]) -> IntegrationConfig:
@@ -123,6 +130,8 @@ def integration_problems(
 		problems.append(("refresh_token", "is needed for OAuth2 Refresh Token"))
 	if config.webhook_enabled and not secrets.get("webhook_secret"):
 		problems.append(("webhook_secret", "is empty: every webhook would be rejected"))
+	if config.queue_kind not in ("List", "Stream"):
+		problems.append(("queue_kind", f"{config.queue_kind!r} is neither List nor Stream"))
 	for field in (
 		"connect_timeout",
 		"read_timeout",
@@ -130,6 +139,7 @@ def integration_problems(
 		"max_response_mb",
 		"rate_period",
 		"breaker_seconds",
+		"webhook_tolerance",
 	):
 		if getattr(config, field) <= 0:
 			problems.append((field, "must be above zero"))

@@ -24,7 +24,8 @@ from integration_hub.connectors.guard import vetted
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import new_id
-from integration_hub.webhooks.events import MalformedEvent, load_routes, read_event
+from integration_hub.webhooks.bodies import MalformedEvent, parse_body
+from integration_hub.webhooks.events import load_routes, read_event
 from integration_hub.webhooks.receive import hand_over
 
 logger = logging.getLogger("integration_hub.queues")
@@ -159,7 +160,9 @@ class Consumer:
 		for item in stamped:
 			stamp, _, message = item.partition(b":")
 			try:
-				events.append(read_event(self.config, message, routes, "Queue", default_id=stamp.decode()))
+				payload = parse_body(message)
+				event = read_event(self.config, message, payload, routes, "Queue", default_id=stamp.decode())
+				events.append(event)
 			except MalformedEvent as error:
 				unreadable.append(dead_letter(message, str(error)))
 		verdicts = inbox.store(self.home, events)

@@ -70,6 +70,10 @@ class Target(Protocol):
 class Home(Protocol):
 	db: Database
 
+	@property
+	def identity(self) -> str:
+		"""Return what tells this home from others in the same process."""
+
 	def now(self, ahead: float = 0) -> str:
 		"""Return the time `ahead` seconds from now as the database stores it."""
 

@@ -28,6 +28,7 @@ class Event:
 	door: Literal["HTTP", "Queue"]
 	headers: str = ""
 	unrouted: bool = False
+	ordering_key: str = ""
 
 	@property
 	def key(self) -> str:
@@ -87,6 +88,7 @@ def _insert(home: Home, event: Event, event_key: str, status: str) -> bool:
 		"status": status,
 		"received_at": now,
 		"next_attempt_at": now,
+		"ordering_key": event.ordering_key,
 		"deliveries": 1,
 		"payload": event.payload,
 		"headers": event.headers,

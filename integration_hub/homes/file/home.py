@@ -51,6 +51,10 @@ class FileHome:
 	def close(self) -> None:
 		self.db.close()
 
+	@property
+	def identity(self) -> str:
+		return str(self.file.database)
+
 	def now(self, ahead: float = 0) -> str:
 		return (datetime.now(timezone.utc) + timedelta(seconds=ahead)).strftime(_FORMAT)
 

@@ -59,6 +59,10 @@ class SiteHome:
 	def coordination(self) -> RedisCoordination:
 		return RedisCoordination(frappe.cache, frappe.local.site, _LOCAL[frappe.local.site])
 
+	@property
+	def identity(self) -> str:
+		return frappe.local.site
+
 	def now(self, ahead: float = 0) -> str:
 		return add_to_date(now_datetime(), seconds=ahead).strftime(_FORMAT)
 

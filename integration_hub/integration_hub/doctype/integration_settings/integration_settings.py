@@ -11,7 +11,7 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
 from integration_hub.integration_hub.settings import keep_state, refuse
-from integration_hub.webhooks.signatures import scheme_for
+from integration_hub.webhooks.schemes import scheme_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
