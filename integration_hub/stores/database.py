@@ -27,6 +27,10 @@ _MAX_PARAMETERS = 30_000  # SQLite takes 32,766, Postgres' driver and MariaDB mo
 class Database(Protocol):
 	dialect: Dialect
 
+	@property
+	def row_lock(self) -> str:
+		"""Return what ends a SELECT that locks its rows and leaves out those that are locked, as far as it can."""
+
 	def query(self, sql: str, params: Params = None) -> list[Row]:
 		"""Return the rows of a SELECT as dictionaries."""
 

@@ -110,8 +110,11 @@ class Home(Protocol):
 	def enqueue_sync(self, stream: str, trigger: str) -> None:
 		"""Have a worker run a stream, once if it is asked twice."""
 
-	def enqueue_drain(self, integration: str) -> None:
-		"""Have a worker drain the inbox of an integration, once if it is asked twice."""
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
+		"""Have a worker drain the inbox of an integration, once if it is asked twice for the same `number`."""
+
+	def run_script(self, name: str, given: Mapping[str, Any]) -> None:
+		"""Run a script a person wrote on the site, with the names in `given`; raises HubError if it may not run."""
 
 	def allowed_hosts(self) -> list[str]:
 		"""Return the hosts of private networks that may be called (see connectors.guard)."""

@@ -103,8 +103,13 @@ class FileHome:
 		"""`integration-hub work` looks for wanted streams by itself."""
 		want(self, stream)
 
-	def enqueue_drain(self, integration: str) -> None:
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
 		"""`integration-hub work` looks into the inbox by itself."""
+
+	def run_script(self, name: str, given: Mapping[str, Any]) -> None:
+		raise HubError(
+			"lives on a Frappe site; here, register a function", doctype="Server Script", name=name
+		)
 
 	def allowed_hosts(self) -> list[str]:
 		return self.file.allowed_hosts

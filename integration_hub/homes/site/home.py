@@ -21,6 +21,7 @@ from integration_hub.connectors.secrets import redactor_for
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.documents import DocumentTarget, SiteBulkTarget, doctype_fields
 from integration_hub.homes.site.locks import site_lock
+from integration_hub.homes.site.scripts import run_script
 from integration_hub.homes.site.secrets import SiteSecrets
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
@@ -122,15 +123,18 @@ class SiteHome:
 			triggered_by=triggered_by,
 		)
 
-	def enqueue_drain(self, integration: str) -> None:
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
 		frappe.enqueue(
 			"integration_hub.jobs.drain_inbox",
 			queue="default",
 			timeout=_DRAIN_SECONDS,
-			job_id=f"integration_hub:drain:{integration}",
+			job_id=f"integration_hub:drain:{integration}" + (f":{number}" if number else ""),
 			deduplicate=True,
 			integration=integration,
 		)
+
+	def run_script(self, name: str, given: Mapping[str, Any]) -> None:
+		run_script(name, given)
 
 	def log_error(self, error: Exception, *, integration: str, operation: str, **where: str) -> str:
 		"""Log a failure outside any run or event, in a transaction of its own; return the row's name."""
