@@ -7,6 +7,8 @@ it), however many claimants there are; other keys go on meanwhile. A row is held
 - an earlier one is still to be handled or waits for its retry, and is not taken together with it.
 
 A row whose handler asked to come back later has given up its place: it holds nobody back.
+
+Queued is what was not tried yet, Failed what was, and is to be tried again.
 """
 
 from __future__ import annotations
@@ -14,23 +16,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from integration_hub.stores.database import Row, in_list, in_transaction, update
+from integration_hub.stores.database import Row, in_list, in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import DOCTYPE, WAITING
 
+_RETRIES = 20  # how many are tried for one that nobody else has locked
 _WINDOWS = 5  # how many batches of candidates are looked through for one that nobody else has locked
 
-_UNTRIED = "`w`.`status` = 'Queued' AND `w`.`attempts` = 0"
-_RETRY = f"`w`.`status` IN {WAITING} AND `w`.`attempts` > 0"
+# What handling needs of a row; some payloads are large, so nothing else is read.
+_COLUMNS = [
+	"name",
+	"integration",
+	"event_type",
+	"event_id",
+	"payload",
+	"ordering_key",
+	"attempts",
+	"deferrals",
+]
+
 # An untried row that has not been put off is due whatever the clocks of two hosts say: order does not hang on them.
-_DUE = "(`w`.`next_attempt_at` <= %(now)s OR (`w`.`attempts` = 0 AND `w`.`deferrals` = 0))"
-_HELD_BACK = f"""EXISTS (SELECT 1 FROM `tab{DOCTYPE}` `b`
-	WHERE `b`.`integration` = `w`.`integration` AND `b`.`ordering_key` = `w`.`ordering_key`
-	AND (`b`.`status` = 'Processing' OR (`b`.`name` < `w`.`name` AND `b`.`deferrals` = 0 AND %s)))"""
-# Earlier untried rows hold nobody back here: they are candidates of the same batch, before it.
-_BEHIND_RETRY = _HELD_BACK % "(`b`.`status` = 'Failed' OR (`b`.`status` = 'Queued' AND `b`.`attempts` > 0))"
-_BEHIND_ANY = _HELD_BACK % f"`b`.`status` IN {WAITING}"
+_DUE = "(`w`.`next_attempt_at` <= %(now)s OR (`w`.`status` = 'Queued' AND `w`.`deferrals` = 0))"
+_SAME_KEY = f"""EXISTS (SELECT 1 FROM `tab{DOCTYPE}` `b` WHERE `b`.`integration` = `w`.`integration`
+	AND `b`.`ordering_key` = `w`.`ordering_key` AND """
+_IN_HAND = f"{_SAME_KEY} `b`.`status` = 'Processing')"
+_BEHIND = f"{_SAME_KEY} `b`.`status` = '%s' AND `b`.`deferrals` = 0 AND `b`.`name` < `w`.`name`)"
+_BEHIND_RETRY, _BEHIND_UNTRIED = _BEHIND % "Failed", _BEHIND % "Queued"
 
 
 def claim_due(home: Home, integration: str, size: int) -> list[Row]:
@@ -54,14 +66,14 @@ def claim_due(home: Home, integration: str, size: int) -> list[Row]:
 
 	rows = in_transaction(home.db, take)
 	for row in rows:
-		row.update(status="Processing", claim=claim, claimed_at=now, attempts=row["attempts"] + 1)
+		row.update(claim=claim, attempts=row["attempts"] + 1)
 	return _without_rivals(home, integration, rows)
 
 
 def _lock_some(home: Home, integration: str, size: int) -> list[Row]:
-	"""Lock the rows to take, within the current transaction, and return them whole."""
-	untried = _candidates(home, integration, _UNTRIED, _BEHIND_RETRY, size)
-	retries = _candidates(home, integration, _RETRY, _BEHIND_ANY, size)
+	"""Lock the rows to take, within the current transaction, and return them."""
+	untried = _untried(home, integration, size)
+	retries = _candidates(home, integration, "Failed", [_IN_HAND, _BEHIND_RETRY, _BEHIND_UNTRIED], _RETRIES)
 	if retries and not (untried and untried[0]["name"] < retries[0]["name"]):
 		for candidate in retries:
 			if rows := _lock(home, [candidate], set()):
@@ -72,24 +84,32 @@ def _lock_some(home: Home, integration: str, size: int) -> list[Row]:
 			return []
 		if rows := _lock(home, untried, held_back):
 			return rows
-		untried = _candidates(home, integration, _UNTRIED, _BEHIND_RETRY, size, untried[-1]["name"])
+		untried = _untried(home, integration, size, untried[-1]["name"])
 	return []
 
 
+def _untried(home: Home, integration: str, size: int, after: str = "") -> list[Row]:
+	# Earlier untried rows hold nobody back here: they are candidates of the same batch, before it.
+	return _candidates(home, integration, "Queued", [_IN_HAND, _BEHIND_RETRY], size, after)
+
+
 def _candidates(
-	home: Home, integration: str, state: str, held_back: str, size: int, after: str = ""
+	home: Home, integration: str, status: str, held_back: Sequence[str], size: int, after: str = ""
 ) -> list[Row]:
+	free = " AND ".join(f"NOT {condition}" for condition in held_back)
 	sql = f"""SELECT `w`.`name`, `w`.`ordering_key` FROM `tab{DOCTYPE}` `w`
-		WHERE `w`.`integration` = %(integration)s AND {state} AND {_DUE} AND `w`.`name` > %(after)s
-		AND (COALESCE(`w`.`ordering_key`, '') = '' OR NOT {held_back})
+		WHERE `w`.`integration` = %(integration)s AND `w`.`status` = %(status)s AND {_DUE}
+		AND `w`.`name` > %(after)s AND (COALESCE(`w`.`ordering_key`, '') = '' OR ({free}))
 		ORDER BY `w`.`name` LIMIT {int(size)}"""
-	return home.db.query(sql, {"integration": integration, "now": home.now(), "after": after})
+	values = {"integration": integration, "status": status, "now": home.now(), "after": after}
+	return home.db.query(sql, values)
 
 
 def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Row]:
 	"""Lock candidates that are still to be had; what is behind one that is not joins `held_back`."""
 	marks, names = in_list(row["name"] for row in candidates)
-	sql = f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `status` IN {WAITING} ORDER BY `name`"
+	columns = ", ".join(f"`{name}`" for name in _COLUMNS)
+	sql = f"SELECT {columns} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `status` IN {WAITING} ORDER BY `name`"
 	locked = {row["name"]: row for row in home.db.query(f"{sql} {home.db.row_lock}", names)}
 	rows = []
 	for candidate in candidates:
@@ -115,28 +135,20 @@ def _without_rivals(home: Home, integration: str, rows: list[Row]) -> list[Row]:
 	return [row for row in rows if row["ordering_key"] not in taken]
 
 
-def settle(home: Home, row: Row, **values: Any) -> bool:
-	"""Write the end of an attempt, in the handler's transaction; False if the claim was lost meanwhile."""
+def settle(home: Home, rows: Sequence[Row], **values: Any) -> bool:
+	"""Write the end of an attempt, in the handler's transaction, on rows of one claim.
+
+	False if the claim of one of them was lost meanwhile.
+	"""
+	marks, names = in_list(row["name"] for row in rows)
 	end = {"modified": home.now(), "claim": None, **values}
-	return bool(
-		update(
-			home.db,
-			DOCTYPE,
-			row["name"],
-			end,
-			where="`claim` = %(_claim)s AND `status` = 'Processing'",
-			_claim=row["claim"],
-		)
+	sets = ", ".join(f"`{column}` = %s" for column in end)
+	count = home.db.execute(
+		f"""UPDATE `tab{DOCTYPE}` SET {sets}
+			WHERE `name` IN ({marks}) AND `claim` = %s AND `status` = 'Processing'""",
+		[*end.values(), *names, rows[0]["claim"]],
 	)
-
-
-def still_claimed(home: Home, rows: Sequence[Row]) -> list[Row]:
-	"""Return those of one claim's rows that are not settled."""
-	if not rows:
-		return []
-	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `claim` = %s"
-	names = {row["name"] for row in home.db.query(sql, [rows[0]["claim"]])}
-	return [row for row in rows if row["name"] in names]
+	return count == len(rows)
 
 
 def give_back(home: Home, rows: Sequence[Row]) -> None:
@@ -148,7 +160,8 @@ def give_back(home: Home, rows: Sequence[Row]) -> None:
 
 	def back() -> None:
 		home.db.execute(
-			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `claim` = NULL, `attempts` = `attempts` - 1
+			f"""UPDATE `tab{DOCTYPE}` SET `status` = CASE WHEN `attempts` > 1 THEN 'Failed' ELSE 'Queued' END,
+				`claim` = NULL, `attempts` = `attempts` - 1
 				WHERE `claim` = %s AND `status` = 'Processing' AND `name` IN ({marks})""",
 			[claim, *names],
 		)
@@ -169,7 +182,7 @@ def release_abandoned(home: Home, seconds: float, max_attempts: int) -> int:
 	def release() -> None:
 		home.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET
-				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Queued' END,
+				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Failed' END,
 				`error` = 'The worker that handled it is gone.', `claim` = NULL,
 				`next_attempt_at` = %s, `modified` = %s
 				WHERE `name` IN ({marks}) AND `status` = 'Processing' AND `claimed_at` < %s""",

@@ -43,6 +43,9 @@ class Database(Protocol):
 	def savepoint(self) -> AbstractContextManager[None]:
 		"""Undo only the block, and re-raise, if it raises. Within a transaction."""
 
+	def watch(self, before_commit: Callable[[], None], after_rollback: Callable[[], None]) -> None:
+		"""Have one of the two called at the end of the current transaction, whoever ends it."""
+
 	def is_duplicate(self, error: BaseException) -> bool:
 		"""Tell whether an error is a violated unique key."""
 

@@ -87,7 +87,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 	"Webhook Log": (
 		("integration", "status", "next_attempt_at"),
 		("integration", "status", "name"),
-		("integration", "ordering_key", "status"),
+		("integration", "ordering_key", "status", "name"),
 		("status", "claimed_at"),
 	),
 	"Sync Log": (("stream", "status"),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import claims
@@ -38,17 +38,29 @@ class Drained:
 		return self.completed + self.failed + self.deferred + self.unrouted
 
 
+@dataclass(frozen=True)
+class End:
+	"""How an event ended well: its state and the document it made."""
+
+	status: str
+	reference: tuple[tuple[str, str], ...] = ()
+
+
 class Batch:
 	"""Handles the rows of one claim.
 
-	An event's writes and its end are one savepoint; the transaction around it holds more of those. So each of
-	them is there whole or not at all, with its end, wherever the process dies.
+	An event's writes are a savepoint in a transaction that holds those of several, and their ends: each is there
+	whole, with its end, or not at all, wherever the process dies. The ends are written when the transaction is
+	to be committed, and be it by a handler that should not.
 	"""
 
 	def __init__(self, home: Home, integration: str, redactor: Redactor, done: Drained):
 		self.home, self.redactor, self.done = home, redactor, done
 		self.routes = load_routes(home, integration)
 		self.handling = Handling(home, redactor)
+		self._pending: list[tuple[Row, End]] = []  # handled, their ends not written
+		self._undone: list[Row] = []  # handled, and rolled back by somebody else's code
+		self._watching = False
 
 	def handle(self, rows: list[Row], deadline: float) -> None:
 		"""Handle rows until `deadline` (of time.monotonic), and give the rest back."""
@@ -60,59 +72,83 @@ class Batch:
 
 	def _together(self, rows: list[Row]) -> list[Row]:
 		"""Handle the first rows in one transaction; return those that are left."""
-		ends: list[tuple[Row, str]] = []
-		row, failure, until = rows[0], None, time.monotonic() + _TOGETHER_SECONDS
+		tried, failure = 0, None
+		before, until = replace(self.done), time.monotonic() + _TOGETHER_SECONDS
 		try:
 			with self.home.db.transaction():
 				for row in rows:
-					try:
-						with self.home.db.savepoint():
-							ends.append((row, self._handle(row)))
-					except Exception as error:
-						if self.home.db.is_transient(error):
-							raise
-						failure = error
+					tried += 1
+					failure = self._try(row)
+					if failure or time.monotonic() >= until:
 						break
-					if time.monotonic() >= until:
-						break
+				self._write_ends()
 		except Exception:  # noqa: BLE001 - undone all together: now each by itself
-			tried = rows.index(row) + 1
-			held_back = {key for done in rows[:tried] if (key := self._alone(done))}
-			return self._without(rows[tried:], held_back)
-		self._count(ends)
-		held_back = {self._failed(row, failure)} if failure else set()
-		return self._without(rows[len(ends) + bool(failure) :], held_back)
+			vars(self.done).update(vars(before))
+			again, failure = rows[:tried], None
+		else:
+			again = self._undone
+		self._pending, self._undone, self._watching = [], [], False
+		held_back = {self._alone(row) for row in again}
+		if failure:
+			held_back.add(self._failed(rows[tried - 1], failure))
+		return self._without(rows[tried:], held_back)
 
-	def _handle(self, row: Row) -> str:
-		"""Handle a row and write its end, within a savepoint or transaction; return its state."""
+	def _try(self, row: Row) -> Exception | None:
+		"""Handle a row within the current transaction; return what it failed with, undone alone.
+
+		Raises what has undone the whole transaction.
+		"""
+		if not self._watching:
+			self.home.db.watch(self._write_ends, self._forget)
+			self._watching = True
+		try:
+			with self.home.db.savepoint():
+				end = self._handle(row)
+		except Exception as error:
+			if self.home.db.is_transient(error):
+				raise
+			return error
+		self._pending.append((row, end))
+		return None
+
+	def _handle(self, row: Row) -> End:
 		route = route_for(self.routes, row["event_type"] or "")
-		end = {"status": "Unrouted", "error": None}
-		if route is not None:
-			reference = self.handling.handle(row, route)
-			end = {"status": "Completed", "error": None, "completed_at": self.home.now(), **reference}
-		if not claims.settle(self.home, row, **end):
-			raise ClaimLost(row["name"])
-		return str(end["status"])
+		if route is None:
+			return End("Unrouted")
+		return End("Completed", tuple(self.handling.handle(row, route).items()))
 
-	def _count(self, ends: list[tuple[Row, str]]) -> None:
-		"""Count what is committed; a handler that rolled back by itself has undone those before it."""
-		lost = {row["name"] for row in claims.still_claimed(self.home, [row for row, _ in ends])}
-		for row, status in ends:
-			if row["name"] in lost:
-				self._alone(row)
-			elif status == "Completed":
-				self.done.completed += 1
-			else:
-				self.done.unrouted += 1
+	def _write_ends(self) -> None:
+		"""Write the ends of what was handled, in its transaction; raises ClaimLost."""
+		self._watching = False
+		alike: dict[End, list[Row]] = {}
+		for row, end in self._pending:
+			alike.setdefault(end, []).append(row)
+		for end, rows in alike.items():
+			self._end(rows, end)
+		self._pending = []
+
+	def _end(self, rows: list[Row], end: End) -> None:
+		completed = end.status == "Completed"
+		values = {"status": end.status, "error": None, **dict(end.reference)}
+		if completed:
+			values["completed_at"] = self.home.now()
+		if not claims.settle(self.home, rows, **values):
+			raise ClaimLost(rows[0]["name"])
+		self.done.completed += completed * len(rows)
+		self.done.unrouted += (not completed) * len(rows)
+
+	def _forget(self) -> None:
+		"""The transaction was rolled back, and with it what was handled in it."""
+		self._watching = False
+		self._undone += [row for row, _ in self._pending]
+		self._pending = []
 
 	def _alone(self, row: Row) -> str:
 		"""Handle a row in a transaction of its own; return the ordering key it holds back, if it does."""
 		try:
-			status = in_transaction(self.home.db, lambda: self._handle(row))
+			in_transaction(self.home.db, lambda: self._end([row], self._handle(row)))
 		except Exception as error:  # noqa: BLE001 - any app's handler may fail, with any error
 			return self._failed(row, error)
-		self.done.completed += status == "Completed"
-		self.done.unrouted += status == "Unrouted"
 		return ""
 
 	def _failed(self, row: Row, error: Exception) -> str:
@@ -129,13 +165,13 @@ class Batch:
 
 	def _put_off(self, row: Row, error: Defer) -> None:
 		values = {
-			"status": "Queued",
+			"status": "Failed" if row["attempts"] > 1 else "Queued",
 			"attempts": row["attempts"] - 1,
 			"deferrals": row["deferrals"] + 1,
 			"next_attempt_at": self.home.now(ahead=error.seconds),
 			"error": str(error),
 		}
-		in_transaction(self.home.db, lambda: claims.settle(self.home, row, **values))
+		in_transaction(self.home.db, lambda: claims.settle(self.home, [row], **values))
 
 	def _fail(self, row: Row, error: Exception) -> None:
 		"""Count a failed attempt: it is tried again later, or dead after the last."""
@@ -151,7 +187,7 @@ class Batch:
 		)
 		claims.settle(
 			self.home,
-			row,
+			[row],
 			status="Dead" if dead else "Failed",
 			next_attempt_at=None if dead else self.home.now(ahead=retry_delay(attempts)),
 			error=self.redactor.text(error, 500),

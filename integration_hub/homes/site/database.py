@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from typing import Any
@@ -31,7 +31,9 @@ class SiteDatabase:
 
 	@property
 	def row_lock(self) -> str:
-		return {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"}.get(self.dialect) or _mariadb_row_lock()
+		if self.dialect == "mariadb":
+			return _mariadb_row_lock()
+		return "" if self.dialect == "sqlite" else "FOR UPDATE SKIP LOCKED"
 
 	def query(self, sql: str, params: Params = None) -> list[Row]:
 		rows = frappe.db.sql(sql, params or ())
@@ -58,6 +60,10 @@ class SiteDatabase:
 				frappe.db.rollback()
 			raise
 		frappe.db.commit()
+
+	def watch(self, before_commit: Callable[[], None], after_rollback: Callable[[], None]) -> None:
+		frappe.db.before_commit.add(before_commit)
+		frappe.db.after_rollback.add(after_rollback)
 
 	@contextmanager
 	def savepoint(self) -> Iterator[None]:
