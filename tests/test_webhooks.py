@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
+from integration_hub.commands import integration_hub
 from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.file import FileHome
 from integration_hub.homes.worker import work_once
@@ -363,3 +365,56 @@ def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, c
 			writer.write([record])
 		names |= {row["name"] for row in hub.db.query("SELECT `name` FROM `tabSandbox Customer`")}
 	assert len(names) == 1
+
+
+def command(hub: FileHome, *arguments: str) -> str:
+	done = CliRunner().invoke(integration_hub, ["--config", str(hub.file.folder / "hub.toml"), *arguments])
+	assert done.exit_code == 0, done.output
+	return done.output
+
+
+def test_a_dry_run_shows_what_a_replay_would_change_and_changes_nothing(hub, crm):
+	record = crm.customers.alive()[0]
+	put(hub, {"id": "e1", "event": "customer.created", "data": {**record, "city": "Oldtown"}})
+	drain(hub, "crm")
+	hub.db.execute("UPDATE `tabSandbox Customer` SET `city` = 'Elsewhere'")
+	hub.db.execute("UPDATE `tabExternal Record` SET `content_hash` = '', `source_time` = ''")
+	put(hub, {"id": "e2", "event": "customer.deleted", "data": record})
+	put(hub, {"id": "e3", "event": "call.x"})
+	put(
+		hub,
+		{"id": "e4", "event": "customer.created", "data": {**record, "id": "C-2", "credit_limit": "a lot"}},
+	)
+	put(hub, {"id": "e5", "event": "customer.created", "data": {**record, "id": "C-3"}})
+	before = (rows(hub), table(hub, "full"))
+	first, *others = [row["name"] for row in rows(hub)]
+	assert command(hub, "replay", "--dry-run", first).splitlines() == [
+		f"{first}: Updates Sandbox Customer {rows(hub)[0]['reference_name']}",
+		"  city: 'Elsewhere' → 'Oldtown'",
+	]
+	shown = command(hub, "replay", "--dry-run", *others)
+	for text in (
+		"Deletes Sandbox Customer",
+		"Call Function: remember",
+		"would fail",
+		"Creates Sandbox Customer",
+	):
+		assert text in shown
+	assert "customer_id: None → 'C-3'" in shown
+	assert (rows(hub), table(hub, "full")) == before and HANDLED == []
+
+
+def test_events_are_replayed_by_name_by_failure_and_by_time(hub):
+	for number in range(3):
+		put(hub, {"id": f"e{number}", "event": "call.x", "fail": number == 2})
+	drain(hub, "crm")
+	names = [row["name"] for row in rows(hub)]
+	assert command(hub, "replay", "--failed", "--integration", "crm") == "1 events queued again.\n"
+	drain(hub, "crm")
+	assert command(hub, "replay", names[0]) == "1 events queued again.\n"
+	drain(hub, "crm")
+	hub.db.execute("UPDATE `tabWebhook Log` SET `received_at` = '2020-01-01' WHERE `name` = %s", [names[0]])
+	assert command(hub, "replay", "--since", "2021-01-01") == "2 events queued again.\n"
+	hub.db.execute("UPDATE `tabWebhook Log` SET `payload` = NULL")
+	assert command(hub, "replay", *names) == "0 events queued again.\n", "there is nothing left to handle"
+	assert CliRunner().invoke(integration_hub, ["replay"]).exit_code == 2

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from integration_hub.stores.database import chunks, in_list, in_transaction, insert
+from integration_hub.stores.database import Row, chunks, in_list, in_transaction, insert
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import key, new_id
 
@@ -134,6 +134,12 @@ def select(
 	where = " AND ".join(conditions)
 	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name` LIMIT {int(limit)}"
 	return [row["name"] for row in home.db.query(sql, values)]
+
+
+def load(home: Home, names: Sequence[str]) -> list[Row]:
+	"""Return events whole."""
+	marks, values = in_list(names)
+	return home.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) ORDER BY `name`", values)
 
 
 def requeue(home: Home, names: Sequence[str]) -> int:
