@@ -23,8 +23,8 @@ from integration_hub.sync.conversions import parse_time, utc_text, zone
 from integration_hub.sync.modes import Period, mode_of
 from integration_hub.sync.schedule import want
 from integration_hub.webhooks import replay
-from integration_hub.webhooks.messages import MAX_BODY, Answer
-from integration_hub.webhooks.receive import receive
+from integration_hub.webhooks.messages import MAX_BODY
+from integration_hub.webhooks.receive import receive, too_large
 from integration_hub.webhooks.receiver import AUTHORIZATION, from_wsgi, response
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def webhook(**kwargs) -> Response:
 	http = frappe.request
 	integration = http.path.partition(WEBHOOK_PATH)[2].strip("/")
 	if (http.content_length or 0) > MAX_BODY:
-		return response(Answer(413, "body_too_large"))
+		return response(too_large(SiteHome(), integration, http.method))
 	return response(receive(SiteHome(), from_wsgi(http, integration)))
 
 
@@ -227,9 +227,12 @@ def preview_replay(names: str | list) -> list[dict]:
 	if len(names) > _MOST_PREVIEWED:
 		frappe.throw(_("Choose at most {0} events.").format(_MOST_PREVIEWED))
 	try:
-		return [vars(effect) for effect in replay.preview(SiteHome(), names)]
+		effects = list(replay.preview(SiteHome(), names))
 	except HubError as error:
 		frappe.throw(str(error))
+	for doctype in {effect.doctype for effect in effects if effect.doctype}:
+		frappe.has_permission(doctype, "read", throw=True)  # it shows what stands in documents
+	return [vars(effect) for effect in effects]
 
 
 def _replayable(names: str | list) -> list[str]:

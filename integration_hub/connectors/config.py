@@ -68,6 +68,10 @@ class IntegrationConfig:
 	queue_kind: str = "List"
 	queue_name: str = "integration_queue"
 	queue_group: str = "integration_hub"
+	keep_payload_days: int = 0
+	keep_dead_days: int = 0
+	keep_unrouted_days: int = 0
+	keep_conflict_days: int = 0
 
 	@classmethod
 	def from_row(cls, row: Mapping[str, Any]) -> IntegrationConfig:
@@ -143,7 +147,16 @@ def integration_problems(
 	):
 		if getattr(config, field) <= 0:
 			problems.append((field, "must be above zero"))
-	for field in ("rate_limit", "breaker_threshold", "backoff_min", "max_wait"):
+	for field in (
+		"rate_limit",
+		"breaker_threshold",
+		"backoff_min",
+		"max_wait",
+		"keep_payload_days",
+		"keep_dead_days",
+		"keep_unrouted_days",
+		"keep_conflict_days",
+	):
 		if getattr(config, field) < 0:
 			problems.append((field, "must not be negative"))
 	if config.backoff_max < config.backoff_min:

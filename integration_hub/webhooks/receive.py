@@ -48,6 +48,18 @@ def receive(home: Home, request: Request) -> Answer:
 	return answer
 
 
+def too_large(home: Home, integration: str, method: str) -> Answer:
+	"""Answer a request whose body was not read, because its length alone says that it is refused; counts it."""
+	answer = Answer(413, "body_too_large")
+	try:
+		known = _receiving(home, integration) is not None
+	except Exception:
+		logger.exception("The settings of %s could not be read", integration[:140])
+	else:
+		reject(home, Request(integration, method, {}, b""), answer, known=known)
+	return answer
+
+
 class _Refused(Exception):
 	"""The request is answered without being looked at further."""
 

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from integration_hub.stores.home import Home
 from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
-from integration_hub.webhooks.receive import receive
+from integration_hub.webhooks.receive import receive, too_large
 
 logger = logging.getLogger("integration_hub.webhooks")
 
@@ -38,15 +38,16 @@ def _answer(open_home: OpenHome, http: WSGIRequest) -> Answer:
 	if not http.path.startswith(PREFIX):
 		return Answer(404, "not_found")
 	http.max_content_length = MAX_BODY
+	integration = http.path.removeprefix(PREFIX).strip("/")
 	try:
-		request = from_wsgi(http, http.path.removeprefix(PREFIX).strip("/"))
+		request = from_wsgi(http, integration)
 	except RequestEntityTooLarge:
-		return Answer(413, "body_too_large")
+		request = None
 	except OSError:
 		return Answer(400, "body_incomplete")
 	try:
 		with open_home() as home:
-			return receive(home, request)
+			return receive(home, request) if request else too_large(home, integration, http.method)
 	except Exception:
 		logger.exception("The home could not be opened")
 		return Answer(503, "not_stored")
