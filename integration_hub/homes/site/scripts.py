@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import frappe
-from frappe.utils.safe_exec import is_safe_exec_enabled, safe_exec
+from frappe.utils import safe_exec
 
 from integration_hub.stores.home import HubError
 
@@ -29,11 +29,12 @@ def run_script(name: str, given: Mapping[str, Any]) -> None:
 	It may neither commit nor roll back: its writes commit together with the event. Raises HubError where it may
 	not run, and whatever the script raises.
 	"""
-	if not is_safe_exec_enabled():
+	if not safe_exec.is_safe_exec_enabled():
 		raise HubError(
 			"server scripts are disabled on this bench (server_script_enabled)", doctype=DOCTYPE, name=name
 		)
 	if problem := script_problem(name):
 		raise HubError(problem, doctype=DOCTYPE, name=name)
 	script = frappe.db.get_value(DOCTYPE, name, "script")
-	safe_exec(script, dict(given), restrict_commit_rollback=True, script_filename=name)
+	names = {key: frappe._dict(value) if isinstance(value, dict) else value for key, value in given.items()}
+	safe_exec.safe_exec(script, names, restrict_commit_rollback=True, script_filename=name)
