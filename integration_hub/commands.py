@@ -237,10 +237,18 @@ def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int) 
 	from integration_hub.homes.server import serve as run
 	from integration_hub.webhooks.receiver import receiver
 
-	opener = home_opener(ctx)
+	opener, site = home_opener(ctx), site_of(ctx)
 	with opener():
 		click.echo(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
-	run(lambda: receiver(opener), host, port, workers, threads)
+
+	def application() -> Callable:
+		if not site:
+			return receiver(opener)
+		from integration_hub.homes.site.door import SiteDoor
+
+		return receiver(SiteDoor(site))
+
+	run(application, host, port, workers, threads)
 
 
 @integration_hub.command()

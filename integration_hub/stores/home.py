@@ -86,6 +86,9 @@ class Home(Protocol):
 	def integration(self, name: str) -> Any:
 		"""Return the IntegrationConfig; raises HubError if there is none."""
 
+	def settings_stamp(self, integration: str) -> str:
+		"""Return what changes with an integration's settings, secrets and routes; "" if they are not to be kept."""
+
 	def secrets(self, integration: str) -> Any:
 		"""Return the integration's secrets (see connectors.base.Secrets)."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
 from integration_hub.webhooks.bodies import MalformedEvent, UnsupportedMedia, media_type, parse_body
-from integration_hub.webhooks.events import load_routes, read_event
+from integration_hub.webhooks.doorway import Doorway, doorway
+from integration_hub.webhooks.events import read_event
 from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
 from integration_hub.webhooks.rejections import reject
-from integration_hub.webhooks.schemes import BadSignature, Scheme, scheme_for
+from integration_hub.webhooks.schemes import BadSignature, Scheme
 
 logger = logging.getLogger("integration_hub.webhooks")
 
@@ -26,8 +26,8 @@ def receive(home: Home, request: Request) -> Answer:
 	"""
 	known = True
 	try:
-		if config := _receiving(home, request.integration):
-			return _receive(home, config, request)
+		if found := doorway(home, request.integration):
+			return _receive(home, found, request)
 		answer, known = Answer(404, "unknown_integration"), False
 	except _Refused as refusal:
 		answer = refusal.answer
@@ -52,7 +52,7 @@ def too_large(home: Home, integration: str, method: str) -> Answer:
 	"""Answer a request whose body was not read, because its length alone says that it is refused; counts it."""
 	answer = Answer(413, "body_too_large")
 	try:
-		known = _receiving(home, integration) is not None
+		known = doorway(home, integration) is not None
 	except Exception:
 		logger.exception("The settings of %s could not be read", integration[:140])
 	else:
@@ -68,43 +68,39 @@ class _Refused(Exception):
 		super().__init__(reason)
 
 
-def _receiving(home: Home, name: str) -> IntegrationConfig | None:
-	"""Return the settings of an integration that takes webhooks, None for any other name."""
-	try:
-		config = home.integration(name)
-	except HubError:
-		return None
-	return config if config.enabled and config.webhook_enabled else None
-
-
-def _receive(home: Home, config: IntegrationConfig, request: Request) -> Answer:
+def _receive(home: Home, found: Doorway, request: Request) -> Answer:
 	if len(request.body) > MAX_BODY:
 		raise _Refused(413, "body_too_large")
-	if request.method not in ("GET", "POST"):
-		raise _Refused(405, "method_not_allowed")
-	scheme = scheme_for(config, home.schemes())
-	secrets = home.secrets(config.name)
-	active = [value for field in ("webhook_secret", "webhook_secret_old") if (value := secrets.get(field))]
 	if request.method == "GET":
-		return _greet(scheme, request, active, secrets.get("webhook_verify_token") or "")
-	if not active:
+		return _greet(found, request)
+	if request.method != "POST":
+		raise _Refused(405, "method_not_allowed")
+	if not found.secrets:
 		raise BadSignature("no_secret_set")
-	scheme.verify(request, active)
+	scheme = found.scheme
+	scheme.verify(request, found.secrets)
 	payload = parse_body(request.body, media_type(request.headers), forms=scheme.forms)
 	if answer := scheme.challenge(payload):
 		return answer
-	routes = load_routes(home, config.name)
-	event = read_event(config, request.body, payload, routes, "HTTP", request.headers, places=scheme.places)
+	event = read_event(
+		found.config,
+		request.body,
+		payload,
+		found.routes,
+		"HTTP",
+		request.headers,
+		places=scheme.places,
+	)
 	return _store(home, event)
 
 
-def _greet(scheme: Scheme, request: Request, active: list[str], verify_token: str) -> Answer:
+def _greet(found: Doorway, request: Request) -> Answer:
 	"""Answer a handshake; raises BadSignature, and _Refused for a GET that is none."""
-	if type(scheme).handshake is Scheme.handshake:
+	if type(found.scheme).handshake is Scheme.handshake:
 		raise _Refused(405, "method_not_allowed")
-	if not active:
+	if not found.secrets:
 		raise BadSignature("no_secret_set")
-	if answer := scheme.handshake(request, active, verify_token):
+	if answer := found.scheme.handshake(request, found.secrets, found.verify_token):
 		return answer
 	raise _Refused(405, "method_not_allowed")
 

@@ -69,6 +69,9 @@ class FileHome:
 	def integration(self, name: str) -> IntegrationConfig:
 		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
 
+	def settings_stamp(self, integration: str) -> str:
+		return ""  # what a secret's reference leads to may change by itself
+
 	def secrets(self, integration: str) -> FileSecrets:
 		return FileSecrets(self.file, self.db, integration)
 

@@ -76,6 +76,12 @@ class SiteHome:
 	def integration(self, name: str) -> IntegrationConfig:
 		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
 
+	def settings_stamp(self, integration: str) -> str:
+		# Passwords and routes are saved with their document.
+		sql = "SELECT `modified` FROM `tabIntegration Settings` WHERE `name` = %s"
+		rows = self.db.query(sql, [integration])
+		return str(rows[0]["modified"]) if rows else ""
+
 	def secrets(self, integration: str) -> SiteSecrets:
 		return SiteSecrets(integration)
 
