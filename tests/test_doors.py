@@ -12,11 +12,14 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request as WSGIRequest
 
 from integration_hub.sandbox.sender import SECRET
 from integration_hub.webhooks import rejections
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
+from integration_hub.webhooks.receiver import from_wsgi
 from integration_hub.webhooks.schemes import SCHEMES
 from tests.compare import errors
 
@@ -232,3 +235,15 @@ def test_any_signed_request_gets_a_declared_answer(octocat, body, kind, headers,
 	signed = {**headers, "x-hub-signature-256": "sha256=" + mac(body).hex(), "content-type": kind}
 	answer = receive(octocat, Request("crm", method, signed, body))
 	assert answer.status in (200, 202, 400, 405, 415), answer
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_the_url_is_handed_on_as_it_was_called(raw):
+	query = "a=%C3%BC&b=1%2B1"
+	environ = EnvironBuilder(
+		"/webhooks/crm", query_string=query, base_url="https://hub.example"
+	).get_environ()
+	environ |= dict.fromkeys(("RAW_URI", "REQUEST_URI"), f"/webhooks/crm?{query}" if raw else "")
+	request = from_wsgi(WSGIRequest(environ), "crm")
+	assert request.url == "https://hub.example/webhooks/crm?a=%C3%BC&b=1%2B1"
+	assert request.query == {"a": "ü", "b": "1+1"}

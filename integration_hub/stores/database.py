@@ -75,6 +75,18 @@ def insert_many(
 	_write(db, doctype, columns, rows, same or {}, "")
 
 
+def insert_new(db: Database, doctype: str, row: Mapping[str, Any], key: str) -> bool:
+	"""Insert one row unless its `key` exists already; tell whether it did. The unique index decides."""
+	# Not INSERT IGNORE, which keeps quiet about anything; to set a column to itself changes nothing.
+	nothing = f"ON DUPLICATE KEY UPDATE `{key}` = `{key}`"
+	if db.dialect != "mariadb":
+		nothing = f"ON CONFLICT (`{key}`) DO NOTHING"
+	names = ", ".join(f"`{column}`" for column in row)
+	marks = ", ".join(["%s"] * len(row))
+	sql = f"INSERT INTO `tab{doctype}` ({names}) VALUES ({marks}) {nothing}"
+	return db.execute(sql, list(row.values())) == 1
+
+
 def upsert_many(
 	db: Database,
 	doctype: str,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from integration_hub.stores.database import Row, chunks, in_list, in_transaction, insert
+from integration_hub.stores.database import Row, chunks, in_list, in_transaction, insert_new
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import key, new_id
 
@@ -95,14 +95,7 @@ def _insert(home: Home, event: Event, event_key: str, status: str) -> bool:
 		"event_key": event_key,
 		"body_hash": event.body_hash,
 	}
-	try:
-		with home.db.savepoint():
-			insert(home.db, DOCTYPE, row)
-	except Exception as error:
-		if home.db.is_duplicate(error):
-			return False
-		raise
-	return True
+	return insert_new(home.db, DOCTYPE, row, "event_key")
 
 
 def _count_delivery(home: Home, event_key: str) -> None:

@@ -43,6 +43,7 @@ def receive(home: Home, request: Request) -> Answer:
 		answer = Answer(503, "not_configured")
 	except Exception:
 		logger.exception("Webhook for %s could not be stored", request.integration[:140])
+		home.reconnect()  # what the sender repeats shall not meet the same broken connection
 		return Answer(503, "not_stored")
 	reject(home, request, answer, known=known)
 	return answer

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
+from urllib.parse import quote
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request as WSGIRequest
@@ -59,7 +60,16 @@ def from_wsgi(http: WSGIRequest, integration: str) -> Request:
 	headers = {name.lower(): value for name, value in http.headers.items()}
 	if AUTHORIZATION in http.environ:
 		headers["authorization"] = http.environ[AUTHORIZATION]
-	return Request(integration, http.method, headers, body, http.url, http.args.to_dict())
+	return Request(integration, http.method, headers, body, _url(http), http.args.to_dict())
+
+
+def _url(http: WSGIRequest) -> str:
+	"""The URL as it was called, escapes and all: some senders sign it. (Request.url is made readable.)"""
+	target = http.environ.get("RAW_URI") or http.environ.get("REQUEST_URI") or ""  # gunicorn, werkzeug
+	if not target.startswith("/"):
+		query = http.query_string.decode("latin-1")
+		target = quote(http.root_path + http.path) + (f"?{query}" if query else "")
+	return f"{http.scheme}://{http.host}{target}"
 
 
 def response(answer: Answer) -> Response:

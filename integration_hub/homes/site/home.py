@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import frappe
-from frappe.utils import add_to_date, get_system_timezone, now_datetime
+from frappe.utils import get_system_timezone, now_datetime
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
@@ -65,7 +65,7 @@ class SiteHome:
 		return frappe.local.site
 
 	def now(self, ahead: float = 0) -> str:
-		return add_to_date(now_datetime(), seconds=ahead).strftime(_FORMAT)
+		return (now_datetime() + timedelta(seconds=ahead)).strftime(_FORMAT)
 
 	def local_time(self, moment: datetime) -> str:
 		return moment.astimezone(ZoneInfo(get_system_timezone())).strftime(_FORMAT)
