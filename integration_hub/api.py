@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.integration_hub.sentences import translated
 from integration_hub.stores import inbox
@@ -44,8 +45,8 @@ def webhook(**kwargs) -> Response:
 	http = frappe.request
 	integration = http.path.partition(WEBHOOK_PATH)[2].strip("/")
 	if (http.content_length or 0) > MAX_BODY:
-		return response(too_large(SiteHome(), integration, http.method))
-	return response(receive(SiteHome(), from_wsgi(http, integration)))
+		return response(too_large(DoorHome(), integration, http.method))
+	return response(receive(DoorHome(), from_wsgi(http, integration)))
 
 
 def prepare_webhook_request() -> None:

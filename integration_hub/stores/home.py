@@ -114,7 +114,10 @@ class Home(Protocol):
 		"""Have a worker run a stream, once if it is asked twice."""
 
 	def enqueue_drain(self, integration: str, number: int = 0) -> None:
-		"""Have a worker drain the inbox of an integration, once if it is asked twice for the same `number`."""
+		"""Have a worker drain the inbox of an integration, once if it is asked twice for the same `number`.
+
+		0 is for who has stored an event; the sweep has numbers of its own.
+		"""
 
 	def run_script(self, name: str, given: Mapping[str, Any]) -> None:
 		"""Run a script a person wrote on the site, with the names in `given`; raises HubError if it may not run."""

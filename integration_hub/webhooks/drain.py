@@ -37,5 +37,5 @@ def sweep(home: Home) -> list[str]:
 	waiting = claims.due(home)
 	for integration, count in waiting.items():
 		for number in range(min(1 + count // _BACKLOG, _MAX_DRAINS)):
-			home.enqueue_drain(integration, number)
+			home.enqueue_drain(integration, number + 1)
 	return list(waiting)

@@ -57,11 +57,18 @@ class DoorDatabase(SiteDatabase):
 
 
 class DoorHome(SiteHome):
+	"""A home whose database has nothing to do but the inbox; of a request at either door."""
+
+	def __init__(self) -> None:
+		super().__init__()
+		self.db = DoorDatabase()
+
+
+class ReceiverHome(DoorHome):
 	"""A home that says which inbox has something new and leaves the job queue to the door."""
 
 	def __init__(self, waiting: set[str]):
 		super().__init__()
-		self.db = DoorDatabase()
 		self._waiting = waiting
 		self._stamps: dict[str, tuple[float, str]] = {}
 
@@ -88,11 +95,11 @@ class SiteDoor:
 		self._thread = threading.local()
 		threading.Thread(target=self._hand_over, daemon=True, name="integration-hub-hand-over").start()
 
-	def __call__(self) -> AbstractContextManager[DoorHome]:
+	def __call__(self) -> AbstractContextManager[ReceiverHome]:
 		return self._home()
 
 	@contextmanager
-	def _home(self) -> Iterator[DoorHome]:
+	def _home(self) -> Iterator[ReceiverHome]:
 		if not self._usable():
 			self._connect()
 		yield self._thread.home
@@ -117,7 +124,7 @@ class SiteDoor:
 		frappe.destroy()
 		frappe.init(site=self.site)
 		frappe.connect()
-		self._thread.home = DoorHome(self._waiting)
+		self._thread.home = ReceiverHome(self._waiting)
 		self._thread.used = time.monotonic()
 		self._thread.until = self._thread.used + _FRESH_SECONDS
 
@@ -128,7 +135,7 @@ class SiteDoor:
 			while self._waiting:
 				integration = self._waiting.pop()
 				try:
-					with SiteHome.opened(self.site) as home:
-						home.enqueue_drain(integration)
+					with self._home() as home:
+						SiteHome.enqueue_drain(home, integration)
 				except Exception:
 					logger.exception("Inbox of %s not handed over; the sweep will", integration)

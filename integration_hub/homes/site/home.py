@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import frappe
 from frappe.utils import get_system_timezone, now_datetime
+from redis.exceptions import RedisError
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
@@ -32,6 +33,7 @@ _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # for a time without Redis
 SYNC_SECONDS = 6 * 3600
 _DRAIN_SECONDS = 300
+_NOTE_SECONDS = 3600
 
 
 class SiteHome:
@@ -130,14 +132,38 @@ class SiteHome:
 		)
 
 	def enqueue_drain(self, integration: str, number: int = 0) -> None:
+		"""Enqueue a drain, of `number` 0 as long as none waits: one call of Redis, where looking for a job is many.
+
+		That it waits is noted, and forgotten when it begins. Other numbers, which the sweep uses, are jobs of
+		that name: should the note have outlived its job, the sweep's drain forgets it.
+		"""
+		options = {"job_id": f"integration_hub:drain:{integration}:{number}", "deduplicate": True}
+		if not number:
+			if not self._note_drain(integration):
+				return
+			options = {}
 		frappe.enqueue(
 			"integration_hub.jobs.drain_inbox",
 			queue="default",
 			timeout=_DRAIN_SECONDS,
-			job_id=f"integration_hub:drain:{integration}" + (f":{number}" if number else ""),
-			deduplicate=True,
 			integration=integration,
+			**options,
 		)
+
+	def drain_begins(self, integration: str) -> None:
+		"""From now on an event that comes in may be too late for this drain: it is worth another one."""
+		with suppress(RedisError):
+			frappe.cache.delete(self._drain_note(integration))
+
+	def _note_drain(self, integration: str) -> bool:
+		"""Note that a drain waits; False if that was noted already."""
+		try:
+			return bool(frappe.cache.set(self._drain_note(integration), 1, nx=True, ex=_NOTE_SECONDS))
+		except RedisError:
+			return True
+
+	def _drain_note(self, integration: str) -> bytes:
+		return frappe.cache.make_key(f"integration_hub:drain:{integration}")
 
 	def run_script(self, name: str, given: Mapping[str, Any]) -> None:
 		run_script(name, given)
