@@ -23,7 +23,7 @@ from integration_hub.sandbox.redis import free_port, redis_server
 from integration_hub.tests.support import HubTestCase
 from integration_hub.webhooks.drain import drain, sweep
 
-SECONDS = 20
+SECONDS = 25
 
 _WORKER = """
 import sys, time
@@ -170,13 +170,14 @@ def push(port: int, until: float, queued: list[str]) -> None:
 
 
 def disturb(processes: list[Killed], queue_port: int, folder: Path, until: float) -> None:
-	dice = random.Random(7)
+	dice, victims = random.Random(), []
 	while time.monotonic() < until:
 		with redis_server(queue_port, folder):
-			stop = min(time.monotonic() + dice.uniform(4, 7), until)
+			stop = min(time.monotonic() + dice.uniform(5, 8), until)
 			while time.monotonic() < stop:
-				time.sleep(dice.uniform(0.5, 1.5))
-				process = dice.choice(processes)
+				time.sleep(dice.uniform(0.7, 1.7))
+				victims = victims or dice.sample(processes, len(processes))
+				process = victims.pop()
 				process.kill()
 				process.start()
 		time.sleep(0.5)
