@@ -10,6 +10,7 @@ from frappe.utils import get_system_timezone
 from werkzeug.wrappers import Response
 
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
@@ -27,6 +28,7 @@ from integration_hub.webhooks import replay
 from integration_hub.webhooks.messages import MAX_BODY
 from integration_hub.webhooks.receive import receive, too_large
 from integration_hub.webhooks.receiver import AUTHORIZATION, from_wsgi, response
+from integration_hub.webhooks.schemes import SCHEMES
 
 T = TypeVar("T")
 PERSON_WAITS = 5  # pages that a dry run looks at while a person waits
@@ -104,6 +106,18 @@ def health(integration: str) -> dict:
 		"shared": home.coordination.shared,
 		"waiting": counts.get("Queued", 0) + counts.get("Processing", 0),
 		"failed": counts.get("Failed", 0) + counts.get("Dead", 0) + counts.get("Unrouted", 0),
+	}
+
+
+@frappe.whitelist(methods=["GET"])
+def choices() -> dict[str, list[str]]:
+	"""Return the names that fields of Integration Settings may have: built in, and registered by apps."""
+	frappe.has_permission("Integration Settings", "read", throw=True)
+	home = SiteHome()
+	return {
+		"connector": [*BUILT_IN, *home.connectors()],
+		"webhook_scheme": [*SCHEMES, *home.schemes()],
+		"handler": list(home.handlers()),
 	}
 
 

@@ -14,7 +14,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integration_hub.api import preview_replay, replay_since
+from integration_hub.api import choices, preview_replay, replay_since
 from integration_hub.homes.site import SiteHome
 from integration_hub.sandbox import sender
 from integration_hub.stores import inbox
@@ -283,6 +283,13 @@ if payload.get("fail"):
 		frappe.db.commit()
 		self.assertEqual(frappe.db.count("Sandbox Customer"), 0)
 		self.assertEqual(frappe.db.count("External Record"), 0)
+
+	def test_the_form_is_offered_what_is_registered(self):
+		offered = choices()
+		self.assertIn("Standard Webhooks", offered["webhook_scheme"])
+		self.assertEqual(offered["handler"], ["note"])
+		with self.set_user("Guest"):
+			self.assertRaises(frappe.PermissionError, choices)
 
 	def test_rejections_make_one_row_a_cause(self):
 		from integration_hub.webhooks import rejections
