@@ -86,7 +86,7 @@ class Handling:
 			current=False,
 			webhook_log=row["name"],
 		)
-		writer.target = self._wrap(writer.target)
+		writer.planner.target = self._wrap(writer.planner.target)
 		counts = writer.write([record], deleted=deleted)
 		external_id = writer.mapper.external_id(record)
 		binding = bindings.load(self.home.db, stream.name, [external_id])[external_id]

@@ -8,7 +8,7 @@ from typing import Any
 
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores import inbox
-from integration_hub.stores.database import Database, Row
+from integration_hub.stores.database import Row
 from integration_hub.stores.home import Change, Home, HubError, Target, Written
 from integration_hub.webhooks.events import load_routes, route_for
 from integration_hub.webhooks.handle import Handling
@@ -71,7 +71,7 @@ def _preview(home: Home, row: Row) -> Effect:
 
 def _handle_and_undo(home: Home, row: Row, route: Any, effect: Effect) -> None:
 	redactor = redactor_for(home.secrets(row["integration"]))
-	handling = Handling(home, redactor, lambda target: _Watched(target, home.db, effect))
+	handling = Handling(home, redactor, lambda target: _Watched(target, effect))
 	effect.does = "Nothing would change."
 	try:
 		with home.as_user(home.integration(row["integration"]).run_as_user), home.db.transaction():
@@ -86,41 +86,39 @@ def _handle_and_undo(home: Home, row: Row, route: Any, effect: Effect) -> None:
 class _Watched:
 	"""A target that notes what is written to it, as it then stands in the database."""
 
-	def __init__(self, target: Target, db: Database, effect: Effect):
-		self._target, self._db, self._effect = target, db, effect
+	def __init__(self, target: Target, effect: Effect):
+		self._target, self._effect = target, effect
 
 	def __getattr__(self, name: str) -> Any:
 		return getattr(self._target, name)
 
 	def write(self, changes: Sequence[Change]) -> list[Written]:
-		before = [self._values(change.name, change.values) for change in changes]
+		before = [self._values(change.name, list(change.values)) for change in changes]
 		outcomes = self._target.write(changes)
 		for change, old, outcome in zip(changes, before, outcomes, strict=True):
 			if not outcome.error:
-				new = self._values(outcome.name, change.values)
+				new = self._values(outcome.name, list(change.values))
 				self._note("Updates" if change.name else "Creates", outcome.name, old, new)
 		return outcomes
 
-	def delete(self, name: str) -> None:
-		self._target.delete(name)
-		self._note("Deletes", name, {}, {})
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		errors = self._target.delete(names)
+		for name in set(names) - errors.keys():
+			self._note("Deletes", name, {}, {})
+		return errors
 
-	def set_value(self, name: str, field: str, value: Any) -> None:
-		old = self._values(name, {field: value})
-		self._target.set_value(name, field, value)
-		self._note("Updates", name, old, self._values(name, {field: value}))
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		before = {name: self._values(name, [field]) for name in names}
+		errors = self._target.set_value(names, field, value)
+		for name in set(names) - errors.keys():
+			self._note("Updates", name, before[name], self._values(name, [field]))
+		return errors
 
-	def _values(self, name: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
-		if not name or not fields:
-			return {}
-		columns = ", ".join(f"`{field}`" for field in fields)
-		rows = self._db.query(f"SELECT {columns} FROM `tab{self._target.doctype}` WHERE `name` = %s", [name])
-		return rows[0] if rows else {}
+	def _values(self, name: str | None, fields: Sequence[str]) -> dict[str, Any]:
+		return self._target.values([name], fields).get(name, {}) if name else {}
 
 	def _note(self, does: str, name: str | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-		self._effect.doctype, self._effect.document = (
-			self._target.doctype,
-			"" if does == "Creates" else name or "",
-		)
+		self._effect.doctype = self._target.doctype
+		self._effect.document = "" if does == "Creates" else name or ""
 		self._effect.does = f"{does} {self._effect.doctype} {self._effect.document}".strip()
 		self._effect.changes |= {f: (old.get(f), v) for f, v in new.items() if old.get(f) != v}
