@@ -13,9 +13,11 @@ import frappe
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from werkzeug.test import Client
 
 from integration_hub.api import choices, preview_replay, replay_since
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.door import SiteDoor
 from integration_hub.sandbox import sender
 from integration_hub.stores import inbox
 from integration_hub.tests.support import HubTestCase, errors, site_door
@@ -23,6 +25,7 @@ from integration_hub.webhooks import Defer
 from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
+from integration_hub.webhooks.receiver import receiver
 
 ROUNDS = {"mariadb": 50}  # others: SQLite takes one writer at a time
 HANDLED: list[str] = []
@@ -234,6 +237,43 @@ if payload.get("fail"):
 			self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
 			answer = requests.get(door, params={**query, "hub.verify_token": "guess"}, timeout=30)
 			self.assertEqual((answer.status_code, answer.json()), (401, {"status": "signature_wrong"}))
+
+	def test_the_receiver_survives_lost_connections(self):
+		if frappe.db.db_type == "sqlite":
+			self.skipTest("a file has no connection to lose")
+		client, answers = Client(receiver(SiteDoor(frappe.local.site))), []
+
+		def post(number: int) -> int:
+			body = json.dumps({"id": f"e{number}", "event": "x"}).encode()
+			answer = client.post("/webhooks/crm", data=body, headers={sender.HEADER: sender.sign(body)})
+			answers.append((answer.status_code, answer.json["status"]))
+			return frappe.db._conn.thread_id()
+
+		with ThreadPoolExecutor(1) as pool:
+			for number in range(4):
+				connection = pool.submit(post, number).result()
+				frappe.db.sql(f"KILL CONNECTION {connection:d}")
+				if number == 1:
+					time.sleep(1.2)  # idle long enough to be asked whether it is still there
+			pool.submit(frappe.destroy).result()
+		self.assertEqual(answers, [(200, "received")] * 4)
+		self.assertEqual(len(self.states()), 4)
+
+	def test_the_receiver_sees_changed_settings_within_a_second_or_so(self):
+		client = Client(receiver(SiteDoor(frappe.local.site)))
+		body = b'{"id": "e1", "event": "x"}'
+
+		def post() -> int:
+			return client.post(
+				"/webhooks/crm", data=body, headers={sender.HEADER: sender.sign(body)}
+			).status_code
+
+		with ThreadPoolExecutor(1) as pool:
+			self.assertEqual(pool.submit(post).result(), 200)
+			self.route({"action": "Call Function", "handler": "note"}, webhook_enabled=0)
+			time.sleep(1.1)
+			self.assertEqual(pool.submit(post).result(), 404)
+			pool.submit(frappe.destroy).result()
 
 	def test_any_request_that_reaches_the_app_gets_a_declared_answer(self):
 		@settings(max_examples=60, deadline=None)

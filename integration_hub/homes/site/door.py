@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import frappe
 
@@ -43,8 +43,9 @@ class DoorDatabase(SiteDatabase):
 			return
 		try:
 			yield
-		except BaseException:
-			frappe.db._conn.rollback()
+		except BaseException as error:
+			with suppress(Exception) if self._is_lost(error) else nullcontext():
+				frappe.db._conn.rollback()
 			raise
 		frappe.db._conn.commit()
 
