@@ -10,7 +10,9 @@ from frappe.utils import get_system_timezone
 from werkzeug.wrappers import Response
 
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.integration_hub.sentences import translated
 from integration_hub.stores import inbox
@@ -22,13 +24,17 @@ from integration_hub.sync import dryrun as sync_dryrun
 from integration_hub.sync.conversions import parse_time, utc_text, zone
 from integration_hub.sync.modes import Period, mode_of
 from integration_hub.sync.schedule import want
-from integration_hub.webhooks.receive import MAX_BODY, Answer, receive
+from integration_hub.webhooks import replay
+from integration_hub.webhooks.messages import MAX_BODY
+from integration_hub.webhooks.receive import receive, too_large
 from integration_hub.webhooks.receiver import AUTHORIZATION, from_wsgi, response
+from integration_hub.webhooks.schemes import SCHEMES
 
 T = TypeVar("T")
 PERSON_WAITS = 5  # pages that a dry run looks at while a person waits
 
 WEBHOOK_PATH = "/method/integration_hub.api.webhook"
+_MOST_PREVIEWED = 20
 
 
 @frappe.whitelist(allow_guest=True, methods=["GET", "POST", "PUT", "DELETE"], xss_safe=True)
@@ -41,8 +47,8 @@ def webhook(**kwargs) -> Response:
 	http = frappe.request
 	integration = http.path.partition(WEBHOOK_PATH)[2].strip("/")
 	if (http.content_length or 0) > MAX_BODY:
-		return response(Answer(413, "body_too_large"))
-	return response(receive(SiteHome(), from_wsgi(http, integration)))
+		return response(too_large(DoorHome(), integration, http.method))
+	return response(receive(DoorHome(), from_wsgi(http, integration)))
 
 
 def prepare_webhook_request() -> None:
@@ -100,6 +106,18 @@ def health(integration: str) -> dict:
 		"shared": home.coordination.shared,
 		"waiting": counts.get("Queued", 0) + counts.get("Processing", 0),
 		"failed": counts.get("Failed", 0) + counts.get("Dead", 0) + counts.get("Unrouted", 0),
+	}
+
+
+@frappe.whitelist(methods=["GET"])
+def choices() -> dict[str, list[str]]:
+	"""Return the names that fields of Integration Settings may have: built in, and registered by apps."""
+	frappe.has_permission("Integration Settings", "read", throw=True)
+	home = SiteHome()
+	return {
+		"connector": [*BUILT_IN, *home.connectors()],
+		"webhook_scheme": [*SCHEMES, *home.schemes()],
+		"handler": list(home.handlers()),
 	}
 
 
@@ -202,20 +220,46 @@ def approve_deletions(sync_log: str) -> None:
 @frappe.whitelist(methods=["POST"])
 def replay_events(names: str | list) -> int:
 	"""Have events handled again, from their first attempt; return how many."""
+	return replay.replay(SiteHome(), _replayable(names))
+
+
+@frappe.whitelist(methods=["POST"])
+def replay_since(integration: str, since: str | None = None, failed: bool | str = True) -> int:
+	"""Have an integration's events handled again: those that failed, those received since a time, or both in one."""
+	frappe.get_doc("Integration Settings", integration).check_permission("write")
+	statuses = replay.FAILED if frappe.utils.sbool(failed) else ()
+	if not statuses and not since:
+		frappe.throw(_("Name a time, or choose those that failed."))
+	home = SiteHome()
+	time = frappe.utils.get_datetime(since).strftime("%Y-%m-%d %H:%M:%S") if since else ""
+	return replay.replay(home, inbox.select(home, integration=integration, statuses=statuses, since=time))
+
+
+@frappe.whitelist(methods=["POST"])
+def preview_replay(names: str | list) -> list[dict]:
+	"""Return what handling events again would change, and change nothing; see webhooks.replay.Effect."""
+	names = _replayable(names)
+	if len(names) > _MOST_PREVIEWED:
+		frappe.throw(_("Choose at most {0} events.").format(_MOST_PREVIEWED))
+	try:
+		effects = list(replay.preview(SiteHome(), names))
+	except HubError as error:
+		frappe.throw(str(error))
+	for doctype in {effect.doctype for effect in effects if effect.doctype}:
+		frappe.has_permission(doctype, "read", throw=True)  # it shows what stands in documents
+	return [vars(effect) for effect in effects]
+
+
+def _replayable(names: str | list) -> list[str]:
+	"""Return the names of events the user may have handled again; raises PermissionError."""
 	names = frappe.parse_json(names) if isinstance(names, str) else names
 	if not isinstance(names, list):
 		frappe.throw(_("Expected a list of events."))
-	integrations = set()
 	for name in names:
 		log = frappe.get_doc("Webhook Log", name)
 		log.check_permission("read")
 		frappe.get_doc("Integration Settings", log.integration).check_permission("write")
-		integrations.add(log.integration)
-	home = SiteHome()
-	count = inbox.requeue(home, names)
-	for integration in integrations:
-		home.enqueue_drain(integration)
-	return count
+	return names
 
 
 @frappe.whitelist(methods=["POST"])

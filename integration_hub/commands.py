@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -236,10 +237,18 @@ def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int) 
 	from integration_hub.homes.server import serve as run
 	from integration_hub.webhooks.receiver import receiver
 
-	opener = home_opener(ctx)
+	opener, site = home_opener(ctx), site_of(ctx)
 	with opener():
 		click.echo(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
-	run(lambda: receiver(opener), host, port, workers, threads)
+
+	def application() -> Callable:
+		if not site:
+			return receiver(opener)
+		from integration_hub.homes.site.door import SiteDoor
+
+		return receiver(SiteDoor(site))
+
+	run(application, host, port, workers, threads)
 
 
 @integration_hub.command()
@@ -262,6 +271,43 @@ def work(ctx: click.Context, once: bool) -> None:
 			return
 		with until_stopped() as stop:
 			run(home, stop, report)
+
+
+@integration_hub.command()
+@click.argument("events", nargs=-1)
+@click.option("--integration", default="", help="Only events of this integration.")
+@click.option("--failed", is_flag=True, help="All that are Failed, Dead or Unrouted.")
+@click.option("--since", type=click.DateTime(), help="All received since then (time of the home).")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@pass_context
+@told
+def replay(
+	ctx: click.Context,
+	events: tuple[str, ...],
+	integration: str,
+	failed: bool,
+	since: datetime | None,
+	dry_run: bool,
+) -> None:
+	"""Have events handled again: those named, or those the options choose. `work`, or a site's workers, do it."""
+	from integration_hub.stores import inbox
+	from integration_hub.webhooks.replay import FAILED, preview
+	from integration_hub.webhooks.replay import replay as run
+
+	chosen = failed or since is not None
+	if bool(events) == chosen:
+		raise click.UsageError("Name events, or choose them by --failed or --since.")
+	with home_opener(ctx)() as home:
+		time = since.strftime("%Y-%m-%d %H:%M:%S") if since else ""
+		statuses = FAILED if failed else ()
+		names = events or inbox.select(home, integration=integration, statuses=statuses, since=time)
+		if not dry_run:
+			click.echo(f"{run(home, names)} events queued again.")
+			return
+		for effect in preview(home, names):
+			click.echo(f"{effect.event}: {effect.does}")
+			for field, (before, after) in effect.changes.items():
+				click.echo(f"  {field}: {before!r} → {after!r}")
 
 
 @integration_hub.command()

@@ -75,4 +75,6 @@ def approve_deletions(sync_log: str, triggered_by: str) -> None:
 
 def drain_inbox(integration: str) -> None:
 	"""Handle the due events of one integration."""
-	drain.drain(SiteHome(), integration)
+	home = SiteHome()
+	home.drain_begins(integration)
+	drain.drain(home, integration)

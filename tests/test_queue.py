@@ -132,7 +132,7 @@ def test_a_queue_that_is_off_is_said_so(make_home):
 def test_what_a_consumer_of_another_name_left_is_taken_up(home, client):
 	client.lpush(QUEUE, json.dumps({"type": "stock", "n": 1}), json.dumps({"type": "stock", "n": 2}))
 	gone = consumer_for(home, "crm", "gone")
-	gone._store = lambda *_: None  # read, and then it is no more
+	gone.store = lambda *_: None  # read, and then it is no more
 	gone.run_once()
 	assert consumer_for(home, "crm").drain().received == 0, "it may still be at it"
 	client.delete(gone._alive("gone"))

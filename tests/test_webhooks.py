@@ -6,21 +6,28 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
+from integration_hub.commands import integration_hub
+from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.file import FileHome
 from integration_hub.homes.worker import work_once
 from integration_hub.sandbox import sender
-from integration_hub.stores import inbox
-from integration_hub.webhooks.drain import drain, retry_delay, sweep
-from integration_hub.webhooks.receive import MAX_BODY, Request, receive
+from integration_hub.stores import claims, inbox
+from integration_hub.webhooks import batch
+from integration_hub.webhooks.batch import Batch, Drained, retry_delay
+from integration_hub.webhooks.drain import drain, sweep
+from integration_hub.webhooks.messages import MAX_BODY, Request
+from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.receiver import receiver
 from tests.compare import errors, source, table
 
@@ -177,20 +184,16 @@ def test_a_handlers_writes_and_its_completion_commit_together(hub, crm):
 	"""The record is written, the completion cannot be: nothing of it stays."""
 	delivery = sender.make("customer.created", crm.customers.alive()[0])
 	receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(delivery.body)}, delivery.body))
-	[claimed] = inbox.claim_due(hub, "crm", 10)
+	[claimed] = claims.claim_due(hub, "crm", 10)
 	hub.db.execute("UPDATE `tabWebhook Log` SET `claim` = 'another'")
-	from integration_hub.connectors.redact import Redactor
-	from integration_hub.webhooks.drain import Drained, _handle_one
-	from integration_hub.webhooks.events import load_routes
-
-	_handle_one(hub, claimed, load_routes(hub, "crm"), Redactor(), Drained())
+	Batch(hub, "crm", Redactor(), Drained()).handle([claimed], time.monotonic() + 60)
 	assert table(hub, "full") == []
 
 
 def test_rows_of_a_dead_worker_are_taken_up_again(hub):
 	body = b'{"id": "e1", "event": "call.x"}'
 	receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
-	assert inbox.claim_due(hub, "crm", 10)
+	assert claims.claim_due(hub, "crm", 10)
 	assert sweep(hub) == [], "a fresh claim is left alone"
 	hub.db.execute("UPDATE `tabWebhook Log` SET `claimed_at` = %s", [hub.now(ahead=-3600)])
 	assert sweep(hub) == ["crm"]
@@ -270,7 +273,7 @@ def test_an_event_that_kills_its_worker_ends_dead_and_takes_no_other_with_it(hub
 	for number in range(20):
 		put(hub, {"id": f"e{number:02}", "event": "call.x"})
 	for _ in range(40):
-		claimed = inbox.claim_due(hub, "crm", 100)
+		claimed = claims.claim_due(hub, "crm", 100)
 		if claimed and claimed[0]["event_id"] == "e00":  # the worker dies with what it has claimed
 			hub.db.execute(
 				"UPDATE `tabWebhook Log` SET `claimed_at` = '2000-01-01' WHERE `status` = 'Processing'"
@@ -279,7 +282,7 @@ def test_an_event_that_kills_its_worker_ends_dead_and_takes_no_other_with_it(hub
 			continue
 		if not claimed:
 			break
-		inbox.give_back(hub, claimed)
+		claims.give_back(hub, claimed)
 		drain(hub, "crm")
 	states = {row["event_id"]: row["status"] for row in rows(hub)}
 	assert states.pop("e00") == "Dead" and set(states.values()) == {"Completed"}
@@ -301,7 +304,6 @@ def test_a_delete_that_arrives_before_the_create_holds(hub, crm):
 
 
 def test_a_page_fetched_before_a_delete_event_does_not_bring_the_record_back(hub, crm):
-	from integration_hub.connectors.redact import Redactor
 	from integration_hub.stores.ids import new_id
 	from integration_hub.sync.page import PageWriter
 	from integration_hub.sync.run import load_stream, run_stream
@@ -321,11 +323,12 @@ def test_a_page_fetched_before_a_delete_event_does_not_bring_the_record_back(hub
 def test_a_drain_ends_at_its_time_and_gives_the_rest_back(hub, monkeypatch):
 	for number in range(5):
 		put(hub, {"id": f"e{number}", "event": "call.x"})
-	from integration_hub.webhooks import drain as module
-
-	clock = iter([0, 0, 1, 2, 300, 300, 300])
-	monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
-	assert drain(hub, "crm", seconds=240).completed == 2
+	deadline = time.monotonic() + 60
+	monkeypatch.setattr(batch, "_TOGETHER_SECONDS", 0)
+	monkeypatch.setattr(batch.time, "monotonic", lambda: deadline if len(HANDLED) == 2 else 0)
+	done = Drained()
+	Batch(hub, "crm", Redactor(), done).handle(claims.claim_due(hub, "crm", 100), deadline)
+	assert done.completed == 2
 	left = [row for row in rows(hub) if row["status"] == "Queued"]
 	assert len(left) == 3 and {row["attempts"] for row in left} == {0}
 
@@ -346,7 +349,6 @@ def test_an_event_starts_a_sync_even_of_a_stream_without_a_schedule(make_home, c
 
 
 def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, crm):
-	from integration_hub.connectors.redact import Redactor
 	from integration_hub.stores.ids import new_id
 	from integration_hub.sync.page import PageWriter
 	from integration_hub.sync.run import load_stream
@@ -363,3 +365,56 @@ def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, c
 			writer.write([record])
 		names |= {row["name"] for row in hub.db.query("SELECT `name` FROM `tabSandbox Customer`")}
 	assert len(names) == 1
+
+
+def command(hub: FileHome, *arguments: str) -> str:
+	done = CliRunner().invoke(integration_hub, ["--config", str(hub.file.folder / "hub.toml"), *arguments])
+	assert done.exit_code == 0, done.output
+	return done.output
+
+
+def test_a_dry_run_shows_what_a_replay_would_change_and_changes_nothing(hub, crm):
+	record = crm.customers.alive()[0]
+	put(hub, {"id": "e1", "event": "customer.created", "data": {**record, "city": "Oldtown"}})
+	drain(hub, "crm")
+	hub.db.execute("UPDATE `tabSandbox Customer` SET `city` = 'Elsewhere'")
+	hub.db.execute("UPDATE `tabExternal Record` SET `content_hash` = '', `source_time` = ''")
+	put(hub, {"id": "e2", "event": "customer.deleted", "data": record})
+	put(hub, {"id": "e3", "event": "call.x"})
+	put(
+		hub,
+		{"id": "e4", "event": "customer.created", "data": {**record, "id": "C-2", "credit_limit": "a lot"}},
+	)
+	put(hub, {"id": "e5", "event": "customer.created", "data": {**record, "id": "C-3"}})
+	before = (rows(hub), table(hub, "full"))
+	first, *others = [row["name"] for row in rows(hub)]
+	assert command(hub, "replay", "--dry-run", first).splitlines() == [
+		f"{first}: Updates Sandbox Customer {rows(hub)[0]['reference_name']}",
+		"  city: 'Elsewhere' → 'Oldtown'",
+	]
+	shown = command(hub, "replay", "--dry-run", *others)
+	for text in (
+		"Deletes Sandbox Customer",
+		"Call Function: remember",
+		"would fail",
+		"Creates Sandbox Customer",
+	):
+		assert text in shown
+	assert "customer_id: None → 'C-3'" in shown
+	assert (rows(hub), table(hub, "full")) == before and HANDLED == []
+
+
+def test_events_are_replayed_by_name_by_failure_and_by_time(hub):
+	for number in range(3):
+		put(hub, {"id": f"e{number}", "event": "call.x", "fail": number == 2})
+	drain(hub, "crm")
+	names = [row["name"] for row in rows(hub)]
+	assert command(hub, "replay", "--failed", "--integration", "crm") == "1 events queued again.\n"
+	drain(hub, "crm")
+	assert command(hub, "replay", names[0]) == "1 events queued again.\n"
+	drain(hub, "crm")
+	hub.db.execute("UPDATE `tabWebhook Log` SET `received_at` = '2020-01-01' WHERE `name` = %s", [names[0]])
+	assert command(hub, "replay", "--since", "2021-01-01") == "2 events queued again.\n"
+	hub.db.execute("UPDATE `tabWebhook Log` SET `payload` = NULL")
+	assert command(hub, "replay", *names) == "0 events queued again.\n", "there is nothing left to handle"
+	assert CliRunner().invoke(integration_hub, ["replay"]).exit_code == 2

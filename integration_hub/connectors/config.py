@@ -56,11 +56,22 @@ class IntegrationConfig:
 	signature_algorithm: str = "sha256"
 	signature_encoding: str = "hex"
 	signature_prefix: str = ""
-	event_type_path: str = "event"
+	webhook_tolerance: int = 300
+	webhook_url: str = ""
+	event_type_header: str = ""
+	event_type_path: str = ""
+	event_id_source: str = "Header or Path"
 	event_id_header: str = ""
-	event_id_path: str = "id"
+	event_id_path: str = ""
+	ordering_key_path: str = ""
 	queue_enabled: bool = False
+	queue_kind: str = "List"
 	queue_name: str = "integration_queue"
+	queue_group: str = "integration_hub"
+	keep_payload_days: int = 0
+	keep_dead_days: int = 0
+	keep_unrouted_days: int = 0
+	keep_conflict_days: int = 0
 
 	@classmethod
 	def from_row(cls, row: Mapping[str, Any]) -> IntegrationConfig:
@@ -123,6 +134,8 @@ def integration_problems(
 		problems.append(("refresh_token", "is needed for OAuth2 Refresh Token"))
 	if config.webhook_enabled and not secrets.get("webhook_secret"):
 		problems.append(("webhook_secret", "is empty: every webhook would be rejected"))
+	if config.queue_kind not in ("List", "Stream"):
+		problems.append(("queue_kind", f"{config.queue_kind!r} is neither List nor Stream"))
 	for field in (
 		"connect_timeout",
 		"read_timeout",
@@ -130,10 +143,20 @@ def integration_problems(
 		"max_response_mb",
 		"rate_period",
 		"breaker_seconds",
+		"webhook_tolerance",
 	):
 		if getattr(config, field) <= 0:
 			problems.append((field, "must be above zero"))
-	for field in ("rate_limit", "breaker_threshold", "backoff_min", "max_wait"):
+	for field in (
+		"rate_limit",
+		"breaker_threshold",
+		"backoff_min",
+		"max_wait",
+		"keep_payload_days",
+		"keep_dead_days",
+		"keep_unrouted_days",
+		"keep_conflict_days",
+	):
 		if getattr(config, field) < 0:
 			problems.append((field, "must not be negative"))
 	if config.backoff_max < config.backoff_min:

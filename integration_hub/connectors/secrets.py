@@ -16,6 +16,7 @@ SECRET_FIELDS = (
 	"oauth_token",
 	"webhook_secret",
 	"webhook_secret_old",
+	"webhook_verify_token",
 	"queue_url",
 )
 

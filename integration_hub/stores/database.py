@@ -27,6 +27,10 @@ _MAX_PARAMETERS = 30_000  # SQLite takes 32,766, Postgres' driver and MariaDB mo
 class Database(Protocol):
 	dialect: Dialect
 
+	@property
+	def row_lock(self) -> str:
+		"""Return what ends a SELECT that locks its rows and leaves out those that are locked, as far as it can."""
+
 	def query(self, sql: str, params: Params = None) -> list[Row]:
 		"""Return the rows of a SELECT as dictionaries."""
 
@@ -38,6 +42,9 @@ class Database(Protocol):
 
 	def savepoint(self) -> AbstractContextManager[None]:
 		"""Undo only the block, and re-raise, if it raises. Within a transaction."""
+
+	def watch(self, before_commit: Callable[[], None], after_rollback: Callable[[], None]) -> None:
+		"""Have one of the two called at the end of the current transaction, whoever ends it."""
 
 	def is_duplicate(self, error: BaseException) -> bool:
 		"""Tell whether an error is a violated unique key."""
@@ -66,6 +73,18 @@ def insert_many(
 	same: more columns, with the value that all rows have in them.
 	"""
 	_write(db, doctype, columns, rows, same or {}, "")
+
+
+def insert_new(db: Database, doctype: str, row: Mapping[str, Any], key: str) -> bool:
+	"""Insert one row unless its `key` exists already; tell whether it did. The unique index decides."""
+	# Not INSERT IGNORE, which keeps quiet about anything; to set a column to itself changes nothing.
+	nothing = f"ON DUPLICATE KEY UPDATE `{key}` = `{key}`"
+	if db.dialect != "mariadb":
+		nothing = f"ON CONFLICT (`{key}`) DO NOTHING"
+	names = ", ".join(f"`{column}`" for column in row)
+	marks = ", ".join(["%s"] * len(row))
+	sql = f"INSERT INTO `tab{doctype}` ({names}) VALUES ({marks}) {nothing}"
+	return db.execute(sql, list(row.values())) == 1
 
 
 def upsert_many(

@@ -27,11 +27,13 @@ def record_error(
 	operation: str,
 	integration: str,
 	redactor: Redacts,
+	times: int = 1,
 	**where: str | None,
 ) -> str | None:
 	"""Log a failure within the current transaction; return the row's name, if it can be seen yet.
 
 	operation: what was being done (Sync, Webhook, Queue, Test Connection).
+	times: how often it happened.
 	where: stream, sync_log, webhook_log, external_id, as far as they are known.
 	The same failure again counts up the row it has, and opens it if somebody had resolved it.
 	"""
@@ -49,7 +51,7 @@ def record_error(
 		**_request(error),
 		**{name: value for name, value in where.items() if value},
 	}
-	found = _count_up(home, fingerprint, values)
+	found = _count_up(home, fingerprint, values, times)
 	if found:
 		return found
 	name, now, owner = new_id(), home.now(), home.owner()
@@ -62,7 +64,7 @@ def record_error(
 		"integration": integration,
 		"operation": operation,
 		"fingerprint": fingerprint,
-		"occurrences": 1,
+		"occurrences": times,
 		"first_seen_at": now,
 		**values,
 	}
@@ -72,7 +74,9 @@ def record_error(
 	except Exception as failure:
 		if not home.db.is_duplicate(failure):
 			raise
-		return _count_up(home, fingerprint, values)  # None: written since our snapshot; it is counted there
+		return _count_up(
+			home, fingerprint, values, times
+		)  # None: written since our snapshot; it is counted there
 	return name
 
 
@@ -83,10 +87,10 @@ def resolve_errors(home: Home, **where: str) -> None:
 	home.db.execute(sql, {**where, "_now": home.now()})
 
 
-def _count_up(home: Home, fingerprint: str, values: Mapping[str, Any]) -> str | None:
+def _count_up(home: Home, fingerprint: str, values: Mapping[str, Any], times: int) -> str | None:
 	sql = f"SELECT `name`, `occurrences` FROM `tab{DOCTYPE}` WHERE `fingerprint` = %s"
 	for row in home.db.query(sql, [fingerprint]):
-		changed = {**values, "modified": home.now(), "occurrences": row["occurrences"] + 1}
+		changed = {**values, "modified": home.now(), "occurrences": row["occurrences"] + times}
 		update(home.db, DOCTYPE, row["name"], changed)
 		return row["name"]
 	return None

@@ -70,6 +70,10 @@ class Target(Protocol):
 class Home(Protocol):
 	db: Database
 
+	@property
+	def identity(self) -> str:
+		"""Return what tells this home from others in the same process."""
+
 	def now(self, ahead: float = 0) -> str:
 		"""Return the time `ahead` seconds from now as the database stores it."""
 
@@ -81,6 +85,9 @@ class Home(Protocol):
 
 	def integration(self, name: str) -> Any:
 		"""Return the IntegrationConfig; raises HubError if there is none."""
+
+	def settings_stamp(self, integration: str) -> str:
+		"""Return what changes with an integration's settings, secrets and routes; "" if they are not to be kept."""
 
 	def secrets(self, integration: str) -> Any:
 		"""Return the integration's secrets (see connectors.base.Secrets)."""
@@ -106,8 +113,14 @@ class Home(Protocol):
 	def enqueue_sync(self, stream: str, trigger: str) -> None:
 		"""Have a worker run a stream, once if it is asked twice."""
 
-	def enqueue_drain(self, integration: str) -> None:
-		"""Have a worker drain the inbox of an integration, once if it is asked twice."""
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
+		"""Have a worker drain the inbox of an integration, once if it is asked twice for the same `number`.
+
+		0 is for who has stored an event; the sweep has numbers of its own.
+		"""
+
+	def run_script(self, name: str, given: Mapping[str, Any]) -> None:
+		"""Run a script a person wrote on the site, with the names in `given`; raises HubError if it may not run."""
 
 	def allowed_hosts(self) -> list[str]:
 		"""Return the hosts of private networks that may be called (see connectors.guard)."""

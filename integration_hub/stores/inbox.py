@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from integration_hub.stores.database import Row, in_list, in_transaction, insert, update
+from integration_hub.stores.database import Row, chunks, in_list, in_transaction, insert_new
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import key, new_id
 
@@ -28,6 +28,7 @@ class Event:
 	door: Literal["HTTP", "Queue"]
 	headers: str = ""
 	unrouted: bool = False
+	ordering_key: str = ""
 
 	@property
 	def key(self) -> str:
@@ -87,123 +88,19 @@ def _insert(home: Home, event: Event, event_key: str, status: str) -> bool:
 		"status": status,
 		"received_at": now,
 		"next_attempt_at": now,
+		"ordering_key": event.ordering_key,
 		"deliveries": 1,
 		"payload": event.payload,
 		"headers": event.headers,
 		"event_key": event_key,
 		"body_hash": event.body_hash,
 	}
-	try:
-		with home.db.savepoint():
-			insert(home.db, DOCTYPE, row)
-	except Exception as error:
-		if home.db.is_duplicate(error):
-			return False
-		raise
-	return True
+	return insert_new(home.db, DOCTYPE, row, "event_key")
 
 
 def _count_delivery(home: Home, event_key: str) -> None:
 	sql = f"UPDATE `tab{DOCTYPE}` SET `deliveries` = `deliveries` + 1 WHERE `event_key` = %s"
 	home.db.execute(sql, [event_key])
-
-
-def claim_due(home: Home, integration: str, size: int) -> list[Row]:
-	"""Take up to `size` due rows, oldest first; each belongs to one claimant. Its own transaction.
-
-	The attempt is counted here, before anything can go wrong: an event that kills its worker is counted too.
-	A row that was tried before is taken alone, so that it takes no other with it.
-
-	Picking and taking are two statements, so that one form serves every database: the condition is
-	checked again in the second, and a row that another claimant took in between is not in ours.
-	"""
-	claim = new_id()
-
-	def take() -> None:
-		names = _due(home, integration, size)
-		marks, values = in_list(names)
-		if names:
-			home.db.execute(
-				f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Processing', `claim` = %s, `claimed_at` = %s,
-					`attempts` = `attempts` + 1
-					WHERE `name` IN ({marks}) AND `status` IN {WAITING}""",
-				[claim, home.now(), *values],
-			)
-
-	in_transaction(home.db, take)
-	return home.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `claim` = %s ORDER BY `name`", [claim])
-
-
-def settle(home: Home, row: Row, **values: Any) -> bool:
-	"""Write the end of an attempt, in the handler's transaction; False if the claim was lost meanwhile."""
-	end = {"modified": home.now(), "claim": None, **values}
-	return bool(
-		update(
-			home.db,
-			DOCTYPE,
-			row["name"],
-			end,
-			where="`claim` = %(_claim)s AND `status` = 'Processing'",
-			_claim=row["claim"],
-		)
-	)
-
-
-def _due(home: Home, integration: str, size: int) -> list[str]:
-	sql = f"""SELECT `name`, `attempts` FROM `tab{DOCTYPE}`
-		WHERE `integration` = %s AND `status` IN {WAITING} AND `next_attempt_at` <= %s
-		ORDER BY `name` LIMIT {int(size)}"""
-	rows = home.db.query(sql, [integration, home.now()])
-	if rows and rows[0]["attempts"]:
-		return [rows[0]["name"]]
-	return [row["name"] for row in rows if not row["attempts"]]
-
-
-def give_back(home: Home, rows: Sequence[Row]) -> None:
-	"""Return claimed rows that were not tried, for the next claimant."""
-	marks, names = in_list(row["name"] for row in rows)
-	claim = rows[0]["claim"]
-
-	def back() -> None:
-		home.db.execute(
-			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `claim` = NULL, `attempts` = `attempts` - 1
-				WHERE `claim` = %s AND `status` = 'Processing' AND `name` IN ({marks})""",
-			[claim, *names],
-		)
-
-	in_transaction(home.db, back)
-
-
-def release_abandoned(home: Home, seconds: float, max_attempts: int) -> int:
-	"""Give back rows whose claimant has been silent for `seconds`, or bury them after the last attempt.
-
-	Returns their number.
-	"""
-	before = home.now(ahead=-seconds)
-	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `status` = 'Processing' AND `claimed_at` < %s"
-	names = [row["name"] for row in home.db.query(sql, [before])]
-	marks, values = in_list(names)
-
-	def release() -> None:
-		home.db.execute(
-			f"""UPDATE `tab{DOCTYPE}` SET
-				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Queued' END,
-				`error` = 'The worker that handled it is gone.', `claim` = NULL,
-				`next_attempt_at` = %s, `modified` = %s
-				WHERE `name` IN ({marks}) AND `status` = 'Processing' AND `claimed_at` < %s""",
-			[max_attempts, home.now(), home.now(), *values, before],
-		)
-
-	if names:
-		in_transaction(home.db, release)
-	return len(names)
-
-
-def integrations_with_due_rows(home: Home) -> list[str]:
-	"""Return the integrations that have events to handle now."""
-	sql = f"""SELECT DISTINCT `integration` FROM `tab{DOCTYPE}`
-		WHERE `status` IN {WAITING} AND `next_attempt_at` <= %s"""
-	return [row["integration"] for row in home.db.query(sql, [home.now()])]
 
 
 def counts(home: Home, integration: str) -> dict[str, int]:
@@ -212,16 +109,46 @@ def counts(home: Home, integration: str) -> dict[str, int]:
 	return {row["status"]: row["n"] for row in home.db.query(sql, [integration])}
 
 
-def requeue(home: Home, names: Sequence[str]) -> int:
-	"""Have events handled (again) from the beginning; those being handled now are left. Return how many."""
-	marks, values = in_list(names)
+def select(
+	home: Home, *, integration: str = "", statuses: Sequence[str] = (), since: str = "", limit: int = 10_000
+) -> list[str]:
+	"""Return the names of events, oldest first: of an integration, in states, received since a time."""
+	conditions, values = ["1 = 1"], []
+	if integration:
+		conditions.append("`integration` = %s")
+		values.append(integration)
+	if statuses:
+		marks, listed = in_list(statuses)
+		conditions.append(f"`status` IN ({marks})")
+		values += listed
+	if since:
+		conditions.append("`received_at` >= %s")
+		values.append(since)
+	where = " AND ".join(conditions)
+	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name` LIMIT {int(limit)}"
+	return [row["name"] for row in home.db.query(sql, values)]
 
-	def back() -> int:
+
+def load(home: Home, names: Sequence[str]) -> list[Row]:
+	"""Return events whole."""
+	marks, values = in_list(names)
+	return home.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) ORDER BY `name`", values)
+
+
+def requeue(home: Home, names: Sequence[str]) -> int:
+	"""Have events handled (again) from the beginning; return how many.
+
+	Those being handled now are left, and so are conflicts, and those whose body is no longer kept.
+	"""
+
+	def back(some: Sequence[str]) -> int:
+		marks, values = in_list(some)
 		return home.db.execute(
-			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `attempts` = 0, `next_attempt_at` = %s,
-				`completed_at` = NULL, `error` = NULL, `modified` = %s
-				WHERE `name` IN ({marks}) AND `status` NOT IN ('Processing', 'Conflict')""",
+			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `attempts` = 0, `deferrals` = 0,
+				`next_attempt_at` = %s, `completed_at` = NULL, `error` = NULL, `modified` = %s
+				WHERE `name` IN ({marks}) AND `status` NOT IN ('Processing', 'Conflict')
+				AND `payload` IS NOT NULL""",
 			[home.now(), home.now(), *values],
 		)
 
-	return in_transaction(home.db, back)
+	return sum(in_transaction(home.db, lambda some=some: back(some)) for some in chunks(names, 1000))

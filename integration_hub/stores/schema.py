@@ -84,6 +84,11 @@ def index(table: str, fields: Iterable[str], unique: str = "") -> str:
 # from here, so that both homes have the same.
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 	"External Record": (("target_name",),),
-	"Webhook Log": (("integration", "status", "next_attempt_at"), ("status", "claimed_at")),
+	"Webhook Log": (
+		("integration", "status", "next_attempt_at"),
+		("integration", "status", "name"),
+		("integration", "ordering_key", "status", "name"),
+		("status", "claimed_at"),
+	),
 	"Sync Log": (("stream", "status"),),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,7 @@ class SQLiteDatabase:
 	"""A connection of one thread. Writers queue for each other; readers never wait (WAL)."""
 
 	dialect = "sqlite"
+	row_lock = ""  # a transaction that writes has the whole file
 
 	def __init__(self, path: Path | str):
 		self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
@@ -28,6 +29,7 @@ class SQLiteDatabase:
 		# A commit is on disk before an event is acknowledged.
 		self._connection.execute("PRAGMA synchronous = FULL")
 		self._savepoints = count()
+		self._watchers: list[tuple[Callable[[], None], Callable[[], None]]] = []
 
 	def close(self) -> None:
 		self._connection.close()
@@ -48,12 +50,20 @@ class SQLiteDatabase:
 	def transaction(self) -> Iterator[None]:
 		# IMMEDIATE: take the write lock before reading, so that what was read is still true at the write.
 		self._connection.execute("BEGIN IMMEDIATE")
+		self._watchers.clear()
 		try:
 			yield
+			for before_commit, _ in self._watchers:
+				before_commit()
 		except BaseException:
 			self._connection.execute("ROLLBACK")
+			for _, after_rollback in self._watchers:
+				after_rollback()
 			raise
 		self._connection.execute("COMMIT")
+
+	def watch(self, before_commit: Callable[[], None], after_rollback: Callable[[], None]) -> None:
+		self._watchers.append((before_commit, after_rollback))
 
 	@contextmanager
 	def savepoint(self) -> Iterator[None]:

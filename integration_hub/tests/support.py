@@ -42,6 +42,7 @@ class HubTestCase(IntegrationTestCase):
 		self.crm.__enter__()
 		self.addCleanup(self.crm.stop)
 		self.home = SiteHome()
+		self.home.drain_begins("crm")  # of an earlier test
 		self.clear()
 		list(load_into_site(self.home, None, self.crm.url))
 		with self.home.connector("crm") as connector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -16,12 +16,10 @@ from integration_hub.connectors.config import IntegrationConfig, typed_values
 from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.settings import child_rows
+from integration_hub.webhooks.schemes.base import Places
 
 _SHOWN_HEADERS = ("content-type", "user-agent", "date")
-
-
-class MalformedEvent(ValueError):
-	"""The body is no event we can read. The text is a reason word."""
+_MAX_ORDERING_KEY = 140
 
 
 @dataclass(frozen=True)
@@ -33,58 +31,75 @@ class Route:
 	stream: str = ""
 	record_path: str = ""
 	handler: str = ""
+	server_script: str = ""
 
 
 def read_event(
 	config: IntegrationConfig,
 	body: bytes,
+	payload: Any,
 	routes: Sequence[Route],
 	door: Literal["HTTP", "Queue"],
 	headers: Mapping[str, str] | None = None,
 	default_id: str = "",
+	places: Places = Places(),  # noqa: B008 - frozen
 ) -> Event:
-	"""Read an event from a raw JSON body; raises MalformedEvent.
+	"""Make an event of a body and what was parsed of it.
 
-	The id is the header or the body value the settings name, else `default_id`, else the hash of the body.
-	A queue message names its event in `type`.
+	The id is where the settings say it is, else where `places` does; without one, `default_id`, else the hash
+	of the body. The type likewise; a queue message names it in `type` first.
 	"""
 	headers = headers or {}
-	payload = parse_body(body)
 	body_hash = hashlib.sha256(body).hexdigest()
-	event_type = scalar(payload, config.event_type_path)
-	if door == "Queue":
-		event_type = scalar(payload, "type") or event_type
-	event_id = headers.get(config.event_id_header.lower(), "") if config.event_id_header else ""
-	event_id = event_id or scalar(payload, config.event_id_path) or default_id or body_hash
+	places = _settled(config, places)
+	event_type = scalar(payload, "type") if door == "Queue" else ""
+	event_type = event_type or _look(headers, places.type_headers, payload, places.type_path)
+	event_id = ""
+	if config.event_id_source != "Hash of Body":
+		event_id = _look(headers, places.id_headers, payload, places.id_path) or default_id
 	shown = {name: value for name, value in headers.items() if name in _SHOWN_HEADERS}
 	return Event(
 		integration=config.name,
-		event_id=event_id,
+		event_id=event_id or body_hash,
 		event_type=event_type[:140],
-		payload=body.decode("utf-8"),
+		payload=_text(body, payload),
 		body_hash=body_hash,
 		door=door,
 		headers=json.dumps(shown, indent=1) if shown else "",
 		unrouted=route_for(routes, event_type[:140]) is None,
+		ordering_key=ordering_key(scalar(payload, config.ordering_key_path)),
 	)
 
 
-def parse_body(body: bytes) -> Any:
-	"""Return the JSON value of a body; raises MalformedEvent."""
-	try:
-		text = body.decode("utf-8")
-		if "\x00" in text:  # Postgres stores no NUL
-			raise MalformedEvent("body_has_nul")
-		payload = json.loads(text, parse_constant=_refuse_constant)
-	except UnicodeError:
-		raise MalformedEvent("body_not_utf8") from None
-	except RecursionError:
-		raise MalformedEvent("body_too_deep") from None
-	except ValueError as error:
-		raise error if isinstance(error, MalformedEvent) else MalformedEvent("body_not_json") from None
-	if not isinstance(payload, dict | list):
-		raise MalformedEvent("body_not_an_object")
-	return payload
+def ordering_key(value: str) -> str:
+	"""Return what the inbox keeps of an ordering key: its hash if it is longer than the column."""
+	return value if len(value) <= _MAX_ORDERING_KEY else hashlib.sha256(value.encode()).hexdigest()
+
+
+def _settled(config: IntegrationConfig, places: Places) -> Places:
+	"""Return the places with what the settings say of id or type in their stead."""
+	if config.event_id_header or config.event_id_path:
+		places = replace(places, id_headers=_one(config.event_id_header), id_path=config.event_id_path)
+	if config.event_type_header or config.event_type_path:
+		places = replace(
+			places, type_headers=_one(config.event_type_header), type_path=config.event_type_path
+		)
+	return places
+
+
+def _one(header: str) -> tuple[str, ...]:
+	return (header.lower(),) if header else ()
+
+
+def _look(headers: Mapping[str, str], names: Sequence[str], payload: Any, path: str) -> str:
+	found = next((headers[name] for name in names if headers.get(name)), "")
+	return found.replace("\x00", "").encode("utf-8", "replace").decode() or scalar(payload, path)
+
+
+def _text(body: bytes, payload: Any) -> str:
+	"""A JSON body as it came; anything else as the JSON it was read as."""
+	text = body.decode("utf-8", "replace")
+	return text if text.lstrip()[:1] in ("{", "[") else json.dumps(payload, ensure_ascii=False)
 
 
 def scalar(payload: Any, path: str) -> str:
@@ -117,7 +132,3 @@ def route_for(routes: Sequence[Route], event_type: str) -> Route | None:
 def _literal(pattern: str) -> str:
 	"""Only `*` is special in a pattern."""
 	return pattern.replace("[", "[[]").replace("?", "[?]")
-
-
-def _refuse_constant(name: str) -> None:
-	raise MalformedEvent("body_not_json")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, NoReturn
 
 import jmespath
 
@@ -13,11 +14,13 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.registry import resolve
 from integration_hub.stores import bindings
 from integration_hub.stores.database import Row
-from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.home import Home, HubError, Target
 from integration_hub.stores.ids import new_id
+from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream
 from integration_hub.sync.schedule import want
+from integration_hub.webhooks.defer import Defer
 from integration_hub.webhooks.events import Route
 
 Reference = dict[str, str]
@@ -27,69 +30,93 @@ class HandlerFailed(Exception):
 	"""The record of an event could not be written; the text says why."""
 
 
-def handle(home: Home, row: Row, route: Route, redactor: Redactor) -> Reference:
-	"""Do what the route says with an event; return the document it made, as columns of its row.
+class Handling:
+	"""Handles events; what settings it needs it reads once. Made anew for each batch, so that changes count.
 
-	Raises whatever keeps it from being done; the caller rolls back.
+	wrap_target: put around what records are written with, for a replay that only shows what it would do.
 	"""
-	payload = json.loads(row["payload"])
-	if route.action == "Upsert Record":
-		return _write_record(home, row, route, payload, redactor, deleted=None)
-	if route.action == "Delete Record":
-		return _write_record(home, row, route, payload, redactor, deleted=True)
-	if route.action == "Start Sync":
-		want(home, route.stream)  # commits with the event; the next tick takes it up
+
+	def __init__(
+		self, home: Home, redactor: Redactor, wrap_target: Callable[[Target], Target] = lambda target: target
+	):
+		self.home, self.redactor, self._wrap = home, redactor, wrap_target
+		self._stream = cache(lambda name: load_stream(home, name))
+		self._handlers: Mapping[str, str] | None = None
+
+	def handle(self, row: Row, route: Route) -> Reference:
+		"""Do what the route says with an event; return the document it made, as columns of its row.
+
+		Raises whatever keeps it from being done; the caller rolls back.
+		"""
+		payload = json.loads(row["payload"])
+		if route.action == "Upsert Record":
+			return self._write_record(row, route, payload, deleted=None)
+		if route.action == "Delete Record":
+			return self._write_record(row, route, payload, deleted=True)
+		if route.action == "Start Sync":
+			want(self.home, route.stream)  # commits with the event; the next tick takes it up
+		elif route.action == "Call Function":
+			self._function(row, route)(payload, _about(row))
+		elif route.action == "Run Server Script":
+			self.home.run_script(
+				route.server_script, {"payload": payload, "event": _about(row), "defer": _defer}
+			)
+		else:
+			raise HubError(
+				f"unknown action {route.action!r}", doctype="Integration Settings", name=row["integration"]
+			)
 		return {}
-	if route.action == "Call Function":
-		_call(home, row, route, payload)
-		return {}
-	raise HubError(
-		f"unknown action {route.action!r}", doctype="Integration Settings", name=row["integration"]
-	)
 
-
-def _write_record(
-	home: Home, row: Row, route: Route, payload: Any, redactor: Redactor, *, deleted: bool | None
-) -> Reference:
-	"""Write or remove one record through the stream's mapping and bindings, as a sync would."""
-	record = jmespath.search(route.record_path, payload) if route.record_path else payload
-	if not isinstance(record, Mapping):
-		raise HandlerFailed(f"There is no record at {route.record_path or '(whole body)'!r} of the event.")
-	stream = load_stream(home, route.stream)
-	# A webhook body holds the record where the route says; a list's own deletion mark may not apply.
-	stream = stream if deleted is None else replace(stream, deleted_path="")
-	writer = PageWriter(
-		home,
-		stream,
-		redactor,
-		seen=new_id(),
-		operation="Webhook",
-		current=False,
-		webhook_log=row["name"],
-	)
-	counts = writer.write([record], deleted=deleted)
-	external_id = writer.mapper.external_id(record)
-	binding = bindings.load(home.db, stream.name, [external_id])[external_id]
-	if counts.failed:
-		raise HandlerFailed(writer.first_error or "The record could not be written.")
-	if binding.target_name:
-		return {"reference_doctype": stream.target_doctype, "reference_name": binding.target_name}
-	return {}
-
-
-def _call(home: Home, row: Row, route: Route, payload: Any) -> None:
-	registered = home.handlers()
-	if route.handler not in registered:
-		raise HubError(
-			f"handler {route.handler!r} is not registered",
-			doctype="Integration Settings",
-			name=row["integration"],
-			field="routes",
+	def _write_record(self, row: Row, route: Route, payload: Any, *, deleted: bool | None) -> Reference:
+		"""Write or remove one record through the stream's mapping and bindings, as a sync would."""
+		record = jmespath.search(route.record_path, payload) if route.record_path else payload
+		if not isinstance(record, Mapping):
+			raise HandlerFailed(
+				f"There is no record at {route.record_path or '(whole body)'!r} of the event."
+			)
+		stream: StreamConfig = self._stream(route.stream)
+		# A webhook body holds the record where the route says; a list's own deletion mark may not apply.
+		stream = stream if deleted is None else replace(stream, deleted_path="")
+		writer = PageWriter(
+			self.home,
+			stream,
+			self.redactor,
+			seen=new_id(),
+			operation="Webhook",
+			current=False,
+			webhook_log=row["name"],
 		)
-	event = {
-		"integration": row["integration"],
-		"event_type": row["event_type"],
-		"event_id": row["event_id"],
-		"name": row["name"],
+		writer.planner.target = self._wrap(writer.planner.target)
+		counts = writer.write([record], deleted=deleted)
+		external_id = writer.mapper.external_id(record)
+		binding = bindings.load(self.home.db, stream.name, [external_id])[external_id]
+		if counts.failed:
+			raise HandlerFailed(writer.first_error or "The record could not be written.")
+		if binding.target_name:
+			return {"reference_doctype": stream.target_doctype, "reference_name": binding.target_name}
+		return {}
+
+	def _function(self, row: Row, route: Route) -> Callable[[Any, Mapping[str, Any]], None]:
+		"""Return a registered function; raises HubError for any other name."""
+		if self._handlers is None:
+			self._handlers = self.home.handlers()
+		if route.handler not in self._handlers:
+			raise HubError(
+				f"handler {route.handler!r} is not registered",
+				doctype="Integration Settings",
+				name=row["integration"],
+				field="routes",
+			)
+		return resolve(self._handlers[route.handler])
+
+
+def _about(row: Row) -> dict[str, Any]:
+	"""What a function or script is told of an event besides its payload."""
+	return {
+		name: row[name] for name in ("integration", "event_type", "event_id", "name", "attempts", "deferrals")
 	}
-	resolve(registered[route.handler])(payload, event)
+
+
+def _defer(seconds: float) -> NoReturn:
+	"""For scripts, which cannot import Defer."""
+	raise Defer(seconds)

@@ -3,88 +3,115 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
-from integration_hub.webhooks.events import MalformedEvent, load_routes, read_event
-from integration_hub.webhooks.signatures import BadSignature, scheme_for
+from integration_hub.webhooks.bodies import MalformedEvent, UnsupportedMedia, media_type, parse_body
+from integration_hub.webhooks.doorway import Doorway, doorway
+from integration_hub.webhooks.events import read_event
+from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
+from integration_hub.webhooks.rejections import reject
+from integration_hub.webhooks.schemes import BadSignature, Scheme
 
 logger = logging.getLogger("integration_hub.webhooks")
-
-MAX_BODY = 5 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Request:
-	"""What arrived. `headers` has lower-case names; `body` is raw, as signed; `url` as the sender called it."""
-
-	integration: str
-	method: str
-	headers: Mapping[str, str]
-	body: bytes
-	url: str = ""
-	query: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Answer:
-	"""What is sent back: a status and one reason word, as JSON."""
-
-	status: int
-	reason: str
-
-	@property
-	def body(self) -> dict[str, str]:
-		return {"status": self.reason}
 
 
 def receive(home: Home, request: Request) -> Answer:
 	"""Verify, store, commit, answer. Any request gets a declared answer; nothing is raised.
 
-	200 received or duplicate, 202 held (unrouted or conflict), 400 malformed, 401 not proven, 404 unknown or
-	disabled, 405 not a POST, 413 too large, 503 when the row cannot be committed (the sender repeats it).
+	200 received, duplicate or a handshake; 202 held (unrouted or conflict); 400 malformed; 401 not proven;
+	404 unknown or disabled; 405 neither a POST nor a handshake; 413 too large; 415 neither JSON nor a form;
+	503 when the row cannot be committed or the settings are wrong (the sender repeats it).
 	"""
+	known = True
 	try:
-		return _receive(home, request)
+		if found := doorway(home, request.integration):
+			return _receive(home, found, request)
+		answer, known = Answer(404, "unknown_integration"), False
+	except _Refused as refusal:
+		answer = refusal.answer
 	except BadSignature as error:
-		return Answer(401, str(error))
+		answer = Answer(401, str(error))
 	except MalformedEvent as error:
-		return Answer(400, str(error))
+		answer = Answer(400, str(error))
+	except UnsupportedMedia as error:
+		answer = Answer(415, str(error))
 	except (HubError, ConnectorError, ValueError) as error:
 		# The settings are wrong, not the sender: it shall try again when they are mended.
 		logger.error("Webhook for %s not accepted: %s", request.integration[:140], error)
-		return Answer(503, "not_configured")
+		answer = Answer(503, "not_configured")
 	except Exception:
 		logger.exception("Webhook for %s could not be stored", request.integration[:140])
+		home.reconnect()  # what the sender repeats shall not meet the same broken connection
 		return Answer(503, "not_stored")
+	reject(home, request, answer, known=known)
+	return answer
 
 
-def _receive(home: Home, request: Request) -> Answer:
-	if request.method != "POST":
-		return Answer(405, "method_not_allowed")
-	if len(request.body) > MAX_BODY:
-		return Answer(413, "body_too_large")
+def too_large(home: Home, integration: str, method: str) -> Answer:
+	"""Answer a request whose body was not read, because its length alone says that it is refused; counts it."""
+	answer = Answer(413, "body_too_large")
 	try:
-		config = home.integration(request.integration)
-	except HubError:
-		return Answer(404, "unknown_integration")
-	if not (config.enabled and config.webhook_enabled):
-		return Answer(404, "unknown_integration")
-	secrets = home.secrets(config.name)
-	active = [value for field in ("webhook_secret", "webhook_secret_old") if (value := secrets.get(field))]
-	if not active:
-		raise BadSignature("no_secret_set")
-	scheme_for(config, home.schemes()).verify(request, active)
+		known = doorway(home, integration) is not None
+	except Exception:
+		logger.exception("The settings of %s could not be read", integration[:140])
+	else:
+		reject(home, Request(integration, method, {}, b""), answer, known=known)
+	return answer
 
-	event = read_event(config, request.body, load_routes(home, config.name), "HTTP", request.headers)
+
+class _Refused(Exception):
+	"""The request is answered without being looked at further."""
+
+	def __init__(self, status: int, reason: str):
+		self.answer = Answer(status, reason)
+		super().__init__(reason)
+
+
+def _receive(home: Home, found: Doorway, request: Request) -> Answer:
+	if len(request.body) > MAX_BODY:
+		raise _Refused(413, "body_too_large")
+	if request.method == "GET":
+		return _greet(found, request)
+	if request.method != "POST":
+		raise _Refused(405, "method_not_allowed")
+	if not found.secrets:
+		raise BadSignature("no_secret_set")
+	scheme = found.scheme
+	scheme.verify(request, found.secrets)
+	payload = parse_body(request.body, media_type(request.headers), forms=scheme.forms)
+	if answer := scheme.challenge(payload):
+		return answer
+	event = read_event(
+		found.config,
+		request.body,
+		payload,
+		found.routes,
+		"HTTP",
+		request.headers,
+		places=scheme.places,
+	)
+	return _store(home, event)
+
+
+def _greet(found: Doorway, request: Request) -> Answer:
+	"""Answer a handshake; raises BadSignature, and _Refused for a GET that is none."""
+	if type(found.scheme).handshake is Scheme.handshake:
+		raise _Refused(405, "method_not_allowed")
+	if not found.secrets:
+		raise BadSignature("no_secret_set")
+	if answer := found.scheme.handshake(request, found.secrets, found.verify_token):
+		return answer
+	raise _Refused(405, "method_not_allowed")
+
+
+def _store(home: Home, event: inbox.Event) -> Answer:
 	[verdict] = inbox.store(home, [event])
-	if verdict == "received" and not event.unrouted:
-		hand_over(home, config.name)
 	if verdict == "received" and event.unrouted:
 		return Answer(202, "unrouted")
+	if verdict == "received":
+		hand_over(home, event.integration)
 	return Answer(202 if verdict == "conflict" else 200, verdict)
 
 

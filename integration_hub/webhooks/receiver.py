@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
+from urllib.parse import quote
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request as WSGIRequest
 from werkzeug.wrappers import Response
 
 from integration_hub.stores.home import Home
-from integration_hub.webhooks.receive import MAX_BODY, Answer, Request, receive
+from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
+from integration_hub.webhooks.receive import receive, too_large
 
 logger = logging.getLogger("integration_hub.webhooks")
 
@@ -38,15 +39,16 @@ def _answer(open_home: OpenHome, http: WSGIRequest) -> Answer:
 	if not http.path.startswith(PREFIX):
 		return Answer(404, "not_found")
 	http.max_content_length = MAX_BODY
+	integration = http.path.removeprefix(PREFIX).strip("/")
 	try:
-		request = from_wsgi(http, http.path.removeprefix(PREFIX).strip("/"))
+		request = from_wsgi(http, integration)
 	except RequestEntityTooLarge:
-		return Answer(413, "body_too_large")
+		request = None
 	except OSError:
 		return Answer(400, "body_incomplete")
 	try:
 		with open_home() as home:
-			return receive(home, request)
+			return receive(home, request) if request else too_large(home, integration, http.method)
 	except Exception:
 		logger.exception("The home could not be opened")
 		return Answer(503, "not_stored")
@@ -58,9 +60,20 @@ def from_wsgi(http: WSGIRequest, integration: str) -> Request:
 	headers = {name.lower(): value for name, value in http.headers.items()}
 	if AUTHORIZATION in http.environ:
 		headers["authorization"] = http.environ[AUTHORIZATION]
-	return Request(integration, http.method, headers, body, http.url, http.args.to_dict())
+	return Request(integration, http.method, headers, body, _url(http), http.args.to_dict())
+
+
+def _url(http: WSGIRequest) -> str:
+	"""The URL as it was called, escapes and all: some senders sign it. (Request.url is made readable.)"""
+	target = http.environ.get("RAW_URI") or http.environ.get("REQUEST_URI") or ""  # gunicorn, werkzeug
+	if not target.startswith("/"):
+		query = http.query_string.decode("latin-1")
+		target = quote(http.root_path + http.path) + (f"?{query}" if query else "")
+	return f"{http.scheme}://{http.host}{target}"
 
 
 def response(answer: Answer) -> Response:
 	"""Return an answer as an HTTP response."""
-	return Response(json.dumps(answer.body), status=answer.status, mimetype="application/json")
+	response = Response(answer.text, status=answer.status, mimetype=answer.mimetype)
+	response.headers["X-Content-Type-Options"] = "nosniff"  # a challenge is text, whatever it looks like
+	return response

@@ -51,6 +51,10 @@ class FileHome:
 	def close(self) -> None:
 		self.db.close()
 
+	@property
+	def identity(self) -> str:
+		return str(self.file.database)
+
 	def now(self, ahead: float = 0) -> str:
 		return (datetime.now(timezone.utc) + timedelta(seconds=ahead)).strftime(_FORMAT)
 
@@ -64,6 +68,9 @@ class FileHome:
 
 	def integration(self, name: str) -> IntegrationConfig:
 		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
+
+	def settings_stamp(self, integration: str) -> str:
+		return ""  # what a secret's reference leads to may change by itself
 
 	def secrets(self, integration: str) -> FileSecrets:
 		return FileSecrets(self.file, self.db, integration)
@@ -99,8 +106,13 @@ class FileHome:
 		"""`integration-hub work` looks for wanted streams by itself."""
 		want(self, stream)
 
-	def enqueue_drain(self, integration: str) -> None:
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
 		"""`integration-hub work` looks into the inbox by itself."""
+
+	def run_script(self, name: str, given: Mapping[str, Any]) -> None:
+		raise HubError(
+			"lives on a Frappe site; here, register a function", doctype="Server Script", name=name
+		)
 
 	def allowed_hosts(self) -> list[str]:
 		return self.file.allowed_hosts

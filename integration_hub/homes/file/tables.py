@@ -64,6 +64,12 @@ def check(file: HubFile) -> None:
 					name=f"{file.name} [integration.{name}]",
 					field="routes",
 				)
+			if row.get("action") == "Run Server Script":
+				raise HubError(
+					"Run Server Script needs a Frappe site; register a function in [handlers]",
+					name=f"{file.name} [integration.{name}]",
+					field="routes",
+				)
 			if row.get("handler") and row["handler"] not in file.handlers:
 				raise HubError(
 					f"handler {row['handler']!r} is not in [handlers]",

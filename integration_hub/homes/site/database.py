@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
+from typing import Any
 
 import frappe
 
@@ -27,6 +29,12 @@ class SiteDatabase:
 	@property
 	def dialect(self) -> str:
 		return frappe.db.db_type
+
+	@property
+	def row_lock(self) -> str:
+		if self.dialect == "mariadb":
+			return _mariadb_row_lock()
+		return "" if self.dialect == "sqlite" else "FOR UPDATE SKIP LOCKED"
 
 	def query(self, sql: str, params: Params = None) -> list[Row]:
 		rows = frappe.db.sql(sql, params or ())
@@ -59,6 +67,10 @@ class SiteDatabase:
 			raise
 		frappe.db.commit()
 
+	def watch(self, before_commit: Callable[[], None], after_rollback: Callable[[], None]) -> None:
+		frappe.db.before_commit.add(before_commit)
+		frappe.db.after_rollback.add(after_rollback)
+
 	@contextmanager
 	def savepoint(self) -> Iterator[None]:
 		# There is one a record: on the cursor itself it costs a fraction, and MariaDB forgets an old one by itself
@@ -66,16 +78,20 @@ class SiteDatabase:
 		name = f"hub_{self._depth}"
 		self._depth += 1
 		frappe.db._cursor.execute(f"SAVEPOINT {name}")
+		callbacks = [(manager, len(manager._functions)) for manager in _callback_managers()]
 		try:
 			yield
 		except Exception as error:
 			if not self.is_transient(error):  # a deadlock has rolled back everything, savepoints too
-				frappe.db.rollback(save_point=name)
+				_roll_back_to(name)
+				for manager, count in callbacks:  # what was to happen after the commit was part of it
+					while len(manager._functions) > count:
+						manager._functions.pop()
 			raise
 		finally:
 			self._depth -= 1
 		if self.dialect != "mariadb":
-			frappe.db._cursor.execute(f"RELEASE SAVEPOINT {name}")
+			_release(name)
 
 	def is_duplicate(self, error: BaseException) -> bool:
 		if isinstance(error, frappe.DuplicateEntryError | frappe.UniqueValidationError):
@@ -120,3 +136,40 @@ class SiteDatabase:
 			return kind == "InterfaceError" or (kind == "OperationalError" and bool(frappe.db._conn.closed))
 		code = error.args[0] if error.args else None
 		return kind == "InterfaceError" or (kind == "OperationalError" and code in _LOST)
+
+
+def _roll_back_to(name: str) -> None:
+	try:
+		frappe.db.rollback(save_point=name)
+	except Exception as error:
+		if not _is_gone(error):
+			raise
+		frappe.db.rollback()  # somebody else's code has committed within the block: undo what came after
+
+
+def _release(name: str) -> None:
+	try:
+		frappe.db.release_savepoint(name)
+	except Exception as error:
+		if not _is_gone(error):
+			raise
+
+
+def _is_gone(error: Exception) -> bool:
+	"""Tell whether an error says that there is no such savepoint (MariaDB: ER_SP_DOES_NOT_EXIST)."""
+	return (bool(error.args) and error.args[0] == 1305) or "no such savepoint" in str(error)
+
+
+def _callback_managers() -> list[Any]:
+	names = ("before_commit", "after_commit")
+	found = [getattr(frappe.db, name, None) for name in names]
+	return [manager for manager in found if hasattr(manager, "_functions")]
+
+
+@cache
+def _mariadb_row_lock() -> str:
+	"""SKIP LOCKED came with MariaDB 10.6 and MySQL 8.0; before them one waits for the other."""
+	text = frappe.db.sql("SELECT VERSION()")[0][0]
+	version = tuple(int(part) for part in text.split("-")[0].split(".")[:2])
+	enough = version >= ((10, 6) if "mariadb" in text.lower() else (8, 0))
+	return "FOR UPDATE SKIP LOCKED" if enough else "FOR UPDATE"

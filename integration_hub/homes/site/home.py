@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import frappe
-from frappe.utils import add_to_date, get_system_timezone, now_datetime
+from frappe.utils import get_system_timezone, now_datetime
+from redis.exceptions import RedisError
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
@@ -21,6 +22,7 @@ from integration_hub.connectors.secrets import redactor_for
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.documents import DocumentTarget, SiteBulkTarget, doctype_fields
 from integration_hub.homes.site.locks import site_lock
+from integration_hub.homes.site.scripts import run_script
 from integration_hub.homes.site.secrets import SiteSecrets
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
@@ -31,6 +33,7 @@ _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # for a time without Redis
 SYNC_SECONDS = 6 * 3600
 _DRAIN_SECONDS = 300
+_NOTE_SECONDS = 3600
 
 
 class SiteHome:
@@ -59,8 +62,12 @@ class SiteHome:
 	def coordination(self) -> RedisCoordination:
 		return RedisCoordination(frappe.cache, frappe.local.site, _LOCAL[frappe.local.site])
 
+	@property
+	def identity(self) -> str:
+		return frappe.local.site
+
 	def now(self, ahead: float = 0) -> str:
-		return add_to_date(now_datetime(), seconds=ahead).strftime(_FORMAT)
+		return (now_datetime() + timedelta(seconds=ahead)).strftime(_FORMAT)
 
 	def local_time(self, moment: datetime) -> str:
 		return moment.astimezone(ZoneInfo(get_system_timezone())).strftime(_FORMAT)
@@ -70,6 +77,12 @@ class SiteHome:
 
 	def integration(self, name: str) -> IntegrationConfig:
 		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
+
+	def settings_stamp(self, integration: str) -> str:
+		# Passwords and routes are saved with their document.
+		sql = "SELECT `modified` FROM `tabIntegration Settings` WHERE `name` = %s"
+		rows = self.db.query(sql, [integration])
+		return str(rows[0]["modified"]) if rows else ""
 
 	def secrets(self, integration: str) -> SiteSecrets:
 		return SiteSecrets(integration)
@@ -118,15 +131,42 @@ class SiteHome:
 			triggered_by=triggered_by,
 		)
 
-	def enqueue_drain(self, integration: str) -> None:
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
+		"""Enqueue a drain, of `number` 0 as long as none waits: one call of Redis, where looking for a job is many.
+
+		That it waits is noted, and forgotten when it begins. Other numbers, which the sweep uses, are jobs of
+		that name: should the note have outlived its job, the sweep's drain forgets it.
+		"""
+		options = {"job_id": f"integration_hub:drain:{integration}:{number}", "deduplicate": True}
+		if not number:
+			if not self._note_drain(integration):
+				return
+			options = {}
 		frappe.enqueue(
 			"integration_hub.jobs.drain_inbox",
 			queue="default",
 			timeout=_DRAIN_SECONDS,
-			job_id=f"integration_hub:drain:{integration}",
-			deduplicate=True,
 			integration=integration,
+			**options,
 		)
+
+	def drain_begins(self, integration: str) -> None:
+		"""From now on an event that comes in may be too late for this drain: it is worth another one."""
+		with suppress(RedisError):
+			frappe.cache.delete(self._drain_note(integration))
+
+	def _note_drain(self, integration: str) -> bool:
+		"""Note that a drain waits; False if that was noted already."""
+		try:
+			return bool(frappe.cache.set(self._drain_note(integration), 1, nx=True, ex=_NOTE_SECONDS))
+		except RedisError:
+			return True
+
+	def _drain_note(self, integration: str) -> bytes:
+		return frappe.cache.make_key(f"integration_hub:drain:{integration}")
+
+	def run_script(self, name: str, given: Mapping[str, Any]) -> None:
+		run_script(name, given)
 
 	def log_error(self, error: Exception, *, integration: str, operation: str, **where: str) -> str:
 		"""Log a failure outside any run or event, in a transaction of its own; return the row's name."""

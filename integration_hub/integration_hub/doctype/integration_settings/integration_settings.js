@@ -1,4 +1,5 @@
 frappe.ui.form.on("Integration Settings", {
+	setup: offer_choices,
 	refresh(frm) {
 		if (frm.is_new()) return;
 		if (frm.has_perm("write")) {
@@ -21,6 +22,12 @@ frappe.ui.form.on("Integration Settings", {
 	},
 	webhook_enabled: show_webhook_url,
 });
+
+async function offer_choices(frm) {
+	const { message } = await frappe.call({ method: "integration_hub.api.choices", type: "GET" });
+	for (const field of ["connector", "webhook_scheme"]) frm.set_df_property(field, "options", message[field]);
+	frm.fields_dict.routes.grid.update_docfield_property("handler", "options", message.handler);
+}
 
 function show_webhook_url(frm) {
 	const url = `${window.location.origin}/api/method/integration_hub.api.webhook/${frm.doc.name}`;

@@ -10,8 +10,9 @@ from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.scripts import script_problem
 from integration_hub.integration_hub.settings import keep_state, refuse
-from integration_hub.webhooks.signatures import scheme_for
+from integration_hub.webhooks.schemes import scheme_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -60,7 +61,9 @@ class IntegrationSettings(Document):
 		for row in self.routes:
 			if row.action == "Call Function" and row.handler not in home.handlers():
 				refuse(self, "routes", f"row {row.idx}: handler {row.handler!r} is not registered by an app")
-			if row.action != "Call Function" and not row.stream:
+			if row.action == "Run Server Script" and (problem := script_problem(row.server_script)):
+				refuse(self, "routes", f"row {row.idx}: Server Script {row.server_script!r} {problem}")
+			if row.action not in ("Call Function", "Run Server Script") and not row.stream:
 				refuse(self, "routes", f"row {row.idx}: {row.action} needs a stream")
 
 	def on_trash(self) -> None:

@@ -1,7 +1,8 @@
 import frappe
 from frappe.model.document import Document
 
-from integration_hub.integration_hub.retention import clear_old
+from integration_hub.homes.site import SiteHome
+from integration_hub.stores.retention import clear_inbox
 from integration_hub.stores.schema import INDEXES
 
 
@@ -10,8 +11,8 @@ class WebhookLog(Document):
 
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:
-		"""Delete what is settled and older than `days`; called by Log Settings."""
-		clear_old("Webhook Log", days, ("Completed",))
+		"""Delete completed events older than `days`, and others as their integration says; called by Log Settings."""
+		clear_inbox(SiteHome(), days)
 
 
 def on_doctype_update() -> None:

@@ -1,0 +1,142 @@
+"""The site behind the dedicated receiver: a connection a thread, and one hand-over for many events."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+
+import frappe
+
+from integration_hub.homes.site.database import SiteDatabase
+from integration_hub.homes.site.home import SiteHome
+from integration_hub.stores.database import Params
+
+logger = logging.getLogger("integration_hub.webhooks")
+
+_HAND_OVER_SECONDS = 0.25
+_LOOK_SECONDS = 1.0
+_IDLE_SECONDS = 1.0
+_FRESH_SECONDS = 60.0  # then a thread begins anew: Frappe keeps things for the time of a request
+
+
+class DoorDatabase(SiteDatabase):
+	"""A connection that nothing but the inbox is on, and so is always between two transactions.
+
+	On MariaDB it goes past what frappe.db does around a statement: an event is two round trips, its insert and
+	the commit. A new snapshot is not begun before, as elsewhere: the unique index decides, whatever it shows.
+	"""
+
+	def execute(self, sql: str, params: Params = None) -> int:
+		if self.dialect != "mariadb":
+			return super().execute(sql, params)
+		frappe.db._cursor.execute(sql, params or ())
+		return frappe.db._cursor.rowcount
+
+	@contextmanager
+	def transaction(self) -> Iterator[None]:
+		if self.dialect != "mariadb":
+			with super().transaction():
+				yield
+			return
+		try:
+			yield
+		except BaseException as error:
+			with suppress(Exception) if self._is_lost(error) else nullcontext():
+				frappe.db._conn.rollback()
+			raise
+		frappe.db._conn.commit()
+
+	def is_transient(self, error: BaseException) -> bool:
+		if super().is_transient(error):
+			return True
+		return isinstance(error, frappe.db.OperationalError) and (
+			frappe.db.is_deadlocked(error) or frappe.db.is_timedout(error)
+		)
+
+
+class DoorHome(SiteHome):
+	"""A home whose database has nothing to do but the inbox; of a request at either door."""
+
+	def __init__(self) -> None:
+		super().__init__()
+		self.db = DoorDatabase()
+
+
+class ReceiverHome(DoorHome):
+	"""A home that says which inbox has something new and leaves the job queue to the door."""
+
+	def __init__(self, waiting: set[str]):
+		super().__init__()
+		self._waiting = waiting
+		self._stamps: dict[str, tuple[float, str]] = {}
+
+	def settings_stamp(self, integration: str) -> str:
+		"""Look once a second whether settings have changed."""
+		looked, stamp = self._stamps.get(integration, (0.0, ""))
+		if not stamp or time.monotonic() - looked > _LOOK_SECONDS:
+			frappe.db.rollback()  # a new snapshot
+			stamp = super().settings_stamp(integration)
+			if stamp:
+				self._stamps[integration] = (time.monotonic(), stamp)
+		return stamp
+
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
+		self._waiting.add(integration)
+
+
+class SiteDoor:
+	"""Opens the homes of the threads of one process."""
+
+	def __init__(self, site: str):
+		self.site = site
+		self._waiting: set[str] = set()
+		self._thread = threading.local()
+		threading.Thread(target=self._hand_over, daemon=True, name="integration-hub-hand-over").start()
+
+	def __call__(self) -> AbstractContextManager[ReceiverHome]:
+		return self._home()
+
+	@contextmanager
+	def _home(self) -> Iterator[ReceiverHome]:
+		if not self._usable():
+			self._connect()
+		yield self._thread.home
+
+	def _usable(self) -> bool:
+		"""Tell whether the thread's connection is there and not too old."""
+		now = time.monotonic()
+		if now >= getattr(self._thread, "until", 0.0):
+			return False
+		idle, self._thread.used = now - self._thread.used, now
+		if (
+			idle > _IDLE_SECONDS
+		):  # the database may have been restarted; one that breaks in use is made anew then
+			try:
+				frappe.db.rollback()
+			except Exception:  # noqa: BLE001 - whatever it is, another connection is needed
+				return False
+		return True
+
+	def _connect(self) -> None:
+		self._thread.until = 0.0
+		frappe.destroy()
+		frappe.init(site=self.site)
+		frappe.connect()
+		self._thread.home = ReceiverHome(self._waiting)
+		self._thread.used = time.monotonic()
+		self._thread.until = self._thread.used + _FRESH_SECONDS
+
+	def _hand_over(self) -> None:
+		"""Have workers drain what came in since the last time. What is lost here the sweep finds."""
+		while True:
+			time.sleep(_HAND_OVER_SECONDS)
+			while self._waiting:
+				integration = self._waiting.pop()
+				try:
+					with self._home() as home:
+						SiteHome.enqueue_drain(home, integration)
+				except Exception:
+					logger.exception("Inbox of %s not handed over; the sweep will", integration)

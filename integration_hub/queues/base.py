@@ -1,0 +1,167 @@
+"""Messages of an external Redis queue, into the same inbox as webhooks: what lists and streams share.
+
+A message is acknowledged once its row is committed. Killed in between, it is found again and known: it has an
+id of its own, or is given one that stays with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import redis
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.stores import inbox
+from integration_hub.stores.home import Home
+from integration_hub.webhooks.bodies import MalformedEvent, parse_body
+from integration_hub.webhooks.events import load_routes, read_event
+from integration_hub.webhooks.receive import hand_over
+
+logger = logging.getLogger("integration_hub.queues")
+
+BATCH = 100
+SILENT_SECONDS = 120  # a consumer that says nothing for longer is taken for gone
+_BLOCK_SECONDS = 1.0
+_LONGEST_BACKOFF = 30.0
+
+
+@dataclass
+class Consumed:
+	received: int = 0
+	duplicate: int = 0
+	conflict: int = 0
+	unreadable: int = 0
+
+	@property
+	def total(self) -> int:
+		return self.received + self.duplicate + self.conflict + self.unreadable
+
+
+@dataclass(frozen=True)
+class Message:
+	"""One message: what it is acknowledged by, its own id where it names none, and what it says."""
+
+	token: bytes
+	default_id: str
+	body: bytes
+	problem: str = ""
+
+
+class Consumer:
+	"""Reads one queue for one integration.
+
+	name: the same name after a restart takes up what was left. Two consumers that run at the same time have
+	different names.
+	"""
+
+	kind: ClassVar[str]
+
+	def __init__(self, home: Home, config: IntegrationConfig, client: redis.Redis, name: str = "consumer"):
+		self.home, self.config, self.redis = home, config, client
+		self.queue = config.queue_name
+		self.name = name
+		self.dead = f"{self.queue}:dead"
+		self.done = Consumed()
+
+	def recover(self) -> int:
+		"""Take up what consumers that are gone had read and not committed; return how many.
+
+		That is an earlier one of this name, and those of other names that have been silent for a while.
+		"""
+		raise NotImplementedError
+
+	def read(self, block: float) -> list[Message]:
+		"""Read a batch; wait up to `block` seconds for its first message."""
+		raise NotImplementedError
+
+	def acknowledge(self, pipe: redis.client.Pipeline, messages: Sequence[Message]) -> None:
+		"""Have messages, whose rows are committed, leave the queue with the commands of `pipe`."""
+		raise NotImplementedError
+
+	def leave(self) -> None:
+		"""Said at the end of a drain: this consumer has nothing in hand."""
+
+	def run_once(self, block: float = 0.0) -> int:
+		"""Store one batch; wait up to `block` seconds for its first message. Return how many were read."""
+		batch = self.read(block)
+		if batch:
+			self.store(batch)
+		return len(batch)
+
+	def drain(self) -> Consumed:
+		"""Store what waits now, for a scheduled run; return what became of it."""
+		self.recover()
+		while self.run_once():
+			pass
+		self.leave()
+		return self.done
+
+	def run(self, stop: threading.Event, on_batch: Callable[[Consumed], None] | None = None) -> Consumed:
+		"""Consume until `stop` is set; a batch in hand is finished. Reconnects with backoff."""
+		failures, recover_at = 0, 0.0
+		while not stop.is_set():
+			try:
+				if time.monotonic() >= recover_at:
+					self.recover()
+					recover_at = time.monotonic() + SILENT_SECONDS
+				if self.run_once(block=_BLOCK_SECONDS) and on_batch:
+					on_batch(self.done)
+				failures = 0
+			except Exception as error:  # noqa: BLE001 - Redis or the database is away: nothing is lost meanwhile
+				failures, recover_at = failures + 1, 0.0
+				pause = min(2.0**failures / 2, _LONGEST_BACKOFF)
+				self.home.reconnect()
+				logger.warning(
+					"Queue of %s is not reachable (%s); again in %.0f s",
+					self.config.name,
+					type(error).__name__,
+					pause,
+				)
+				stop.wait(pause)
+		return self.done
+
+	def store(self, messages: Sequence[Message]) -> None:
+		"""Commit a batch, then acknowledge it."""
+		routes = load_routes(self.home, self.config.name)
+		events, unreadable = [], []
+		for message in messages:
+			try:
+				if message.problem:
+					raise MalformedEvent(message.problem)
+				payload = parse_body(message.body)
+			except MalformedEvent as error:
+				unreadable.append(dead_letter(message.body, str(error)))
+				continue
+			events.append(
+				read_event(self.config, message.body, payload, routes, "Queue", default_id=message.default_id)
+			)
+		verdicts = inbox.store(self.home, events)
+		with self.redis.pipeline(transaction=True) as pipe:
+			for letter in unreadable:
+				pipe.lpush(self.dead, letter)
+			self.acknowledge(pipe, messages)
+			pipe.execute()
+		for verdict in verdicts:
+			setattr(self.done, verdict, getattr(self.done, verdict) + 1)
+		self.done.unreadable += len(unreadable)
+		if "received" in verdicts:
+			hand_over(self.home, self.config.name)
+
+
+def dead_letter(message: bytes, reason: str) -> str:
+	"""Return what is kept of an unreadable message: all of it, and why."""
+	return json.dumps(
+		{
+			"reason": reason,
+			"message": message.decode("utf-8", "backslashreplace"),
+			"sha256": hashlib.sha256(message).hexdigest(),
+			"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+		}
+	)

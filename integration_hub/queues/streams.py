@@ -1,0 +1,107 @@
+"""A Redis stream as a queue, read as a consumer group: https://redis.io/docs/latest/develop/data-types/streams/
+
+What a consumer has read and not acknowledged stays pending: it finds it again under its name, and others take
+it up once it has been idle for a while. An entry with one field holds its message there, as JSON; of an entry
+with more, the fields are the message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.queues.base import BATCH, SILENT_SECONDS, Consumer, Message
+from integration_hub.stores.home import Home
+
+_LAST_NUMBER = 2**64 - 1
+
+
+class StreamConsumer(Consumer):
+	"""Reads as one consumer of the group the settings name; makes the group where there is none."""
+
+	kind = "Stream"
+
+	def __init__(self, home: Home, config: IntegrationConfig, client: redis.Redis, name: str = "consumer"):
+		super().__init__(home, config, client, name)
+		self.group = config.queue_group
+		# Up to here everything is acknowledged: where a group that got lost begins anew.
+		self._mark = f"{self.queue}:done:{self.group}"
+
+	def recover(self) -> int:
+		self._make_group()
+		count, start = 0, b"0-0"
+		while batch := self._entries("0"):
+			self.store([_message(*entry) for entry in batch])
+			count += len(batch)
+		while True:
+			start, batch, *_ = self.redis.xautoclaim(
+				self.queue, self.group, self.name, SILENT_SECONDS * 1000, start, count=BATCH
+			)
+			if messages := [_message(*entry) for entry in batch if entry[0]]:
+				self.store(messages)
+				count += len(messages)
+			if start == b"0-0":
+				return count
+
+	def read(self, block: float) -> list[Message]:
+		try:
+			return [_message(*entry) for entry in self._entries(">", block)]
+		except redis.ResponseError as error:
+			if not str(error).startswith("NOGROUP"):
+				raise
+			self._make_group()
+			return [_message(*entry) for entry in self._entries(">", block)]
+
+	def acknowledge(self, pipe: redis.client.Pipeline, messages: Sequence[Message]) -> None:
+		pipe.xack(self.queue, self.group, *(message.token for message in messages))
+
+	def store(self, messages: Sequence[Message]) -> None:
+		super().store(messages)
+		pending = self.redis.xpending(self.queue, self.group)
+		last = max((message.token for message in messages), key=_order)
+		self.redis.set(self._mark, _before(pending["min"]) if pending["pending"] else last)
+
+	def _entries(self, since: str, block: float = 0.0) -> list[tuple[bytes, Any]]:
+		milliseconds = int(block * 1000) or None
+		found = self.redis.xreadgroup(
+			self.group, self.name, {self.queue: since}, count=BATCH, block=milliseconds
+		)
+		return found[0][1] if found else []
+
+	def _make_group(self) -> None:
+		"""Make the group, to read from where everything is acknowledged: at first, from the beginning.
+
+		What is read twice is known by its id and stored once.
+		"""
+		try:
+			self.redis.xgroup_create(self.queue, self.group, self.redis.get(self._mark) or "0", mkstream=True)
+		except redis.ResponseError as error:
+			if not str(error).startswith("BUSYGROUP"):
+				raise
+
+
+def _message(identity: bytes, fields: Mapping[bytes, bytes] | None) -> Message:
+	if not fields:  # trimmed before it was acknowledged: a person shall know
+		return Message(identity, identity.decode(), identity, "entry_trimmed")
+	if len(fields) == 1:
+		return Message(identity, identity.decode(), next(iter(fields.values())))
+	try:
+		body = json.dumps({name.decode(): value.decode() for name, value in fields.items()}).encode()
+	except UnicodeError:
+		return Message(identity, identity.decode(), repr(fields).encode(), "body_not_utf8")
+	return Message(identity, identity.decode(), body)
+
+
+def _order(identity: bytes) -> tuple[int, int]:
+	milliseconds, _, number = identity.partition(b"-")
+	return int(milliseconds), int(number or 0)
+
+
+def _before(identity: bytes) -> str:
+	"""Return the id before one: a group begins after the id it is given."""
+	milliseconds, number = _order(identity)
+	return f"{milliseconds}-{number - 1}" if number else f"{milliseconds - 1}-{_LAST_NUMBER}"

@@ -1,0 +1,201 @@
+"""Taking events of the inbox to handle them: each row belongs to one claimant at a time.
+
+Rows that share an ordering key are handled one at a time, in the order they arrived in (their names sort by
+it), however many claimants there are; other keys go on meanwhile. A row is held back while
+
+- another row of its key is being handled, or
+- an earlier one is still to be handled or waits for its retry, and is not taken together with it.
+
+A row whose handler asked to come back later has given up its place: it holds nobody back.
+
+Queued is what was not tried yet, Failed what was, and is to be tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from integration_hub.stores.database import Row, in_list, in_transaction
+from integration_hub.stores.home import Home
+from integration_hub.stores.ids import new_id
+from integration_hub.stores.inbox import DOCTYPE, WAITING
+
+_RETRIES = 20  # how many are tried for one that nobody else has locked
+_WINDOWS = 5  # how many batches of candidates are looked through for one that nobody else has locked
+
+# What handling needs of a row; some payloads are large, so nothing else is read.
+_COLUMNS = [
+	"name",
+	"integration",
+	"event_type",
+	"event_id",
+	"payload",
+	"ordering_key",
+	"attempts",
+	"deferrals",
+]
+
+# An untried row that has not been put off is due whatever the clocks of two hosts say: order does not hang on them.
+_DUE = "(`w`.`next_attempt_at` <= %(now)s OR (`w`.`status` = 'Queued' AND `w`.`deferrals` = 0))"
+_SAME_KEY = f"""EXISTS (SELECT 1 FROM `tab{DOCTYPE}` `b` WHERE `b`.`integration` = `w`.`integration`
+	AND `b`.`ordering_key` = `w`.`ordering_key` AND """
+_IN_HAND = f"{_SAME_KEY} `b`.`status` = 'Processing')"
+_BEHIND = f"{_SAME_KEY} `b`.`status` = '%s' AND `b`.`deferrals` = 0 AND `b`.`name` < `w`.`name`)"
+_BEHIND_RETRY, _BEHIND_UNTRIED = _BEHIND % "Failed", _BEHIND % "Queued"
+
+
+def claim_due(home: Home, integration: str, size: int) -> list[Row]:
+	"""Take up to `size` due rows, oldest first; each belongs to one claimant. Commits. Not within a transaction.
+
+	The attempt is counted here, before anything can go wrong: an event that kills its worker is counted too.
+	A row that was tried before is taken alone, so that it takes no other with it.
+	"""
+	claim, now = new_id(), home.now()
+
+	def take() -> list[Row]:
+		rows = _lock_some(home, integration, size)
+		marks, names = in_list(row["name"] for row in rows)
+		if rows:
+			home.db.execute(
+				f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Processing', `claim` = %s, `claimed_at` = %s,
+					`attempts` = `attempts` + 1 WHERE `name` IN ({marks})""",
+				[claim, now, *names],
+			)
+		return rows
+
+	rows = in_transaction(home.db, take)
+	for row in rows:
+		row.update(claim=claim, attempts=row["attempts"] + 1)
+	return _without_rivals(home, integration, rows)
+
+
+def _lock_some(home: Home, integration: str, size: int) -> list[Row]:
+	"""Lock the rows to take, within the current transaction, and return them."""
+	untried = _untried(home, integration, size)
+	retries = _candidates(home, integration, "Failed", [_IN_HAND, _BEHIND_RETRY, _BEHIND_UNTRIED], _RETRIES)
+	if retries and not (untried and untried[0]["name"] < retries[0]["name"]):
+		for candidate in retries:
+			if rows := _lock(home, [candidate], set()):
+				return rows
+	held_back: set[str] = set()
+	for _ in range(_WINDOWS):
+		if not untried:
+			return []
+		if rows := _lock(home, untried, held_back):
+			return rows
+		untried = _untried(home, integration, size, untried[-1]["name"])
+	return []
+
+
+def _untried(home: Home, integration: str, size: int, after: str = "") -> list[Row]:
+	# Earlier untried rows hold nobody back here: they are candidates of the same batch, before it.
+	return _candidates(home, integration, "Queued", [_IN_HAND, _BEHIND_RETRY], size, after)
+
+
+def _candidates(
+	home: Home, integration: str, status: str, held_back: Sequence[str], size: int, after: str = ""
+) -> list[Row]:
+	free = " AND ".join(f"NOT {condition}" for condition in held_back)
+	sql = f"""SELECT `w`.`name`, `w`.`ordering_key` FROM `tab{DOCTYPE}` `w`
+		WHERE `w`.`integration` = %(integration)s AND `w`.`status` = %(status)s AND {_DUE}
+		AND `w`.`name` > %(after)s AND (COALESCE(`w`.`ordering_key`, '') = '' OR ({free}))
+		ORDER BY `w`.`name` LIMIT {int(size)}"""
+	values = {"integration": integration, "status": status, "now": home.now(), "after": after}
+	return home.db.query(sql, values)
+
+
+def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Row]:
+	"""Lock candidates that are still to be had; what is behind one that is not joins `held_back`."""
+	marks, names = in_list(row["name"] for row in candidates)
+	columns = ", ".join(f"`{name}`" for name in _COLUMNS)
+	sql = f"SELECT {columns} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `status` IN {WAITING} ORDER BY `name`"
+	locked = {row["name"]: row for row in home.db.query(f"{sql} {home.db.row_lock}", names)}
+	rows = []
+	for candidate in candidates:
+		row, key = locked.get(candidate["name"]), candidate["ordering_key"]
+		if row is None or key in held_back:
+			held_back |= {key} if key else set()
+		else:
+			rows.append(row)
+	return rows
+
+
+def _without_rivals(home: Home, integration: str, rows: list[Row]) -> list[Row]:
+	"""Give back the rows of keys that another claimant took at the same moment: both look once they have committed."""
+	keys = {row["ordering_key"] for row in rows if row["ordering_key"]}
+	if not keys:
+		return rows
+	marks, values = in_list(keys)
+	sql = f"""SELECT DISTINCT `ordering_key` FROM `tab{DOCTYPE}` WHERE `integration` = %s
+		AND `ordering_key` IN ({marks}) AND `status` = 'Processing' AND `claim` <> %s"""
+	found = home.db.query(sql, [integration, *values, rows[0]["claim"]])
+	taken = {row["ordering_key"] for row in found}
+	give_back(home, [row for row in rows if row["ordering_key"] in taken])
+	return [row for row in rows if row["ordering_key"] not in taken]
+
+
+def settle(home: Home, rows: Sequence[Row], **values: Any) -> bool:
+	"""Write the end of an attempt, in the handler's transaction, on rows of one claim.
+
+	False if the claim of one of them was lost meanwhile.
+	"""
+	marks, names = in_list(row["name"] for row in rows)
+	end = {"modified": home.now(), "claim": None, **values}
+	sets = ", ".join(f"`{column}` = %s" for column in end)
+	count = home.db.execute(
+		f"""UPDATE `tab{DOCTYPE}` SET {sets}
+			WHERE `name` IN ({marks}) AND `claim` = %s AND `status` = 'Processing'""",
+		[*end.values(), *names, rows[0]["claim"]],
+	)
+	return count == len(rows)
+
+
+def give_back(home: Home, rows: Sequence[Row]) -> None:
+	"""Return claimed rows that were not tried, for the next claimant."""
+	if not rows:
+		return
+	marks, names = in_list(row["name"] for row in rows)
+	claim = rows[0]["claim"]
+
+	def back() -> None:
+		home.db.execute(
+			f"""UPDATE `tab{DOCTYPE}` SET `status` = CASE WHEN `attempts` > 1 THEN 'Failed' ELSE 'Queued' END,
+				`claim` = NULL, `attempts` = `attempts` - 1
+				WHERE `claim` = %s AND `status` = 'Processing' AND `name` IN ({marks})""",
+			[claim, *names],
+		)
+
+	in_transaction(home.db, back)
+
+
+def release_abandoned(home: Home, seconds: float, max_attempts: int) -> int:
+	"""Give back rows whose claimant has been silent for `seconds`, or bury them after the last attempt.
+
+	Returns their number.
+	"""
+	before = home.now(ahead=-seconds)
+	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `status` = 'Processing' AND `claimed_at` < %s"
+	names = [row["name"] for row in home.db.query(sql, [before])]
+	marks, values = in_list(names)
+
+	def release() -> None:
+		home.db.execute(
+			f"""UPDATE `tab{DOCTYPE}` SET
+				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Failed' END,
+				`error` = 'The worker that handled it is gone.', `claim` = NULL,
+				`next_attempt_at` = %s, `modified` = %s
+				WHERE `name` IN ({marks}) AND `status` = 'Processing' AND `claimed_at` < %s""",
+			[max_attempts, home.now(), home.now(), *values, before],
+		)
+
+	if names:
+		in_transaction(home.db, release)
+	return len(names)
+
+
+def due(home: Home) -> dict[str, int]:
+	"""Return how many events each integration has to handle now, of those that have any."""
+	sql = f"""SELECT `integration`, COUNT(*) AS `n` FROM `tab{DOCTYPE}`
+		WHERE `status` IN {WAITING} AND `next_attempt_at` <= %s GROUP BY `integration`"""
+	return {row["integration"]: row["n"] for row in home.db.query(sql, [home.now()])}

@@ -1,0 +1,207 @@
+"""Handling a batch of claimed events: several in one transaction, each undone alone if it fails."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, replace
+
+from integration_hub.connectors.redact import Redactor
+from integration_hub.stores import claims
+from integration_hub.stores.database import Row, in_transaction
+from integration_hub.stores.errors import record_error
+from integration_hub.stores.home import Home
+from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer
+from integration_hub.webhooks.events import load_routes, route_for
+from integration_hub.webhooks.handle import Handling
+
+MAX_ATTEMPTS = 8
+_FIRST_RETRY = 30.0
+_LAST_RETRY = 8 * 3600.0
+# A commit waits for the disk, so trivial events share one; slow ones hold their locks no longer than this.
+_TOGETHER_SECONDS = 0.2
+
+
+class ClaimLost(Exception):
+	"""The sweep gave the event to another drain; this one must not commit."""
+
+
+@dataclass
+class Drained:
+	completed: int = 0
+	failed: int = 0
+	deferred: int = 0
+	unrouted: int = 0
+
+	@property
+	def total(self) -> int:
+		return self.completed + self.failed + self.deferred + self.unrouted
+
+
+@dataclass(frozen=True)
+class End:
+	"""How an event ended well: its state and the document it made."""
+
+	status: str
+	reference: tuple[tuple[str, str], ...] = ()
+
+
+class Batch:
+	"""Handles the rows of one claim.
+
+	An event's writes are a savepoint in a transaction that holds those of several, and their ends: each is there
+	whole, with its end, or not at all, wherever the process dies. The ends are written when the transaction is
+	to be committed, and be it by a handler that should not.
+	"""
+
+	def __init__(self, home: Home, integration: str, redactor: Redactor, done: Drained):
+		self.home, self.redactor, self.done = home, redactor, done
+		self.routes = load_routes(home, integration)
+		self.handling = Handling(home, redactor)
+		self._pending: list[tuple[Row, End]] = []  # handled, their ends not written
+		self._undone: list[Row] = []  # handled, and rolled back by somebody else's code
+		self._watching = False
+
+	def handle(self, rows: list[Row], deadline: float) -> None:
+		"""Handle rows until `deadline` (of time.monotonic), and give the rest back."""
+		while rows:
+			if time.monotonic() >= deadline:
+				claims.give_back(self.home, rows)
+				return
+			rows = self._together(rows)
+
+	def _together(self, rows: list[Row]) -> list[Row]:
+		"""Handle the first rows in one transaction; return those that are left."""
+		tried, failure = 0, None
+		before, until = replace(self.done), time.monotonic() + _TOGETHER_SECONDS
+		try:
+			with self.home.db.transaction():
+				for row in rows:
+					tried += 1
+					failure = self._try(row)
+					if failure or time.monotonic() >= until:
+						break
+				self._write_ends()
+		except Exception:  # noqa: BLE001 - undone all together: now each by itself
+			vars(self.done).update(vars(before))
+			again, failure = rows[:tried], None
+		else:
+			again = self._undone
+		self._pending, self._undone, self._watching = [], [], False
+		held_back = {self._alone(row) for row in again}
+		if failure:
+			held_back.add(self._failed(rows[tried - 1], failure))
+		return self._without(rows[tried:], held_back)
+
+	def _try(self, row: Row) -> Exception | None:
+		"""Handle a row within the current transaction; return what it failed with, undone alone.
+
+		Raises what has undone the whole transaction.
+		"""
+		if not self._watching:
+			self.home.db.watch(self._write_ends, self._forget)
+			self._watching = True
+		try:
+			with self.home.db.savepoint():
+				end = self._handle(row)
+		except Exception as error:
+			if self.home.db.is_transient(error):
+				raise
+			return error
+		self._pending.append((row, end))
+		return None
+
+	def _handle(self, row: Row) -> End:
+		route = route_for(self.routes, row["event_type"] or "")
+		if route is None:
+			return End("Unrouted")
+		return End("Completed", tuple(self.handling.handle(row, route).items()))
+
+	def _write_ends(self) -> None:
+		"""Write the ends of what was handled, in its transaction; raises ClaimLost."""
+		self._watching = False
+		alike: dict[End, list[Row]] = {}
+		for row, end in self._pending:
+			alike.setdefault(end, []).append(row)
+		for end, rows in alike.items():
+			self._end(rows, end)
+		self._pending = []
+
+	def _end(self, rows: list[Row], end: End) -> None:
+		completed = end.status == "Completed"
+		values = {"status": end.status, "error": None, **dict(end.reference)}
+		if completed:
+			values["completed_at"] = self.home.now()
+		if not claims.settle(self.home, rows, **values):
+			raise ClaimLost(rows[0]["name"])
+		self.done.completed += completed * len(rows)
+		self.done.unrouted += (not completed) * len(rows)
+
+	def _forget(self) -> None:
+		"""The transaction was rolled back, and with it what was handled in it."""
+		self._watching = False
+		self._undone += [row for row, _ in self._pending]
+		self._pending = []
+
+	def _alone(self, row: Row) -> str:
+		"""Handle a row in a transaction of its own; return the ordering key it holds back, if it does."""
+		try:
+			in_transaction(self.home.db, lambda: self._end([row], self._handle(row)))
+		except Exception as error:  # noqa: BLE001 - any app's handler may fail, with any error
+			return self._failed(row, error)
+		return ""
+
+	def _failed(self, row: Row, error: Exception) -> str:
+		"""Write how an attempt failed; return the ordering key that is held back by it, "" if none is."""
+		if isinstance(error, ClaimLost):
+			return row["ordering_key"] or ""
+		if isinstance(error, Defer) and row["deferrals"] < MAX_DEFERRALS:
+			self._put_off(row, error)
+			self.done.deferred += 1
+			return ""
+		in_transaction(self.home.db, lambda: self._fail(row, error))
+		self.done.failed += 1
+		return row["ordering_key"] or ""
+
+	def _put_off(self, row: Row, error: Defer) -> None:
+		values = {
+			"status": "Failed" if row["attempts"] > 1 else "Queued",
+			"attempts": row["attempts"] - 1,
+			"deferrals": row["deferrals"] + 1,
+			"next_attempt_at": self.home.now(ahead=error.seconds),
+			"error": str(error),
+		}
+		in_transaction(self.home.db, lambda: claims.settle(self.home, [row], **values))
+
+	def _fail(self, row: Row, error: Exception) -> None:
+		"""Count a failed attempt: it is tried again later, or dead after the last."""
+		attempts = row["attempts"]
+		dead = attempts >= MAX_ATTEMPTS
+		name = record_error(
+			self.home,
+			error,
+			operation="Webhook",
+			integration=row["integration"],
+			redactor=self.redactor,
+			webhook_log=row["name"],
+		)
+		claims.settle(
+			self.home,
+			[row],
+			status="Dead" if dead else "Failed",
+			next_attempt_at=None if dead else self.home.now(ahead=retry_delay(attempts)),
+			error=self.redactor.text(error, 500),
+			error_log=name,
+		)
+
+	def _without(self, rows: list[Row], held_back: set[str]) -> list[Row]:
+		"""Give back rows whose key is held back; return the others."""
+		behind = [row for row in rows if row["ordering_key"] and row["ordering_key"] in held_back]
+		claims.give_back(self.home, behind)
+		return [row for row in rows if row not in behind] if behind else rows
+
+
+def retry_delay(attempts: int) -> float:
+	"""Return the pause in seconds after the given number of failures: eight tries take about a day."""
+	longest = min(_FIRST_RETRY * 4 ** (attempts - 1), _LAST_RETRY)
+	return longest * random.uniform(0.8, 1.0)

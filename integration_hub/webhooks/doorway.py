@@ -1,0 +1,69 @@
+"""What a door needs to know of an integration, read once as long as its settings stay what they are."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.stores.home import Home, HubError
+from integration_hub.webhooks.events import Route, load_routes
+from integration_hub.webhooks.schemes import Scheme, scheme_for
+
+_SECRETS = ("webhook_secret", "webhook_secret_old")  # while one is rotated, both are good
+_MOST_KEPT = 200
+
+
+@dataclass(frozen=True)
+class Doorway:
+	"""The settings of an integration that takes webhooks."""
+
+	config: IntegrationConfig
+	scheme: Scheme
+	secrets: list[str] = field(repr=False)
+	verify_token: str = field(repr=False)
+	routes: list[Route] = field(default_factory=list)
+
+
+_kept: OrderedDict[tuple[str, str], tuple[str, Doorway]] = OrderedDict()
+_lock = Lock()
+
+
+def doorway(home: Home, name: str) -> Doorway | None:
+	"""Return what is known of an integration, None if it takes no webhooks or there is none of this name.
+
+	Raises HubError or ConfigurationError where its settings cannot work.
+	"""
+	stamp = home.settings_stamp(name)
+	if not stamp:
+		return _load(home, name)
+	place = (home.identity, name)
+	with _lock:
+		known, found = _kept.get(place, ("", None))
+	if known == stamp:
+		return found
+	loaded = _load(home, name)
+	if loaded:
+		with _lock:
+			_kept[place] = (stamp, loaded)
+			while len(_kept) > _MOST_KEPT:
+				_kept.popitem(last=False)
+	return loaded
+
+
+def _load(home: Home, name: str) -> Doorway | None:
+	try:
+		config = home.integration(name)
+	except HubError:
+		return None
+	if not (config.enabled and config.webhook_enabled):
+		return None
+	secrets = home.secrets(config.name)
+	return Doorway(
+		config,
+		scheme_for(config, home.schemes()),
+		[value for name in _SECRETS if (value := secrets.get(name))],
+		secrets.get("webhook_verify_token") or "",
+		load_routes(home, config.name),
+	)

@@ -1,0 +1,82 @@
+"""Rejected requests, counted by cause and sampled: an attacker fills no table and has nothing written each time.
+
+The first rejection of a cause is written at once, further ones are counted in memory and written together, at
+most every WRITE_SECONDS a process: one row of Integration Error Log an integration and cause.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+from integration_hub.connectors.redact import Redactor
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.errors import record_error
+from integration_hub.stores.home import Home
+from integration_hub.webhooks.bodies import media_type
+from integration_hub.webhooks.messages import Answer, Request
+
+logger = logging.getLogger("integration_hub.webhooks")
+
+WRITE_SECONDS = 15.0
+_MAX_CAUSES = 500
+
+
+class Rejected(Exception):
+	"""A request that was not accepted. `kind` is the reason word it was answered with."""
+
+	def __init__(self, kind: str, sample: str):
+		super().__init__(f"Webhook rejected: {kind}. The last one: {sample}")
+		self.kind = kind
+
+
+@dataclass
+class _Cause:
+	pending: int = 0
+	next_write: float = 0.0
+
+
+_causes: dict[tuple[str, str, str], _Cause] = defaultdict(_Cause)
+_lock = threading.Lock()
+
+
+def reject(home: Home, request: Request, answer: Answer, *, known: bool) -> None:
+	"""Count a rejection, and write the count if it is time. Nothing is raised: the answer stands.
+
+	known: the integration exists. Names that do not are counted together, there is no end of them.
+	"""
+	integration = request.integration if known else ""
+	count = _due((home.identity, integration, answer.reason))
+	if not count:
+		return
+	kind = media_type(request.headers)[:60] or "no media type"
+	sample = f"{request.method[:10]}, {len(request.body)} bytes, {kind}"
+	error = Rejected(answer.reason, Redactor().text(sample))
+
+	def log() -> None:
+		record_error(
+			home, error, operation="Webhook", integration=integration, redactor=Redactor(), times=count
+		)
+
+	try:
+		in_transaction(home.db, log)
+	except Exception:
+		logger.exception("%d rejected webhooks (%s) not counted", count, answer.reason)
+
+
+def _due(cause: tuple[str, str, str]) -> int:
+	"""Count one; return how many are to be written now, 0 if they can wait."""
+	with _lock:
+		if len(_causes) > _MAX_CAUSES:
+			_causes.clear()
+		entry = _causes[cause]
+		entry.pending += 1
+		now = time.monotonic()
+		if now < entry.next_write:
+			return 0
+		count, entry.pending = entry.pending, 0
+		entry.next_write = now + WRITE_SECONDS
+		return count

@@ -1,0 +1,124 @@
+"""Handling events again: which ones, and what that would change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from integration_hub.connectors.secrets import redactor_for
+from integration_hub.stores import inbox
+from integration_hub.stores.database import Row
+from integration_hub.stores.home import Change, Home, HubError, Target, Written
+from integration_hub.webhooks.events import load_routes, route_for
+from integration_hub.webhooks.handle import Handling
+
+FAILED = ("Failed", "Dead", "Unrouted")
+_SHOWN = ("Upsert Record", "Delete Record")  # what nothing but the database is told of
+
+
+@dataclass
+class Effect:
+	"""What handling an event would do: `changes` maps the fields of a document to (before, after)."""
+
+	event: str
+	does: str = ""
+	doctype: str = ""
+	document: str = ""
+	changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+class _Undone(Exception):
+	"""Carries the transaction of a preview to its end, which is no commit."""
+
+
+def replay(home: Home, names: Sequence[str]) -> int:
+	"""Have events handled again, from their first attempt; return how many."""
+	count = inbox.requeue(home, names)
+	for integration in {row["integration"] for row in inbox.load(home, names)}:
+		home.enqueue_drain(integration)
+	return count
+
+
+def preview(home: Home, names: Sequence[str]) -> Iterator[Effect]:
+	"""Handle events in a transaction each that is rolled back; return what it would have done.
+
+	Functions, scripts and syncs are named and not called: what they do beyond the database could not be undone.
+	Raises HubError for a name that is no event.
+	"""
+	found = {row["name"]: row for row in inbox.load(home, names)}
+	for name in names:
+		if name not in found:
+			raise HubError("does not exist", doctype=inbox.DOCTYPE, name=name)
+		yield _preview(home, found[name])
+
+
+def _preview(home: Home, row: Row) -> Effect:
+	effect = Effect(row["name"])
+	route = route_for(load_routes(home, row["integration"]), row["event_type"] or "")
+	if row["status"] in ("Processing", "Conflict"):
+		effect.does = f"It is not replayed while it is in state {row['status']}."
+	elif row["payload"] is None:
+		effect.does = "Its body is no longer kept: it cannot be replayed."
+	elif route is None:
+		effect.does = "No route fits it: it stays Unrouted."
+	elif route.action not in _SHOWN:
+		effect.does = f"{route.action}: {route.stream or route.handler or route.server_script}"
+	else:
+		_handle_and_undo(home, row, route, effect)
+	return effect
+
+
+def _handle_and_undo(home: Home, row: Row, route: Any, effect: Effect) -> None:
+	redactor = redactor_for(home.secrets(row["integration"]))
+	handling = Handling(home, redactor, lambda target: _Watched(target, effect))
+	effect.does = "Nothing would change."
+	try:
+		with home.as_user(home.integration(row["integration"]).run_as_user), home.db.transaction():
+			handling.handle(row, route)
+			raise _Undone
+	except _Undone:
+		return
+	except Exception as error:  # noqa: BLE001 - whatever a handler fails with is what the replay would do
+		effect.does, effect.changes = f"It would fail: {redactor.text(error, 500)}", {}
+
+
+class _Watched:
+	"""A target that notes what is written to it, as it then stands in the database."""
+
+	def __init__(self, target: Target, effect: Effect):
+		self._target, self._effect = target, effect
+
+	def __getattr__(self, name: str) -> Any:
+		return getattr(self._target, name)
+
+	def write(self, changes: Sequence[Change]) -> list[Written]:
+		before = [self._values(change.name, list(change.values)) for change in changes]
+		outcomes = self._target.write(changes)
+		for change, old, outcome in zip(changes, before, outcomes, strict=True):
+			if not outcome.error:
+				new = self._values(outcome.name, list(change.values))
+				self._note("Updates" if change.name else "Creates", outcome.name, old, new)
+		return outcomes
+
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		errors = self._target.delete(names)
+		for name in set(names) - errors.keys():
+			self._note("Deletes", name, {}, {})
+		return errors
+
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		before = {name: self._values(name, [field]) for name in names}
+		errors = self._target.set_value(names, field, value)
+		for name in set(names) - errors.keys():
+			self._note("Updates", name, before[name], self._values(name, [field]))
+		return errors
+
+	def _values(self, name: str | None, fields: Sequence[str]) -> dict[str, Any]:
+		return self._target.values([name], fields).get(name, {}) if name else {}
+
+	def _note(self, does: str, name: str | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+		self._effect.doctype = self._target.doctype
+		self._effect.document = "" if does == "Creates" else name or ""
+		self._effect.does = f"{does} {self._effect.doctype} {self._effect.document}".strip()
+		self._effect.changes |= {f: (old.get(f), v) for f, v in new.items() if old.get(f) != v}

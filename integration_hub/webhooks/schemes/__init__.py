@@ -1,0 +1,57 @@
+"""Who sent this? The signature schemes by name, built in and registered by other apps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.registry import resolve
+from integration_hub.webhooks.schemes.base import BadSignature, Places, Scheme
+from integration_hub.webhooks.schemes.general import FrappeScheme, GitHubScheme, HMACScheme, ShopifyScheme
+from integration_hub.webhooks.schemes.shared import BasicScheme, TokenScheme
+from integration_hub.webhooks.schemes.slack import SlackScheme
+from integration_hub.webhooks.schemes.social import MetaScheme, XScheme
+from integration_hub.webhooks.schemes.standard import StandardScheme
+from integration_hub.webhooks.schemes.stripe import StripeScheme
+from integration_hub.webhooks.schemes.twilio import TwilioScheme
+
+__all__ = ["SCHEMES", "BadSignature", "HMACScheme", "Places", "Scheme", "scheme_for"]
+
+SCHEMES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
+	"HMAC": HMACScheme,
+	"Token": TokenScheme,
+	"Basic": BasicScheme,
+	"Standard Webhooks": StandardScheme,
+	"Frappe": FrappeScheme,
+	"GitHub": GitHubScheme,
+	"Meta": MetaScheme,
+	"Shopify": ShopifyScheme,
+	"Slack": SlackScheme,
+	"Stripe": StripeScheme,
+	"Twilio": TwilioScheme,
+	"X": XScheme,
+}
+
+
+class _Registered(Scheme):
+	"""A scheme of another app that has `verify` and nothing else."""
+
+	def __init__(self, config: IntegrationConfig, scheme: Any):
+		super().__init__(config)
+		self.verify = scheme.verify
+
+
+def scheme_for(config: IntegrationConfig, registered: Mapping[str, str] | None = None) -> Scheme:
+	"""Return the scheme an integration names; raises ConfigurationError if it is unknown."""
+	name = config.webhook_scheme
+	if name in SCHEMES:
+		return SCHEMES[name](config)
+	if registered and name in registered:
+		scheme = resolve(registered[name])(config)
+		return scheme if isinstance(scheme, Scheme) else _Registered(config, scheme)
+	known = ", ".join([*SCHEMES, *(registered or {})])
+	raise ConfigurationError(
+		f"{config.name}: webhook_scheme {name!r} is not one of {known}.", field="webhook_scheme"
+	)

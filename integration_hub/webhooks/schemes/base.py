@@ -1,0 +1,94 @@
+"""What all signature schemes share: reading what was sent, comparing in constant time, telling the time."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.webhooks.messages import Answer, Request
+
+_MAX_SIGNATURE = 1024
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+
+class BadSignature(Exception):
+	"""The request is not proven to come from the integration. The text is a reason word."""
+
+
+@dataclass(frozen=True)
+class Places:
+	"""Where a sender puts an event's id and type: headers (the first that is there), else paths in the body."""
+
+	id_headers: tuple[str, ...] = ()
+	id_path: str = "id"
+	type_headers: tuple[str, ...] = ()
+	type_path: str = "event"
+
+
+class Scheme:
+	"""One way in which senders prove who they are. A scheme verifies or raises.
+
+	Other apps register theirs in `integration_hub_schemes`: name → dotted path of a class that takes the
+	IntegrationConfig and has `verify`; what else is here it may leave out by deriving from this class.
+	"""
+
+	places = Places()
+	forms = True  # a form is a body like JSON; not where nothing but JSON is ever signed
+
+	def __init__(self, config: IntegrationConfig):
+		self.config = config
+
+	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		"""Return if one of `secrets` signed the request; raises BadSignature.
+
+		Raises ConfigurationError where a secret cannot be one of this scheme.
+		"""
+		raise NotImplementedError
+
+	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Answer | None:
+		"""Answer a GET by which a sender makes sure of the door, None if this scheme knows none.
+
+		Raises BadSignature.
+		"""
+		return None
+
+	def challenge(self, payload: Any) -> Answer | None:
+		"""Answer a verified body that is a handshake and no event, None if it is an event."""
+		return None
+
+
+def sent(request: Request, header: str) -> str:
+	"""Return a signature's header; raises BadSignature if it is missing or cannot be one."""
+	given = request.headers.get(header.lower(), "").strip()
+	if not given:
+		raise BadSignature("signature_missing")
+	if len(given) > _MAX_SIGNATURE:
+		raise BadSignature("signature_malformed")
+	return given
+
+
+def require(given: Iterable[str], expected: Iterable[str]) -> None:
+	"""Raise BadSignature unless one of `given` is one of `expected`; all are compared, in constant time each."""
+	wanted = [text.encode() for text in expected]
+	# Bytes: compare_digest refuses non-ASCII text. A list: every pair is compared, whichever fits.
+	fits = [hmac.compare_digest(text.encode("utf-8", "replace"), w) for text in given for w in wanted]
+	if not any(fits):
+		raise BadSignature("signature_wrong")
+
+
+def require_fresh(timestamp: str, tolerance: int) -> None:
+	"""Raise BadSignature unless a timestamp (seconds since 1970) is within `tolerance` of now, either way."""
+	if not timestamp:
+		raise BadSignature("timestamp_missing")
+	if not _TIMESTAMP.fullmatch(timestamp):
+		raise BadSignature("timestamp_malformed")
+	age = time.time() - int(timestamp)
+	if age > tolerance:
+		raise BadSignature("timestamp_too_old")
+	if age < -tolerance:
+		raise BadSignature("timestamp_in_the_future")

@@ -1,0 +1,39 @@
+"""A secret that is sent along instead of signing: worth what the TLS around it is worth."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.schemes.base import BadSignature, Scheme, require, sent
+
+
+class TokenScheme(Scheme):
+	"""A header holds the token, behind a prefix (`Bearer `, for example) if one is set."""
+
+	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		given, prefix = sent(request, self.config.signature_header), self.config.signature_prefix
+		if not given.startswith(prefix):
+			raise BadSignature("signature_malformed")
+		require([given[len(prefix) :].strip()], secrets)
+
+
+class BasicScheme(Scheme):
+	"""HTTP Basic authentication (RFC 7617); the secret is `user:password`."""
+
+	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		if not all(":" in secret for secret in secrets):
+			raise ConfigurationError(
+				f"{self.config.name}: the secret of Basic is user:password.", field="webhook_secret"
+			)
+		kind, _, text = sent(request, "Authorization").partition(" ")
+		try:
+			if kind.lower() != "basic":
+				raise ValueError
+			given = base64.b64decode(text.strip(), validate=True).decode()
+		except (binascii.Error, ValueError):
+			raise BadSignature("signature_malformed") from None
+		require([given], secrets)

@@ -1,0 +1,32 @@
+"""Slack: https://docs.slack.dev/authentication/verifying-requests-from-slack"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from integration_hub.webhooks.messages import Answer, Request
+from integration_hub.webhooks.schemes.base import Places, Scheme, require, require_fresh, sent
+
+
+class SlackScheme(Scheme):
+	"""`X-Slack-Signature: v0=…`: the hex HMAC-SHA256 of `v0:timestamp:body`."""
+
+	# Events have an id; commands and interactions, sent as forms, have a trigger of their own each.
+	places = Places(id_path="event_id || trigger_id", type_path="event.type || command || type")
+
+	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		given = sent(request, "X-Slack-Signature")
+		timestamp = request.headers.get("x-slack-request-timestamp", "")
+		require_fresh(timestamp, self.config.webhook_tolerance)
+		content = f"v0:{timestamp}:".encode() + request.body
+		require([given], ["v0=" + hmac.new(s.encode(), content, hashlib.sha256).hexdigest() for s in secrets])
+
+	def challenge(self, payload: Any) -> Answer | None:
+		"""https://docs.slack.dev/reference/events/url_verification"""
+		if not isinstance(payload, dict) or payload.get("type") != "url_verification":
+			return None
+		return Answer(200, "challenge", json.dumps({"challenge": str(payload.get("challenge", ""))}))

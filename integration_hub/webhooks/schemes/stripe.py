@@ -1,0 +1,24 @@
+"""Stripe: https://docs.stripe.com/webhooks/signature"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.schemes.base import Places, Scheme, require, require_fresh, sent
+
+
+class StripeScheme(Scheme):
+	"""`Stripe-Signature: t=…,v1=…,v1=…`: the hex HMAC-SHA256 of `timestamp.body`; other versions are ignored."""
+
+	places = Places(type_path="type")
+
+	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		parts = [part.partition("=") for part in sent(request, "Stripe-Signature").split(",")]
+		timestamp = next((value for name, _, value in parts if name.strip() == "t"), "")
+		given = [value for name, _, value in parts if name.strip() == "v1"]
+		require_fresh(timestamp, self.config.webhook_tolerance)
+		content = f"{timestamp}.".encode() + request.body
+		require(given, [hmac.new(s.encode(), content, hashlib.sha256).hexdigest() for s in secrets])

@@ -1,0 +1,249 @@
+"""What the doors make of a request besides its signature: handshakes, forms, ids, and how rejections are kept."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request as WSGIRequest
+
+from integration_hub.sandbox.sender import SECRET
+from integration_hub.webhooks import rejections
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.receive import receive
+from integration_hub.webhooks.receiver import from_wsgi
+from integration_hub.webhooks.schemes import SCHEMES
+from tests.compare import errors
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted_yet():
+	rejections._causes.clear()
+
+
+@pytest.fixture
+def door(make_home):
+	"""Give a function that makes a home whose integration has a scheme and more settings."""
+
+	def make(scheme: str, **fields: str):
+		lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in fields.items())
+		settled = '\nevent_type_path = "event"\nevent_id_path = "id"\n'
+		return make_home(
+			("webhook_enabled = true", f'webhook_enabled = true\nwebhook_scheme = "{scheme}"\n{lines}'),
+			(settled, "\n"),
+		)
+
+	return make
+
+
+@pytest.fixture
+def octocat(door):
+	return door("GitHub")
+
+
+def mac(body: bytes, digest=hashlib.sha256) -> bytes:
+	return hmac.new(SECRET.encode(), body, digest).digest()
+
+
+def slack(home, body: bytes, kind: str = "application/json"):
+	at = str(int(time.time()))
+	signature = "v0=" + mac(f"v0:{at}:".encode() + body).hex()
+	headers = {"x-slack-request-timestamp": at, "x-slack-signature": signature, "content-type": kind}
+	return receive(home, Request("crm", "POST", headers, body))
+
+
+def rows(home) -> list[dict]:
+	return home.db.query("SELECT * FROM `tabWebhook Log` ORDER BY `name`")
+
+
+def test_slacks_url_verification_is_answered_once_it_is_proven(door):
+	home = door("Slack")
+	body = (
+		b'{"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}'
+	)
+	answer = slack(home, body)
+	assert (answer.status, json.loads(answer.text)) == (200, {"challenge": json.loads(body)["challenge"]})
+	assert receive(home, Request("crm", "POST", {}, body)).status == 401
+	assert rows(home) == []
+
+
+def test_slacks_events_commands_and_interactions_have_their_ids(door):
+	home = door("Slack")
+	command = urlencode({"command": "/order", "text": "7", "trigger_id": "1.2.a"}).encode()
+	interaction = urlencode(
+		{"payload": json.dumps({"type": "block_actions", "trigger_id": "1.2.b"})}
+	).encode()
+	event = b'{"type": "event_callback", "event_id": "Ev1", "event": {"type": "app_mention"}}'
+	for body, kind in ((event, "application/json"), (command, FORM), (interaction, FORM)):
+		assert slack(home, body, kind).reason == "unrouted"
+		assert slack(home, body, kind).reason == "duplicate"
+	found = [(row["event_id"], row["event_type"]) for row in rows(home)]
+	assert found == [("Ev1", "app_mention"), ("1.2.a", "/order"), ("1.2.b", "block_actions")]
+	assert [json.loads(row["payload"]).get("text") for row in rows(home)] == [None, "7", None]
+
+
+def meta(home, **query: str):
+	query = {f"hub.{name}": value for name, value in query.items()}
+	return receive(home, Request("crm", "GET", {}, b"", query=query))
+
+
+def test_metas_challenge_is_repeated_to_who_knows_the_verify_token(door, monkeypatch):
+	monkeypatch.setenv("VERIFY", "my-verify-token")
+	home = door("Meta", webhook_verify_token="env:VERIFY")
+	answer = meta(home, mode="subscribe", challenge="1158201444", verify_token="my-verify-token")
+	assert (answer.status, answer.text, answer.mimetype) == (200, "1158201444", "text/plain")
+	for token in ("guess", "", "é"):
+		assert meta(home, mode="subscribe", challenge="1", verify_token=token).status == 401
+	assert meta(home).status == 405
+	without = door("Meta")
+	assert meta(without, mode="subscribe", challenge="1", verify_token="").status == 401
+
+
+def crc(home, token: str):
+	return receive(home, Request("crm", "GET", {}, b"", query={"crc_token": token}))
+
+
+def test_xs_crc_is_answered_and_signs_nothing_that_could_be_an_event(door):
+	home = door("X")
+	token = "9b4507b3-9040-4669-9ca3-6b94edb50553"
+	expected = "sha256=" + base64.b64encode(mac(token.encode())).decode()
+	assert json.loads(crc(home, token).text) == {"response_token": expected}
+	for forged in ('{"for_user_id": "1"}', "a=1", "[1]", "", "x" * 129, "a b", "ünicode"):
+		assert crc(home, forged).status == 401
+	# What it does sign is accepted as no body of any kind.
+	signed = {"x-twitter-webhooks-signature": json.loads(crc(home, "a=").text)["response_token"]}
+	for kind in ("application/json", FORM, "text/plain", ""):
+		answer = receive(home, Request("crm", "POST", {**signed, "content-type": kind}, b"a="))
+		assert answer.status in (400, 415), answer
+	assert rows(home) == []
+
+
+def test_a_get_is_no_handshake_elsewhere(door):
+	for scheme in SCHEMES.keys() - {"Meta", "X"}:
+		answer = receive(
+			door(scheme), Request("crm", "GET", {}, b"", query={"crc_token": "a", "hub.mode": "subscribe"})
+		)
+		assert (answer.status, answer.reason) == (405, "method_not_allowed")
+
+
+def github(home, body: bytes, kind: str = "application/json", **headers: str):
+	signed = {"x-hub-signature-256": "sha256=" + mac(body).hex(), "content-type": kind}
+	return receive(home, Request("crm", "POST", {**signed, **headers}, body))
+
+
+def test_github_names_event_and_delivery_in_headers(door):
+	home = door("GitHub")
+	named = {"x-github-delivery": "72d3162e", "x-github-event": "issues"}
+	assert github(home, b'{"action": "opened"}', **named).reason == "unrouted"
+	assert github(home, b'{"action": "opened"}', **named).reason == "duplicate"
+	assert github(home, b'{"action": "closed"}', **named).reason == "conflict"
+	first = rows(home)[0]
+	assert (first["event_id"], first["event_type"]) == ("72d3162e", "issues")
+	form = urlencode({"payload": '{"action": "edited"}'}).encode()
+	github(home, form, FORM, **{"x-github-delivery": "2"})
+	assert json.loads(rows(home)[-1]["payload"]) == {"action": "edited"}
+
+
+def test_settings_say_otherwise_than_the_scheme(door):
+	home = door("GitHub", event_id_path="delivery.id", event_type_path="action")
+	github(home, b'{"action": "opened", "delivery": {"id": 7}}', **{"x-github-delivery": "72d3162e"})
+	assert [(row["event_id"], row["event_type"]) for row in rows(home)] == [("7", "opened")]
+
+
+def test_the_hash_of_the_body_is_the_key_if_so_set(door):
+	home = door("GitHub", event_id_source="Hash of Body")
+	for delivery, body in (("1", b'{"n": 1}'), ("2", b'{"n": 1}'), ("2", b'{"n": 2}')):
+		github(home, body, **{"x-github-delivery": delivery})
+	assert [row["deliveries"] for row in rows(home)] == [2, 1]
+
+
+@pytest.mark.parametrize(
+	("kind", "body", "status", "reason"),
+	[
+		("application/cloudevents+json; charset=utf-8", b'{"id": "1"}', 202, "unrouted"),
+		("text/plain", b'{"id": "1"}', 202, "unrouted"),
+		("", b'{"id": "1"}', 202, "unrouted"),
+		(FORM, b'{"id": "1"}', 202, "unrouted"),
+		(FORM, b"id=1&name=J%C3%BCrgen&tag=a&tag=b", 202, "unrouted"),
+		(FORM, b"", 400, "body_not_a_form"),
+		(FORM, b"id=%FF", 400, "body_not_utf8"),
+		(FORM, b"&".join(b"a=1" for _ in range(2000)), 400, "body_not_a_form"),
+		("application/xml", b"<a/>", 415, "media_type_not_supported"),
+		("multipart/form-data; boundary=x", b"--x--", 415, "media_type_not_supported"),
+		("application/octet-stream", b'{"id": "1"}', 415, "media_type_not_supported"),
+	],
+)
+def test_json_and_forms_are_payloads_and_nothing_else_is(door, kind, body, status, reason):
+	home = door("GitHub", event_id_path="id")
+	answer = github(home, body, kind)
+	assert (answer.status, answer.reason) == (status, reason)
+	assert len(rows(home)) == (status < 400)
+	if body.startswith(b"id=1&"):
+		assert json.loads(rows(home)[0]["payload"]) == {"id": "1", "name": "Jürgen", "tag": ["a", "b"]}
+
+
+def test_rejections_are_counted_by_cause_and_hardly_written(door, monkeypatch):
+	home = door("GitHub")
+	clock = [1000.0]
+	monkeypatch.setattr(rejections.time, "monotonic", lambda: clock[0])
+	written = []
+	monkeypatch.setattr(rejections, "in_transaction", lambda db, work: written.append(1) or work())
+	for _ in range(500):
+		receive(home, Request("crm", "POST", {}, b"{}"))
+		receive(home, Request("crm", "POST", {"x-hub-signature-256": "sha256=guess"}, b"{}"))
+	for number in range(500):
+		receive(home, Request(f"no-such-{number}", "POST", {}, b"{}"))
+	assert len(written) == 3, "one a cause"
+	clock[0] += 60
+	receive(home, Request("crm", "POST", {}, b'{"password": "hunter22"}'))
+	found = {(row["integration"], row["kind"]): row for row in errors(home)}
+	assert {place: row["occurrences"] for place, row in found.items()} == {
+		("crm", "signature_missing"): 501,
+		("crm", "signature_wrong"): 1,
+		("", "unknown_integration"): 1,
+	}
+	assert "hunter22" not in str(found) and rows(home) == []
+
+
+def test_rejecting_goes_on_while_nothing_can_be_written(door, monkeypatch):
+	home = door("GitHub")
+	monkeypatch.setattr(rejections, "in_transaction", lambda *_: 1 / 0)
+	assert receive(home, Request("crm", "POST", {}, b"{}")).status == 401
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+	body=st.binary(max_size=100)
+	| st.builds(lambda v: urlencode(v).encode(), st.dictionaries(st.text(), st.text())),
+	kind=st.sampled_from(["application/json", FORM, "text/plain", "a/b", ""]) | st.text(max_size=20),
+	headers=st.dictionaries(
+		st.sampled_from(["x-github-delivery", "x-github-event", "x"]), st.text(max_size=300)
+	),
+	method=st.sampled_from(["POST", "POST", "GET", "PUT"]),
+)
+def test_any_signed_request_gets_a_declared_answer(octocat, body, kind, headers, method):
+	signed = {**headers, "x-hub-signature-256": "sha256=" + mac(body).hex(), "content-type": kind}
+	answer = receive(octocat, Request("crm", method, signed, body))
+	assert answer.status in (200, 202, 400, 405, 415), answer
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_the_url_is_handed_on_as_it_was_called(raw):
+	query = "a=%C3%BC&b=1%2B1"
+	environ = EnvironBuilder(
+		"/webhooks/crm", query_string=query, base_url="https://hub.example"
+	).get_environ()
+	environ |= dict.fromkeys(("RAW_URI", "REQUEST_URI"), f"/webhooks/crm?{query}" if raw else "")
+	request = from_wsgi(WSGIRequest(environ), "crm")
+	assert request.url == "https://hub.example/webhooks/crm?a=%C3%BC&b=1%2B1"
+	assert request.query == {"a": "ü", "b": "1+1"}

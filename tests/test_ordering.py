@@ -1,0 +1,192 @@
+"""Events that share a key: one at a time and in their order, whatever happens to those before them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from integration_hub.homes.file import FileHome
+from integration_hub.sandbox import sender
+from integration_hub.stores import claims, inbox
+from integration_hub.webhooks import Defer, batch
+from integration_hub.webhooks.defer import MAX_DEFERRALS
+from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.receive import receive
+
+HANDLED: list[str] = []
+FAILING: set[str] = set()
+DEFERRING: set[str] = set()
+
+
+def handler(payload: dict, event: dict) -> None:
+	"""Registered in the tests' hub.toml."""
+	if payload["id"] in FAILING:
+		raise ValueError("it fails")
+	if payload["id"] in DEFERRING:
+		raise Defer(5)
+	HANDLED.append(payload["id"])
+
+
+@pytest.fixture
+def hub(make_home) -> FileHome:
+	for kept in (HANDLED, FAILING, DEFERRING):
+		kept.clear()
+	route = (
+		'[[integration.crm.routes]]\nevent_pattern = "*"\naction = "Call Function"\nhandler = "handler"\n\n'
+	)
+	first = '[[integration.crm.routes]]\nevent_pattern = "customer.deleted"'
+	return make_home(
+		(first, route + first),
+		("[hub]", '[handlers]\nhandler = "tests.test_ordering.handler"\n\n[hub]'),
+		('event_id_path = "id"', 'event_id_path = "id"\nordering_key_path = "order"'),
+	)
+
+
+def put(hub: FileHome, *ids: str) -> None:
+	"""Store events; an id's letter is its ordering key."""
+	for name in ids:
+		body = json.dumps({"id": name, "event": "x", "order": name[0]}).encode()
+		assert (
+			receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body)).status
+			== 200
+		)
+
+
+def retry_now(hub: FileHome) -> None:
+	hub.db.execute(
+		"UPDATE `tabWebhook Log` SET `next_attempt_at` = %s WHERE `next_attempt_at` IS NOT NULL", [hub.now()]
+	)
+
+
+def states(hub: FileHome) -> dict[str, str]:
+	return {row["event_id"]: row["status"] for row in hub.db.query("SELECT * FROM `tabWebhook Log`")}
+
+
+def test_what_is_behind_a_failed_event_waits_for_it_and_other_keys_do_not(hub):
+	put(hub, "a1", "b1", "a2", "b2", "a3")
+	FAILING.add("a1")
+	drain(hub, "crm")
+	assert HANDLED == ["b1", "b2"]
+	put(hub, "a4", "b3")
+	drain(hub, "crm")
+	assert HANDLED == ["b1", "b2", "b3"]
+	assert states(hub)["a1"] == "Failed" and states(hub)["a2"] == "Queued"
+	FAILING.clear()
+	retry_now(hub)
+	drain(hub, "crm")
+	assert HANDLED[3:] == ["a1", "a2", "a3", "a4"]
+
+
+def test_a_dead_event_holds_nobody_back(hub):
+	put(hub, "a1", "a2")
+	FAILING.add("a1")
+	for _ in range(batch.MAX_ATTEMPTS):
+		retry_now(hub)
+		drain(hub, "crm")
+	assert states(hub) == {"a1": "Dead", "a2": "Completed"}
+
+
+def test_a_long_queue_behind_one_key_does_not_block_the_others(hub):
+	put(hub, "a0")
+	FAILING.add("a0")
+	drain(hub, "crm")
+	put(hub, *(f"a{number}" for number in range(1, 250)), "b1")
+	assert drain(hub, "crm").completed == 1
+	assert HANDLED == ["b1"]
+
+
+def test_two_claimants_never_hold_the_same_key(hub):
+	put(hub, "a1", "b1", "a2", "b2", "c1")
+	first = claims.claim_due(hub, "crm", 2)
+	assert [row["event_id"] for row in first] == ["a1", "b1"]
+	assert [row["event_id"] for row in claims.claim_due(hub, "crm", 10)] == ["c1"]
+	assert claims.claim_due(hub, "crm", 10) == []
+	claims.give_back(hub, first)
+	assert [row["event_id"] for row in claims.claim_due(hub, "crm", 10)] == ["a1", "b1", "a2", "b2"]
+
+
+def test_a_replayed_event_waits_for_the_one_being_handled(hub):
+	put(hub, "a1", "a2")
+	drain(hub, "crm")
+	names = inbox.select(hub, integration="crm")
+	inbox.requeue(hub, names[1:])
+	[second] = claims.claim_due(hub, "crm", 10)
+	inbox.requeue(hub, names[:1])
+	assert claims.claim_due(hub, "crm", 10) == []
+	claims.give_back(hub, [second])
+	drain(hub, "crm")
+	assert HANDLED == ["a1", "a2", "a1", "a2"]
+
+
+def test_paid_before_created_comes_back_after_it(hub):
+	put(hub, "a1", "a2")
+	DEFERRING.add("a1")
+	assert drain(hub, "crm").deferred == 1
+	assert HANDLED == ["a2"], "it does not hold back what it waits for"
+	[row] = hub.db.query("SELECT * FROM `tabWebhook Log` WHERE `event_id` = 'a1'")
+	assert (row["status"], row["attempts"], row["deferrals"]) == ("Queued", 0, 1)
+	assert drain(hub, "crm").total == 0, "not yet"
+	DEFERRING.clear()
+	retry_now(hub)
+	drain(hub, "crm")
+	assert HANDLED == ["a2", "a1"]
+
+
+def test_deferring_ends(hub):
+	put(hub, "a1")
+	DEFERRING.add("a1")
+	for _ in range(MAX_DEFERRALS + batch.MAX_ATTEMPTS):
+		retry_now(hub)
+		drain(hub, "crm")
+	assert states(hub) == {"a1": "Dead"}
+	assert Defer(-5).seconds == 1 and Defer(10**9).seconds == 3600
+
+
+def test_a_failure_in_a_batch_undoes_itself_alone(hub):
+	put(hub, *(f"{letter}1" for letter in "abcdefg"))
+	FAILING.update({"c1", "e1"})
+	done = drain(hub, "crm")
+	assert (done.completed, done.failed) == (5, 2)
+	assert HANDLED == ["a1", "b1", "d1", "f1", "g1"]
+	assert [name for name, state in states(hub).items() if state == "Failed"] == ["c1", "e1"]
+
+
+def test_a_batch_that_cannot_commit_is_handled_one_by_one(hub, monkeypatch):
+	put(hub, "a1", "b1", "c1")
+	original, broken = claims.settle, []
+
+	def settle(home, rows, **values):
+		if not broken:
+			broken.append(1)
+			import sqlite3
+
+			raise sqlite3.OperationalError("database is locked")
+		return original(home, rows, **values)
+
+	monkeypatch.setattr(claims, "settle", settle)
+	assert drain(hub, "crm").completed == 3
+	assert HANDLED == ["a1", "b1", "c1", "a1", "b1", "c1"], "the first three were undone"
+
+
+def test_drains_in_parallel_keep_the_order_of_each_key(hub):
+	put(hub, *(f"{letter}{number:02}" for number in range(20) for letter in "abcdef"))
+	path = hub.file.folder / "hub.toml"
+	barrier = threading.Barrier(4)
+
+	def run(_: int) -> None:
+		with FileHome(path) as home:
+			barrier.wait()
+			for _ in range(50):
+				drain(home, "crm")
+				time.sleep(0.01)
+
+	with ThreadPoolExecutor(4) as pool:
+		list(pool.map(run, range(4)))
+	assert len(HANDLED) == 120
+	for letter in "abcdef":
+		assert [name for name in HANDLED if name[0] == letter] == [f"{letter}{n:02}" for n in range(20)]

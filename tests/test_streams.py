@@ -1,0 +1,141 @@
+"""Messages of a real Redis stream into the inbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import redis
+
+from integration_hub.queues import streams
+from integration_hub.queues.consumer import consumer_for
+from integration_hub.webhooks.drain import drain
+from tests.compare import table
+
+QUEUE, GROUP = "crm_events", "integration_hub"
+
+
+@pytest.fixture
+def client(redis_url) -> redis.Redis:
+	client = redis.from_url(redis_url)
+	client.flushall()
+	return client
+
+
+@pytest.fixture
+def home(make_home, redis_url):
+	return make_home(
+		('queue_name = "crm_events"', 'queue_name = "crm_events"\nqueue_kind = "Stream"'), redis_url=redis_url
+	)
+
+
+def rows(home) -> list[dict]:
+	return home.db.query("SELECT * FROM `tabWebhook Log` ORDER BY `name`")
+
+
+def numbers(home) -> list[int]:
+	return sorted(int(json.loads(row["payload"])["n"]) for row in rows(home))
+
+
+def add(client, *ns: int) -> None:
+	for n in ns:
+		client.xadd(QUEUE, {"message": json.dumps({"type": "stock", "n": n})})
+
+
+def test_entries_become_events_and_are_handled(home, client, crm):
+	for customer in crm.customers.alive()[:30]:
+		message = {"id": f"m-{customer['id']}", "type": "customer.created", "data": customer}
+		client.xadd(QUEUE, {"data": json.dumps(message)})
+	assert consumer_for(home, "crm").drain().received == 30
+	assert drain(home, "crm").completed == 30
+	assert len(table(home, "full")) == 30
+	assert client.xpending(QUEUE, GROUP)["pending"] == 0
+	assert consumer_for(home, "crm").drain().total == 0
+
+
+def test_fields_are_a_message_and_equal_entries_are_two(home, client):
+	for _ in range(2):
+		client.xadd(QUEUE, {"type": "stock", "sku": "A", "n": "5"})
+	assert consumer_for(home, "crm").drain().received == 2
+	assert [row["event_type"] for row in rows(home)] == ["stock", "stock"] and numbers(home) == [5, 5]
+
+
+def test_unreadable_and_trimmed_entries_are_dead_letters_with_their_reason(home, client):
+	client.xadd(QUEUE, {"message": b"\xff"})
+	client.xadd(QUEUE, {"a": b"\xff", "b": "1"})
+	client.xadd(QUEUE, {"message": "not json"})
+	consumer = consumer_for(home, "crm")
+	assert consumer.drain().unreadable == 3
+	add(client, 1)
+	consumer.read(0)  # read, not acknowledged, and trimmed meanwhile
+	client.xtrim(QUEUE, maxlen=0, approximate=False)
+	consumer_for(home, "crm").drain()
+	reasons = [json.loads(letter)["reason"] for letter in client.lrange(consumer.dead, 0, -1)]
+	assert sorted(reasons) == ["body_not_json", "body_not_utf8", "body_not_utf8", "entry_trimmed"]
+
+
+def test_what_a_consumer_that_is_gone_had_read_is_taken_up(home, client, monkeypatch):
+	add(client, 1, 2)
+	gone = consumer_for(home, "crm", "gone")
+	gone.recover()
+	assert len(gone.read(0)) == 2
+	assert consumer_for(home, "crm").drain().received == 0, "it may still be at it"
+	monkeypatch.setattr(streams, "SILENT_SECONDS", 0)
+	assert consumer_for(home, "crm").drain().received == 2
+	assert client.xpending(QUEUE, GROUP)["pending"] == 0
+
+
+def test_killed_after_the_commit_and_before_the_acknowledgement(home, client):
+	add(client, 1)
+	consumer = consumer_for(home, "crm")
+	consumer.acknowledge = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+	with pytest.raises(KeyboardInterrupt):
+		consumer.drain()
+	assert numbers(home) == [1]
+	again = consumer_for(home, "crm").drain()
+	assert (again.duplicate, numbers(home)) == (1, [1])
+
+
+def test_a_lost_group_is_made_again_and_nothing_with_it_lost_or_doubled(home, client):
+	add(client, 1, 2)
+	consumer = consumer_for(home, "crm")
+	consumer.drain()
+	add(client, 3)
+	assert len(consumer.read(0)) == 1  # in hand when the group goes
+	client.xgroup_destroy(QUEUE, GROUP)
+	add(client, 4)
+	while consumer.run_once():
+		pass
+	assert numbers(home) == [1, 2, 3, 4]
+	assert consumer.done.duplicate == 0, "it begins where everything was acknowledged"
+
+
+def test_a_lost_redis_is_begun_anew(home, client):
+	add(client, 1)
+	consumer = consumer_for(home, "crm")
+	consumer.drain()
+	client.flushall()
+	assert consumer.run_once() == 0
+	add(client, 2)
+	assert consumer.run_once() == 1
+	assert numbers(home) == [1, 2]
+
+
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(home, client, monkeypatch):
+	add(client, *range(600))
+	path = str(home.file.folder / "hub.toml")
+	code = "from integration_hub.commands import main; main()"
+	for number, pause in enumerate((0.35, 0.42, 0.5, 0.6)):
+		command = [sys.executable, "-c", code, "--config", path, "consume", "crm", "--name", f"c{number % 2}"]
+		process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+		time.sleep(pause)
+		os.kill(process.pid, signal.SIGKILL)
+		process.wait()
+	monkeypatch.setattr(streams, "SILENT_SECONDS", 0)
+	consumer_for(home, "crm").drain()
+	assert numbers(home) == list(range(600))
