@@ -137,12 +137,12 @@ def sync_now(stream: str) -> None:
 def backfill(stream: str, since: str, until: str | None = None) -> None:
 	"""Have a worker fetch what changed in a range of time; the checkpoint stays where it is.
 
-	since, until: ISO 8601; without an offset, in the site's time zone.
+	since, until: ISO 8601; without an offset, in the site's time zone; a bare date as `until` is the whole day.
 	"""
 	doc = frappe.get_doc("Sync Settings", stream)
 	doc.check_permission("write")
 	try:
-		period = Period.read(_utc(since), _utc(until) if until else "")
+		period = Period.read(_utc(since), _utc(until, end=True) if until else "")
 		mode_of(doc.config(), period)
 	except HubError as error:
 		frappe.throw(translated(error))
@@ -150,7 +150,7 @@ def backfill(stream: str, since: str, until: str | None = None) -> None:
 		"integration_hub.jobs.run_stream",
 		queue="long",
 		timeout=SYNC_SECONDS,
-		job_id=f"integration_hub:backfill:{stream}",
+		job_id=f"integration_hub:backfill:{stream}:{period}",
 		deduplicate=True,
 		stream=stream,
 		triggered_by=f"Person {frappe.session.user}",
@@ -159,10 +159,11 @@ def backfill(stream: str, since: str, until: str | None = None) -> None:
 	)
 
 
-def _utc(text: str) -> str:
-	"""Return what a person wrote in the site's time zone as UTC; a bare date stays one."""
+def _utc(text: str, end: bool = False) -> str:
+	"""Return what a person wrote in the site's time zone as UTC; a bare date is its beginning, or its end."""
+	text = f"{text.strip()} 23:59:59.999999" if end and len(text.strip()) == 10 else text
 	try:
-		return text if len(text.strip()) == 10 else utc_text(parse_time(text, zone(get_system_timezone())))
+		return utc_text(parse_time(text, zone(get_system_timezone())))
 	except ValueError as error:
 		frappe.throw(str(error))
 
@@ -181,11 +182,15 @@ def dry_run(stream: str) -> dict:
 
 def _looked(stream: str, look: Callable[[SiteHome], T]) -> T:
 	"""Look at a source for a person who may change the stream; say plainly what is in the way."""
-	frappe.get_doc("Sync Settings", stream).check_permission("write")
+	doc = frappe.get_doc("Sync Settings", stream)
+	doc.check_permission("write")
+	frappe.has_permission(doc.target_doctype, "read", throw=True)
 	try:
 		return look(SiteHome())
 	except (ConnectorError, HubError) as error:
 		frappe.throw(translated(error), title=_("The source could not be read"))
+	finally:
+		frappe.db.rollback()  # what a registered function may have written on the way
 
 
 @frappe.whitelist(methods=["POST"])
@@ -210,6 +215,7 @@ def approve_deletions(sync_log: str) -> None:
 	frappe.enqueue(
 		"integration_hub.jobs.approve_deletions",
 		queue="long",
+		timeout=SYNC_SECONDS,
 		job_id=f"integration_hub:approve:{sync_log}",
 		deduplicate=True,
 		sync_log=sync_log,

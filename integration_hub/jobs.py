@@ -49,17 +49,22 @@ def run_stream(stream: str, triggered_by: str, since: str = "", until: str = "")
 	home = SiteHome()
 	try:
 		sync_run.run_stream(home, stream, triggered_by, Period.read(since, until) if since else None)
-	except sync_run.AlreadyRunning:
-		return
+	except sync_run.AlreadyRunning as error:
+		if since:
+			refuse_run(home, stream, error, beside=True)
 	except HubError as error:
-		refuse_run(home, stream, error)
+		refuse_run(home, stream, error, beside=bool(since))
 
 
-def refuse_run(home: SiteHome, stream: str, error: HubError) -> None:
-	"""Log why a stream cannot begin, and let it wait for its next turn."""
+def refuse_run(home: SiteHome, stream: str, error: HubError, beside: bool = False) -> None:
+	"""Log why a stream cannot begin, and let it wait for its next turn.
+
+	beside: it was not the stream's own turn, but a backfill; a person starts it again.
+	"""
 	integration = frappe.db.get_value("Sync Settings", stream, "integration")
-	home.log_error(error, integration=integration or "", operation="Sync", stream=stream)
-	if frappe.db.exists("Sync Settings", stream):
+	operation = "Backfill" if beside else "Sync"
+	home.log_error(error, integration=integration or "", operation=operation, stream=stream)
+	if not beside and frappe.db.exists("Sync Settings", stream):
 		in_transaction(home.db, lambda: schedule.put_off(home, sync_run.load_stream(home, stream)))
 
 

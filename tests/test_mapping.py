@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 import pytest
 
 from integration_hub.stores.fields import Field
-from integration_hub.sync.check import stream_problems
+from integration_hub.sync.check import Surroundings, stream_problems
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.mapping import Mapper, MappingError
@@ -78,6 +78,13 @@ FIELDS = {
 }
 
 
+AROUND = Surroundings(
+	{},
+	lambda doctype: {"email": Field("Data")} if doctype == "Customer" else {},
+	lambda stream: {"customers": "Customer", "others": "Supplier"}.get(stream, ""),
+)
+
+
 @pytest.mark.parametrize(
 	("row", "says"),
 	[
@@ -91,6 +98,10 @@ FIELDS = {
 		(FieldMapping("a", "status", "Select Map"), "needs an argument"),
 		(FieldMapping("a", "customer", "Link"), "needs an argument"),
 		(FieldMapping("a", "title", "Link", "name"), "is no link"),
+		(FieldMapping("a", "customer", "Link", "town"), "Customer has no field 'town'"),
+		(FieldMapping("a", "customer", "Link", "name` FROM `x"), "needs an argument"),
+		(FieldMapping("a", "customer", "Link", "stream:nope"), "stream 'nope' does not exist"),
+		(FieldMapping("a", "customer", "Link", "stream:others"), "makes Supplier, not Customer"),
 		(FieldMapping("a", "title", "Python", "shout"), "no transform 'shout' is registered"),
 		(FieldMapping("a", "title", "Rows"), "is no table"),
 		(FieldMapping("a", "items"), "is a table"),
@@ -101,7 +112,7 @@ FIELDS = {
 )
 def test_a_wrong_mapping_is_refused_by_name(row, says):
 	stream = StreamConfig("s", endpoint="/x", target_doctype="Order", mapping=(row,))
-	problems = stream_problems(stream, FIELDS, {})
+	problems = stream_problems(stream, FIELDS, AROUND)
 	assert [field for field, _ in problems] == ["mapping"] * len(problems)
 	assert any(says in sentence for _, sentence in problems), problems
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from integration_hub.stores.database import Database, Row, in_list, insert_many, upsert_many
+from integration_hub.stores.database import Database, Outdated, Row, in_list, insert_many, upsert_many
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import HASH_LENGTH, key
 
@@ -23,7 +23,15 @@ _STATE = (
 	"error",
 	"payload",
 )
-_COMPARED = ("status", "target_name", "adopted", "source_time", "content_hash", "last_seen")
+_COMPARED = (
+	"status",
+	"target_name",
+	"adopted",
+	"source_time",
+	"content_hash",
+	"last_seen",
+	"missing_run",
+)
 _PREFIX = 8  # hex digits of a binding's name that stand for its stream
 _PLAIN_STATE = ("target_name", "source_time", "content_hash")
 
@@ -44,6 +52,7 @@ class Binding:
 	error: str | None = None
 	payload: str | None = None
 	new: bool = True
+	read: tuple[str, str, str] | None = None  # what it was when it was read: status, hash, last seen
 
 	@property
 	def is_plain(self) -> bool:
@@ -86,8 +95,29 @@ def load(db: Database, stream: str, external_ids: Iterable[str]) -> dict[str, Bi
 	marks, values = in_list(found)
 	fields = ", ".join(f"`{column}`" for column in ("name", *_COMPARED))
 	for row in db.query(f"SELECT {fields} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values):
-		found[row["name"]] = Binding(external_id=found[row["name"]].external_id, new=False, **_texts(row))
+		state = _texts(row)
+		read = (state["status"], state["content_hash"], state["last_seen"])
+		eid = found[row["name"]].external_id
+		found[row["name"]] = Binding(external_id=eid, new=False, read=read, **state)
 	return {binding.external_id: binding for binding in found.values()}
+
+
+def hold(db: Database, found: Sequence[Binding]) -> None:
+	"""Lock bindings that are about to change, until the end of the transaction.
+
+	Raises Outdated if one is no longer as it was read: the snapshot is older than an event's commit.
+	"""
+	if not found or db.dialect == "sqlite":  # one writer at a time, who has read after it began to write
+		return
+	read = {binding.name: binding.read for binding in found}
+	marks, names = in_list(read)
+	sql = f"""SELECT `name`, `status`, `content_hash`, `last_seen` FROM `tab{DOCTYPE}`
+		WHERE `name` IN ({marks}) FOR UPDATE"""
+	now = {row["name"]: _texts({**row, "source_time": ""}) for row in db.query(sql, names)}
+	for name, state in read.items():
+		row = now.get(name)
+		if not row or (row["status"], row["content_hash"], row["last_seen"]) != state:
+			raise Outdated(name)
 
 
 def save(home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequence[Binding]) -> None:

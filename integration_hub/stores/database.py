@@ -24,8 +24,17 @@ _PLAIN_TEXT = re.compile(r"[A-Za-z0-9 .:_@-]*")
 _MAX_PARAMETERS = 30_000  # SQLite takes 32,766, Postgres' driver and MariaDB more
 
 
+class BrokenTransaction(Exception):
+	"""A transaction was ended by somebody it does not belong to: what was to be one is in two."""
+
+
+class Outdated(Exception):
+	"""What a transaction has read is no longer so: it begins again."""
+
+
 class Database(Protocol):
 	dialect: Dialect
+	broken: bool  # was the current transaction ended by somebody it does not belong to?
 
 	@property
 	def row_lock(self) -> str:
@@ -118,8 +127,11 @@ def _write(
 	names = ", ".join(f"`{column}`" for column in (*columns, *same))
 	# Drivers quote each parameter by itself, which is a third of a page's cost: what all rows share is quoted
 	# once, here, where quotes are all it needs.
-	others = [value for value in same.values() if not _is_plain(value)]
-	marks = ["%s"] * len(columns) + [f"'{v}'" if _is_plain(v) else "%s" for v in same.values()]
+	# Not on Postgres, where Frappe rewrites the words of a statement, values that stand in it among them.
+	quoted = db.dialect != "postgres"
+	others = [value for value in same.values() if not (quoted and _is_plain(value))]
+	marks = ["%s"] * len(columns)
+	marks += [f"'{v}'" if quoted and _is_plain(v) else "%s" for v in same.values()]
 	group = f"({', '.join(marks)})"
 	for chunk in chunks(rows, max(_MAX_PARAMETERS // (len(columns) + len(others)), 1)):
 		groups = ", ".join([group] * len(chunk))
@@ -148,7 +160,8 @@ def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
 			with db.transaction():
 				return work()
 		except Exception as error:
-			if attempt == attempts or not (db.is_transient(error) or db.is_duplicate(error)):
+			again = isinstance(error, Outdated) or db.is_transient(error) or db.is_duplicate(error)
+			if attempt == attempts or not again:
 				raise
 			time.sleep(random.uniform(0.01, 0.1) * attempt)
 			db.recover(error)

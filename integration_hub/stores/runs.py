@@ -28,6 +28,7 @@ class Counts:
 	unchanged: int = 0
 	deleted: int = 0
 	failed: int = 0
+	to_delete: int = 0
 	bytes: int = 0
 
 	def add(self, other: Counts) -> None:
@@ -44,7 +45,10 @@ class Run:
 	integration: str
 	mode: str
 	checkpoint: str = ""
+	own_turn: bool = True  # is it the stream's own run, or one beside it: a backfill, an approval?
+	stream_status: str = "OK"  # what the stream's status was before
 	seen: str = ""  # what its records are marked with: its name, or that of the run it goes on with
+	unidentified: int = 0  # records without a readable id: what they stand for cannot count as seen
 	error_log: str | None = None
 	status: str = "Running"
 	note: str = ""  # what a person should know of a run that did not fail
@@ -108,8 +112,8 @@ def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None, 
 		)
 
 
-def close_run(home: Home, run: Run, status: str, **values: Any) -> None:
-	"""Write the end of a run, unless another has closed it."""
+def close_run(home: Home, run: Run, status: str, **values: Any) -> bool:
+	"""Write the end of a run, unless another has closed it; tell whether it did."""
 	checkpoint = home.db.query("SELECT `checkpoint` FROM `tabSync Settings` WHERE `name` = %s", [run.stream])
 	end = {
 		"status": status,
@@ -119,13 +123,19 @@ def close_run(home: Home, run: Run, status: str, **values: Any) -> None:
 		"checkpoint_after": checkpoint[0]["checkpoint"] if checkpoint else None,
 		**values,
 	}
-	update(home.db, DOCTYPE, run.name, end, where="`status` = 'Running'")
+	return bool(update(home.db, DOCTYPE, run.name, end, where="`status` = 'Running'"))
 
 
 def silent_streams(home: Home, seconds: float) -> list[str]:
 	"""Return the streams with a run that gave no sign of life for `seconds`."""
 	sql = f"SELECT DISTINCT `stream` FROM `tab{DOCTYPE}` WHERE `status` = 'Running' AND `heartbeat_at` < %s"
 	return [row["stream"] for row in home.db.query(sql, [home.now(ahead=-seconds)])]
+
+
+def running_modes(home: Home, stream: str) -> set[str]:
+	"""Return what the runs of a stream that are open are: its mode, or what goes on beside it."""
+	sql = f"SELECT `mode` FROM `tab{DOCTYPE}` WHERE `status` = 'Running' AND `stream` = %s"
+	return {row["mode"] for row in home.db.query(sql, [stream])}
 
 
 def close_abandoned(home: Home, stream: str) -> int:

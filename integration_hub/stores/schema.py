@@ -24,10 +24,10 @@ CHILD_COLUMNS = {"parent": "TEXT", "parentfield": "TEXT", "parenttype": "TEXT"}
 TABLES = frozenset({"Table", "Table MultiSelect"})  # rows of another table
 # Layout only, or rows of another table: no column.
 NO_COLUMN = TABLES | {"Section Break", "Column Break", "Tab Break", "HTML", "Button", "Heading", "Fold"}
-_INTEGER = frozenset({"Int", "Long Int", "Check"})
+INTEGER = frozenset({"Int", "Long Int", "Check"})
 _REAL = frozenset({"Float", "Currency", "Percent", "Rating", "Duration"})
 
-NUMERIC = _INTEGER | _REAL
+NUMERIC = INTEGER | _REAL
 _TEXT = frozenset(
 	{"Data", "Small Text", "Text", "Long Text", "Code", "JSON", "Select", "Link", "Date", "Datetime", "Time"}
 )
@@ -54,7 +54,7 @@ def columns(doctype: Mapping[str, Any]) -> dict[str, str]:
 
 def sqlite_type(fieldtype: str) -> str:
 	"""Return the SQLite column type of a Frappe fieldtype."""
-	if fieldtype in _INTEGER:
+	if fieldtype in INTEGER:
 		return "INTEGER NOT NULL DEFAULT 0"
 	return "REAL NOT NULL DEFAULT 0" if fieldtype in _REAL else "TEXT"
 

@@ -20,6 +20,7 @@ class SQLiteDatabase:
 	"""A connection of one thread. Writers queue for each other; readers never wait (WAL)."""
 
 	dialect = "sqlite"
+	broken = False
 	row_lock = ""  # a transaction that writes has the whole file
 
 	def __init__(self, path: Path | str):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from integration_hub.stores.database import in_list, insert_many, upsert_many
 from integration_hub.stores.fields import Field, Fields
-from integration_hub.stores.home import Change, Home, Written
+from integration_hub.stores.home import Change, Home, HubError, Written
 from integration_hub.stores.ids import new_id, new_ids
 from integration_hub.stores.schema import NUMERIC
 from integration_hub.stores.settings import existing_names
@@ -29,6 +29,8 @@ class BulkTarget:
 		return self._fields
 
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		if field != "name" and field not in self._fields:
+			raise HubError("there is no such field", doctype=self.doctype, field=field)
 		marks, params = in_list(values)
 		sql = f"SELECT `name`, `{field}` AS `value` FROM `tab{self.doctype}` WHERE `{field}` IN ({marks})"
 		return {str(row["value"]): row["name"] for row in self.home.db.query(sql, params)}
@@ -153,8 +155,13 @@ class BulkTarget:
 		return {"creation": now, "modified": now, "owner": owner, "modified_by": owner}
 
 
-def _stored(values: Mapping[str, Any], names: Iterable[str], fields: Mapping[str, Field]) -> list[Any]:
+def _stored(values: Mapping[str, Any], names: Sequence[str], fields: Mapping[str, Field]) -> list[Any]:
 	"""Return the values of `names` as the columns take them: numbers are never NULL in a DocType's table."""
-	return [
-		0 if (value := values[name]) is None and fields[name].kind in NUMERIC else value for name in names
-	]
+	stored = [values[name] for name in names]
+	for place, name in enumerate(names):
+		if fields[name].kind in NUMERIC:
+			if stored[place] is None:
+				stored[place] = 0
+			elif stored[place].__class__ is bool:  # Postgres has a type of its own for those
+				stored[place] = int(stored[place])
+	return stored

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from croniter import croniter
 
@@ -10,23 +11,50 @@ from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.lanes import MAX_LANES
 from integration_hub.connectors.pagination import PAGINATIONS
 from integration_hub.stores.fields import Field, Fields
+from integration_hub.stores.home import Home
+from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
+from integration_hub.sync.links import STREAM
 from integration_hub.sync.mapping import path_problem
 
 Problem = tuple[str, str]  # field, sentence
 
 
-def stream_problems(stream: StreamConfig, fields: Fields, transforms: Mapping[str, str]) -> list[Problem]:
+@dataclass(frozen=True)
+class Surroundings:
+	"""What a stream may name besides its target.
+
+	transforms: the registered Python functions, name → dotted path. fields_of: the fields of a DocType, empty if
+	there is none. target_of: the target of another stream, "" if there is none.
+	"""
+
+	transforms: Mapping[str, str]
+	fields_of: Callable[[str], Fields]
+	target_of: Callable[[str], str]
+
+
+def surroundings(home: Home) -> Surroundings:
+	"""Return what the streams of a home may name."""
+
+	def target_of(name: str) -> str:
+		rows = stream_rows(home.db, "`target_doctype`", "`name` = %s", name)
+		return rows[0]["target_doctype"] if rows else ""
+
+	return Surroundings(
+		home.transforms(), lambda doctype: home.target(doctype, "Documents").fields(), target_of
+	)
+
+
+def stream_problems(stream: StreamConfig, fields: Fields, around: Surroundings) -> list[Problem]:
 	"""Return what is wrong as (field, sentence), empty when the stream can run.
 
 	fields: the target DocType's fields that can be written; empty if it does not exist.
-	transforms: the registered Python functions, name → dotted path.
 	"""
 	return [
 		*_source(stream),
 		*_target(stream, fields),
-		*_mapping(stream, fields, transforms),
+		*_mapping(stream, fields, around),
 		*_schedule(stream),
 	]
 
@@ -62,17 +90,28 @@ def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
 	if not fields:
 		yield "target_doctype", f"DocType {stream.target_doctype or '(empty)'} does not exist"
 		return
-	if stream.match_field and stream.match_field not in {row.field for row in stream.mapping}:
+	plain = {name for name, field in fields.items() if not field.fields}
+	if stream.match_field and stream.match_field not in {row.field for row in stream.mapping} & plain:
 		yield "match_field", f"{stream.match_field!r} is not mapped"
-	if stream.deletion_policy == "Disable" and stream.disable_field not in fields:
-		yield "disable_field", f"{stream.target_doctype} has no field {stream.disable_field!r}"
+	if stream.deletion_policy == "Disable":
+		if stream.disable_field not in plain:
+			yield "disable_field", f"{stream.target_doctype} has no field {stream.disable_field!r}"
+		elif stream.value_of_returned == "":
+			yield "enable_value", "is needed: what a record that returns is set to"
+		for field in ("disable_value", "value_of_returned") if stream.disable_field in plain else ():
+			choices, value = fields[stream.disable_field].choices, str(getattr(stream, field))
+			if choices and value not in choices:
+				yield (
+					"disable_value" if field == "disable_value" else "enable_value",
+					f"{value!r} is not one of {', '.join(sorted(choices))}",
+				)
 	if stream.write_mode not in ("Documents", "Bulk"):
 		yield "write_mode", f"{stream.write_mode!r} is neither Documents nor Bulk"
 	if stream.deletion_policy not in ("Keep", "Disable", "Delete"):
 		yield "deletion_policy", f"{stream.deletion_policy!r} is not one of Keep, Disable, Delete"
 
 
-def _mapping(stream: StreamConfig, fields: Fields, transforms: Mapping[str, str]) -> Iterator[Problem]:
+def _mapping(stream: StreamConfig, fields: Fields, around: Surroundings) -> Iterator[Problem]:
 	if not fields:
 		return
 	if not stream.mapping:
@@ -80,11 +119,19 @@ def _mapping(stream: StreamConfig, fields: Fields, transforms: Mapping[str, str]
 	tables = {row.field for row in stream.mapping if row.conversion == "Rows"}
 	seen: set[str] = set()
 	for number, row in enumerate(stream.mapping, 1):
-		problems = [*_field(row, stream.target_doctype, fields, tables), *_value(row, transforms)]
+		problems = [*_field(row, stream.target_doctype, fields, tables), *_value(row, around.transforms)]
+		if not problems:
+			leaf = _leaf(fields, row.field)
+			problems = [*_link(row, leaf, around)] if row.conversion == "Link" else []
+			if stream.write_mode == "Bulk" and leaf.kind == "Password":
+				problems.append(f"{row.field!r} is a password, which Bulk would store as it is")
 		if row.field in seen:
 			problems.append(f"field {row.field!r} is mapped twice")
 		seen.add(row.field)
 		yield from (("mapping", f"row {number}: {problem}") for problem in problems)
+	if stream.write_mode == "Bulk":
+		for name in sorted(name for name, field in fields.items() if field.required and name not in seen):
+			yield "mapping", f"{stream.target_doctype} requires {name!r}, which no row fills"
 	for table in sorted(tables & fields.keys()):
 		if not any(name.startswith(f"{table}.") for name in seen):
 			yield "mapping", f"no field of table {table!r} is mapped ({table}.fieldname)"
@@ -102,12 +149,25 @@ def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) ->
 		yield f"table {name!r} needs a row of its own with conversion Rows"
 	elif not dot and bool(field.fields) != (row.conversion == "Rows"):
 		yield f"{name!r} is {'a' if field.fields else 'no'} table: conversion Rows is for tables, and for them alone"
-	elif row.conversion == "Link" and not _leaf(field, child).options:
+	elif row.conversion == "Link" and _leaf(fields, row.field).kind != "Link":
 		yield f"{row.field!r} is no link to a DocType"
 
 
-def _leaf(field: Field, child: str) -> Field:
-	return field.fields[child] if child else field
+def _leaf(fields: Fields, path: str) -> Field:
+	name, _, child = path.partition(".")
+	return fields[name].fields[child] if child else fields[name]
+
+
+def _link(row: FieldMapping, field: Field, around: Surroundings) -> Iterator[str]:
+	"""Say what is wrong with how the document of a link is found."""
+	by = row.argument.strip()
+	if by.startswith(STREAM):
+		name = by[len(STREAM) :].strip()
+		target = around.target_of(name)
+		if target != field.options:
+			yield f"{row.field!r}: stream {name!r} {'does not exist' if not target else f'makes {target}, not {field.options}'}"
+	elif by != "name" and (by not in (known := around.fields_of(field.options)) or known[by].fields):
+		yield f"{row.field!r}: {field.options} has no field {by!r}"
 
 
 def _value(row: FieldMapping, transforms: Mapping[str, str]) -> Iterator[str]:

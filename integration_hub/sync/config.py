@@ -64,6 +64,7 @@ class StreamConfig:
 	deletion_policy: str = "Keep"
 	disable_field: str = ""
 	disable_value: str = "1"
+	enable_value: str = ""
 	max_delete_count: int = 100
 	max_delete_percent: int = 10
 	schedule: str = "Default"
@@ -78,6 +79,11 @@ class StreamConfig:
 		values = typed_values(cls, row)
 		values["mapping"] = tuple(FieldMapping(**typed_values(FieldMapping, item)) for item in mapping)
 		return cls(**values)
+
+	@property
+	def value_of_returned(self) -> str | int:
+		"""What the disable field is set to when a record is in the source again."""
+		return self.enable_value or {"1": 0, "0": 1}.get(self.disable_value, "")
 
 	@property
 	def query(self) -> dict[str, str]:

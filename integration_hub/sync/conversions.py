@@ -84,7 +84,7 @@ def _select_map(argument: str, local_time: LocalTime, transforms: Mapping[str, s
 
 def _link(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:
 	"""argument: the field of the linked DocType to look for, or `stream:NAME`; see sync.links."""
-	if not argument.strip():
+	if not (argument.strip().startswith("stream:") or argument.strip().isidentifier()):
 		raise ValueError("needs an argument: the linked DocType's field to look for, or stream:NAME")
 
 	def convert(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
-from integration_hub.stores.database import in_transaction, update
+from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, Target
 from integration_hub.stores.runs import Counts, Run, advance
@@ -48,21 +48,21 @@ def needs_approval(stream: StreamConfig, gone: int, live: int) -> bool:
 	return gone > stream.max_delete_count and gone * 100 > live * stream.max_delete_percent
 
 
-def remove_orphans(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> int:
-	"""Remove the documents that a complete full run did not see; return how many wait for approval."""
+def remove_orphans(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> None:
+	"""Remove the documents that a complete full run did not see, or hold them for approval if they are many."""
 	gone = bindings.count_live(home.db, stream.name, before=run.seen)
 	if not gone:
-		return 0
+		return
 	if needs_approval(stream, gone, bindings.count_live(home.db, stream.name)):
 
 		def hold() -> None:
 			bindings.mark_missing(home.db, stream.name, run.name, run.seen)
-			update(home.db, "Sync Log", run.name, {"to_delete": gone})
+			advance(home, run, Counts(to_delete=gone), pages=0)
 
 		in_transaction(home.db, hold)
-		return gone
+		run.counts.to_delete += gone
+		return
 	_remove_all(home, stream, run, redactor, "`last_seen` < %s", [run.seen])
-	return 0
 
 
 def remove_approved(home: Home, stream: StreamConfig, run: Run, held_by: str, redactor: Redactor) -> None:

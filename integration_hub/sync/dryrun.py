@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -13,7 +13,7 @@ from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.stores.bindings import Binding, count_live
+from integration_hub.stores.bindings import count_live
 from integration_hub.stores.home import Change, Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts
@@ -65,7 +65,7 @@ def dry_run(
 
 	Raises HubError when the stream could not begin, and ConnectorError when the source fails.
 	"""
-	stream, integration = ready(home, name)
+	stream, integration = ready(home, name, resting=True)
 	mode = mode_of(stream, period)
 	result = DryRun(name)
 	redactor = redactor_for(home.secrets(stream.integration))
@@ -79,7 +79,9 @@ def dry_run(
 				result.counts.pages += 1
 				result.counts.bytes += page.size
 				_add(home, planner, plan, result, sample, redactor)
-				_note_names(met, plan.found.values())
+				again = _note_names(met, plan)
+				result.counts.created -= again  # a feed may say more than once what is new
+				result.counts.updated += again
 				if result.counts.pages == max_pages and not page.last:
 					result.notes.append(f"Only the first {max_pages} pages were looked at.")
 					return result
@@ -92,9 +94,9 @@ def dry_run(
 def preview(home: Home, name: str, limit: int = 20) -> list[dict[str, Any]]:
 	"""Fetch one page and return what its first records would become.
 
-	[{"external_id", "deleted", "values", "error", "record"}]. Raises HubError and ConnectorError.
+	[{"external_id", "deleted", "values", "error"}]. Raises HubError and ConnectorError.
 	"""
-	stream, integration = ready(home, name)
+	stream, integration = ready(home, name, resting=True)
 	redactor = redactor_for(home.secrets(stream.integration))
 	mapper = Mapper(stream, home.local_time, home.transforms())
 	with home.as_user(integration.run_as_user), closing(home.connector(stream.integration)) as connector:
@@ -103,7 +105,7 @@ def preview(home: Home, name: str, limit: int = 20) -> list[dict[str, Any]]:
 
 
 def _mapped(mapper: Mapper, record: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-	shown: dict[str, Any] = {"external_id": "", "deleted": False, "values": {}, "error": "", "record": record}
+	shown: dict[str, Any] = {"external_id": "", "deleted": False, "values": {}, "error": ""}
 	try:
 		shown["external_id"] = mapper.external_id(record)
 		mapped = mapper.map(record, external_id=shown["external_id"])
@@ -189,16 +191,22 @@ def _same(before: Any, after: Any) -> bool:
 def _names() -> Iterator[sqlite3.Connection]:
 	"""Give a temporary table for the bindings that were met: a list may be longer than memory."""
 	with closing(sqlite3.connect("")) as met:
-		met.execute("CREATE TABLE `met` (`name` TEXT PRIMARY KEY) WITHOUT ROWID")
+		met.execute("CREATE TABLE `met` (`name` TEXT PRIMARY KEY, `made` INTEGER) WITHOUT ROWID")
 		yield met
 
 
-def _note_names(met: sqlite3.Connection, found: Iterable[Binding]) -> None:
-	rows = [(binding.name,) for binding in found if not binding.new and binding.status != "Deleted"]
-	met.executemany("INSERT OR IGNORE INTO `met` VALUES (?)", rows)
+def _note_names(met: sqlite3.Connection, plan: Plan) -> int:
+	"""Note what a page has met; return how many of its new records are so only because nothing was written."""
+	new = [(plan.found[item.external_id].name,) for item, change in plan.changes if not change.name]
+	before = met.total_changes
+	met.executemany("INSERT OR IGNORE INTO `met` VALUES (?, 1)", new)
+	again = len(new) - (met.total_changes - before)
+	live = [(b.name,) for b in plan.found.values() if not b.new and b.status != "Deleted"]
+	met.executemany("INSERT OR IGNORE INTO `met` VALUES (?, 0)", live)
+	return again
 
 
 def _count_orphans(home: Home, stream: StreamConfig, met: sqlite3.Connection, result: DryRun) -> None:
 	live = count_live(home.db, stream.name)
-	result.orphans = live - met.execute("SELECT COUNT(*) FROM `met`").fetchone()[0]
+	result.orphans = live - met.execute("SELECT COUNT(*) FROM `met` WHERE `made` = 0").fetchone()[0]
 	result.approval = needs_approval(stream, result.orphans, live)

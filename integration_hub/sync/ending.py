@@ -11,7 +11,6 @@ from integration_hub.stores.home import Home
 from integration_hub.stores.runs import Run, close_run
 from integration_hub.stores.settings import note_failure, settings_row
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.modes import Backfill
 from integration_hub.sync.schedule import next_run
 
 DOCTYPE = "Sync Settings"
@@ -61,11 +60,13 @@ def end_run(
 	"""
 
 	def work() -> None:
-		state = {"status": _STREAM_STATUS[status]}
-		if run.mode != Backfill.name:  # whose end says nothing of the stream's own turn
-			state |= _next_turn(home, stream, run, status, delay)
-		close_run(home, run, status, **values)
-		if status == "Completed":
+		if not close_run(home, run, status, **values):
+			return  # another run has taken over: the stream is its now
+		state = {"status": _STREAM_STATUS[status], **_next_turn(home, stream, run, status, delay)}
+		if not run.own_turn:  # its end says nothing of the stream's own turn
+			approved = run.stream_status == "Needs Approval" and run.mode == "Approval"
+			state = {"status": "OK" if approved and status == "Completed" else run.stream_status}
+		elif status == "Completed":
 			resolve_errors(home, stream=stream.name)
 		update(home.db, DOCTYPE, stream.name, state)
 

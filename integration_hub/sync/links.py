@@ -12,7 +12,7 @@ from integration_hub.stores.home import Home
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.mapping import Mapped, MappingError
 
-_STREAM = "stream:"
+STREAM = "stream:"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Lookup:
 
 	@property
 	def stream(self) -> str:
-		return self.by[len(_STREAM) :].strip() if self.by.startswith(_STREAM) else ""
+		return self.by[len(STREAM) :].strip() if self.by.startswith(STREAM) else ""
 
 	def holders(self, values: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 		"""Return the dictionaries of a mapped record in which the field stands, and its key there."""
@@ -78,4 +78,12 @@ def _find(home: Home, mode: str, lookup: Lookup, values: list[str]) -> dict[str,
 		return {}
 	if lookup.stream:
 		return names_of(home.db, lookup.stream, values)
-	return home.target(lookup.doctype, mode).find(lookup.by, values)
+	return matched(home.target(lookup.doctype, mode).find(lookup.by, values), values)
+
+
+def matched(found: Mapping[str, str], wanted: Iterable[str]) -> dict[str, str]:
+	"""Return the names found by the values that were wanted; where no value is the same, one in other letters' case
+	is: most databases compare so, and most people."""
+	folded = {value.strip().casefold(): name for value, name in found.items()}
+	names = ((value, found.get(value) or folded.get(value.strip().casefold())) for value in wanted)
+	return {value: name for value, name in names if name}

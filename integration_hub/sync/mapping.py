@@ -18,6 +18,7 @@ from integration_hub.sync.conversions import LocalTime, converter, parse_time, u
 Reader = Callable[[Any], Any]
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MAX_ID = 500
+_FALSE = frozenset({"", "0", "n", "no", "false", "off", "null", "none"})
 _SCALARS = frozenset({str, int, float})
 # What a JMESPath function that does not fit the record's values raises: the record's problem.
 _UNREADABLE = (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError)
@@ -90,7 +91,10 @@ class Mapper:
 			raise MappingError(f"updated_at_path: {error}") from None
 
 	def is_deleted(self, record: Mapping[str, Any]) -> bool:
-		return bool(_search(self._deleted, record, "deleted_path")) if self._deleted else False
+		found = _search(self._deleted, record, "deleted_path") if self._deleted else False
+		if isinstance(found, str):  # "false", "no" and "0" mean what they say; a date, say, that there is one
+			return found.strip().lower() not in _FALSE
+		return bool(found)
 
 	def map(
 		self, record: Mapping[str, Any], *, deleted: bool | None = None, external_id: str | None = None
@@ -111,13 +115,17 @@ class Mapper:
 			values[field] = value if value and value.__class__ in _SCALARS else row.value(record)
 		if self._unfound:
 			self._unfound = [row for row in self._unfound if not _is_found(row, record)]
-		return Mapped(external_id, values, time, False, self._hash(values))
+		return Mapped(external_id, values, time, False, self.hash(values))
 
-	def _hash(self, values: Mapping[str, Any]) -> str:
+	def hash(self, values: Mapping[str, Any]) -> str:
+		"""Return a hash of mapped values; raises MappingError for text that no database stores."""
 		# Python's own spelling costs a third of JSON's. Where another version spells a value differently, its
 		# record is written once more.
+		text = repr(list(values.values()))
+		if "\\ud" in text or "\\x00" in text:  # how Python spells half a character, and NUL
+			_check_text(values)
 		digest = self._salt.copy()
-		digest.update(repr(list(values.values())).encode("utf-8", "surrogatepass"))
+		digest.update(text.encode())
 		return digest.hexdigest()
 
 
@@ -249,6 +257,15 @@ def _search(path: Reader, record: Mapping[str, Any], field: str) -> Any:
 
 def _first_line(error: Exception) -> str:
 	return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _check_text(values: Mapping[str, Any], prefix: str = "") -> None:
+	for field, value in values.items():
+		if isinstance(value, list):
+			for row in value:
+				_check_text(row, f"{field}.") if isinstance(row, dict) else None
+		elif isinstance(value, str) and ("\x00" in value or _unencodable(value)):
+			raise MappingError(f"{prefix}{field}: holds characters that cannot be stored")
 
 
 def _unencodable(text: str) -> bool:

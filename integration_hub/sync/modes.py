@@ -34,6 +34,9 @@ class Period:
 			raise HubError(f"{until} is before {since}", field="period")
 		return cls(first, last)
 
+	def __str__(self) -> str:
+		return f"{self.since} – {self.until or '…'}"
+
 
 class Full:
 	"""Every record; then orphans. Begins anew each time: half a list proves nothing about what is gone."""
@@ -44,10 +47,12 @@ class Full:
 	retries_failed = False  # it fetches them again by itself
 	whole = True  # does it fetch everything the source has?
 	stable = False  # does a record that stays in the source stay on its page? Set by the run
-	looks_twice = False
+	again = False  # is this the second look at the list?
 
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
+		self.met = 0  # records that this run's walk returned
+		self.walked = 0  # pages of it
 		self.resumed = ""  # the paginator's state that a postponed run left
 		self.watermark = stream.checkpoint
 		self.in_the_future = 0  # source times that no watermark is made of
@@ -55,6 +60,11 @@ class Full:
 	@property
 	def finds_orphans(self) -> bool:
 		return self.whole
+
+	@property
+	def looks_twice(self) -> bool:
+		"""Does what changes during a walk make a second one necessary, before its end is believed?"""
+		return False
 
 	def request(self) -> ListRequest:
 		"""Return what to ask the source for."""
@@ -80,22 +90,25 @@ class Full:
 class Incremental(Full):
 	"""What changed since the watermark: the greatest source time seen, less an overlap.
 
-	Where pages are counted off, a record that changes or goes during the walk moves another one from the page to
-	come to the page before, unseen; and the watermark would pass that one for good. So such a list is walked
-	twice, and the watermark is the first walk's.
+	A record that changes behind the walk is not met as it is now, and where pages are counted off it moves another
+	one from the page to come to the page before, unseen; a later record's time would have the watermark pass both
+	for good. So such a list is walked twice, and the watermark is the first walk's. Only where the source lists by
+	time of change, and pages by key, is one walk enough.
 
 	Without a watermark everything is listed, and seldom what was deleted: what a first load that broke off had
 	made, and the source has dropped since, is then found as in a full run.
 	"""
 
 	name = "Incremental"
-	resumable = False
 	retries_failed = True
-	looks_twice = True
 
 	def __init__(self, stream: StreamConfig):
 		super().__init__(stream)
 		self.whole = not stream.checkpoint
+
+	@property
+	def looks_twice(self) -> bool:
+		return not (self.stream.ordered and self.stable)
 
 	def request(self) -> ListRequest:
 		if not self.stream.checkpoint:

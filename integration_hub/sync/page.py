@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
+from integration_hub.stores.database import BrokenTransaction, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
-from integration_hub.stores.runs import Counts
+from integration_hub.stores.runs import Counts, Run
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.deletion import remove_documents
+from integration_hub.sync.deletion import needs_approval, remove_documents
 from integration_hub.sync.mapping import Mapped, MappingError
 from integration_hub.sync.plan import Plan, Planner, Record
 
@@ -25,6 +26,7 @@ class PageWriter:
 	current: the records are the source's present state. An event may be older than what is bound
 	already; then it changes nothing. A fetched record, too, is older than an event that came after it was
 	fetched: what was seen after `seen` with a later source time stays.
+	run: the run it writes for; it may not remove more than the stream allows without approval.
 	"""
 
 	def __init__(
@@ -36,13 +38,16 @@ class PageWriter:
 		seen: str,
 		operation: str,
 		current: bool = True,
+		run: Run | None = None,
 		**where: str,
 	):
 		self.home, self.stream, self.redactor = home, stream, redactor
 		self.operation, self.where = operation, {"stream": stream.name, **where}
+		self.run = run
+		self._live: int | None = None
 		self.planner = Planner(home, stream, seen=seen, current=current)
 		self.first_error, self.error_log = "", None
-		self.unidentified = 0  # records without a readable id: what they stand for cannot count as seen
+		self.unidentified = run.unidentified if run else 0
 
 	@property
 	def mapper(self):
@@ -52,25 +57,35 @@ class PageWriter:
 	def seen(self) -> str:
 		return self.planner.seen
 
-	def write(self, records: Sequence[Record], *, deleted: bool | None = None) -> Counts:
+	def write(self, records: Sequence[Record], *, deleted: bool | None = None, again: bool = False) -> Counts:
 		"""Write records within the current transaction; return what became of them.
 
 		deleted: True or False if the caller knows; else the stream's deleted_path decides.
+		again: it is a second look at a list; only what it changes counts.
 		"""
+		before = (self.first_error, self.error_log, self.unidentified)
 		try:
-			return self.carry_out(self.planner.plan(records, deleted=deleted))
+			return self._carry_out(self.planner.plan(records, deleted=deleted), again)
 		except Exception as error:
+			# The page is undone, and so is what was noted of it.
+			self.first_error, self.error_log, self.unidentified = before
 			if self.home.db.is_duplicate(error):
-				self.planner.first_load = (
-					False  # something was there after all: the page begins again, and looks
-				)
+				self.planner.first_load = False  # something was there after all: the next attempt looks
 			raise
 
-	def carry_out(self, plan: Plan) -> Counts:
+	def _carry_out(self, plan: Plan, again: bool) -> Counts:
 		"""Do what a plan of this transaction says; return what became of its records."""
-		counts = Counts(fetched=plan.fetched, unchanged=len(plan.unchanged) + plan.stale + len(plan.forget))
+		counts = Counts()
+		known = [plan.found[item.external_id] for item in (*plan.remove, *(item for item, _ in plan.changes))]
+		bindings.hold(self.home.db, [binding for binding in known if not binding.new])
+		if again:  # what has failed in this run already is no news
+			news = {k for k in plan.failures if not self._has_failed(plan.found[k])}
+			plan.failures = {k: error for k, error in plan.failures.items() if k in news}
+		else:
+			counts.fetched = plan.fetched
+			counts.unchanged = len(plan.unchanged) + plan.stale + len(plan.forget)
+			self._note_unidentified(plan, counts)
 		changed: list[Binding] = []
-		self._note_unidentified(plan, counts)
 		for item in plan.forget:
 			binding = plan.found[item.external_id]
 			binding.status = "Deleted"
@@ -80,7 +95,15 @@ class PageWriter:
 		changed += self._keep_failures(plan, counts)
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)
 		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed)
+		if self.home.db.broken and self.run:
+			raise BrokenTransaction(
+				f"A controller of {self.stream.target_doctype} committed or rolled back within the page; "
+				"its documents and their bindings cannot be kept together."
+			)
 		return counts
+
+	def _has_failed(self, binding: Binding) -> bool:
+		return binding.status == "Failed" and binding.last_seen == self.seen
 
 	def _note_unidentified(self, plan: Plan, counts: Counts) -> None:
 		for error in plan.unidentified:
@@ -90,6 +113,12 @@ class PageWriter:
 
 	def _remove(self, plan: Plan, counts: Counts) -> Iterator[Binding]:
 		found = [plan.found[item.external_id] for item in plan.remove]
+		if self._is_too_much(len(found)):
+			for binding in found:
+				binding.missing_run = self.run.name  # it waits for approval, as what a full run misses does
+				counts.to_delete += 1
+				yield binding
+			return
 		errors = remove_documents(self.home, self.stream, self.planner.target, found)
 		for item, binding in zip(plan.remove, found, strict=True):
 			if error := errors.get(binding.name):
@@ -97,6 +126,14 @@ class PageWriter:
 				continue
 			counts.deleted += 1
 			yield self._settled(item, binding)
+
+	def _is_too_much(self, count: int) -> bool:
+		"""Tell whether a run would now remove more than it may by itself."""
+		if not count or not self.run or self.stream.deletion_policy == "Keep":
+			return False
+		if self._live is None:
+			self._live = bindings.count_live(self.home.db, self.stream.name) + self.run.counts.deleted
+		return needs_approval(self.stream, self.run.counts.deleted + count, self._live)
 
 	def _upsert(self, plan: Plan, counts: Counts) -> Iterator[Binding]:
 		outcomes = self.planner.target.write([change for _, change in plan.changes])
@@ -116,6 +153,8 @@ class PageWriter:
 
 	def _keep_failures(self, plan: Plan, counts: Counts) -> Iterator[Binding]:
 		"""Keep what could not be written: the next run tries it again, and it counts as seen."""
+		if plan.failures and self.run:
+			update(self.home.db, "Sync Settings", self.stream.name, {"has_failed": 1})
 		for external_id, error in plan.failures.items():
 			counts.failed += 1
 			self._log(error, external_id)
@@ -131,12 +170,6 @@ class PageWriter:
 		known = "" if self.planner.current else binding.source_time or ""
 		binding.source_time = max(item.source_time, known) or binding.source_time
 		return binding
-
-	def write_missed(self, records: Sequence[Record]) -> Counts:
-		"""Write, of a second look's records, those that the first did not meet; the others count no more."""
-		found = bindings.load(self.home.db, self.stream.name, self._ids(records))
-		met = {external_id for external_id, binding in found.items() if binding.last_seen == self.seen}
-		return self.write([record for record in records if self._ids([record]) - met])
 
 	def confirm(self, records: Sequence[Record]) -> None:
 		"""Note, within the current transaction, that records were met on a second look."""

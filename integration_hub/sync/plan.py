@@ -11,7 +11,7 @@ from integration_hub.stores.bindings import Binding
 from integration_hub.stores.home import Change, Home, Target
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.links import lookups, resolve
+from integration_hub.sync.links import lookups, matched, resolve
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 
 Record = Mapping[str, Any]
@@ -62,6 +62,8 @@ class Planner:
 		"""
 		plan = Plan(fetched=len(records))
 		mapped = self._map(plan, records, deleted)
+		if self._lookups:
+			self._resolve(plan, mapped)
 		if self.first_load:
 			plan.found = bindings.unbound(self.stream.name, plan.records)
 		else:
@@ -73,9 +75,6 @@ class Planner:
 				self._plan_removal(plan, item)
 			elif self._differs(plan, item):
 				items.append(item)
-		if self._lookups:
-			plan.failures |= resolve(self.home, self.stream.write_mode, self._lookups, items)
-			items = [item for item in items if item.external_id not in plan.failures]
 		plan.adopted = self._adopt(plan, items)
 		for item in items:
 			binding = plan.found[item.external_id]
@@ -102,6 +101,16 @@ class Planner:
 				plan.failures[external_id] = error
 		return mapped
 
+	def _resolve(self, plan: Plan, mapped: dict[str, Mapped]) -> None:
+		"""Put documents' names where links are: a document made anew under another name is a change, too."""
+		alive = [item for item in mapped.values() if not item.deleted]
+		missing = resolve(self.home, self.stream.write_mode, self._lookups, alive)
+		plan.failures |= missing
+		for item in alive:
+			item.content_hash = self.mapper.hash(item.values)
+			if item.external_id in missing:
+				del mapped[item.external_id]
+
 	def _forget_lost_documents(self, found: Iterable[Binding]) -> None:
 		"""A document that a person deleted is made again, like one that never was."""
 		bound = [binding for binding in found if binding.target_name]
@@ -112,7 +121,12 @@ class Planner:
 
 	def _plan_removal(self, plan: Plan, item: Mapped) -> None:
 		binding = plan.found[item.external_id]
-		if binding.status == "Deleted" or self._is_stale(item, binding) or (binding.new and self.current):
+		if (
+			binding.missing_run
+			or binding.status == "Deleted"
+			or self._is_stale(item, binding)
+			or (binding.new and self.current)
+		):
 			plan.stale += 1
 		elif binding.new:  # the event that made it is still on its way, and shall find that it is too late
 			plan.forget.append(item)
@@ -143,7 +157,7 @@ class Planner:
 		"""Take back an earlier Disable, for a record that is in the source again."""
 		if self.stream.deletion_policy != "Disable":
 			return values
-		return {self.stream.disable_field: {"1": 0, "0": 1}.get(self.stream.disable_value), **values}
+		return {self.stream.disable_field: self.stream.value_of_returned, **values}
 
 	def _adopt(self, plan: Plan, items: Sequence[Mapped]) -> dict[str, str]:
 		"""Find documents that are there already, by the stream's match field; each is adopted once."""
@@ -155,6 +169,6 @@ class Planner:
 			for item in items
 			if item.values.get(match) and not plan.found[item.external_id].target_name
 		}
-		found = self.target.find(match, list(wanted)) if wanted else {}
+		found = matched(self.target.find(match, list(wanted)), wanted) if wanted else {}
 		taken = bindings.bound_names(self.home.db, self.stream.name, list(found.values()))
-		return {wanted[v]: name for v, name in found.items() if v in wanted and name not in taken}
+		return {wanted[v]: name for v, name in found.items() if name not in taken}

@@ -21,11 +21,10 @@ DOCTYPE = "Sync Settings"
 
 def leave_off(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 	"""Keep, for the next run, how far this one came; nothing if it came nowhere."""
-	# In a list that is counted off, what left it during the pause moves others past the mark. A full run meets
-	# them with its next walk; a watermark would pass them for good.
-	if not mode.resumed or not mode.resumable:
-		return
-	_keep(home, stream, run, mode, mode.resumed)
+	# In a list that is counted off, what left it during the pause moves others past the mark: the second look at
+	# it, or a full run's next walk, meets them.
+	if mode.resumable and (mode.resumed or mode.again):
+		_keep(home, stream, run, mode, mode.resumed)
 
 
 def keep_whole(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
@@ -43,7 +42,9 @@ def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 	if not mode.scheduled or left.get("source") != _source(stream):
 		return
 	mode.resumed, run.seen, mode.watermark = left["state"], left["seen"], left["watermark"]
-	mode.whole = left.get("whole", mode.whole)
+	mode.whole, mode.again = left.get("whole", mode.whole), left.get("again", False)
+	mode.walked, mode.met = left.get("walked", 0), left.get("met", 0)
+	run.unidentified = left.get("unidentified", 0)
 
 
 def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) -> None:
@@ -53,6 +54,10 @@ def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) ->
 		"seen": run.seen,
 		"watermark": mode.watermark,
 		"whole": mode.whole,
+		"again": mode.again,
+		"walked": mode.walked,
+		"met": mode.met,
+		"unidentified": run.unidentified,
 	}
 	in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from integration_hub.connectors.base import BaseConnector
@@ -12,21 +12,24 @@ from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores.bindings import count_live
-from integration_hub.stores.database import in_transaction, update
+from integration_hub.stores.database import chunks, in_transaction, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, open_run
 from integration_hub.stores.settings import child_rows, note_success, settings_row
-from integration_hub.sync.check import stream_problems
+from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_approved, remove_orphans
 from integration_hub.sync.ending import end_run, ending, fail_run
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.page import PageWriter, failed_records
+from integration_hub.sync.plan import Record
 from integration_hub.sync.resume import keep_whole, leave_off, resume
 from integration_hub.sync.schedule import next_run
 
 DOCTYPE = "Sync Settings"
+_MOST_AT_ONCE = 5000  # records a transaction
 _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is worth a word
 
 
@@ -56,7 +59,8 @@ def run_stream(home: Home, name: str, triggered_by: str = "Person", period: Peri
 	with home.lock(f"sync:{name}") as free:
 		if not free:
 			raise AlreadyRunning("is running already", doctype=DOCTYPE, name=name)
-		run = in_transaction(home.db, lambda: _open(home, load_stream(home, name), triggered_by, period))
+		beside = (mode_of(stream, period).name, str(period)) if period else ()
+		run = in_transaction(home.db, lambda: _open(home, load_stream(home, name), triggered_by, *beside))
 
 		def work(redactor: Redactor) -> int:
 			current = load_stream(home, name)
@@ -80,7 +84,7 @@ def approve_deletions(home: Home, held_by: str, triggered_by: str = "Person") ->
 		if not free:
 			raise AlreadyRunning("is running already", doctype=DOCTYPE, name=stream.name)
 
-		run = in_transaction(home.db, lambda: _open(home, stream, triggered_by))
+		run = in_transaction(home.db, lambda: _open(home, stream, triggered_by, "Approval"))
 		with home.as_user(integration.run_as_user):
 			_guarded(home, stream, run, lambda redactor: _remove_held(home, stream, run, held_by, redactor))
 	return settings_row(home.db, "Sync Log", run.name)
@@ -92,28 +96,33 @@ def _remove_held(home: Home, stream: StreamConfig, run: Run, held_by: str, redac
 	return 0
 
 
-def ready(home: Home, name: str) -> tuple[StreamConfig, IntegrationConfig]:
-	"""Return the settings of a stream that can run; raises HubError saying what is in the way."""
+def ready(home: Home, name: str, resting: bool = False) -> tuple[StreamConfig, IntegrationConfig]:
+	"""Return the settings of a stream that can run; raises HubError saying what is in the way.
+
+	resting: it may be switched off, for a look at what it would do.
+	"""
 	stream = load_stream(home, name)
-	if not stream.enabled:
+	if not (stream.enabled or resting):
 		raise HubError("is disabled", doctype=DOCTYPE, name=name, field="enabled")
 	integration = home.integration(stream.integration)
 	if not integration.enabled:
 		raise HubError("is disabled", doctype="Integration Settings", name=integration.name, field="enabled")
 	fields = home.target(stream.target_doctype, stream.write_mode).fields()
-	for field, sentence in stream_problems(stream, fields, home.transforms()):
+	for field, sentence in stream_problems(stream, fields, surroundings(home)):
 		raise HubError(sentence, doctype=DOCTYPE, name=name, field=field)
 	return stream, integration
 
 
-def _open(home: Home, stream: StreamConfig, triggered_by: str, period: Period | None = None) -> Run:
-	close_abandoned(home, stream.name)
+def _open(home: Home, stream: StreamConfig, triggered_by: str, beside: str = "", period: str = "") -> Run:
+	"""Open a run. beside: what it is if it is not the stream's own: a backfill, an approval."""
+	if close_abandoned(home, stream.name):
+		update(home.db, DOCTYPE, stream.name, {"status": "Failing"})
 	run = open_run(home, stream, triggered_by)
+	run.stream_status = settings_row(home.db, DOCTYPE, stream.name)["status"]
 	state = {"status": "Running", "last_run_at": home.now()}
-	if period:
-		run.mode = mode_of(stream, period).name
-		text = f"{period.since} – {period.until or '…'}"
-		update(home.db, "Sync Log", run.name, {"mode": run.mode, "period": text})
+	if beside:
+		run.mode, run.own_turn = beside, False
+		update(home.db, "Sync Log", run.name, {"mode": beside, "period": period or None})
 	else:
 		# What is asked for from now on is asked for anew: this run may have passed it. And if it is killed, it is
 		# not due again before it is found out (see schedule.close_silent_runs).
@@ -142,24 +151,25 @@ def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redacto
 def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> int:
 	"""Fetch and write everything; return the number of deletions that wait for approval."""
 	resume(home, stream, run, mode)
-	writer = PageWriter(home, stream, redactor, seen=run.seen, operation="Sync", sync_log=run.name)
+	writer = PageWriter(home, stream, redactor, seen=run.seen, operation="Sync", run=run, sync_log=run.name)
 	if mode.retries_failed:
 		_retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
 		mode.stable = connector.stable_pages or stream.stable_pages
 		try:
-			_walk(home, stream, run, mode, writer, connector)
+			if not mode.again:
+				_walk(home, stream, run, mode, writer, connector)
+			if mode.looks_twice and mode.walked > 1:
+				_look_again(home, run, mode, writer, connector)
 		except RetryLater:
+			run.unidentified = writer.unidentified
 			leave_off(home, stream, run, mode)
 			raise
-		if mode.looks_twice and not mode.stable and run.counts.pages > 1:
-			for page in connector.pages(mode.request()):
-				_commit(home, run, writer, page, None, again=True)
 		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
 		_take_notes(run, writer)
-		if not (mode.finds_orphans and _may_remove(home, stream, run, mode, writer, connector)):
-			return 0
-	return remove_orphans(home, stream, run, redactor)
+		if mode.finds_orphans and _may_remove(home, stream, run, mode, writer, connector):
+			remove_orphans(home, stream, run, redactor)
+	return run.counts.to_delete
 
 
 def _walk(
@@ -174,6 +184,7 @@ def _walk(
 		run.note = "The cursor had expired: everything was fetched again."
 		if not mode.finds_orphans:
 			run.note += " What the source deleted meanwhile was not found out."
+		run.seen = writer.planner.seen = new_id()  # what an earlier walk has met may be gone since
 		_fetch(home, stream, run, mode, writer, connector)
 
 
@@ -183,7 +194,18 @@ def _fetch(
 	keep_whole(home, stream, run, mode)
 	for page in connector.pages(mode.request()):
 		checkpoint = mode.after_page(page, writer.mapper)
+		mode.met += len(page.records)
+		mode.walked += 1
 		_commit(home, run, writer, mode.wanted(page, writer.mapper), checkpoint)
+		mode.resumed = page.state
+
+
+def _look_again(home: Home, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector) -> None:
+	"""Walk the list a second time, from its beginning, and write what the first walk did not meet as it is."""
+	if not mode.again:
+		mode.again, mode.resumed = True, ""
+	for page in connector.pages(mode.request()):
+		_commit(home, run, writer, page, None, again=True)
 		mode.resumed = page.state
 
 
@@ -226,13 +248,12 @@ def _may_remove(
 	where pages are counted off (a link may count them too), what moved was not seen (see modes.Incremental):
 	before anything goes, the list is walked a second time.
 	"""
-	if stream.deletion_policy == "Keep" or not run.counts.fetched or writer.unidentified:
+	if stream.deletion_policy == "Keep" or not mode.met or writer.unidentified:
 		return False
-	looked_twice = mode.stable or mode.looks_twice
-	if not looked_twice and count_live(home.db, stream.name, before=run.seen):
+	if not (mode.stable or mode.again) and count_live(home.db, stream.name, before=run.seen):
 		try:
 			for page in connector.pages(stream.list_request()):
-				in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page))
+				run.counts.add(in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page)))
 				run.counts.pages += 1
 		except RetryLater:
 			note = "The source put off the second look at its list: nothing was removed this time."
@@ -241,28 +262,40 @@ def _may_remove(
 	return not writer.unidentified
 
 
-def _confirm(home: Home, run: Run, writer: PageWriter, page: Page) -> None:
+def _confirm(home: Home, run: Run, writer: PageWriter, page: Page) -> Counts:
 	writer.confirm(page.records)
-	advance(home, run, Counts(bytes=page.size))
+	added = Counts(bytes=page.size)
+	advance(home, run, added)
+	return added
 
 
 def _commit(
 	home: Home, run: Run, writer: PageWriter, page: Page, checkpoint: str | None, again: bool = False
 ) -> None:
-	"""One page is one transaction: documents, bindings, checkpoint and counts."""
+	"""One page is one transaction: documents, bindings, checkpoint and counts.
 
-	def work() -> Counts:
-		counts = writer.write_missed(page.records) if again else writer.write(page.records)
-		counts.bytes = page.size
-		advance(home, run, counts, checkpoint)
-		return counts
+	A source that has all in one page gets several, the checkpoint with the last.
+	"""
+	parts = list(chunks(page.records, _MOST_AT_ONCE)) or [[]]
+	for number, records in enumerate(parts, 1):
+		last = number == len(parts)
 
-	run.counts.add(in_transaction(home.db, work))
-	run.counts.pages += 1
+		def work(records: Sequence[Record] = records, last: bool = last) -> Counts:
+			counts = writer.write(records, again=again)
+			counts.bytes = page.size if last else 0
+			advance(home, run, counts, checkpoint if last else None, pages=int(last))
+			return counts
+
+		run.counts.add(in_transaction(home.db, work))
+		run.counts.pages += last
+		home.progress(run)
 	run.checkpoint = run.checkpoint if checkpoint is None else checkpoint
-	home.progress(run)
 
 
 def _retry_failed(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
+	if not settings_row(home.db, DOCTYPE, stream.name)["has_failed"]:
+		return
 	for records in failed_records(home, stream):
 		_commit(home, run, writer, Page(records, "", False, 0), None)
+	if not next(failed_records(home, stream), None):
+		in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"has_failed": 0}))

@@ -8,7 +8,7 @@ from croniter import croniter
 
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.home import Home
-from integration_hub.stores.runs import close_abandoned, silent_streams
+from integration_hub.stores.runs import close_abandoned, running_modes, silent_streams
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
 
@@ -22,10 +22,11 @@ def next_run(stream: StreamConfig, now: str, failures: int = 0) -> str | None:
 	if stream.schedule == "Off":
 		return None
 	moment = datetime.fromisoformat(now)
-	if stream.schedule == "Cron":
-		return croniter(stream.cron, moment).get_next(datetime).strftime(_FORMAT)
-	minutes = stream.interval_minutes if stream.schedule == "Interval" else DEFAULT_MINUTES[stream.mode]
 	stretch = min(2 ** max(failures - 1, 0), _MAX_BACKOFF)
+	if stream.schedule == "Cron":
+		turns = croniter(stream.cron, moment)
+		return [turns.get_next(datetime) for _ in range(stretch)][-1].strftime(_FORMAT)
+	minutes = stream.interval_minutes if stream.schedule == "Interval" else DEFAULT_MINUTES[stream.mode]
 	return (moment + timedelta(minutes=minutes * stretch)).strftime(_FORMAT)
 
 
@@ -65,13 +66,18 @@ def close_silent_runs(home: Home) -> list[str]:
 
 
 def _close_silent(home: Home, name: str) -> int:
+	rows = stream_rows(home.db, "*", "`name` = %s", name)
+	mine = rows and rows[0]["mode"] in running_modes(home, name)  # not a backfill or an approval beside it
 	closed = close_abandoned(home, name)
-	for row in stream_rows(home.db, "*", "`name` = %s", name) if closed else ():
-		failures = row["consecutive_failures"] + 1
-		stream = StreamConfig.from_row(row, ())
+	if not rows or not closed:
+		return closed
+	state = {"status": "Failing"}
+	if mine and rows[0]["schedule"] != "Off":
+		failures = rows[0]["consecutive_failures"] + 1
+		stream = StreamConfig.from_row(rows[0], ())
 		due = home.now() if failures == 1 else next_run(stream, home.now(), failures)
-		state = {"status": "Failing", "consecutive_failures": failures, "next_run_at": due}
-		update(home.db, "Sync Settings", name, state)
+		state |= {"consecutive_failures": failures, "next_run_at": due}
+	update(home.db, "Sync Settings", name, state)
 	return closed
 
 

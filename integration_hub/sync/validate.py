@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Change
-from integration_hub.stores.schema import NUMERIC
+from integration_hub.stores.schema import INTEGER, NUMERIC
 
 Existing = Callable[[str, Sequence[str]], set[str]]
 Check = Callable[[Any], str | None]
 
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _LARGEST_INT = 2**31 - 1
 
 
@@ -36,9 +38,9 @@ def invalid(changes: Sequence[Change], fields: Fields, existing: Existing) -> di
 			_check_rows(children, field.fields, f"{table}.", found)
 	# A table's fields are checked with those of all its rows, so each linked DocType is asked once.
 	for doctype, held in _links(rows, fields).items():
-		there = existing(doctype, sorted({value for _, _, value in held}))
+		there = existing(doctype, sorted({str(value) for _, _, value in held}))
 		for number, field, value in held:
-			if value not in there:
+			if str(value) not in there:
 				found.setdefault(number, InvalidValue(f"{field}: there is no {doctype} {value!r}"))
 	return found
 
@@ -67,9 +69,10 @@ def _surely_fits(column: Sequence[Any], field: Field) -> bool:
 		return False
 	kinds = set(map(type, column))
 	if field.kind in NUMERIC:
-		if not kinds <= {int, float} or not _is_small(field):
-			return kinds <= {int, float}
-		return max(column) <= _LARGEST_INT and min(column) >= -_LARGEST_INT
+		if field.kind not in INTEGER:
+			return kinds <= {int, float} and all(map(math.isfinite, column))
+		small = _is_small(field)
+		return kinds == {int} and (not small or max(map(abs, column)) <= _LARGEST_INT)
 	if not field.max_length:
 		return True
 	return kinds == {str} and max(map(len, column)) <= field.max_length
@@ -119,11 +122,11 @@ def _checks(field: Field) -> Iterator[Check]:
 	if choices := field.choices:
 		yield (
 			lambda value: None
-			if value in choices
+			if isinstance(value, str) and value in choices
 			else f"{value!r} is not one of {', '.join(sorted(choices))}"
 		)
 	if field.kind in NUMERIC:
-		yield _number(_LARGEST_INT if _is_small(field) else 0)
+		yield _number(_LARGEST_INT if _is_small(field) else 0, field.kind in INTEGER)
 	elif field.kind == "Date":
 		yield _is_date
 	elif field.kind == "Datetime":
@@ -136,12 +139,15 @@ def _checks(field: Field) -> Iterator[Check]:
 		)
 
 
-def _number(largest: int) -> Check:
+def _number(largest: int, whole: bool) -> Check:
 	def check(value: Any) -> str | None:
-		try:
-			number = value if isinstance(value, int | float) else float(value)
-		except (TypeError, ValueError):
+		if not isinstance(value, int | float) and not (isinstance(value, str) and _NUMBER.fullmatch(value)):
 			return f"{value!r} is not a number"
+		number = float(value)
+		if not math.isfinite(number):
+			return f"{value!r} is not a number"
+		if whole and not number.is_integer():
+			return f"{value!r} is not a whole number"
 		return f"{value!r} is out of range" if largest and abs(number) > largest else None
 
 	return check
@@ -156,6 +162,10 @@ def _is_date(value: Any) -> str | None:
 
 
 def _is_datetime(value: Any) -> str | None:
-	if _DATETIME.fullmatch(str(value)):
-		return None
+	try:
+		if _DATETIME.fullmatch(str(value)):
+			datetime.fromisoformat(str(value).partition(".")[0])
+			return None
+	except ValueError:
+		pass
 	return f"{value!r} is not a time of the database; the conversion Datetime makes one"

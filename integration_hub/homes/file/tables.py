@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import HubFile
+from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import insert, update, upsert_many
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import HubError
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.schema import FIELDTYPES, NO_COLUMN, NUMERIC, doctypes, index, sqlite_type
-from integration_hub.sync.check import stream_problems
+from integration_hub.sync.check import Surroundings, stream_problems
 from integration_hub.sync.config import StreamConfig, moved
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def check(file: HubFile) -> None:
 					name=f"{file.name} [integration.{name}]",
 					field="routes",
 				)
+	around = Surroundings(
+		file.transforms,
+		lambda doctype: target_fields(file, doctype),
+		lambda name: file.streams.get(name, {}).get("target_doctype", ""),
+	)
 	for name, values in file.streams.items():
 		row = {"name": name, **values}
 		stream = _read(lambda row: StreamConfig.from_row(row, row["mapping"]), row, f"[stream.{name}]")
@@ -85,9 +91,7 @@ def check(file: HubFile) -> None:
 				name=f"{file.name} [stream.{name}]",
 				field="integration",
 			)
-		for field, sentence in stream_problems(
-			stream, target_fields(file, stream.target_doctype), file.transforms
-		):
+		for field, sentence in stream_problems(stream, target_fields(file, stream.target_doctype), around):
 			raise HubError(sentence, name=f"{file.name} [stream.{name}]", field=field)
 
 
@@ -154,6 +158,8 @@ def _save(
 		**row,
 	}
 	before = home.db.query(f"SELECT * FROM `tab{doctype}` WHERE `name` = %s", [name])
+	if doctype == "Sync Settings" and before:
+		_keep_target(home, name, before[0]["target_doctype"], row["target_doctype"])
 	upsert_many(home.db, doctype, list(stamped), [tuple(stamped.values())], update=[*row, "modified"])
 	if doctype == "Sync Settings" and before and moved(before[0], row):
 		update(home.db, doctype, name, {"checkpoint": None, "resume": None})
@@ -169,6 +175,17 @@ def _save(
 				"idx": number,
 			}
 			insert(home.db, child, {**keys, **item})
+
+
+def _keep_target(home: FileHome, stream: str, before: str, now: str) -> None:
+	"""What is bound is bound to documents of one table."""
+	bound = count_live(home.db, stream) if before != now else 0
+	if bound:
+		raise HubError(
+			f"{bound} documents are bound already; make another stream for another table",
+			name=f"{home.file.name} [stream.{stream}]",
+			field="target_doctype",
+		)
 
 
 def _disable_missing(home: FileHome, doctype: str, documents: Mapping[str, Any]) -> None:

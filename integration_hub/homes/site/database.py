@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
+from itertools import count
 from typing import Any
 
 import frappe
@@ -17,6 +18,7 @@ from integration_hub.stores.database import Params, Row
 # server shutting down, cannot connect. https://mariadb.com/kb/en/mariadb-error-codes/
 _LOST = frozenset({1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
 _LARGE = 10_000  # characters
+_numbers = count()
 _PAUSES = (0.0, 0.2, 0.5, 1, 2, 4, 8, 15)  # seconds between attempts to connect: a restart takes that long
 
 
@@ -24,7 +26,7 @@ class SiteDatabase:
 	"""The connection of the current request, job or command."""
 
 	def __init__(self) -> None:
-		self._depth = 0  # of savepoints within savepoints
+		self.broken = False
 
 	@property
 	def dialect(self) -> str:
@@ -43,9 +45,8 @@ class SiteDatabase:
 
 	def execute(self, sql: str, params: Params = None) -> int:
 		if self.dialect == "mariadb" and len(sql) > _LARGE:
-			frappe.db._cursor.execute(
-				sql, params
-			)  # frappe.db reads a statement several times before it sends it
+			# frappe.db reads a statement several times before it sends it.
+			frappe.db._cursor.execute(sql, params)
 		else:
 			frappe.db.sql(sql, params or ())
 		return frappe.db._cursor.rowcount
@@ -59,6 +60,7 @@ class SiteDatabase:
 			# latest, and it refuses at once.
 			frappe.db._cursor.execute("COMMIT")
 			frappe.db._cursor.execute("BEGIN IMMEDIATE")
+		self.broken = False
 		try:
 			yield
 		except BaseException as error:
@@ -73,25 +75,19 @@ class SiteDatabase:
 
 	@contextmanager
 	def savepoint(self) -> Iterator[None]:
-		# There is one a record: on the cursor itself it costs a fraction, and MariaDB forgets an old one by itself
-		# when another takes its name.
-		name = f"hub_{self._depth}"
-		self._depth += 1
-		frappe.db._cursor.execute(f"SAVEPOINT {name}")
+		name = f"hub_{next(_numbers)}"
+		frappe.db._cursor.execute(f"SAVEPOINT {name}")  # one a record: through frappe.db it costs thrice that
 		callbacks = [(manager, len(manager._functions)) for manager in _callback_managers()]
 		try:
 			yield
 		except Exception as error:
 			if not self.is_transient(error):  # a deadlock has rolled back everything, savepoints too
 				_roll_back_to(name)
-				for manager, count in callbacks:  # what was to happen after the commit was part of it
-					while len(manager._functions) > count:
+				for manager, size in callbacks:  # what was to happen after the commit was part of it
+					while len(manager._functions) > size:
 						manager._functions.pop()
 			raise
-		finally:
-			self._depth -= 1
-		if self.dialect != "mariadb":
-			_release(name)
+		self.broken = not _release(name) or self.broken
 
 	def is_duplicate(self, error: BaseException) -> bool:
 		if isinstance(error, frappe.DuplicateEntryError | frappe.UniqueValidationError):
@@ -104,7 +100,8 @@ class SiteDatabase:
 		if isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError):
 			return True
 		if self.dialect == "mariadb" and isinstance(error, frappe.db.OperationalError):
-			return frappe.db.is_deadlocked(error) or frappe.db.is_timedout(error)
+			# 1020: with innodb_snapshot_isolation, a row that the snapshot does not show as it is.
+			return frappe.db.is_deadlocked(error) or frappe.db.is_timedout(error) or error.args[0] == 1020
 		# Postgres reads a snapshot, as MariaDB does, and refuses to write over what it does not show.
 		return getattr(error, "pgcode", None) in ("40001", "40P01")
 
@@ -147,12 +144,15 @@ def _roll_back_to(name: str) -> None:
 		frappe.db.rollback()  # somebody else's code has committed within the block: undo what came after
 
 
-def _release(name: str) -> None:
+def _release(name: str) -> bool:
+	"""Release a savepoint; tell whether it was still there: who commits or rolls back within takes it along."""
 	try:
-		frappe.db.release_savepoint(name)
+		frappe.db._cursor.execute(f"RELEASE SAVEPOINT {name}")
 	except Exception as error:
 		if not _is_gone(error):
 			raise
+		return False
+	return True
 
 
 def _is_gone(error: Exception) -> bool:

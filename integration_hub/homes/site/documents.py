@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import frappe
+from frappe.model.rename_doc import get_link_fields
 
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import Change, HubError, Written
@@ -93,7 +94,10 @@ class SiteBulkTarget(BulkTarget):
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		refused = self._refused("delete")
-		return dict.fromkeys(names, refused) if refused else super().delete(names)
+		if refused:
+			return dict.fromkeys(names, refused)
+		kept = _kept(self.doctype, names)
+		return {**kept, **super().delete([name for name in names if name not in kept])}
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
 		refused = self._refused("write")
@@ -104,6 +108,24 @@ class SiteBulkTarget(BulkTarget):
 			if not frappe.has_permission(self.doctype, kind):
 				return frappe.PermissionError(f"{frappe.session.user} may not {kind} {self.doctype}")
 		return None
+
+
+def _kept(doctype: str, names: Sequence[str]) -> dict[str, Exception]:
+	"""Return why documents cannot go: they are submitted, or others link to them. One query a place of links."""
+	among = ["in", list(names)]
+	submitted = frappe.get_all(doctype, filters={"name": among, "docstatus": 1}, pluck="name")
+	errors: dict[str, Exception] = {
+		name: frappe.ValidationError(f"{doctype} {name} is submitted") for name in submitted
+	}
+	ignored = frappe.get_hooks("ignore_links_on_delete")
+	for link in get_link_fields(doctype):
+		place, field = link["parent"], link["fieldname"]
+		if link["issingle"] or place in ignored or not frappe.db.table_exists(place):
+			continue
+		for row in frappe.get_all(place, filters={field: among}, fields=["name", field]):
+			text = f"{doctype} {row[field]} is linked with {place} {row['name']}"
+			errors.setdefault(row[field], frappe.LinkExistsError(text))
+	return errors
 
 
 def doctype_fields(doctype: str) -> Fields:

@@ -112,12 +112,20 @@ class SiteHome:
 
 	@contextmanager
 	def as_user(self, user: str) -> Iterator[None]:
-		previous = frappe.session.user
-		frappe.set_user(user or "Administrator")
+		wanted, session = user or "Administrator", frappe.local.session
+		if wanted == session.user:
+			yield
+			return
+		# set_user makes a session that is nobody's: a person's own, in a web request, is put back whole.
+		kept = {name: session.get(name) for name in ("user", "sid", "data")}
+		form = frappe.local.form_dict
+		frappe.set_user(wanted)
 		try:
 			yield
 		finally:
-			frappe.set_user(previous)
+			frappe.set_user(kept["user"])
+			frappe.local.session.update(kept)
+			frappe.local.form_dict = form
 
 	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
 		frappe.enqueue(

@@ -6,7 +6,7 @@ from integration_hub.homes.site import SiteHome
 from integration_hub.install import MODULE
 from integration_hub.integration_hub.settings import keep_state, refuse
 from integration_hub.stores.home import HubError
-from integration_hub.sync.check import stream_problems
+from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig, moved
 
 # What decides who may do what, and which code runs.
@@ -19,6 +19,7 @@ STATE = (
 	"last_run_at",
 	"last_success_at",
 	"last_duration",
+	"has_failed",
 	"resume",
 	"wanted",
 )
@@ -35,9 +36,10 @@ class SyncSettings(Document):
 			fields = home.target(stream.target_doctype, stream.write_mode).fields()
 		except HubError as error:
 			refuse(self, "target_doctype", error.message)
-		for field, sentence in stream_problems(stream, fields, home.transforms()):
+		for field, sentence in stream_problems(stream, fields, surroundings(home)):
 			refuse(self, field, sentence)
 		self.check_target()
+		self.keep_target()
 		self.start_over_if_moved()
 		self.warn_of_doubles()
 
@@ -63,6 +65,18 @@ class SyncSettings(Document):
 		for kind in kinds:
 			if not frappe.has_permission(self.target_doctype, kind):
 				refuse(self, "target_doctype", f"you may not {kind} {self.target_doctype}")
+
+	def keep_target(self) -> None:
+		"""What is bound is bound to documents of one DocType."""
+		if self.is_new() or not self.has_value_changed("target_doctype"):
+			return
+		bound = frappe.db.count("External Record", {"stream": self.name, "status": ["!=", "Deleted"]})
+		if bound:
+			refuse(
+				self,
+				"target_doctype",
+				f"{bound} documents are bound already; make another stream for another DocType",
+			)
 
 	def config(self) -> StreamConfig:
 		"""Return the settings as the engine reads them."""
