@@ -98,7 +98,12 @@ def stream(home: FileHome) -> dict:
 def test_a_record_that_slipped_to_the_page_before_is_met_by_the_second_look(sync):
 	home = sync("Incremental")
 	walks = [[[thing(1, 1)], [thing(3, 9)]], [[thing(2, 2)], [thing(3, 9)]]]
-	row = run(home, lambda request: iter(walks.pop(0)))
+
+	def source(request: ListRequest) -> Iterator[list[dict]]:
+		assert request.state == "", "each look begins at the beginning"
+		return iter(walks.pop(0))
+
+	row = run(home, source)
 	assert titles(home) == ["Thing 1", "Thing 2", "Thing 3"]
 	assert (row["fetched"], row["created"], row["unchanged"]) == (2, 3, 0)
 	assert stream(home)["checkpoint"].startswith("2026-01-01T10:09")

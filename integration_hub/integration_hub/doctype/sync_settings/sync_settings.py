@@ -36,9 +36,10 @@ class SyncSettings(Document):
 			fields = home.target(stream.target_doctype, stream.write_mode).fields()
 		except HubError as error:
 			refuse(self, "target_doctype", error.message)
+		if fields:
+			self.check_target()
 		for field, sentence in stream_problems(stream, fields, surroundings(home)):
 			refuse(self, field, sentence)
-		self.check_target()
 		self.keep_target()
 		self.start_over_if_moved()
 		self.warn_of_doubles()
