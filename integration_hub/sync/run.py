@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 
-from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.connectors.errors import ConnectorError, RetryLater
-from integration_hub.connectors.pages import Page
+from integration_hub.connectors.errors import RetryLater
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.stores.bindings import count_live
-from integration_hub.stores.database import chunks, in_transaction, update
+from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, HubError
-from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, open_run
 from integration_hub.stores.settings import child_rows, note_success, settings_row
 from integration_hub.sync.check import stream_problems, surroundings
@@ -23,13 +19,12 @@ from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_approved, remove_orphans
 from integration_hub.sync.ending import end_run, ending, fail_run
 from integration_hub.sync.modes import Full, Period, mode_of
-from integration_hub.sync.page import PageWriter, failed_records
-from integration_hub.sync.plan import Record
-from integration_hub.sync.resume import keep_whole, leave_off, resume
+from integration_hub.sync.page import PageWriter
+from integration_hub.sync.resume import leave_off, resume
 from integration_hub.sync.schedule import next_run
+from integration_hub.sync.walk import look_again, may_remove, retry_failed, walk
 
 DOCTYPE = "Sync Settings"
-_MOST_AT_ONCE = 5000  # records a transaction
 _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is worth a word
 
 
@@ -153,60 +148,23 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 	resume(home, stream, run, mode)
 	writer = PageWriter(home, stream, redactor, seen=run.seen, operation="Sync", run=run, sync_log=run.name)
 	if mode.retries_failed:
-		_retry_failed(home, stream, run, writer)
+		retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
 		mode.stable = connector.stable_pages or stream.stable_pages
 		try:
 			if not mode.again:
-				_walk(home, stream, run, mode, writer, connector)
+				walk(home, stream, run, mode, writer, connector)
 			if mode.looks_twice and mode.walked > 1:
-				_look_again(home, run, mode, writer, connector)
+				look_again(home, run, mode, writer, connector)
 		except RetryLater:
 			run.unidentified = writer.unidentified
 			leave_off(home, stream, run, mode)
 			raise
 		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
 		_take_notes(run, writer)
-		if mode.finds_orphans and _may_remove(home, stream, run, mode, writer, connector):
+		if mode.finds_orphans and may_remove(home, stream, run, mode, writer, connector):
 			remove_orphans(home, stream, run, redactor)
 	return run.counts.to_delete
-
-
-def _walk(
-	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
-) -> None:
-	"""Fetch and write to the end; from the beginning, and say so, where a cursor has expired."""
-	try:
-		_fetch(home, stream, run, mode, writer, connector)
-	except ConnectorError as error:
-		if not mode.starts_over(error):
-			raise
-		run.note = "The cursor had expired: everything was fetched again."
-		if not mode.finds_orphans:
-			run.note += " What the source deleted meanwhile was not found out."
-		run.seen = writer.planner.seen = new_id()  # what an earlier walk has met may be gone since
-		_fetch(home, stream, run, mode, writer, connector)
-
-
-def _fetch(
-	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
-) -> None:
-	keep_whole(home, stream, run, mode)
-	for page in connector.pages(mode.request()):
-		checkpoint = mode.after_page(page, writer.mapper)
-		mode.met += len(page.records)
-		mode.walked += 1
-		_commit(home, run, writer, mode.wanted(page, writer.mapper), checkpoint)
-		mode.resumed = page.state
-
-
-def _look_again(home: Home, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector) -> None:
-	"""Walk the list a second time, from its beginning, and write what the first walk did not meet as it is."""
-	if not mode.again:
-		mode.again, mode.resumed = True, ""
-	for page in connector.pages(mode.request()):
-		_commit(home, run, writer, page, None, again=True)
-		mode.resumed = page.state
 
 
 def _take_notes(run: Run, writer: PageWriter) -> None:
@@ -237,65 +195,3 @@ def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: R
 		record_error(
 			home, error, operation="Sync", integration=stream.integration, redactor=redactor, **where
 		)
-
-
-def _may_remove(
-	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
-) -> bool:
-	"""Tell whether what was not seen may be believed to be gone.
-
-	Not if the stream keeps it, the source came back empty, or a record could not be told by its id. And
-	where pages are counted off (a link may count them too), what moved was not seen (see modes.Incremental):
-	before anything goes, the list is walked a second time.
-	"""
-	if stream.deletion_policy == "Keep" or not mode.met or writer.unidentified:
-		return False
-	if not (mode.stable or mode.again) and count_live(home.db, stream.name, before=run.seen):
-		try:
-			for page in connector.pages(stream.list_request()):
-				run.counts.add(in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page)))
-				run.counts.pages += 1
-		except RetryLater:
-			note = "The source put off the second look at its list: nothing was removed this time."
-			run.note = f"{run.note} {note}".strip()
-			return False
-	return not writer.unidentified
-
-
-def _confirm(home: Home, run: Run, writer: PageWriter, page: Page) -> Counts:
-	writer.confirm(page.records)
-	added = Counts(bytes=page.size)
-	advance(home, run, added)
-	return added
-
-
-def _commit(
-	home: Home, run: Run, writer: PageWriter, page: Page, checkpoint: str | None, again: bool = False
-) -> None:
-	"""One page is one transaction: documents, bindings, checkpoint and counts.
-
-	A source that has all in one page gets several, the checkpoint with the last.
-	"""
-	parts = list(chunks(page.records, _MOST_AT_ONCE)) or [[]]
-	for number, records in enumerate(parts, 1):
-		last = number == len(parts)
-
-		def work(records: Sequence[Record] = records, last: bool = last) -> Counts:
-			counts = writer.write(records, again=again)
-			counts.bytes = page.size if last else 0
-			advance(home, run, counts, checkpoint if last else None, pages=int(last))
-			return counts
-
-		run.counts.add(in_transaction(home.db, work))
-		run.counts.pages += last
-		home.progress(run)
-	run.checkpoint = run.checkpoint if checkpoint is None else checkpoint
-
-
-def _retry_failed(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
-	if not settings_row(home.db, DOCTYPE, stream.name)["has_failed"]:
-		return
-	for records in failed_records(home, stream):
-		_commit(home, run, writer, Page(records, "", False, 0), None)
-	if not next(failed_records(home, stream), None):
-		in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"has_failed": 0}))

@@ -1,0 +1,122 @@
+"""Walking a list: fetch, write, checkpoint, page by page; and what a walk proves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.errors import ConnectorError, RetryLater
+from integration_hub.connectors.pages import Page
+from integration_hub.stores.bindings import count_live
+from integration_hub.stores.database import chunks, in_transaction, update
+from integration_hub.stores.home import Home
+from integration_hub.stores.ids import new_id
+from integration_hub.stores.runs import Counts, Run, advance
+from integration_hub.stores.settings import settings_row
+from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.modes import Full
+from integration_hub.sync.page import PageWriter, failed_records
+from integration_hub.sync.plan import Record
+from integration_hub.sync.resume import keep_whole
+
+DOCTYPE = "Sync Settings"
+_MOST_AT_ONCE = 5000  # records a transaction
+
+
+def walk(
+	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
+) -> None:
+	"""Fetch and write to the end; from the beginning, and say so, where a cursor has expired."""
+	try:
+		_fetch(home, stream, run, mode, writer, connector)
+	except ConnectorError as error:
+		if not mode.starts_over(error):
+			raise
+		run.note = "The cursor had expired: everything was fetched again."
+		if not mode.finds_orphans:
+			run.note += " What the source deleted meanwhile was not found out."
+		run.seen = writer.planner.seen = new_id()  # what an earlier walk has met may be gone since
+		_fetch(home, stream, run, mode, writer, connector)
+
+
+def look_again(home: Home, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector) -> None:
+	"""Walk the list a second time, from its beginning, and write what the first walk did not meet as it is."""
+	if not mode.again:
+		mode.again, mode.resumed = True, ""
+	for page in connector.pages(mode.request()):
+		_commit(home, run, writer, page, None, again=True)
+		mode.resumed = page.state
+
+
+def may_remove(
+	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
+) -> bool:
+	"""Tell whether what was not seen may be believed to be gone.
+
+	Not if the stream keeps it, the source came back empty, or a record could not be told by its id. And
+	where pages are counted off (a link may count them too), what moved was not seen (see modes.Incremental):
+	before anything goes, the list is walked a second time.
+	"""
+	if stream.deletion_policy == "Keep" or not mode.met or writer.unidentified:
+		return False
+	if not (mode.stable or mode.again) and count_live(home.db, stream.name, before=run.seen):
+		try:
+			for page in connector.pages(stream.list_request()):
+				run.counts.add(in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page)))
+				run.counts.pages += 1
+		except RetryLater:
+			note = "The source put off the second look at its list: nothing was removed this time."
+			run.note = f"{run.note} {note}".strip()
+			return False
+	return not writer.unidentified
+
+
+def retry_failed(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
+	if not settings_row(home.db, DOCTYPE, stream.name)["has_failed"]:
+		return
+	for records in failed_records(home, stream):
+		_commit(home, run, writer, Page(records, "", False, 0), None)
+	if not next(failed_records(home, stream), None):
+		in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"has_failed": 0}))
+
+
+def _fetch(
+	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
+) -> None:
+	keep_whole(home, stream, run, mode)
+	for page in connector.pages(mode.request()):
+		checkpoint = mode.after_page(page, writer.mapper)
+		mode.met += len(page.records)
+		mode.walked += 1
+		_commit(home, run, writer, mode.wanted(page, writer.mapper), checkpoint)
+		mode.resumed = page.state
+
+
+def _commit(
+	home: Home, run: Run, writer: PageWriter, page: Page, checkpoint: str | None, again: bool = False
+) -> None:
+	"""One page is one transaction: documents, bindings, checkpoint and counts.
+
+	A source that has all in one page gets several, the checkpoint with the last.
+	"""
+	parts = list(chunks(page.records, _MOST_AT_ONCE)) or [[]]
+	for number, records in enumerate(parts, 1):
+		last = number == len(parts)
+
+		def work(records: Sequence[Record] = records, last: bool = last) -> Counts:
+			counts = writer.write(records, again=again)
+			counts.bytes = page.size if last else 0
+			advance(home, run, counts, checkpoint if last else None, pages=int(last))
+			return counts
+
+		run.counts.add(in_transaction(home.db, work))
+		run.counts.pages += last
+		home.progress(run)
+	run.checkpoint = run.checkpoint if checkpoint is None else checkpoint
+
+
+def _confirm(home: Home, run: Run, writer: PageWriter, page: Page) -> Counts:
+	writer.confirm(page.records)
+	added = Counts(bytes=page.size)
+	advance(home, run, added)
+	return added
