@@ -49,7 +49,21 @@ def make_doctype(name: str, fields: list[dict], **values) -> None:
 	frappe.db.commit()
 
 
-class TestDocuments(HubTestCase):
+class WritingTestCase(HubTestCase):
+	"""Takes the DocTypes that its tests made away again, with their tables."""
+
+	@classmethod
+	def tearDownClass(cls) -> None:
+		frappe.db.rollback()
+		for name in ("Hub Test Visit", "Hub Test Order", "Hub Test Mirror"):
+			if frappe.db.exists("DocType", name):
+				frappe.delete_doc("DocType", name, force=True)
+				frappe.db.commit()
+				frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
+		super().tearDownClass()
+
+
+class TestDocuments(WritingTestCase):
 	def setUp(self) -> None:
 		super().setUp()
 		frappe.db.delete("Contact Email")
@@ -139,7 +153,7 @@ class TestDocuments(HubTestCase):
 		self.assertIn("ubmitted", frappe.db.get_value("External Record", binding, "error"))
 
 
-class TestBulk(HubTestCase):
+class TestBulk(WritingTestCase):
 	def setUp(self) -> None:
 		super().setUp()
 		fields = [
