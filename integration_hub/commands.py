@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from redis.exceptions import RedisError
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores.home import HubError
@@ -64,6 +65,9 @@ def home_opener(ctx: click.Context) -> Callable[[], Any]:
 		return lambda: SiteHome.opened(site)
 	from integration_hub.homes.file import FileHome
 
+	folder = str(Path(config).resolve().parent)
+	if folder not in sys.path:
+		sys.path.append(folder)  # where the functions are that hub.toml names
 	return lambda: FileHome(config)
 
 
@@ -76,6 +80,8 @@ def told(command: Callable) -> Callable:
 			return command(*args, **options)
 		except (HubError, ConnectorError) as error:
 			raise click.ClickException(str(error)) from None
+		except RedisError as error:
+			raise click.ClickException(f"Redis: {error}") from None
 
 	return wrapper
 
@@ -168,8 +174,7 @@ def differences(result: Any) -> Iterator[str]:
 	said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
 	yield f"{result.stream}: would be {said}"
 	if result.orphans:
-		waits = ", and wait for approval" if result.approval else ""
-		yield f"  {result.orphans} documents are no longer in the source: they would go{waits}"
+		yield f"  {result.orphans} documents are no longer in the source: they would go"
 	for note in result.notes:
 		yield f"  {note}"
 	for one in result.sample:
@@ -211,6 +216,22 @@ def preview(ctx: click.Context, stream: str, limit: int) -> None:
 				click.echo(f"  {record['error']}")
 			for field, value in record["values"].items():
 				click.echo(f"  {field}: {_shown(value)}")
+
+
+@integration_hub.command()
+@click.argument("stream")
+@pass_context
+@told
+def reset(ctx: click.Context, stream: str) -> None:
+	"""Forget where a stream stands: its next run begins at the beginning. Nothing is doubled."""
+	from integration_hub.stores.database import in_transaction, update
+	from integration_hub.sync.run import load_stream
+
+	with home_opener(ctx)() as home:
+		before = load_stream(home, stream).checkpoint
+		state = {"checkpoint": None, "resume": None}
+		in_transaction(home.db, lambda: update(home.db, "Sync Settings", stream, state))
+		click.echo(f"{stream}: its checkpoint was {before or 'none'}")
 
 
 @integration_hub.command()

@@ -281,3 +281,16 @@ def test_the_counts_of_a_closed_run_cannot_grow(sync):
 	row = run(home, [[thing(1)]])
 	with pytest.raises(Superseded), home.db.transaction():
 		advance(home, Run(row["name"], "things", "source", "Full"), Counts(fetched=1))
+
+
+def test_what_waits_for_approval_stays_in_sight(sync):
+	home = sync("Incremental", 'deleted_path = "deleted"\nmax_delete_count = 1')
+	run(home, [[thing(n) for n in range(10)]])
+	held = run(home, [[thing(n, 1, deleted=True) for n in range(5)]])
+	assert held["status"] == "Needs Approval"
+	assert run(home, [[thing(9, 2, title="New")]])["status"] == "Completed"
+	assert stream(home)["status"] == "Needs Approval", "a run that went well does not hide it"
+	run(home, [[thing(n, 3) for n in range(5)]])
+	assert stream(home)["status"] == "OK", "they are all in the source again"
+	with pytest.raises(HubError, match="no deletions waiting"):
+		approve_deletions(home, held["name"])

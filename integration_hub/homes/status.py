@@ -28,6 +28,13 @@ def lines(home: Home) -> Iterator[str]:
 		),
 	)
 	yield from table(
+		"WAITING FOR APPROVAL  STREAM  DOCUMENTS",
+		home.db.query(
+			"""SELECT `name`, `stream`, `to_delete` FROM `tabSync Log`
+				WHERE `status` = 'Needs Approval' ORDER BY `name`"""
+		),
+	)
+	yield from table(
 		"INBOX  STATUS  EVENTS",
 		home.db.query(
 			"""SELECT `integration`, `status`, COUNT(*) AS `events`

@@ -103,7 +103,7 @@ class Customers:
 		"""
 		with self._lock:
 			start = self._feed_start if after is None else after
-			if start < self._feed_start:
+			if not self._feed_start <= start <= self._feed_start + len(self._feed):
 				raise LookupError(f"the feed begins at {self._feed_start}")
 			entries = self._feed[start - self._feed_start :][:limit]
 			return entries, start + len(entries)

@@ -186,6 +186,14 @@ def count_live(db: Database, stream: str, before: str | None = None) -> int:
 	return db.query(sql, [*params, before] if before else params)[0]["n"]
 
 
+def count_held(db: Database, stream: str, run: str) -> int:
+	"""Count the bindings whose removal waits for approval since a run."""
+	where, params = _of(stream)
+	sql = f"""SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}`
+		WHERE {where} AND `status` <> 'Deleted' AND `missing_run` = %s"""
+	return db.query(sql, [*params, run])[0]["n"]
+
+
 def mark_missing(db: Database, stream: str, run: str, seen: str) -> None:
 	"""Note on the bindings last seen before `seen` that they wait for approval of what `run` found gone."""
 	where, params = _of(stream)

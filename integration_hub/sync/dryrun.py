@@ -87,6 +87,12 @@ def dry_run(
 					return result
 		if mode.finds_orphans and stream.deletion_policy != "Keep" and result.counts.fetched and not unread:
 			_count_orphans(home, stream, met, result)
+		gone = result.orphans + result.counts.deleted
+		result.approval = needs_approval(stream, gone, count_live(home.db, name))
+		if result.approval:
+			result.notes.append(
+				"That is more than may go by itself: what is beyond the limits waits for approval."
+			)
 		result.notes += [f"Nothing was found at {path}." for path in planner.mapper.never_found()]
 	return result
 
@@ -209,4 +215,3 @@ def _note_names(met: sqlite3.Connection, plan: Plan) -> int:
 def _count_orphans(home: Home, stream: StreamConfig, met: sqlite3.Connection, result: DryRun) -> None:
 	live = count_live(home.db, stream.name)
 	result.orphans = live - met.execute("SELECT COUNT(*) FROM `met` WHERE `made` = 0").fetchone()[0]
-	result.approval = needs_approval(stream, result.orphans, live)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from integration_hub.connectors.redact import Redactor
+from integration_hub.stores.bindings import count_held
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.errors import record_error, resolve_errors
 from integration_hub.stores.home import Home
@@ -68,11 +69,26 @@ def end_run(
 			state = {"status": "OK" if approved and status == "Completed" else run.stream_status}
 		elif status == "Completed":
 			resolve_errors(home, stream=stream.name)
+		if _still_held(home, stream) and state["status"] in ("OK", "Waiting"):
+			state["status"] = "Needs Approval"
 		update(home.db, DOCTYPE, stream.name, state)
 
 	in_transaction(home.db, work)
 	run.status = status
 	home.progress(run)
+
+
+def _still_held(home: Home, stream: StreamConfig) -> bool:
+	"""Tell whether deletions wait for approval; a run whose deletions were all met or held again waits no more."""
+	sql = "SELECT `name` FROM `tabSync Log` WHERE `stream` = %s AND `status` = 'Needs Approval'"
+	held = False
+	for row in home.db.query(sql, [stream.name]):
+		if count_held(home.db, stream.name, row["name"]):
+			held = True
+		else:
+			said = "What it held back is in the source again, or a later run holds it."
+			update(home.db, "Sync Log", row["name"], {"status": "Completed", "error": said})
+	return held
 
 
 def _next_turn(

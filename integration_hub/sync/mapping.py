@@ -59,12 +59,13 @@ class Mapper:
 		self._rows = _compiled(stream.mapping, local_time, transforms or {})
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
+		self._looked = False
 		fields = repr([row.field for row in self._rows]).encode()
 		self._salt = hashlib.blake2b(fields, digest_size=HASH_LENGTH // 2)
 
 	def never_found(self) -> list[str]:
 		"""Return the source paths at which no record so far had anything: a slip of the pen, maybe."""
-		return [row.source_path for row in self._unfound]
+		return [row.source_path for row in self._unfound] if self._looked else []
 
 	def external_id(self, record: Mapping[str, Any]) -> str:
 		"""Return the record's id as text; raises MappingError if it has none."""
@@ -108,13 +109,14 @@ class Mapper:
 		time = self.source_time(record) if self._time else ""
 		if gone:
 			return Mapped(external_id, {}, time, True)
+		self._looked = True
+		if self._unfound:
+			self._unfound = [row for row in self._unfound if not _is_found(row, record)]
 		values = {}
 		for field, key, row in self._fields:
 			# What is text or a number under a plain name and needs no conversion is most of what there is.
 			value = record.get(key) if key else None
 			values[field] = value if value and value.__class__ in _SCALARS else row.value(record)
-		if self._unfound:
-			self._unfound = [row for row in self._unfound if not _is_found(row, record)]
 		return Mapped(external_id, values, time, False, self.hash(values))
 
 	def hash(self, values: Mapping[str, Any]) -> str:

@@ -196,7 +196,8 @@ class PageWriter:
 			**self.where,
 		)
 		self.error_log = self.error_log or name
-		self.first_error = self.first_error or self.redactor.text(error, 300)
+		about = f"{external_id}: " if external_id else ""
+		self.first_error = self.first_error or self.redactor.text(f"{about}{error}", 300)
 
 
 def failed_records(home: Home, stream: StreamConfig) -> Iterator[list[Record]]:

@@ -109,8 +109,9 @@ def _check_table(file: HubFile, table: str) -> None:
 				f"{kind!r} is not one of {', '.join(sorted(FIELDTYPES | {'Table'}))}", name=place, field=field
 			)
 		options = row.get("options", "")
-		if (kind == "Table" or (kind == "Link" and options)) and options not in file.tables:
-			raise HubError(f"table {options!r} is not in the file", name=place, field=field)
+		if kind in ("Table", "Link") and options not in file.tables:
+			hint = f'{{ fieldtype = "{kind}", options = "a table of this file" }}'
+			raise HubError(f"table {options!r} is not in the file; write {hint}", name=place, field=field)
 
 
 def target_fields(file: HubFile, table: str) -> Fields:
