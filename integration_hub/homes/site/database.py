@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from itertools import count
@@ -17,6 +18,7 @@ from integration_hub.stores.database import Params, Row
 # What MariaDB's clients and server say of a connection that is no more: gone away, lost during a query, killed,
 # server shutting down, cannot connect. https://mariadb.com/kb/en/mariadb-error-codes/
 _LOST = frozenset({1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
+_NAMED = re.compile(r"%\((\w+)\)s")
 _LARGE = 10_000  # characters
 _numbers = count()
 _PAUSES = (0.0, 0.2, 0.5, 1, 2, 4, 8, 15)  # seconds between attempts to connect: a restart takes that long
@@ -39,7 +41,7 @@ class SiteDatabase:
 		return "" if self.dialect == "sqlite" else "FOR UPDATE SKIP LOCKED"
 
 	def query(self, sql: str, params: Params = None) -> list[Row]:
-		rows = frappe.db.sql(sql, params or ())
+		rows = frappe.db.sql(*self._bound(sql, params))
 		names = [column[0] for column in frappe.db._cursor.description]
 		return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -48,8 +50,18 @@ class SiteDatabase:
 			# frappe.db reads a statement several times before it sends it.
 			frappe.db._cursor.execute(sql, params)
 		else:
-			frappe.db.sql(sql, params or ())
+			frappe.db.sql(*self._bound(sql, params))
 		return frappe.db._cursor.rowcount
+
+	def _bound(self, sql: str, params: Params) -> tuple[str, Params]:
+		"""Return a statement as the site's database takes it.
+
+		On SQLite, Frappe writes named values into the statement as text, None as «None» among them: there they go
+		by position, and the driver binds them.
+		"""
+		if self.dialect != "sqlite" or not isinstance(params, Mapping):
+			return sql, params or ()
+		return _NAMED.sub("%s", sql), tuple(params[name] for name in _NAMED.findall(sql))
 
 	@contextmanager
 	def transaction(self) -> Iterator[None]:
