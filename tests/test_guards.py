@@ -155,6 +155,22 @@ def test_many_tombstones_wait_for_approval_too(sync):
 	assert len(titles(home)) == 11, "what came back meanwhile is spared"
 
 
+def test_what_follows_on_held_tombstones_waits_with_them(sync):
+	home = sync(
+		"Incremental", 'deleted_path = "deleted"\nmax_delete_count = 10\nordered = true\nstable_pages = true'
+	)
+	run(home, [[thing(n) for n in range(50)]])
+	gone = [thing(n, 1, deleted=True) for n in range(45)]
+	held = run(home, [gone[:40], gone[40:]])
+	assert (held["deleted"], held["to_delete"]) == (0, 45)
+
+
+def test_a_record_that_fails_in_both_looks_counts_once(sync):
+	home = sync("Incremental", mapping='state = "state"')
+	row = run(home, [[thing(1, 1, state="Nowhere")], [thing(2, 2)]])
+	assert (row["fetched"], row["created"], row["failed"]) == (2, 1, 1)
+
+
 def test_a_stream_keeps_its_target_while_documents_are_bound(sync, tmp_path):
 	home = sync("Full")
 	run(home, [[thing(1)]])

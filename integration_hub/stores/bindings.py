@@ -12,17 +12,6 @@ from integration_hub.stores.ids import HASH_LENGTH, key
 
 DOCTYPE = "External Record"
 
-_STATE = (
-	"status",
-	"target_name",
-	"adopted",
-	"source_time",
-	"content_hash",
-	"last_seen",
-	"missing_run",
-	"error",
-	"payload",
-)
 _COMPARED = (
 	"status",
 	"target_name",
@@ -32,6 +21,7 @@ _COMPARED = (
 	"last_seen",
 	"missing_run",
 )
+_STATE = (*_COMPARED, "error", "payload")
 _PREFIX = 8  # hex digits of a binding's name that stand for its stream
 _PLAIN_STATE = ("target_name", "source_time", "content_hash")
 

@@ -78,10 +78,7 @@ class PageWriter:
 		counts = Counts()
 		known = [plan.found[item.external_id] for item in (*plan.remove, *(item for item, _ in plan.changes))]
 		bindings.hold(self.home.db, [binding for binding in known if not binding.new])
-		if again:  # what has failed in this run already is no news
-			news = {k for k in plan.failures if not self._has_failed(plan.found[k])}
-			plan.failures = {k: error for k, error in plan.failures.items() if k in news}
-		else:
+		if not again:
 			counts.fetched = plan.fetched
 			counts.unchanged = len(plan.unchanged) + plan.stale + len(plan.forget)
 			self._note_unidentified(plan, counts)
@@ -92,7 +89,7 @@ class PageWriter:
 			changed.append(self._settled(item, binding))
 		changed += self._remove(plan, counts)
 		changed += self._upsert(plan, counts)
-		changed += self._keep_failures(plan, counts)
+		changed += self._keep_failures(plan, counts, again)
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)
 		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed)
 		if self.home.db.broken and self.run:
@@ -103,7 +100,8 @@ class PageWriter:
 		return counts
 
 	def _has_failed(self, binding: Binding) -> bool:
-		return binding.status == "Failed" and binding.last_seen == self.seen
+		"""Tell whether this run has met a record already, and failed to write it."""
+		return bool(binding.read) and (binding.read[0], binding.read[2]) == ("Failed", self.seen)
 
 	def _note_unidentified(self, plan: Plan, counts: Counts) -> None:
 		for error in plan.unidentified:
@@ -133,7 +131,8 @@ class PageWriter:
 			return False
 		if self._live is None:
 			self._live = bindings.count_live(self.home.db, self.stream.name) + self.run.counts.deleted
-		return needs_approval(self.stream, self.run.counts.deleted + count, self._live)
+		so_far = self.run.counts.deleted + self.run.counts.to_delete
+		return needs_approval(self.stream, so_far + count, self._live)
 
 	def _upsert(self, plan: Plan, counts: Counts) -> Iterator[Binding]:
 		outcomes = self.planner.target.write([change for _, change in plan.changes])
@@ -151,14 +150,15 @@ class PageWriter:
 			binding.content_hash = item.content_hash
 			yield self._settled(item, binding)
 
-	def _keep_failures(self, plan: Plan, counts: Counts) -> Iterator[Binding]:
+	def _keep_failures(self, plan: Plan, counts: Counts, again: bool) -> Iterator[Binding]:
 		"""Keep what could not be written: the next run tries it again, and it counts as seen."""
 		if plan.failures and self.run:
 			update(self.home.db, "Sync Settings", self.stream.name, {"has_failed": 1})
 		for external_id, error in plan.failures.items():
-			counts.failed += 1
-			self._log(error, external_id)
 			binding = plan.found[external_id]
+			if not (again and self._has_failed(binding)):
+				counts.failed += 1
+				self._log(error, external_id)
 			binding.status, binding.content_hash = "Failed", ""
 			binding.error = self.redactor.text(error, 500)
 			binding.payload = json.dumps(plan.records[external_id], default=str)
