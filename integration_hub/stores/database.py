@@ -84,16 +84,21 @@ def insert_many(
 	_write(db, doctype, columns, rows, same or {}, "")
 
 
-def insert_new(db: Database, doctype: str, row: Mapping[str, Any], key: str) -> bool:
-	"""Insert one row unless its `key` exists already; tell whether it did. The unique index decides."""
+def insert_new(
+	db: Database,
+	doctype: str,
+	columns: Sequence[str],
+	rows: Sequence[Sequence[Any]],
+	same: Mapping[str, Any] | None = None,
+	*,
+	key: str,
+) -> int:
+	"""Insert the rows whose `key` does not exist yet; return how many did not. The unique index decides."""
 	# Not INSERT IGNORE, which keeps quiet about anything; to set a column to itself changes nothing.
-	nothing = f"ON DUPLICATE KEY UPDATE `{key}` = `{key}`"
+	nothing = f" ON DUPLICATE KEY UPDATE `{key}` = `{key}`"
 	if db.dialect != "mariadb":
-		nothing = f"ON CONFLICT (`{key}`) DO NOTHING"
-	names = ", ".join(f"`{column}`" for column in row)
-	marks = ", ".join(["%s"] * len(row))
-	sql = f"INSERT INTO `tab{doctype}` ({names}) VALUES ({marks}) {nothing}"
-	return db.execute(sql, list(row.values())) == 1
+		nothing = f" ON CONFLICT (`{key}`) DO NOTHING"
+	return _write(db, doctype, columns, rows, same or {}, nothing)
 
 
 def upsert_many(
@@ -123,7 +128,8 @@ def _write(
 	rows: Sequence[Sequence[Any]],
 	same: Mapping[str, Any],
 	clause: str,
-) -> None:
+) -> int:
+	written = 0
 	names = ", ".join(f"`{column}`" for column in (*columns, *same))
 	# Drivers quote each parameter by itself, which is a third of a page's cost: what all rows share is quoted
 	# once, here, where quotes are all it needs.
@@ -136,7 +142,8 @@ def _write(
 	for chunk in chunks(rows, max(_MAX_PARAMETERS // (len(columns) + len(others)), 1)):
 		groups = ", ".join([group] * len(chunk))
 		values = [value for row in chunk for value in (*row, *others)]
-		db.execute(f"INSERT INTO `tab{doctype}` ({names}) VALUES {groups}{clause}", values)
+		written += db.execute(f"INSERT INTO `tab{doctype}` ({names}) VALUES {groups}{clause}", values)
+	return written
 
 
 def _is_plain(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from integration_hub.stores.database import Row, chunks, in_list, in_transaction, insert_new
 from integration_hub.stores.home import Home
-from integration_hub.stores.ids import key, new_id
+from integration_hub.stores.ids import key, new_id, new_ids
 
 DOCTYPE = "Webhook Log"
 WAITING = "('Queued', 'Failed')"  # states that a drain takes up when they are due
@@ -42,19 +42,20 @@ def store(home: Home, events: Sequence[Event]) -> list[Verdict]:
 	Which of the two it is is looked up in a second transaction: the first one's snapshot may be older than
 	the row that was in its way.
 	"""
-
-	def add() -> list[bool]:
-		return [
-			_insert(home, event, event.key, "Unrouted" if event.unrouted else "Queued") for event in events
-		]
-
-	added = in_transaction(home.db, add)
-	if all(added):
-		return ["received"] * len(events)
+	if not events:
+		return []
+	rows = [
+		_row(name, event, event.key, "Unrouted" if event.unrouted else "Queued")
+		for name, event in zip(new_ids(len(events)), events, strict=True)
+	]
+	new = in_transaction(home.db, lambda: _insert(home, rows))
+	if len(new) == len(rows):
+		return ["received"] * len(rows)
 
 	def known() -> list[Verdict]:
 		return [
-			"received" if new else _repeated(home, event) for event, new in zip(events, added, strict=True)
+			"received" if row[0] in new else _repeated(home, event)
+			for event, row in zip(events, rows, strict=True)
 		]
 
 	return in_transaction(home.db, known)
@@ -68,34 +69,58 @@ def _repeated(home: Home, event: Event) -> Verdict:
 		_count_delivery(home, event.key)
 		return "duplicate"
 	conflict = key(event.integration, event.event_id, event.body_hash)
-	if not _insert(home, event, conflict, "Conflict"):
+	if not _insert(home, [_row(new_id(), event, conflict, "Conflict")]):
 		_count_delivery(home, conflict)
 	return "conflict"
 
 
-def _insert(home: Home, event: Event, event_key: str, status: str) -> bool:
+_COLUMNS = (
+	"name",
+	"event_key",
+	"status",
+	"integration",
+	"event_type",
+	"event_id",
+	"door",
+	"ordering_key",
+	"payload",
+	"headers",
+	"body_hash",
+)
+
+
+def _row(name: str, event: Event, event_key: str, status: str) -> tuple[str, ...]:
+	return (
+		name,
+		event_key,
+		status,
+		event.integration,
+		event.event_type,
+		event.event_id[:255],
+		event.door,
+		event.ordering_key,
+		event.payload,
+		event.headers,
+		event.body_hash,
+	)
+
+
+def _insert(home: Home, rows: Sequence[tuple[str, ...]]) -> set[str]:
+	"""Insert the rows whose key is new; return the names of those."""
 	now, owner = home.now(), home.owner()
-	row = {
-		"name": new_id(),
-		"creation": now,
-		"modified": now,
-		"owner": owner,
-		"modified_by": owner,
-		"integration": event.integration,
-		"event_type": event.event_type,
-		"event_id": event.event_id[:255],
-		"door": event.door,
-		"status": status,
-		"received_at": now,
-		"next_attempt_at": now,
-		"ordering_key": event.ordering_key,
-		"deliveries": 1,
-		"payload": event.payload,
-		"headers": event.headers,
-		"event_key": event_key,
-		"body_hash": event.body_hash,
+	same = dict.fromkeys(("creation", "modified", "received_at", "next_attempt_at"), now)
+	same |= {"owner": owner, "modified_by": owner, "deliveries": 1}
+	names = [row[0] for row in rows]
+	# In the order of the keys: two transactions that have some in common do not wait for each other crosswise.
+	ordered = sorted(rows, key=lambda row: row[1])
+	added = insert_new(home.db, DOCTYPE, _COLUMNS, ordered, same, key="event_key")
+	if added in (0, len(rows)):
+		return set(names if added else ())
+	marks, values = in_list(names)
+	return {
+		row["name"]
+		for row in home.db.query(f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values)
 	}
-	return insert_new(home.db, DOCTYPE, row, "event_key")
 
 
 def _count_delivery(home: Home, event_key: str) -> None:

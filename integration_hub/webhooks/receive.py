@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores import inbox
@@ -17,7 +18,10 @@ from integration_hub.webhooks.schemes import BadSignature, Scheme
 logger = logging.getLogger("integration_hub.webhooks")
 
 
-def receive(home: Home, request: Request) -> Answer:
+Store = Callable[[Home, Sequence[inbox.Event]], list[inbox.Verdict]]
+
+
+def receive(home: Home, request: Request, store: Store = inbox.store) -> Answer:
 	"""Verify, store, commit, answer. Any request gets a declared answer; nothing is raised.
 
 	200 received, duplicate or a handshake; 202 held (unrouted or conflict); 400 malformed; 401 not proven;
@@ -27,7 +31,7 @@ def receive(home: Home, request: Request) -> Answer:
 	known = True
 	try:
 		if found := doorway(home, request.integration):
-			return _receive(home, found, request)
+			return _receive(home, found, request, store)
 		answer, known = Answer(404, "unknown_integration"), False
 	except _Refused as refusal:
 		answer = refusal.answer
@@ -69,7 +73,7 @@ class _Refused(Exception):
 		super().__init__(reason)
 
 
-def _receive(home: Home, found: Doorway, request: Request) -> Answer:
+def _receive(home: Home, found: Doorway, request: Request, store: Store) -> Answer:
 	if len(request.body) > MAX_BODY:
 		raise _Refused(413, "body_too_large")
 	if request.method == "GET":
@@ -92,7 +96,8 @@ def _receive(home: Home, found: Doorway, request: Request) -> Answer:
 		request.headers,
 		places=scheme.places,
 	)
-	return _store(home, event)
+	[verdict] = store(home, [event])
+	return _stored(home, event, verdict)
 
 
 def _greet(found: Doorway, request: Request) -> Answer:
@@ -106,8 +111,7 @@ def _greet(found: Doorway, request: Request) -> Answer:
 	raise _Refused(405, "method_not_allowed")
 
 
-def _store(home: Home, event: inbox.Event) -> Answer:
-	[verdict] = inbox.store(home, [event])
+def _stored(home: Home, event: inbox.Event, verdict: inbox.Verdict) -> Answer:
 	if verdict == "received" and event.unrouted:
 		return Answer(202, "unrouted")
 	if verdict == "received":

@@ -13,8 +13,9 @@ from werkzeug.wrappers import Request as WSGIRequest
 from werkzeug.wrappers import Response
 
 from integration_hub.stores.home import Home
+from integration_hub.webhooks.group_commit import GroupCommit
 from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
-from integration_hub.webhooks.receive import receive, too_large
+from integration_hub.webhooks.receive import Store, receive, too_large
 
 logger = logging.getLogger("integration_hub.webhooks")
 
@@ -25,15 +26,19 @@ OpenHome = Callable[[], AbstractContextManager[Home]]
 
 
 def receiver(open_home: OpenHome) -> Callable[[dict[str, Any], Callable], Iterable[bytes]]:
-	"""Return a WSGI application that receives webhooks into the home `open_home` opens for each request."""
+	"""Return a WSGI application that receives webhooks into the home `open_home` opens for each request.
+
+	Events that arrive at the same time, over its threads, are committed together.
+	"""
+	store = GroupCommit()
 
 	def application(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-		return response(_answer(open_home, WSGIRequest(environ)))(environ, start_response)
+		return response(_answer(open_home, store, WSGIRequest(environ)))(environ, start_response)
 
 	return application
 
 
-def _answer(open_home: OpenHome, http: WSGIRequest) -> Answer:
+def _answer(open_home: OpenHome, store: Store, http: WSGIRequest) -> Answer:
 	if http.path == "/health":
 		return Answer(200, "ok")
 	if not http.path.startswith(PREFIX):
@@ -48,7 +53,7 @@ def _answer(open_home: OpenHome, http: WSGIRequest) -> Answer:
 		return Answer(400, "body_incomplete")
 	try:
 		with open_home() as home:
-			return receive(home, request) if request else too_large(home, integration, http.method)
+			return receive(home, request, store) if request else too_large(home, integration, http.method)
 	except Exception:
 		logger.exception("The home could not be opened")
 		return Answer(503, "not_stored")
