@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -198,6 +200,30 @@ def test_rows_of_a_dead_worker_are_taken_up_again(hub):
 	hub.db.execute("UPDATE `tabWebhook Log` SET `claimed_at` = %s", [hub.now(ahead=-3600)])
 	assert sweep(hub) == ["crm"]
 	assert drain(hub, "crm").completed == 1
+
+
+def test_what_a_killed_worker_had_in_hand_is_taken_up_at_once(hub):
+	body = b'{"id": "e1", "event": "call.x"}'
+	receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	code = """if True:
+		import sys
+		from integration_hub.homes.file import FileHome
+		from integration_hub.stores import claims
+		home = FileHome(sys.argv[1])
+		with claims.seat(home, "crm") as seat:
+			print(len(claims.claim_due(home, "crm", 10, seat)), flush=True)
+			sys.stdin.read()
+	"""
+	command = [sys.executable, "-c", code, str(hub.file.folder / "hub.toml")]
+	with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+		assert worker.stdout.readline() == "1\n"
+		assert sweep(hub) == [], "its owner lives"
+		with claims.seat(hub, "crm") as another:
+			assert another == "1"
+		worker.kill()
+	assert sweep(hub) == ["crm"]
+	assert drain(hub, "crm").completed == 1
+	assert HANDLED[0]["attempts"] == 2, "the killed attempt counts: an event that kills its worker ends Dead"
 
 
 def test_an_unknown_event_waits_unrouted_and_can_be_replayed(hub, door):

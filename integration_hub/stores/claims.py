@@ -13,7 +13,9 @@ Queued is what was not tried yet, Failed what was, and is to be tried again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from integration_hub.stores.database import Row, in_list, in_transaction
@@ -21,6 +23,7 @@ from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import DOCTYPE, WAITING
 
+SEATS = 32  # drains of one integration at the same time, on all hosts
 _RETRIES = 20  # how many are tried for one that nobody else has locked
 _WINDOWS = 5  # how many batches of candidates are looked through for one that nobody else has locked
 
@@ -45,13 +48,34 @@ _BEHIND = f"{_SAME_KEY} `b`.`status` = '%s' AND `b`.`deferrals` = 0 AND `b`.`nam
 _BEHIND_RETRY, _BEHIND_UNTRIED = _BEHIND % "Failed", _BEHIND % "Queued"
 
 
-def claim_due(home: Home, integration: str, size: int) -> list[Row]:
+@contextmanager
+def seat(home: Home, integration: str) -> Iterator[str]:
+	"""Hold one of an integration's seats for a block, and have its name; "" if all are taken.
+
+	A seat is a lock that dies with its owner: who finds it free knows that what was claimed from it is nobody's.
+	"""
+	with ExitStack() as stack:
+		for number in range(SEATS):
+			if stack.enter_context(home.lock(_seat_lock(integration, str(number)))):
+				yield str(number)
+				return
+			stack.close()
+		yield ""
+
+
+def _seat_lock(integration: str, seat: str) -> str:
+	return f"drain:{integration}:{seat}"
+
+
+def claim_due(home: Home, integration: str, size: int, seat: str = "") -> list[Row]:
 	"""Take up to `size` due rows, oldest first; each belongs to one claimant. Commits. Not within a transaction.
 
 	The attempt is counted here, before anything can go wrong: an event that kills its worker is counted too.
 	A row that was tried before is taken alone, so that it takes no other with it.
+
+	seat: the one that the claimant holds.
 	"""
-	claim, now = new_id(), home.now()
+	claim, now = f"{seat}:{new_id()}", home.now()
 
 	def take() -> list[Row]:
 		rows = _lock_some(home, integration, size)
@@ -170,28 +194,41 @@ def give_back(home: Home, rows: Sequence[Row]) -> None:
 
 
 def release_abandoned(home: Home, seconds: float, max_attempts: int) -> int:
-	"""Give back rows whose claimant has been silent for `seconds`, or bury them after the last attempt.
+	"""Give back rows whose claimant is gone, or has been silent for `seconds`; bury them after the last attempt.
 
 	Returns their number.
 	"""
-	before = home.now(ahead=-seconds)
-	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `status` = 'Processing' AND `claimed_at` < %s"
-	names = [row["name"] for row in home.db.query(sql, [before])]
-	marks, values = in_list(names)
+	sql = f"SELECT DISTINCT `integration`, `claim` FROM `tab{DOCTYPE}` WHERE `status` = 'Processing'"
+	held: dict[tuple[str, str], list[str]] = defaultdict(list)
+	for row in home.db.query(sql):
+		held[row["integration"], (row["claim"] or "").partition(":")[0]].append(row["claim"])
+	released = _release(home, "`claimed_at` < %s", [home.now(ahead=-seconds)], max_attempts)
+	for (integration, seat), claimed in held.items():
+		if not seat:
+			continue
+		with home.lock(_seat_lock(integration, seat)) as free:  # and nobody sits down meanwhile
+			if free:
+				marks, values = in_list(claimed)
+				released += _release(home, f"`claim` IN ({marks})", values, max_attempts)
+	return released
 
-	def release() -> None:
-		home.db.execute(
+
+def _release(home: Home, where: str, values: Sequence[str], max_attempts: int) -> int:
+	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `status` = 'Processing' AND {where}"
+	names = [row["name"] for row in home.db.query(sql, values)]
+	marks, listed = in_list(names)
+
+	def release() -> int:
+		return home.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET
 				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Failed' END,
 				`error` = 'The worker that handled it is gone.', `claim` = NULL,
 				`next_attempt_at` = %s, `modified` = %s
-				WHERE `name` IN ({marks}) AND `status` = 'Processing' AND `claimed_at` < %s""",
-			[max_attempts, home.now(), home.now(), *values, before],
+				WHERE `name` IN ({marks}) AND `status` = 'Processing' AND {where}""",
+			[max_attempts, home.now(), home.now(), *listed, *values],
 		)
 
-	if names:
-		in_transaction(home.db, release)
-	return len(names)
+	return in_transaction(home.db, release) if names else 0
 
 
 def due(home: Home) -> dict[str, int]:

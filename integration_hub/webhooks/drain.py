@@ -10,7 +10,7 @@ from integration_hub.stores.home import Home
 from integration_hub.webhooks.batch import MAX_ATTEMPTS, Batch, Drained
 
 BATCH = 100
-CLAIM_SECONDS = 15 * 60  # a claimant silent for longer is taken for dead
+CLAIM_SECONDS = 15 * 60  # a claimant silent for longer is taken for dead, though it is not gone
 _BACKLOG = 1000  # due events for which another drain is worth its worker
 _MAX_DRAINS = 4
 
@@ -22,9 +22,9 @@ def drain(home: Home, integration: str, seconds: float = 240) -> Drained:
 	if not config.enabled:
 		return done
 	redactor = redactor_for(home.secrets(integration))
-	with home.as_user(config.run_as_user):
-		while time.monotonic() < deadline:
-			rows = claims.claim_due(home, integration, BATCH)
+	with claims.seat(home, integration) as seat, home.as_user(config.run_as_user):
+		while seat and time.monotonic() < deadline:
+			rows = claims.claim_due(home, integration, BATCH, seat)
 			if not rows:
 				break
 			Batch(home, integration, redactor, done).handle(rows, deadline)
