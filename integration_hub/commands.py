@@ -295,6 +295,25 @@ def work(ctx: click.Context, once: bool) -> None:
 
 
 @integration_hub.command()
+@click.option("--integration", default="", help="Only events of this integration.")
+@click.option("--status", "statuses", multiple=True, help="Only events in this state; may be repeated.")
+@click.option("--limit", default=20, show_default=True)
+@pass_context
+@told
+def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limit: int) -> None:
+	"""List the newest events of the inbox."""
+	from integration_hub.homes.status import table
+	from integration_hub.stores import inbox
+
+	with home_opener(ctx)() as home:
+		if integration:
+			home.integration(integration)
+		rows = inbox.latest(home, integration=integration, statuses=statuses, limit=limit)
+		for line in table("EVENT  RECEIVED  INTEGRATION  TYPE  STATUS  ATTEMPTS  ERROR", rows):
+			click.echo(line)
+
+
+@integration_hub.command()
 @click.argument("events", nargs=-1)
 @click.option("--integration", default="", help="Only events of this integration.")
 @click.option("--failed", is_flag=True, help="All that are Failed, Dead or Unrouted.")
@@ -321,9 +340,14 @@ def replay(
 	with home_opener(ctx)() as home:
 		time = since.strftime("%Y-%m-%d %H:%M:%S") if since else ""
 		statuses = FAILED if failed else ()
+		if integration:
+			home.integration(integration)  # a name that is mistyped has no events either
 		names = events or inbox.select(home, integration=integration, statuses=statuses, since=time)
 		if not dry_run:
-			click.echo(f"{run(home, names)} events queued again.")
+			count = run(home, names)
+			click.echo(f"{count} events queued again.")
+			if left := len(names) - count:
+				click.echo(f"{left} left: being handled, a conflict, or without their body.")
 			return
 		for effect in preview(home, names):
 			click.echo(f"{effect.event}: {effect.does}")

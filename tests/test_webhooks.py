@@ -393,9 +393,9 @@ def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, c
 	assert len(names) == 1
 
 
-def command(hub: FileHome, *arguments: str) -> str:
+def command(hub: FileHome, *arguments: str, expected: int = 0) -> str:
 	done = CliRunner().invoke(integration_hub, ["--config", str(hub.file.folder / "hub.toml"), *arguments])
-	assert done.exit_code == 0, done.output
+	assert done.exit_code == expected, done.output
 	return done.output
 
 
@@ -442,5 +442,20 @@ def test_events_are_replayed_by_name_by_failure_and_by_time(hub):
 	hub.db.execute("UPDATE `tabWebhook Log` SET `received_at` = '2020-01-01' WHERE `name` = %s", [names[0]])
 	assert command(hub, "replay", "--since", "2021-01-01") == "2 events queued again.\n"
 	hub.db.execute("UPDATE `tabWebhook Log` SET `payload` = NULL")
-	assert command(hub, "replay", *names) == "0 events queued again.\n", "there is nothing left to handle"
+	assert command(hub, "replay", *names) == (
+		"0 events queued again.\n3 left: being handled, a conflict, or without their body.\n"
+	)
+	assert "Webhook Log no-such – does not exist" in command(hub, "replay", "no-such", expected=1)
+	assert "no-such" in command(hub, "replay", "--failed", "--integration", "no-such", expected=1)
+
+
+def test_events_are_listed_with_the_names_that_replay_takes(hub):
+	for number in range(3):
+		put(hub, {"id": f"e{number}", "event": "call.x", "fail": number == 2})
+	drain(hub, "crm")
+	[head, failed, *_] = command(hub, "events", "--status", "Failed").splitlines()
+	assert head.split() == ["EVENT", "RECEIVED", "INTEGRATION", "TYPE", "STATUS", "ATTEMPTS", "ERROR"]
+	[row] = [row for row in rows(hub) if row["status"] == "Failed"]
+	assert failed.startswith(row["name"]) and "call.x" in failed and "this handler fails" in failed
+	assert len(command(hub, "events", "--limit", "2").splitlines()) == 4  # head, two, and an empty line
 	assert CliRunner().invoke(integration_hub, ["replay"]).exit_code == 2

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from integration_hub.stores.home import Home
+
+_FRACTION = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+$")  # of a second: more than a person reads
 
 
 def lines(home: Home) -> Iterator[str]:
 	"""Return the state of integrations, streams, inbox and errors."""
 	shared = "shared through Redis" if home.coordination.shared else "of this process only (no Redis)"
 	yield from home.warnings()
-	yield f"Locks, tokens and budgets are {shared}."
+	yield f"Locks, tokens and budgets are {shared}. Times are in {home.zone}."
 	yield ""
 	yield from table(
 		"INTEGRATION  LAST SUCCESS  LAST FAILURE  LAST ERROR",
@@ -47,8 +50,9 @@ def lines(home: Home) -> Iterator[str]:
 			FROM `tabIntegration Error Log` WHERE `status` = 'Open' ORDER BY `last_seen_at` DESC LIMIT 20"""
 	)
 	for row in rows:
-		place = " ".join(filter(None, (row["integration"], row["stream"])))
-		yield f"{place}: {row['operation']}, {row['kind']}, {row['occurrences']} times, last {row['last_seen_at']}"
+		place = " ".join(filter(None, (row["integration"], row["stream"]))) or "(no integration)"
+		last = _cell(row["last_seen_at"])
+		yield f"{place}: {row['operation']}, {row['kind']}, {row['occurrences']} times, last {last}"
 		yield f"  {row['message']}"
 	if not rows:
 		yield "(none)"
@@ -67,4 +71,5 @@ def table(head: str, rows: list[dict]) -> Iterator[str]:
 
 def _cell(value: object) -> str:
 	text = "-" if value in (None, "") else str(value).split("\n")[0]
+	text = _FRACTION.sub(r"\1", text)
 	return text if len(text) <= 60 else text[:59] + "…"

@@ -74,6 +74,10 @@ class Home(Protocol):
 	def identity(self) -> str:
 		"""Return what tells this home from others in the same process."""
 
+	@property
+	def zone(self) -> str:
+		"""Return the name of the time zone that times are stored in."""
+
 	def now(self, ahead: float = 0) -> str:
 		"""Return the time `ahead` seconds from now as the database stores it."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from integration_hub.stores.database import Row, chunks, in_list, in_transaction, insert_new
-from integration_hub.stores.home import Home
+from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import key, new_id, new_ids
 
 DOCTYPE = "Webhook Log"
@@ -138,6 +138,12 @@ def select(
 	home: Home, *, integration: str = "", statuses: Sequence[str] = (), since: str = "", limit: int = 10_000
 ) -> list[str]:
 	"""Return the names of events, oldest first: of an integration, in states, received since a time."""
+	where, values = _where(integration, statuses, since)
+	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name` LIMIT {int(limit)}"
+	return [row["name"] for row in home.db.query(sql, values)]
+
+
+def _where(integration: str, statuses: Sequence[str], since: str) -> tuple[str, list[str]]:
 	conditions, values = ["1 = 1"], []
 	if integration:
 		conditions.append("`integration` = %s")
@@ -149,15 +155,33 @@ def select(
 	if since:
 		conditions.append("`received_at` >= %s")
 		values.append(since)
-	where = " AND ".join(conditions)
-	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name` LIMIT {int(limit)}"
-	return [row["name"] for row in home.db.query(sql, values)]
+	return " AND ".join(conditions), values
 
 
 def load(home: Home, names: Sequence[str]) -> list[Row]:
 	"""Return events whole."""
 	marks, values = in_list(names)
 	return home.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) ORDER BY `name`", values)
+
+
+def integrations_of(home: Home, names: Sequence[str]) -> set[str]:
+	"""Return the integrations that events belong to; raises HubError for a name that is no event."""
+	found: dict[str, str] = {}
+	for some in chunks(names, 1000):
+		marks, values = in_list(some)
+		sql = f"SELECT `name`, `integration` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})"
+		found |= {row["name"]: row["integration"] for row in home.db.query(sql, values)}
+	if missing := next((name for name in names if name not in found), None):
+		raise HubError("does not exist", doctype=DOCTYPE, name=missing)
+	return set(found.values())
+
+
+def latest(home: Home, *, integration: str = "", statuses: Sequence[str] = (), limit: int = 20) -> list[Row]:
+	"""Return the newest events, newest first, without their payloads."""
+	where, values = _where(integration, statuses, "")
+	sql = f"""SELECT `name`, `received_at`, `integration`, `event_type`, `status`, `attempts`, `error`
+		FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name` DESC LIMIT {int(limit)}"""
+	return home.db.query(sql, values)
 
 
 def requeue(home: Home, names: Sequence[str]) -> int:

@@ -33,9 +33,13 @@ class _Undone(Exception):
 
 
 def replay(home: Home, names: Sequence[str]) -> int:
-	"""Have events handled again, from their first attempt; return how many."""
+	"""Have events handled again, from their first attempt; return how many.
+
+	Raises HubError for a name that is no event; nothing is replayed then.
+	"""
+	integrations = inbox.integrations_of(home, names)
 	count = inbox.requeue(home, names)
-	for integration in {row["integration"] for row in inbox.load(home, names)}:
+	for integration in integrations:
 		home.enqueue_drain(integration)
 	return count
 

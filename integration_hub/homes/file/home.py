@@ -55,6 +55,8 @@ class FileHome:
 	def identity(self) -> str:
 		return str(self.file.database)
 
+	zone = "UTC"
+
 	def now(self, ahead: float = 0) -> str:
 		return (datetime.now(timezone.utc) + timedelta(seconds=ahead)).strftime(_FORMAT)
 

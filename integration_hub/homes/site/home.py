@@ -66,6 +66,10 @@ class SiteHome:
 	def identity(self) -> str:
 		return frappe.local.site
 
+	@property
+	def zone(self) -> str:
+		return get_system_timezone()
+
 	def now(self, ahead: float = 0) -> str:
 		return (now_datetime() + timedelta(seconds=ahead)).strftime(_FORMAT)
 
