@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
+import threading
 import types
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from werkzeug.serving import make_server
 
 from integration_hub.commands import integration_hub
 from integration_hub.homes.file import FileHome
 from integration_hub.homes.file.config import tomllib
+from integration_hub.sandbox import sender
 from integration_hub.sandbox.access import API_KEY
 from integration_hub.sync.run import run_stream
+from integration_hub.webhooks.receiver import receiver
 from tests.compare import source, table
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +42,25 @@ def test_python_runs_and_data_parses(path):
 		tomllib.loads(block)
 	for block in blocks(path, "json"):
 		json.loads(block)
+
+
+def test_the_sender_in_a_shell_is_believed(home):
+	"""The bash block of docs/webhooks.md, run as it stands, against the receiver."""
+	[script] = blocks(ROOT / "docs/webhooks.md", "bash")
+	path = home.file.folder / "hub.toml"
+	server = make_server("127.0.0.1", 0, receiver(lambda: FileHome(path)), threaded=True)
+	threading.Thread(target=server.serve_forever, daemon=True).start()
+	url = f"http://127.0.0.1:{server.port}/webhooks/crm"
+	try:
+		done = subprocess.run(
+			["bash", "-c", script],
+			env={**os.environ, "SECRET": sender.SECRET, "URL": url},
+			capture_output=True,
+			text=True,
+		)
+	finally:
+		server.shutdown()
+	assert json.loads(done.stdout)["status"] in ("received", "unrouted"), done
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

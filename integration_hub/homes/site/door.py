@@ -22,6 +22,10 @@ _IDLE_SECONDS = 1.0
 _FRESH_SECONDS = 60.0  # then a thread begins anew: Frappe keeps things for the time of a request
 
 
+# When each integration's settings were last looked at, and when they were last saved; of this process.
+_stamps: dict[tuple[str, str], tuple[float, str]] = {}
+
+
 class DoorDatabase(SiteDatabase):
 	"""A connection that nothing but the inbox is on, and so is always between two transactions.
 
@@ -64,6 +68,17 @@ class DoorHome(SiteHome):
 		super().__init__()
 		self.db = DoorDatabase()
 
+	def settings_stamp(self, integration: str) -> str:
+		"""Look once a second whether settings have changed."""
+		place = (self.identity, integration)
+		looked, stamp = _stamps.get(place, (0.0, ""))
+		if not stamp or time.monotonic() - looked > _LOOK_SECONDS:
+			frappe.db.rollback()  # a new snapshot
+			stamp = super().settings_stamp(integration)
+			if stamp:
+				_stamps[place] = (time.monotonic(), stamp)
+		return stamp
+
 
 class ReceiverHome(DoorHome):
 	"""A home that says which inbox has something new and leaves the job queue to the door."""
@@ -71,17 +86,6 @@ class ReceiverHome(DoorHome):
 	def __init__(self, waiting: set[str]):
 		super().__init__()
 		self._waiting = waiting
-		self._stamps: dict[str, tuple[float, str]] = {}
-
-	def settings_stamp(self, integration: str) -> str:
-		"""Look once a second whether settings have changed."""
-		looked, stamp = self._stamps.get(integration, (0.0, ""))
-		if not stamp or time.monotonic() - looked > _LOOK_SECONDS:
-			frappe.db.rollback()  # a new snapshot
-			stamp = super().settings_stamp(integration)
-			if stamp:
-				self._stamps[integration] = (time.monotonic(), stamp)
-		return stamp
 
 	def enqueue_drain(self, integration: str, number: int = 0) -> None:
 		self._waiting.add(integration)
