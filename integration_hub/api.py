@@ -48,7 +48,7 @@ def webhook(**kwargs) -> Response:
 	integration = http.path.partition(WEBHOOK_PATH)[2].strip("/")
 	if (http.content_length or 0) > MAX_BODY:
 		return response(too_large(DoorHome(), integration, http.method))
-	return response(receive(DoorHome(), from_wsgi(http, integration)))
+	return response(receive(DoorHome(), from_wsgi(http.environ, integration, http.get_data())))
 
 
 def prepare_webhook_request() -> None:

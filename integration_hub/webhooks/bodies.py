@@ -45,7 +45,7 @@ def _json(body: bytes) -> Any:
 		text = body.decode("utf-8")
 		if "\x00" in text:  # Postgres stores no NUL
 			raise MalformedEvent("body_has_nul")
-		payload = json.loads(text, parse_constant=_refuse_constant)
+		payload = _decoder.decode(text)
 	except UnicodeError:
 		raise MalformedEvent("body_not_utf8") from None
 	except RecursionError:
@@ -82,3 +82,6 @@ def _form(body: bytes) -> Any:
 
 def _refuse_constant(name: str) -> None:
 	raise MalformedEvent("body_not_json")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)

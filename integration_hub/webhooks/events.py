@@ -7,19 +7,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Literal
 
-import jmespath
 from jmespath.exceptions import JMESPathError
 
 from integration_hub.connectors.config import IntegrationConfig, typed_values
 from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.settings import child_rows
+from integration_hub.sync.mapping import reader
 from integration_hub.webhooks.schemes.base import Places
 
 _SHOWN_HEADERS = ("content-type", "user-agent", "date")
 _MAX_ORDERING_KEY = 140
+_reader = lru_cache(1000)(reader)  # of the few paths that settings name
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def read_event(
 		payload=_text(body, payload),
 		body_hash=body_hash,
 		door=door,
-		headers=json.dumps(shown, indent=1) if shown else "",
+		headers=json.dumps(shown) if shown else "",
 		unrouted=route_for(routes, event_type[:140]) is None,
 		ordering_key=ordering_key(scalar(payload, config.ordering_key_path)),
 	)
@@ -107,7 +109,7 @@ def scalar(payload: Any, path: str) -> str:
 	if not path:
 		return ""
 	try:
-		value = jmespath.search(path, payload)
+		value = _reader(path)(payload)
 	except JMESPathError:
 		return ""
 	if isinstance(value, bool) or not isinstance(value, str | int | float):

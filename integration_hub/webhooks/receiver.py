@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wrappers import Request as WSGIRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
+from werkzeug.wsgi import get_host, get_input_stream
 
 from integration_hub.stores.home import Home
 from integration_hub.webhooks.group_commit import GroupCommit
@@ -22,6 +23,10 @@ logger = logging.getLogger("integration_hub.webhooks")
 # Where a door that has to hide the sender's Authorization header from its framework puts it.
 AUTHORIZATION = "hub.authorization"
 PREFIX = "/webhooks/"
+# A challenge is text, whatever it looks like.
+_NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+
+Environ = dict[str, Any]
 OpenHome = Callable[[], AbstractContextManager[Home]]
 
 
@@ -33,52 +38,64 @@ def receiver(open_home: OpenHome) -> Callable[[dict[str, Any], Callable], Iterab
 	store = GroupCommit()
 
 	def application(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-		return response(_answer(open_home, store, WSGIRequest(environ)))(environ, start_response)
+		answer = _answer(open_home, store, environ)
+		text = answer.text.encode()
+		headers = [("Content-Type", answer.mimetype), ("Content-Length", str(len(text))), _NO_SNIFFING]
+		start_response(f"{answer.status} {HTTP_STATUS_CODES[answer.status]}", headers)
+		return [text]
 
 	return application
 
 
-def _answer(open_home: OpenHome, store: Store, http: WSGIRequest) -> Answer:
-	if http.path == "/health":
+def _answer(open_home: OpenHome, store: Store, environ: Environ) -> Answer:
+	path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")  # PEP 3333
+	if path == "/health":
 		return Answer(200, "ok")
-	if not http.path.startswith(PREFIX):
+	if not path.startswith(PREFIX):
 		return Answer(404, "not_found")
-	http.max_content_length = MAX_BODY
-	integration = http.path.removeprefix(PREFIX).strip("/")
+	integration = path.removeprefix(PREFIX).strip("/")
 	try:
-		request = from_wsgi(http, integration)
+		body = get_input_stream(environ, max_content_length=MAX_BODY).read()
 	except RequestEntityTooLarge:
-		request = None
-	except OSError:
+		body = None
+	except (OSError, BadRequest):
 		return Answer(400, "body_incomplete")
 	try:
 		with open_home() as home:
-			return receive(home, request, store) if request else too_large(home, integration, http.method)
+			if body is None:
+				return too_large(home, integration, environ["REQUEST_METHOD"])
+			return receive(home, from_wsgi(environ, integration, body), store)
 	except Exception:
 		logger.exception("The home could not be opened")
 		return Answer(503, "not_stored")
 
 
-def from_wsgi(http: WSGIRequest, integration: str) -> Request:
-	"""Read a WSGI request, its body raw."""
-	body = http.get_data(cache=True, parse_form_data=False)
-	headers = {name.lower(): value for name, value in http.headers.items()}
-	if AUTHORIZATION in http.environ:
-		headers["authorization"] = http.environ[AUTHORIZATION]
-	return Request(integration, http.method, headers, body, _url(http), http.args.to_dict())
+def from_wsgi(environ: Environ, integration: str, body: bytes) -> Request:
+	"""Return what arrived as a WSGI server tells it."""
+	headers = {
+		name[5:].replace("_", "-").lower(): value
+		for name, value in environ.items()
+		if name.startswith("HTTP_")
+	}
+	headers["content-type"] = environ.get("CONTENT_TYPE", "")
+	if AUTHORIZATION in environ:
+		headers["authorization"] = environ[AUTHORIZATION]
+	query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+	return Request(
+		integration, environ["REQUEST_METHOD"], headers, body, _url(environ), dict(reversed(query))
+	)
 
 
-def _url(http: WSGIRequest) -> str:
-	"""The URL as it was called, escapes and all: some senders sign it. (Request.url is made readable.)"""
-	target = http.environ.get("RAW_URI") or http.environ.get("REQUEST_URI") or ""  # gunicorn, werkzeug
+def _url(environ: Environ) -> str:
+	"""The URL as it was called, escapes and all: some senders sign it."""
+	target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""  # gunicorn, werkzeug
 	if not target.startswith("/"):
-		query = http.query_string.decode("latin-1")
-		target = quote(http.root_path + http.path) + (f"?{query}" if query else "")
-	return f"{http.scheme}://{http.host}{target}"
+		query = environ.get("QUERY_STRING", "")
+		path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+		target = quote(path.encode("latin-1")) + (f"?{query}" if query else "")
+	return f"{environ['wsgi.url_scheme']}://{get_host(environ)}{target}"
 
 
 def response(answer: Answer) -> Response:
-	"""Return an answer as an HTTP response."""
-	response = Response(answer.text, status=answer.status, mimetype=answer.mimetype)
-	response.headers["X-Content-Type-Options"] = "nosniff"  # a challenge is text, whatever it looks like
-	return response
+	"""Return an answer as the response object of Frappe's own server."""
+	return Response(answer.text, status=answer.status, mimetype=answer.mimetype, headers=[_NO_SNIFFING])

@@ -45,6 +45,8 @@ class DoorDatabase(SiteDatabase):
 			with super().transaction():
 				yield
 			return
+		if not frappe.db._conn:  # Frappe connects with the first statement that goes through it
+			frappe.db.connect()
 		try:
 			yield
 		except BaseException as error:

@@ -71,7 +71,8 @@ class SiteHome:
 		return get_system_timezone()
 
 	def now(self, ahead: float = 0) -> str:
-		return (now_datetime() + timedelta(seconds=ahead)).strftime(_FORMAT)
+		now = now_datetime()  # without a zone
+		return (now + timedelta(seconds=ahead) if ahead else now).isoformat(" ", "microseconds")
 
 	def local_time(self, moment: datetime) -> str:
 		return moment.astimezone(ZoneInfo(get_system_timezone())).strftime(_FORMAT)
