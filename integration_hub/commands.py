@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -256,20 +256,19 @@ def approve(ctx: click.Context, sync_log: str) -> None:
 def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int) -> None:
 	"""Receive webhooks at /webhooks/<integration>."""
 	from integration_hub.homes.server import serve as run
-	from integration_hub.webhooks.receiver import receiver
 
-	opener, site = home_opener(ctx), site_of(ctx)
-	with opener():
+	site = site_of(ctx)
+	with home_opener(ctx)():
 		click.echo(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
 
-	def application() -> Callable:
-		if not site:
-			return receiver(opener)
-		from integration_hub.homes.site.door import SiteDoor
+	if site:
+		from integration_hub.homes.site.door import application
 
-		return receiver(SiteDoor(site))
+		run(partial(application, site), host, port, workers, threads)
+	else:
+		from integration_hub.homes.file.door import application
 
-	run(application, host, port, workers, threads)
+		run(partial(application, str(Path(ctx.meta["hub_config"]).resolve())), host, port, workers, threads)
 
 
 @integration_hub.command()

@@ -1,35 +1,46 @@
-"""Running the receiver on gunicorn, a production WSGI server that Frappe brings too."""
+"""Running the receiver on Granian: its network threads hold no GIL, and an event costs half of what it did on gunicorn."""
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-from integration_hub.stores.home import HubError
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+_LOOK_SECONDS = 1.0
 
 
 def serve(make_application: Callable[[], Callable], host: str, port: int, workers: int, threads: int) -> None:
-	"""Serve until stopped. `make_application` is called in each worker process."""
-	try:
-		from gunicorn.app.base import BaseApplication
-	except ImportError:
-		raise HubError("gunicorn is not installed: pip install 'integration_hub[standalone]'") from None
+	"""Serve a WSGI application until stopped. `make_application` is called in each worker process; it can be pickled."""
+	server = Granian(
+		"integration-hub",
+		address=host,
+		port=port,
+		interface=Interfaces.WSGI,
+		workers=workers,
+		blocking_threads=threads,
+		http=HTTPModes.http1,
+		websockets=False,
+		log_level=LogLevels.warning,
+		respawn_failed_workers=True,
+		workers_kill_timeout=30,
+	)
+	server.serve(target_loader=partial(_in_worker, make_application, os.getpid()), wrap_loader=False)
 
-	class Server(BaseApplication):
-		def load_config(self) -> None:
-			options: dict[str, Any] = {
-				"bind": f"{host}:{port}",
-				"workers": workers,
-				"worker_class": "gthread",
-				"threads": threads,
-				"keepalive": 15,
-				"accesslog": None,
-				"proc_name": "integration-hub",
-			}
-			for name, value in options.items():
-				self.cfg.set(name, value)
 
-		def load(self) -> Callable:
-			return make_application()
+def _in_worker(make_application: Callable[[], Callable], parent: int) -> Callable:
+	threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+	return make_application()
 
-	Server().run()
+
+def _end_with(parent: int) -> None:
+	"""End with the process that has started this one: were it killed, its successor would find the port taken."""
+	while os.getppid() == parent:
+		time.sleep(_LOOK_SECONDS)
+	os.kill(os.getpid(), signal.SIGTERM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import frappe
@@ -13,6 +13,7 @@ import frappe
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.home import SiteHome
 from integration_hub.stores.database import Params
+from integration_hub.webhooks.receiver import receiver
 
 logger = logging.getLogger("integration_hub.webhooks")
 
@@ -91,6 +92,11 @@ class ReceiverHome(DoorHome):
 
 	def enqueue_drain(self, integration: str, number: int = 0) -> None:
 		self._waiting.add(integration)
+
+
+def application(site: str) -> Callable:
+	"""Return the receiver of a site as a WSGI application."""
+	return receiver(SiteDoor(site))
 
 
 class SiteDoor:
