@@ -55,7 +55,7 @@ def _answer(open_home: OpenHome, store: Store, environ: Environ) -> Answer:
 		return Answer(404, "not_found")
 	integration = path.removeprefix(PREFIX).strip("/")
 	try:
-		body = get_input_stream(environ, max_content_length=MAX_BODY).read()
+		body = get_input_stream(environ, max_content_length=MAX_BODY + 1).read()
 	except RequestEntityTooLarge:
 		body = None
 	except (OSError, BadRequest):
