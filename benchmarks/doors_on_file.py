@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import ROUNDS, Figure, percentiles, say, size
@@ -67,7 +68,7 @@ def serve_bare(folder: str, port: int) -> None:
 	with sqlite3.connect(path) as db:
 		db.execute("PRAGMA journal_mode = WAL")
 		db.execute("CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY, body BLOB)")
-	serve(lambda: bare(path), "127.0.0.1", port, WORKERS, THREADS)
+	serve(partial(bare, path), "127.0.0.1", port, WORKERS, THREADS)
 
 
 def measure(name: str, path: str, command: Callable[[int], list[str]]) -> list[Figure]:

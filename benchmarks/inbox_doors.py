@@ -11,6 +11,7 @@ import statistics
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import frappe
 import pymysql
@@ -80,27 +81,29 @@ def serve(site: str, kind: str, port: int) -> None:
 	"""Serve one kind of door: `frappe` (ping, naive, the site's own door), `receiver` or `bare`."""
 	from integration_hub.homes.server import serve as run
 
-	def application():
-		if kind == "receiver":
-			from integration_hub.homes.site.door import SiteDoor
-			from integration_hub.webhooks.receiver import receiver
+	run(partial(application, site, kind), "127.0.0.1", port, WORKERS, 8)
 
-			return receiver(SiteDoor(site))
-		if kind == "bare":
-			frappe.init(site=site)
-			return bare(database())
-		import frappe.app
-		import frappe.utils.background_jobs
 
-		import integration_hub.api
+def application(site: str, kind: str) -> Callable:
+	"""Return one kind of door as a WSGI application."""
+	if kind == "receiver":
+		from integration_hub.homes.site.door import SiteDoor
+		from integration_hub.webhooks.receiver import receiver
 
-		integration_hub.api.naive = frappe.whitelist(allow_guest=True, methods=["POST"])(naive)
-		frappe.app._site = site
-		# Nobody works meanwhile: without this, Frappe refuses the naive door's jobs after 500 of them.
-		frappe.utils.background_jobs._check_queue_size = lambda queue: None
-		return frappe.app.application
+		return receiver(SiteDoor(site))
+	if kind == "bare":
+		frappe.init(site=site)
+		return bare(database())
+	from frappe import app
+	from frappe.utils import background_jobs
 
-	run(application, "127.0.0.1", port, WORKERS, 8)
+	from integration_hub import api
+
+	api.naive = frappe.whitelist(allow_guest=True, methods=["POST"])(naive)
+	app._site = site
+	# Nobody works meanwhile: without this, Frappe refuses the naive door's jobs after 500 of them.
+	background_jobs._check_queue_size = lambda queue: None
+	return app.application
 
 
 def measure(site: str, name: str, kind: str, path: str) -> list[Figure]:
