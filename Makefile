@@ -5,13 +5,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-site lint format clean
+.PHONY: demo test test-site chaos benchmark lint format clean
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
 
 test: lint
 	@$(BIN)/python -m pytest
+
+# Five minutes of faults: make chaos CHAOS='--minutes 1 --seed 7', or --bench PATH.
+chaos: $(INSTALLED)
+	@$(BIN)/python -m chaos $(CHAOS)
+
+# What it costs: make benchmark BENCHMARK='--quick', or the names of some. On a site: FRAPPE_BENCH=PATH SITE=NAME.
+benchmark: $(INSTALLED)
+	@$(BIN)/python -m benchmarks $(BENCHMARK)
 
 test-site:
 	@$(PYTHON) scripts/test_site.py

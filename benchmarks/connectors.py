@@ -1,4 +1,4 @@
-"""Fetching in lanes, and how much of a shared budget is used. Ratios within one run; medians.
+"""Fetching one page after the other and in lanes, at several latencies; how much of a shared budget is used.
 
 python -m benchmarks.connectors
 """
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import requests
 
+from benchmarks.figures import ROUNDS, Figure, say, size
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
 from integration_hub.connectors.pages import ListRequest
@@ -22,9 +23,9 @@ from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import API_KEY
 from integration_hub.sandbox.redis import free_port, redis_server
 
-ROUNDS = 5
-CUSTOMERS, PAGE, LATENCY = 20_000, 1000, 0.1
-BUDGET, PERIOD, PROCESSES, SECONDS = 100, 10.0, 8, 40
+CUSTOMERS, PAGE = size(20_000, quick=4000), 1000
+LATENCIES, LANES = (0.0, 0.02, 0.1), (1, 2, 4)
+BUDGET, PERIOD, PROCESSES, SECONDS = 100, 10.0, 8, size(40, quick=15)
 
 
 class Given:
@@ -57,11 +58,11 @@ def fetch(url: str, lanes: int) -> float:
 
 
 @contextmanager
-def sandbox_process() -> Iterator[str]:
+def sandbox_process(latency: float, customers: int = CUSTOMERS) -> Iterator[str]:
 	"""A sandbox in a process of its own: it shall not share the interpreter with what is measured."""
 	port = free_port()
 	code = "from integration_hub.commands import main; main()"
-	options = ["--port", str(port), "--customers", str(CUSTOMERS), "--latency", str(LATENCY)]
+	options = ["--port", str(port), "--customers", str(customers), "--latency", str(latency)]
 	process = subprocess.Popen([sys.executable, "-c", code, "sandbox", *options], stdout=subprocess.DEVNULL)
 	url = f"http://127.0.0.1:{port}"
 	try:
@@ -77,14 +78,15 @@ def sandbox_process() -> Iterator[str]:
 		process.wait()
 
 
-def lanes() -> None:
-	with sandbox_process() as url:
-		took = {n: statistics.median(fetch(url, n) for _ in range(ROUNDS)) for n in (1, 2, 4)}
-	print(
-		f"Fetching {CUSTOMERS:,} records, pages of {PAGE}, {LATENCY * 1000:.0f} ms latency, median of {ROUNDS}"
-	)
-	for n, seconds in took.items():
-		print(f"  {n} lanes: {seconds:.2f} s, {took[1] / seconds:.2f} × one lane")
+def lanes() -> Iterator[Figure]:
+	for latency in LATENCIES:
+		with sandbox_process(latency) as url:
+			took = {n: statistics.median(fetch(url, n) for _ in range(ROUNDS)) for n in LANES}
+		for n, seconds in took.items():
+			at = f"{n} lane{'s' * (n > 1)} at {latency * 1000:.0f} ms"
+			yield Figure(at, CUSTOMERS / seconds, "records/s")
+			if n > 1:
+				yield Figure(f"{at} / 1 lane", took[1] / seconds, "×")
 
 
 _CALLER = """
@@ -101,7 +103,7 @@ with connector_for(config, Given(), RedisCoordination(redis.from_url(redis_url),
 """
 
 
-def budget() -> None:
+def budget() -> Iterator[Figure]:
 	with redis_server() as redis_url, Sandbox(customers=1, budget=BUDGET, period=PERIOD) as crm:
 		until = time.time() + SECONDS + 1
 		command = [sys.executable, "-c", _CALLER, crm.url, redis_url, str(BUDGET), str(PERIOD), str(until)]
@@ -114,10 +116,10 @@ def budget() -> None:
 		used = (crm.requests - before) / (BUDGET / PERIOD * (SECONDS - 10))
 		for caller in callers:
 			caller.wait(60)
-	print(f"{PROCESSES} processes against {BUDGET} requests per {PERIOD:.0f} s")
-	print(f"  used {used:.1%} of the budget, refused with 429: {crm.budget.refused}")
+	at = f"{PROCESSES} processes against {BUDGET} requests per {PERIOD:.0f} s"
+	yield Figure(f"{at}, used", used * 100, "% of it")
+	yield Figure(f"{at}, refused with 429", crm.budget.refused, "requests", "lower")
 
 
 if __name__ == "__main__":
-	lanes()
-	budget()
+	say([*lanes(), *budget()])

@@ -7,23 +7,24 @@ It makes an integration of its own and takes it away. The bench's workers should
 from __future__ import annotations
 
 import json
-import selectors
-import socket
 import statistics
-import subprocess
 import sys
-import time
-from contextlib import ExitStack, contextmanager
-from itertools import chain, count, islice
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import frappe
+import pymysql
 
+from benchmarks.figures import ROUNDS, Figure, percentiles, say, size
+from benchmarks.load import SECRET, load, server
 from integration_hub.sandbox.redis import free_port
 from integration_hub.sandbox.sender import HEADER, sign
 
-NAME, SECRET = "hub-benchmark", "benchmark-secret"
-SECONDS, ROUNDS, WORKERS = 4.0, 3, 2
-CONNECTIONS, MANY = 8, 50
+NAME = "hub-benchmark"
+SECONDS, WORKERS = size(4, quick=1), 2
+CONNECTIONS = (8, 50)
+TABLE = "hub_benchmark_event"  # of the bare door
 
 
 def naive(**_: str) -> str:
@@ -45,104 +46,87 @@ def naive(**_: str) -> str:
 	return "ok"
 
 
+def bare(conf: dict) -> Callable[[dict, Callable], Iterable[bytes]]:
+	"""Return a door that does the least there is to do: HMAC, one insert, one commit."""
+	local = threading.local()
+
+	def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
+		body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+		if environ["HTTP_X_WEBHOOK_SIGNATURE"] != sign(body, SECRET):
+			start_response("401 Unauthorized", [("Content-Length", "0")])
+			return [b""]
+		if not hasattr(local, "connection"):
+			local.connection = pymysql.connect(**conf)
+		with local.connection.cursor() as cursor:
+			cursor.execute(f"INSERT INTO `{TABLE}` (`body`) VALUES (%s)", [body])
+		local.connection.commit()
+		start_response("200 OK", [("Content-Length", "2")])
+		return [b"ok"]
+
+	return application
+
+
+def database() -> dict:
+	"""Return how the site's MariaDB is connected to."""
+	return {
+		"host": frappe.conf.db_host or "127.0.0.1",
+		"port": int(frappe.conf.db_port or 3306),
+		"user": frappe.conf.get("db_user") or frappe.conf.db_name,
+		"password": frappe.conf.db_password,
+		"database": frappe.conf.db_name,
+	}
+
+
 def serve(site: str, kind: str, port: int) -> None:
-	"""Serve one kind of door: `frappe` (ping, naive, the site's own door) or `receiver`."""
+	"""Serve one kind of door: `frappe` (ping, naive, the site's own door), `receiver` or `bare`."""
 	from integration_hub.homes.server import serve as run
 
-	def application():
-		if kind == "receiver":
-			from integration_hub.homes.site.door import SiteDoor
-			from integration_hub.webhooks.receiver import receiver
-
-			return receiver(SiteDoor(site))
-		import frappe.app
-		import frappe.utils.background_jobs
-
-		import integration_hub.api
-
-		integration_hub.api.naive = frappe.whitelist(allow_guest=True, methods=["POST"])(naive)
-		frappe.app._site = site
-		# Nobody works meanwhile: without this, Frappe refuses the naive door's jobs after 500 of them.
-		frappe.utils.background_jobs._check_queue_size = lambda queue: None
-		return frappe.app.application
-
-	run(application, "127.0.0.1", port, WORKERS, 8)
+	run(partial(application, site, kind), "127.0.0.1", port, WORKERS, 8)
 
 
-@contextmanager
-def server(site: str, kind: str):
-	port = free_port()
+def application(site: str, kind: str) -> Callable:
+	"""Return one kind of door as a WSGI application."""
+	if kind == "receiver":
+		from integration_hub.homes.site.door import SiteDoor
+		from integration_hub.webhooks.receiver import receiver
+
+		return receiver(SiteDoor(site))
+	if kind == "bare":
+		frappe.init(site=site)
+		return bare(database())
+	from frappe import app
+	from frappe.utils import background_jobs
+
+	from integration_hub import api
+
+	api.naive = frappe.whitelist(allow_guest=True, methods=["POST"])(naive)
+	app._site = site
+	# Nobody works meanwhile: without this, Frappe refuses the naive door's jobs after 500 of them.
+	background_jobs._check_queue_size = lambda queue: None
+	return app.application
+
+
+def measure(site: str, name: str, kind: str, path: str) -> list[Figure]:
+	"""Return acknowledgements a second, and percentiles of the round in the middle, at few and many connections."""
+	figures, port = [], free_port()
 	command = [sys.executable, "-m", "benchmarks.inbox_doors", site, "serve", kind, str(port)]
-	process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-	try:
-		while True:
-			try:
-				socket.create_connection(("127.0.0.1", port), 1).close()
-				break
-			except OSError:
-				time.sleep(0.1)
-		time.sleep(2)
-		yield port
-	finally:
-		process.terminate()
-		process.wait()
-
-
-def request(path: str, number: str) -> bytes:
-	body = json.dumps({"id": number, "event": "x", "data": {"name": "Customer", "city": "Pune"}}).encode()
-	lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
-	lines += [f"{HEADER}: {sign(body, SECRET)}", f"Content-Length: {len(body)}", "", ""]
-	return "\r\n".join(lines).encode() + body
-
-
-def load(port: int, path: str, connections: int) -> tuple[float, float]:
-	"""Post distinct events over some connections for a while; return requests a second and p99 in ms.
-
-	One thread and requests made beforehand: the client shares the machine's processors with the server.
-	"""
-	run = str(time.time_ns())
-	requests = (request(path, f"{run}-{number}") for number in count())
-	ready = list(islice(requests, int(SECONDS * 3000)))
-	requests = chain(ready, requests)
-	took: list[float] = []
-	with selectors.DefaultSelector() as selector, ExitStack() as stack:
-		for _ in range(connections):
-			connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-			selector.register(connection, selectors.EVENT_READ, [time.monotonic(), b""])
-			connection.sendall(next(requests))
-		until = time.monotonic() + SECONDS
-		while time.monotonic() < until:
-			for lane, _ in selector.select(1):
-				lane.data[1] += lane.fileobj.recv(65536)
-				if not complete(lane.data[1]):
-					continue
-				assert lane.data[1].split(b" ", 2)[1] in (b"200", b"202"), lane.data[1][:300]
-				now = time.monotonic()
-				took.append(now - lane.data[0])
-				lane.data[:] = [now, b""]
-				lane.fileobj.sendall(next(requests))
-	return len(took) / SECONDS, sorted(took)[int(len(took) * 0.99)] * 1000
-
-
-def complete(answer: bytes) -> bool:
-	head, found, body = answer.partition(b"\r\n\r\n")
-	if not found:
-		return False
-	headers = (line.partition(b":") for line in head.split(b"\r\n")[1:])
-	return len(body) >= next(int(value) for name, _, value in headers if name.lower() == b"content-length")
-
-
-def measure(site: str, kind: str, path: str, connections: int = CONNECTIONS) -> tuple[float, float]:
-	with server(site, kind) as port:
-		load(port, path, connections)  # warm
-		results = [load(port, path, connections) for _ in range(ROUNDS)]
-	return statistics.median(r[0] for r in results), statistics.median(r[1] for r in results)
+	with server(command, port):
+		for connections in CONNECTIONS:
+			load(port, path, connections, SECONDS)  # warm
+			rounds = [load(port, path, connections, SECONDS) for _ in range(ROUNDS)]
+			at = f"{name}, {connections} connections"
+			rate = statistics.median(len(took) for took in rounds) / SECONDS
+			figures.append(Figure(at, rate, "acknowledgements/s"))
+			middle = sorted(rounds, key=len)[len(rounds) // 2]
+			figures += [Figure(f"{at}, {p}", ms, "ms", "lower") for p, ms in percentiles(middle).items()]
+	return figures
 
 
 def clear() -> None:
 	from frappe.utils.background_jobs import get_queue
 
 	get_queue("default").empty()
+	frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `{TABLE}`")
 	frappe.db.delete("Webhook Log", {"integration": NAME})
 	frappe.db.delete("Webhook Route", {"parent": NAME})
 	frappe.delete_doc("Integration Settings", NAME, ignore_missing=True, force=True)
@@ -165,23 +149,32 @@ def main(site: str) -> None:
 	route |= {"parentfield": "routes", "event_pattern": "*", "action": "Call Function", "handler": "nothing"}
 	frappe.get_doc(route).db_insert()
 	frappe.db.commit()
+	frappe.db.sql_ddl(f"CREATE TABLE `{TABLE}` (`number` BIGINT AUTO_INCREMENT PRIMARY KEY, `body` LONGTEXT)")
 	api = "/api/method"
+	doors = (
+		("frappe.ping", "frappe", f"{api}/frappe.ping"),
+		("naive door", "frappe", f"{api}/integration_hub.api.naive"),
+		("site's own door", "frappe", f"{api}/integration_hub.api.webhook/{NAME}"),
+		("receiver", "receiver", f"/webhooks/{NAME}"),
+		("bare WSGI", "bare", "/"),
+	)
 	try:
-		results = {
-			"frappe.ping": measure(site, "frappe", f"{api}/frappe.ping"),
-			"naive door": measure(site, "frappe", f"{api}/integration_hub.api.naive"),
-			"site's own door": measure(site, "frappe", f"{api}/integration_hub.api.webhook/{NAME}"),
-			"receiver": measure(site, "receiver", f"/webhooks/{NAME}"),
-			f"receiver, {MANY} connections": measure(site, "receiver", f"/webhooks/{NAME}", MANY),
-		}
+		figures = [figure for door in doors for figure in measure(site, *door)]
 	finally:
 		frappe.db.rollback()
 		clear()
-	for name, (rate, p99) in results.items():
-		print(f"{name:<28} {rate:>7,.0f} req/s   p99 {p99:>6.1f} ms")
-	own = results["site's own door"][0]
-	print(f"site's own door / frappe.ping  {own / results['frappe.ping'][0]:.2f}")
-	print(f"receiver / naive door          {results['receiver'][0] / results['naive door'][0]:.1f}")
+	rates = {figure.name: figure.value for figure in figures}
+	few, many = (f"{count} connections" for count in CONNECTIONS)
+	for ours, theirs, at in (
+		("site's own door", "frappe.ping", few),
+		("receiver", "naive door", few),
+		("receiver", "naive door", many),
+		("receiver", "bare WSGI", few),
+	):
+		figures.append(
+			Figure(f"{ours} / {theirs}, {at}", rates[f"{ours}, {at}"] / rates[f"{theirs}, {at}"], "×")
+		)
+	say(figures)
 
 
 if __name__ == "__main__":

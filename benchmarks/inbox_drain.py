@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import frappe
 
+from benchmarks.figures import ROUNDS, Figure, say, size
 from integration_hub.homes.site import SiteHome
 from integration_hub.stores import claims, inbox
 from integration_hub.stores.database import insert_many
@@ -22,8 +23,8 @@ from integration_hub.webhooks.batch import Batch, Drained
 from integration_hub.webhooks.drain import drain
 
 NAME = "hub-benchmark"
-COUNT, ROUNDS = 4000, 3
-FEW = 100  # one job an event is measured on fewer
+COUNT = size(4000, quick=500)
+FEW = size(100, quick=10)  # one job an event is measured on fewer
 
 
 def nothing(payload: object, event: object) -> None:
@@ -124,8 +125,14 @@ def main(site: str) -> None:
 	finally:
 		clear()
 	least = results["one job an event, trivial handler"]
-	for name, value in results.items():
-		print(f"{name:<36} {value:>8,.0f} events/s {value / least:>8.1f} × one job an event")
+	say(
+		[Figure(name, value, "events/s") for name, value in results.items()]
+		+ [
+			Figure(f"{name} / one job an event", value / least, "×")
+			for name, value in results.items()
+			if value != least
+		]
+	)
 
 
 if __name__ == "__main__":

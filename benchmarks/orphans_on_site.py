@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import frappe
 
+from benchmarks.figures import Figure, say, size
 from benchmarks.sync_on_site import DOCTYPE, FIELDS, STREAM, empty, make_doctype, pages
 from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.site import SiteHome
@@ -22,7 +23,8 @@ from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.deletion import remove_orphans
 from integration_hub.sync.page import PageWriter
 
-GONE = 2000
+COUNTS = (size(20_000, quick=3000), size(200_000, quick=6000))
+GONE = size(2000, quick=500)
 
 
 def records(count: int) -> list[dict]:
@@ -47,7 +49,7 @@ def load(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> str:
 	return writer.seen
 
 
-def measure(home: SiteHome, count: int) -> None:
+def measure(home: SiteHome, count: int) -> list[Figure]:
 	mapping = tuple(FieldMapping(source_path=field, field=field) for field in FIELDS)
 	stream = StreamConfig(
 		STREAM, target_doctype=DOCTYPE, id_path="customer_id", write_mode="Bulk", mapping=mapping
@@ -68,9 +70,11 @@ def measure(home: SiteHome, count: int) -> None:
 	assert frappe.db.count(DOCTYPE) == count - GONE
 	frappe.db.delete("Sync Log", {"name": run.name})
 	frappe.db.commit()
-	print(
-		f"{count:>8,} rows: {GONE:,} orphans found in {found:.3f} s, removed in {removed:.3f} s", flush=True
-	)
+	at = f"{GONE:,} orphans among {count:,} rows"
+	return [
+		Figure(f"{at}, found", found * 1000, "ms", "lower"),
+		Figure(f"{at}, removed", removed * 1000, "ms", "lower"),
+	]
 
 
 def main(site: str) -> None:
@@ -78,11 +82,11 @@ def main(site: str) -> None:
 	frappe.connect()
 	frappe.set_user("Administrator")
 	make_doctype()
-	for count in (20_000, 200_000):
-		measure(SiteHome(), count)
+	figures = [figure for count in COUNTS for figure in measure(SiteHome(), count)]
 	empty()
 	frappe.delete_doc("DocType", DOCTYPE, force=True)
 	frappe.db.commit()
+	say(figures)
 
 
 if __name__ == "__main__":

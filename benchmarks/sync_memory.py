@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.figures import Figure, say, size
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.homes.file import FileHome
 from integration_hub.sync.run import run_stream
 
 PAGE = 1000
+COUNTS = (10_000, size(1_000_000, quick=50_000))
 HUB = """
 [connectors]
 Numbers = "benchmarks.sync_memory.Numbers"
@@ -76,13 +78,15 @@ def measure(count: int) -> None:
 
 
 def main() -> None:
-	peaks = {}
-	for count in (10_000, 1_000_000):
+	figures, peaks = [], []
+	for count in COUNTS:
 		command = [sys.executable, "-m", "benchmarks.sync_memory", str(count)]
 		said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-		peaks[count] = float(said[1])
-		print(f"{count:>9,} records: {said[0]} records/s, peak {said[1]} MB", flush=True)
-	print(f"Growth: {peaks[1_000_000] - peaks[10_000]:.1f} MB")
+		peaks.append(float(said[1]))
+		figures.append(Figure(f"{count:,} records, twice", float(said[0].replace(",", "")), "records/s"))
+		figures.append(Figure(f"{count:,} records, peak", peaks[-1], "MB", "lower"))
+	growth = Figure(f"growth from {COUNTS[0]:,} to {COUNTS[1]:,}", peaks[1] - peaks[0], "MB", "neither")
+	say([*figures, growth])
 
 
 if __name__ == "__main__":

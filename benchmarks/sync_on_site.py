@@ -15,6 +15,7 @@ from dataclasses import replace
 import frappe
 import pymysql
 
+from benchmarks.figures import ROUNDS, Figure, say, size
 from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.site import SiteHome
 from integration_hub.stores.database import in_transaction
@@ -23,8 +24,8 @@ from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.page import PageWriter
 
 DOCTYPE, STREAM = "Hub Benchmark Customer", "hub-benchmark"
-COUNT, PAGE, ROUNDS = 20_000, 1000, 3
-SETTLE = 3  # seconds: after a large DELETE, InnoDB goes on removing rows for a while
+COUNT, PAGE = size(20_000, quick=1000), 1000
+SETTLE = size(3, quick=0)  # seconds: after a large DELETE, InnoDB goes on removing rows for a while
 FIELDS = {
 	"customer_id": "Data",
 	"customer_name": "Data",
@@ -166,9 +167,7 @@ def main(site: str) -> None:
 		"naive, commit per 100, first load": rate((empty, False), (lambda: naive(first), True), rounds=1),
 		"naive, commit per 100, 10% changed": rate((lambda: naive(tenth), True), rounds=1),
 	}
-	for name, value in results.items():
-		print(f"{name:<36} {value:>10,.0f} records/s")
-	print("Ratios:")
+	figures = [Figure(name, value, "records/s") for name, value in results.items()]
 	for name, of, to in (
 		("Bulk / raw, first load", "Bulk, first load", "raw driver, target rows alone"),
 		("Bulk rerun / Bulk first", "Bulk, nothing changed", "Bulk, first load"),
@@ -176,7 +175,8 @@ def main(site: str) -> None:
 		("Documents / naive, first load", "Documents, first load", "naive, commit per 100, first load"),
 		("Documents / naive, 10% changed", "Documents, 10% changed", "naive, commit per 100, 10% changed"),
 	):
-		print(f"{name:<36} {results[of] / results[to]:>10.2f}")
+		figures.append(Figure(name, results[of] / results[to], "×"))
+	say(figures)
 	connection.close()
 	empty()
 	frappe.delete_doc("DocType", DOCTYPE, force=True)

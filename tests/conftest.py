@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from hypothesis import HealthCheck, settings
 
 from integration_hub.homes.file import FileHome
 from integration_hub.sandbox import Sandbox
@@ -16,6 +18,11 @@ from integration_hub.sandbox.redis import redis_server
 from integration_hub.sandbox.sender import SECRET
 
 MakeHome = Callable[..., FileHome]
+
+# For tests that say nothing else; HYPOTHESIS_PROFILE=long for a night.
+settings.register_profile("short", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("long", settings.get_profile("short"), max_examples=4000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from click.testing import CliRunner
 
 from integration_hub.commands import integration_hub
+from integration_hub.homes import worker
 from integration_hub.stores.database import update
 from integration_hub.stores.home import HubError
 from integration_hub.sync.dryrun import dry_run, preview
@@ -161,3 +165,59 @@ def test_the_command_line_previews_tries_backfills_and_approves(home, crm):
 	held = run("sync", "customers-full")
 	name = held.split("`approve ")[1].split("`")[0]
 	assert "120 deleted" in run("approve", name)
+
+
+def test_a_change_dated_in_the_future_does_not_outlive_its_deletion(home, crm):
+	"""The source's clock was days ahead for a while: what was changed then is deleted at an earlier time."""
+	id, right = crm.customers.alive()[0]["id"], crm.customers.clock
+	crm.customers.clock = datetime.now(timezone.utc) + timedelta(days=3)
+	crm.customers.set(id, city="Tomorrowland")
+	for kind in ("incremental", "cursor"):
+		run_stream(home, f"customers-{kind}")
+	crm.customers.clock = right
+	crm.customers.delete(250)
+	home.db.execute("UPDATE `tabSync Settings` SET `max_delete_count` = 1000")
+	for kind in ("incremental", "cursor"):
+		run_stream(home, f"customers-{kind}")
+		assert table(home, kind) == source(crm) == []
+
+
+def test_a_change_feed_is_believed_in_its_order_whatever_the_times_say(home, crm):
+	"""The source's clock went back by a minute between a change and a deletion."""
+	run_stream(home, "customers-cursor")
+	for row in crm.customers.alive():
+		crm.customers.set(row["id"], city="Pune")
+	run_stream(home, "customers-cursor")
+	crm.customers.clock -= timedelta(hours=1)
+	crm.customers.delete(5)
+	run_stream(home, "customers-cursor")
+	assert table(home, "cursor") == source(crm)
+
+
+@pytest.mark.parametrize("kind", ["cursor", "incremental"])
+def test_a_record_that_failed_and_is_gone_is_found_gone_by_a_walk_of_everything(make_home, crm, kind):
+	home, stream = make_home(LISTS_ALL), f"customers-{kind}"
+	run_stream(home, stream)
+	id = crm.customers.alive()[0]["id"]
+	crm.customers.set(id, credit_limit="as much as she likes")
+	assert run_stream(home, stream)["failed"] == 1
+	del crm.customers._rows[id]  # and nothing tells of it
+	crm.customers.expire()
+	update(home.db, "Sync Settings", stream, {"checkpoint": None})
+	run_stream(home, stream)
+	assert table(home, kind) == source(crm)
+
+
+def test_a_worker_goes_on_after_its_database_was_away(home, monkeypatch):
+	stop, tried, told = threading.Event(), [], []
+
+	def work_once(_):
+		tried.append(1)
+		if len(tried) == 1:
+			raise ConnectionError("gone away")
+		stop.set()
+		return worker.Worked(runs=1)
+
+	monkeypatch.setattr(worker, "work_once", work_once)
+	worker.work(home, stop, told.append)
+	assert len(tried) == 2 and told == [worker.Worked(runs=1)]

@@ -313,6 +313,15 @@ def test_lanes_fetch_side_by_side(crm):
 	assert len(walk(crm, 4)) == 250
 
 
+def test_lanes_keep_their_connections(crm, monkeypatch):
+	"""A connection each, and not one a request."""
+	accepted = []
+	accept = type(crm._server).get_request
+	monkeypatch.setattr(type(crm._server), "get_request", lambda server: accepted.append(1) or accept(server))
+	walk(crm, 4, size=5)
+	assert len(accepted) <= 4 and crm.requests > 50
+
+
 def test_a_token_that_runs_out_in_a_lane_is_renewed(crm):
 	config = IntegrationConfig(
 		"crm",

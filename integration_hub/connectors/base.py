@@ -218,7 +218,12 @@ class BaseConnector:
 			location = response.headers.get("Location")
 			if not (response.is_redirect and location and method in ("GET", "HEAD")):
 				return response
-			target = urljoin(url, location)
+			try:
+				target = urljoin(url, location)
+			except ValueError:
+				raise self._error(
+					errors.UnexpectedStatus, response, detail="It redirects to what is no URL."
+				) from None
 			if origin(target) != origin(url):
 				raise self._error(
 					errors.UnexpectedStatus, response, detail="It redirects to another host; not followed."

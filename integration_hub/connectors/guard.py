@@ -114,8 +114,8 @@ class GuardedAdapter(HTTPAdapter):
 		self._allowed = frozenset(host.lower() for host in allowed)
 		super().__init__()
 
-	def init_poolmanager(self, *args, **kwargs) -> None:
-		self.poolmanager = PoolManager(*args, **kwargs)
+	def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs) -> None:
+		self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
 		self.poolmanager.pool_classes_by_scheme = self._pools()
 
 	def proxy_manager_for(self, proxy: str, **kwargs):

@@ -163,17 +163,23 @@ class NextLink(Paginator):
 	def _follow(self, link: object, response: requests.Response) -> None:
 		if link is not None and not isinstance(link, str):
 			raise MalformedAnswer(f"What stands at {self.next_path!r} is no link.")
-		# A relative link is relative to the page it stands on (RFC 3986, 5).
-		target = urljoin(response.url, link) if link else ""
-		if self.secret_param:  # some servers echo the whole query; the key is added again, and kept nowhere
-			parts = urlsplit(target)
-			query = [
-				(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != self.secret_param
-			]
-			target = urlunsplit(parts._replace(query=urlencode(query)))
+		try:
+			target = self._target(link, response) if link else ""
+		except ValueError:
+			raise MalformedAnswer(f"What stands at {self.next_path!r} is no link.") from None
 		if target and target == self.state:
 			raise MalformedAnswer("The next link points to the page it stands on.")
 		self.state, self.done = target, not target
+
+	def _target(self, link: str, response: requests.Response) -> str:
+		"""Return a link as a URL: a relative one is relative to the page it stands on (RFC 3986, 5)."""
+		target = urljoin(response.url, link)
+		if not self.secret_param:
+			return target
+		# Some servers echo the whole query; the key is added again, and kept nowhere.
+		parts = urlsplit(target)
+		query = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != self.secret_param]
+		return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 class LinkHeader(NextLink):

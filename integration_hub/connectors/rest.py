@@ -16,6 +16,9 @@ from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.pagination import NextLink, Paginator, paginator
 
 MAX_PAGES = 100_000
+MAX_EMPTY = (
+	1000  # pages without a record, one after the other: some sources filter what they have counted off
+)
 
 
 class RestConnector(BaseConnector):
@@ -54,13 +57,15 @@ def _read(
 	"""Turn answers into pages. A page that comes twice, or no end, is an error instead of a loop."""
 	previous: list | None = None
 	states: set[str] = set()
+	empty = 0
 	for number, response in enumerate(responses, 1):
 		answer = connector.parse(response)
 		records = find_records(answer, records_path)
 		if records and records == previous:
 			raise MalformedAnswer("The same page came twice; the pagination settings do not fit the source.")
-		if number > MAX_PAGES:
-			raise MalformedAnswer(f"No end after {MAX_PAGES} pages.")
+		empty = 0 if records else empty + 1
+		if number > MAX_PAGES or empty > MAX_EMPTY:
+			raise MalformedAnswer(f"No end after {number} pages, the last {empty} of them empty.")
 		previous = records
 		walk.update_state(answer, records, response)
 		if walk.state in states and not walk.done:

@@ -17,6 +17,7 @@ from integration_hub.connectors.errors import ConnectorError, RetryLater
 
 T = TypeVar("T")
 
+_LONGEST = 7 * 24 * 3600.0  # who asks to be left alone for years is asked again after a week
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 
 
@@ -77,20 +78,22 @@ def is_retryable(error: BaseException, idempotent: bool) -> bool:
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 	"""Read a Retry-After header (RFC 9110, 10.2.3): seconds or an HTTP-date.
 
-	Returns seconds from `now`, never negative; None where the header is missing or unreadable.
+	Returns seconds from `now`, never negative and no more than a week; None where the header is missing or
+	unreadable.
 	"""
 	if not value:
 		return None
 	value = value.strip()
 	if value.isascii() and value.isdigit():
-		return float(value[:9])
+		return min(float(value[:9]), _LONGEST)
 	try:
 		moment = parsedate_to_datetime(value)
 	except (TypeError, ValueError, IndexError, OverflowError):
 		return None
 	if moment.tzinfo is None:
 		moment = moment.replace(tzinfo=timezone.utc)
-	return max((moment - (now or datetime.now(timezone.utc))).total_seconds(), 0.0)
+	seconds = (moment - (now or datetime.now(timezone.utc))).total_seconds()
+	return min(max(seconds, 0.0), _LONGEST)
 
 
 def _later(error: ConnectorError, seconds: float) -> RetryLater:

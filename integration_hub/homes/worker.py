@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.sync.schedule import close_silent_runs, due_streams, put_off
 from integration_hub.webhooks.drain import drain, sweep
 
+logger = logging.getLogger("integration_hub")
+
 _PAUSE = 1.0
+_LONGEST_BACKOFF = 30.0
 
 
 @dataclass
@@ -38,9 +42,19 @@ def work_once(home: Home) -> Worked:
 
 
 def work(home: Home, stop: threading.Event, report) -> None:
-	"""Work until `stop` is set; `report` gets each Worked that did something."""
+	"""Work until `stop` is set; `report` gets each Worked that did something. Reconnects with backoff."""
+	failures = 0
 	while not stop.is_set():
-		done = work_once(home)
+		try:
+			done = work_once(home)
+		except Exception as error:  # noqa: BLE001 - the database is away: what was begun is taken up again
+			failures += 1
+			pause = min(2.0**failures / 2, _LONGEST_BACKOFF)
+			logger.warning("Work is broken off (%s); again in %.0f s", type(error).__name__, pause)
+			home.reconnect()
+			stop.wait(pause)
+			continue
+		failures = 0
 		if done.runs or done.events or done.refused:
 			report(done)
 		stop.wait(_PAUSE)

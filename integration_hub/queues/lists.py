@@ -94,5 +94,7 @@ class ListConsumer(Consumer):
 
 
 def _message(item: bytes) -> Message:
-	stamp, _, body = item.partition(b":")
+	stamp, colon, body = item.partition(b":")
+	if not (colon and stamp.isascii()):  # not put there by a consumer: it is what it is
+		return Message(item, "", item)
 	return Message(item, stamp.decode(), body)

@@ -72,7 +72,7 @@ class Customers:
 			ids = self._random.sample(sorted(self._rows), min(count, len(self._rows)))
 			for id in ids:
 				row = self._rows.pop(id)
-				gone = {**row, "deleted": True, "updated_at": self._tick()}
+				gone = {**row, "deleted": True, "updated_at": self._date(row)}
 				self._deleted[id] = gone
 				self._record("deleted", gone)
 			return ids
@@ -124,6 +124,16 @@ class Customers:
 				"changes": self._feed_start + len(self._feed),
 			}
 
+	@property
+	def clock(self) -> datetime:
+		"""The CRM's time, which changes are dated by; it can be put forward and back, as any clock."""
+		return self._clock
+
+	@clock.setter
+	def clock(self, moment: datetime) -> None:
+		with self._lock:
+			self._clock = moment
+
 	def set(self, id: str, **values: Any) -> Customer:
 		"""Change one customer's fields."""
 		with self._lock:
@@ -150,7 +160,7 @@ class Customers:
 
 	def _touch(self, id: str, **values: Any) -> Customer:
 		row = self._rows[id]
-		row.update(values, updated_at=self._tick())
+		row.update(values, updated_at=self._date(row))
 		self._record("updated", row)
 		return dict(row)
 
@@ -160,6 +170,10 @@ class Customers:
 
 	def _credit(self) -> float:
 		return round(self._random.uniform(0, 50_000), 2)
+
+	def _date(self, row: Customer) -> str:
+		"""Return the time by which a change of a row is dated."""
+		return self._tick()
 
 	def _tick(self) -> str:
 		"""Move the CRM's clock; sometimes it stands, so that several changes share a time."""

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import jmespath
@@ -18,6 +19,9 @@ from integration_hub.sync.conversions import LocalTime, converter, parse_time, u
 Reader = Callable[[Any], Any]
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MAX_ID = 500
+# A record dated later than this from now has a wrong clock: as a watermark it would hide every change until then,
+# and its own deletion, dated when the clock is put right, would be taken for an old one.
+FUTURE = timedelta(days=1)
 _FALSE = frozenset({"", "0", "n", "no", "false", "off", "null", "none"})
 _SCALARS = frozenset({str, int, float})
 # What a JMESPath function that does not fit the record's values raises: the record's problem.
@@ -32,7 +36,8 @@ class MappingError(ValueError):
 class Mapped:
 	"""One record, mapped: its external id, the target's fields, and what the source says of it.
 
-	A child table's value is a list of dictionaries. content_hash is "" for a deletion.
+	A child table's value is a list of dictionaries. content_hash is "" for a deletion, and source_time for a record
+	that is undated, or dated in the future.
 	"""
 
 	external_id: str
@@ -60,6 +65,7 @@ class Mapper:
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
 		self._looked = False
+		self._latest = utc_text(datetime.now(timezone.utc) + FUTURE)
 		fields = repr([row.field for row in self._rows]).encode()
 		self._salt = hashlib.blake2b(fields, digest_size=HASH_LENGTH // 2)
 
@@ -107,6 +113,7 @@ class Mapper:
 		external_id = self.external_id(record) if external_id is None else external_id
 		gone = self.is_deleted(record) if deleted is None else deleted
 		time = self.source_time(record) if self._time else ""
+		time = "" if time > self._latest else time
 		if gone:
 			return Mapped(external_id, {}, time, True)
 		self._looked = True
@@ -239,7 +246,9 @@ def path_problem(path: str) -> str | None:
 	try:
 		jmespath.compile(path)
 	except JMESPathError as error:
-		return f"{path!r} is not a JMESPath expression ({str(error).splitlines()[0]})"
+		return f"{path!r} is not a JMESPath expression ({_first_line(error)})"
+	except (RecursionError, ValueError) as error:
+		return f"{path[:80]!r} is not an expression that can be read ({_first_line(error)})"
 	return None
 
 

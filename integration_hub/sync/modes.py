@@ -10,7 +10,7 @@ from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.stores.home import HubError
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.conversions import parse_time, utc_text
-from integration_hub.sync.mapping import Mapper, MappingError
+from integration_hub.sync.mapping import FUTURE, Mapper, MappingError
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Incremental(Full):
 		return utc_text(moment)
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
-		latest = utc_text(datetime.now(timezone.utc) + _FUTURE)
+		latest = utc_text(datetime.now(timezone.utc) + FUTURE)
 		times = _times(page.records, mapper)
 		self.in_the_future += sum(time > latest for time in times)
 		self.watermark = max([self.watermark, *(time for time in times if time <= latest)])
@@ -205,10 +205,6 @@ class Backfill(Full):
 		return not time or (
 			time >= self.period.since and not (self.period.until and time > self.period.until)
 		)
-
-
-# A record dated later than this from now has a wrong clock; as a watermark it would hide every change until then.
-_FUTURE = timedelta(days=1)
 
 
 def mode_of(stream: StreamConfig, period: Period | None = None) -> Full:

@@ -147,8 +147,10 @@ class Planner:
 		known = binding.source_time or ""
 		if not item.source_time:
 			return False
-		if item.deleted and item.source_time < known:
-			return True  # it was made again since
+		# A list has old tombstones in it, of what was made again since; a change feed tells things in their order.
+		in_order = self.current and self.stream.mode == "Cursor"
+		if item.deleted and item.source_time < known and not in_order:
+			return True
 		if self.current and binding.last_seen <= self.seen:
 			return False
 		return item.source_time < known or (binding.status == "Deleted" and item.source_time == known)

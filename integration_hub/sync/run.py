@@ -147,7 +147,8 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 	"""Fetch and write everything; return the number of deletions that wait for approval."""
 	resume(home, stream, run, mode)
 	writer = PageWriter(home, stream, redactor, seen=run.seen, operation="Sync", run=run, sync_log=run.name)
-	if mode.retries_failed:
+	# To try a record again is not to meet it: where what is not met is gone, the walk itself brings it again.
+	if mode.retries_failed and not mode.finds_orphans:
 		retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
 		mode.stable = connector.stable_pages or stream.stable_pages

@@ -1,0 +1,71 @@
+"""Which benchmarks there are, and how each is run: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.figures import Figure, environment, read
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Benchmark:
+	"""A module of this package. site: it needs one; then its only argument is the site's name."""
+
+	name: str
+	about: str
+	site: bool = False
+
+
+SUITE = (
+	Benchmark("connectors", "Fetching in lanes; how much of a shared budget is used"),
+	Benchmark("sync_on_file", "Writing records, SQLite without a bench"),
+	Benchmark("sync_memory", "Peak memory of a sync, SQLite without a bench"),
+	Benchmark("doors_on_file", "Acknowledging webhooks, SQLite without a bench"),
+	Benchmark("queue_on_file", "Taking messages off a Redis list, SQLite without a bench"),
+	Benchmark("inbox_lag", "From POST to Completed under a steady load, SQLite without a bench"),
+	Benchmark("sync_on_site", "Writing records, on a site", site=True),
+	Benchmark("orphans_on_site", "Finding and removing what is gone, on a site", site=True),
+	Benchmark("inbox_doors", "Acknowledging webhooks, on a site", site=True),
+	Benchmark("inbox_drain", "Handling events, on a site", site=True),
+	Benchmark("peers", "REST into MariaDB, ours and dlt, on a site", site=True),
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+	"""A bench and one of its sites."""
+
+	path: Path
+	site: str
+
+
+def run(benchmark: Benchmark, bench: Bench | None, quick: bool) -> list[Figure]:
+	"""Run a benchmark, its output as it comes; return its figures. Raises CalledProcessError."""
+	with tempfile.TemporaryDirectory() as folder:
+		os.chmod(folder, 0o777)  # noqa: S103 - the bench's owner writes there
+		file = Path(folder) / "figures.json"
+		command, options = [sys.executable, "-m", f"benchmarks.{benchmark.name}"], {}
+		env = {**os.environ, **environment(file, quick), "PYTHONPATH": str(ROOT)}
+		if benchmark.site:
+			command = [str(bench.path / "env/bin/python"), *command[1:], bench.site]
+			options = {"cwd": bench.path / "sites"}
+			command, env = _as_owner(bench.path, command, env)
+		subprocess.run(command, env=env, check=True, **options)
+		return read(file)
+
+
+def _as_owner(bench: Path, command: list[str], env: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+	"""Return what runs a command as the bench's owner, where one is root."""
+	owner = pwd.getpwnam((bench / "sites").owner())
+	if os.geteuid() != 0 or owner.pw_uid == 0:
+		return command, env
+	prefix = ["setpriv", "--reuid", str(owner.pw_uid), "--regid", str(owner.pw_gid), "--init-groups"]
+	return [*prefix, *command], {**env, "HOME": owner.pw_dir, "USER": owner.pw_name, "LOGNAME": owner.pw_name}

@@ -1,0 +1,174 @@
+"""Everything compared with everything: what was sent, what is in the inbox, what was done, what the source has."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import redis
+
+from chaos import effects
+from chaos.arena import Arena
+from chaos.settings import GROUP, LIST, STREAM
+from chaos.settle import Settled
+from integration_hub.sandbox.example import FIELDS, TABLES
+from integration_hub.stores.home import Home
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+	"""One line of the comparison."""
+
+	what: str
+	found: str
+	right: bool
+
+
+def verdicts(arena: Arena, settled: Settled, codes: dict[str, int]) -> Iterator[Verdict]:
+	"""Compare; the home's database is not written to any more."""
+	home = arena.stage.home
+	with home.db.transaction():  # what is committed now
+		yield from _processes(arena, codes)
+		yield from _inbox(arena, home, settled)
+		yield from _effects(arena, home)
+		yield from _records(arena, home, settled)
+	yield from _queues(arena)
+
+
+def _processes(arena: Arena, codes: dict[str, int]) -> Iterator[Verdict]:
+	surprises = arena.ledger.surprises
+	yield Verdict("Answers to senders", _few(surprises) or "all as they should be", not surprises)
+	fell = [f"{one.name} ended with {one.code}" for one in arena.fell]
+	fell += [f"{name}, asked to stop, ended with {code}" for name, code in codes.items()]
+	yield Verdict("Processes that ended by themselves", _few(fell) or "none", not fell)
+
+
+def _inbox(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
+	ledger = arena.ledger
+	rows = home.db.query(
+		"SELECT `integration`, `event_id`, `status`, `door`, `event_type` FROM `tabWebhook Log`"
+	)
+	held = {
+		"Conflict": {row["event_id"] for row in rows if row["status"] == "Conflict"},
+		"Unrouted": {row["event_id"] for row in rows if row["status"] == "Unrouted"},
+	}
+	completed = {row["event_id"] for row in rows if row["status"] == "Completed"}
+	states = Counter(row["status"] for row in rows)
+	yield Verdict(
+		"Inbox",
+		", ".join(f"{count:,} {state}" for state, count in sorted(states.items())),
+		not settled.waiting and set(states) <= {"Completed", "Conflict", "Unrouted", "Dead"},
+	)
+	dead = {row["event_id"] for row in rows if row["status"] == "Dead"}
+	yield _same("News that nobody can write, and not kept as Dead", ledger.bad_news - dead)
+	yield _same("Other events that are Dead", dead - ledger.bad_news)
+	yield _same("News of changes, acknowledged, and lost", ledger.news - completed)
+	yield _same("Unrouted events, acknowledged, and lost", ledger.unrouted - held["Unrouted"])
+	yield _same("Contradictions, and not held as Conflict", ledger.conflicts - held["Conflict"])
+	taken = {row["event_id"] for row in rows}
+	yield _same("Forged events that got in", ledger.forged & taken)
+	twice = [
+		id
+		for id, count in Counter(
+			(row["integration"], row["event_id"]) for row in rows if row["status"] != "Conflict"
+		).items()
+		if count > 1
+	]
+	yield _same("Events with two rows", twice)
+
+
+def _effects(arena: Arena, home: Home) -> Iterator[Verdict]:
+	rows = home.db.query(f"SELECT `mark`, `place`, `number` FROM `{effects.TABLE}` ORDER BY `seq`")
+	found = Counter(row["mark"] for row in rows)
+	ledger = arena.ledger
+	yield Verdict(
+		"Effects",
+		f"{len(found):,} of {len(ledger.confirmed):,} events and messages confirmed to their senders",
+		True,
+	)
+	yield _same("Confirmed, and without effect", ledger.confirmed - found.keys())
+	yield _same("Handled more than once", [mark for mark, count in found.items() if count > 1])
+	yield _same("Effects of what nobody has sent", found.keys() - ledger.sent)
+	yield _same("Effects out of order, of the same key", list(_out_of_order(home, rows)))
+
+
+def _out_of_order(home: Home, rows: list[dict]) -> Iterator[str]:
+	"""What deferred has given up its place, and what was dead, or was called back to life, has lost it."""
+	excused = home.db.query(
+		"SELECT `event_id` FROM `tabWebhook Log` WHERE `deferrals` > 0 OR `name` IN (SELECT `name` FROM `tabWebhook Log` WHERE `status` = 'Dead')"
+	)
+	excused_ids = {row["event_id"] for row in excused}
+	last: dict[str, int] = {}
+	for row in rows:
+		if not row["place"] or row["mark"] in excused_ids:
+			continue
+		if row["number"] < last.get(row["place"], 0):
+			yield row["mark"]
+		last[row["place"]] = row["number"]
+
+
+def _records(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
+	expected = {
+		row["id"]: {**{ours: row[theirs] for ours, theirs in FIELDS.items()}, "active": int(row["active"])}
+		for row in arena.crm.customers.alive()
+	}
+	columns = ", ".join(f"`{name}`" for name in FIELDS)
+	for kind, table in TABLES.items():
+		rows = home.db.query(f"SELECT {columns} FROM `tab{table}`")
+		found = {row["customer_id"]: row for row in rows}
+		missing = sum(id not in found for id in expected)
+		different = sum(id in found and found[id] != row for id, row in expected.items())
+		surplus = len(rows) - len(expected.keys() & found.keys())
+		text = f"{len(rows):,} records: {missing} missing, {different} different, {surplus} too many"
+		if problem := settled.runs.get(f"customers-{kind}"):
+			text = f"its last run {problem}; {text}"
+		yield Verdict(
+			f"{table} = source",
+			text,
+			not (missing or different or surplus or f"customers-{kind}" in settled.runs),
+		)
+		bound = home.db.query(
+			"SELECT COUNT(*) AS `n` FROM `tabExternal Record` WHERE `stream` = %s AND `status` = 'Bound'",
+			[f"customers-{kind}"],
+		)[0]["n"]
+		if bound != len(expected):
+			yield Verdict(f"Bindings of customers-{kind}", f"{bound:,}, not {len(expected):,}", False)
+	runs = home.db.query("SELECT `status`, COUNT(*) AS `n` FROM `tabSync Log` GROUP BY `status`")
+	states = {row["status"]: row["n"] for row in runs}
+	text = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
+	yield Verdict("Runs", text, not states.keys() & {"Running", "Needs Approval"})
+
+
+def _queues(arena: Arena) -> Iterator[Verdict]:
+	with redis.from_url(arena.redis.url()) as client:
+		dead = [
+			json.loads(letter)["message"]
+			for name in (LIST, STREAM)
+			for letter in client.lrange(f"{name}:dead", 0, -1)
+		]
+		left = client.llen(LIST) + sum(client.llen(key) for key in client.scan_iter(f"{LIST}:processing:*"))
+		left += sum(client.llen(key) for key in client.scan_iter(f"{LIST}:arrived:*"))
+		pending = client.xpending(STREAM, GROUP)["pending"]
+	yield Verdict(
+		"Left on the queues", f"{left} on the list, {pending} pending in the stream", not (left or pending)
+	)
+	garbage = {body.decode("utf-8", "backslashreplace") for body in arena.ledger.garbage}
+	text = f"{len(dead):,} for {len(garbage):,} unreadable messages that Redis confirmed"
+	yield Verdict("Dead letters", text, garbage <= set(dead) and len(dead) == len(set(dead)))
+
+
+def _same(what: str, wrong: object) -> Verdict:
+	"""Return the verdict on what should be empty."""
+	names = sorted(wrong) if isinstance(wrong, set | list) else list(wrong)
+	return Verdict(
+		what, f"{len(names):,}: {_few([str(name) for name in names])}" if names else "none", not names
+	)
+
+
+def _few(texts: list[str]) -> str:
+	more = f" and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else ""
+	return "; ".join(texts[:_SHOWN]) + more

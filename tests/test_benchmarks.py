@@ -1,0 +1,66 @@
+"""`make benchmark` runs, and says what got worse."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import record as records
+from benchmarks.figures import Figure, percentiles
+from benchmarks.record import Record
+from benchmarks.suite import SUITE
+
+ROOT = Path(__file__).parent.parent
+HERE = {"processor": "Abacus", "cores": "2"}
+
+
+def kept(tmp_path, *figures: Figure) -> Record:
+	record = Record(tmp_path / "results.json")
+	record.put("sync_on_file", figures, HERE)
+	return record
+
+
+def test_what_is_over_a_fifth_worse_is_pointed_out(tmp_path):
+	record = kept(tmp_path, Figure("rate", 100, "records/s"), Figure("p99", 10, "ms", "lower"))
+
+	def worse(rate: float, p99: float, **there: str) -> list[str]:
+		now = [Figure("rate", rate, "records/s"), Figure("p99", p99, "ms", "lower"), Figure("new", 1, "s")]
+		return list(record.worse("sync_on_file", now, {**HERE, **there}))
+
+	assert worse(81, 11.9) == [] == worse(200, 1)
+	assert ["rate" in line for line in worse(79, 10)] == [True]
+	assert ["p99" in line for line in worse(100, 12.1)] == [True]
+	assert "not compared" in worse(1, 1000, processor="Other")[0]
+
+
+def test_figures_are_kept_as_json_and_shown_in_the_page_whose_text_stays(tmp_path, monkeypatch):
+	page = tmp_path / "performance.md"
+	page.write_text("# Performance\n\nRead this first.\n")
+	monkeypatch.setattr(records, "PAGE", page)
+	record = kept(tmp_path, Figure("ours, first load", 12345, "records/s"))
+	record.write()
+	record.write()
+	text = page.read_text()
+	assert "Read this first." in text and text.count("| ours, first load | 12,345 records/s |") == 1
+	assert "on Abacus; cores 2" in text
+	assert Record(tmp_path / "results.json").kept == record.kept
+
+
+def test_each_benchmark_is_a_module():
+	for benchmark in SUITE:
+		assert importlib.util.find_spec(f"benchmarks.{benchmark.name}"), benchmark.name
+
+
+def test_a_quick_benchmark_runs_and_keeps_nothing():
+	command = [sys.executable, "-m", "benchmarks", "--quick", "--write", "sync_on_file"]
+	before = records.RESULTS.read_bytes() if records.RESULTS.exists() else None
+	done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+	assert done.returncode == 0 and "benchmark: ok" in done.stdout, done.stdout + done.stderr
+	assert "ours, nothing changed" in done.stdout
+	assert (records.RESULTS.read_bytes() if records.RESULTS.exists() else None) == before
+
+
+def test_percentiles():
+	assert percentiles([n / 1000 for n in range(1, 101)]) == {"p50": 51, "p95": 96, "p99": 100}
