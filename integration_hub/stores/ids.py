@@ -32,6 +32,11 @@ def _prefixed(part: str) -> bytes:
 	return len(data).to_bytes(8, "big") + data
 
 
+def made_at(name: str) -> float:
+	"""Return when a name was made by new_id, in seconds since the epoch; raises ValueError for another name."""
+	return int(name[:14], 16) / 1e6
+
+
 def content_hash(value: Any) -> str:
 	"""Return a hash of a JSON-like value, the same for equal content whatever the order of its keys."""
 	text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))
