@@ -14,7 +14,7 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
-from integration_hub.integration_hub import repair
+from integration_hub.integration_hub import charts, repair
 from integration_hub.integration_hub.sentences import translated
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
@@ -275,3 +275,15 @@ def retry_record(name: str) -> str:
 def held_documents(sync_log: str, start: int = 0) -> dict:
 	"""Return the documents that a run would have removed, a hundred at a time; see repair.held_documents."""
 	return repair.held_documents(sync_log, start)
+
+
+@frappe.whitelist(methods=["GET", "POST"])
+def events_a_day(**kwargs) -> dict:
+	"""Return the data of a chart; see charts.events_a_day. What the chart widget sends along is not used."""
+	return charts.events_a_day()
+
+
+@frappe.whitelist(methods=["GET", "POST"])
+def records_a_day(**kwargs) -> dict:
+	"""Return the data of a chart; see charts.records_a_day."""
+	return charts.records_a_day()

@@ -42,9 +42,9 @@ async function approve(frm) {
 		args: { sync_log: frm.doc.name },
 	});
 	const fate = {
-		Delete: __("These {0} documents are deleted.", [held.total]),
-		Disable: __("These {0} documents are disabled.", [held.total]),
-		Keep: __("These {0} documents stay; they are only no longer bound.", [held.total]),
+		Delete: __("These {0} documents will be deleted.", [held.total]),
+		Disable: __("These {0} documents will be disabled.", [held.total]),
+		Keep: __("These {0} documents will stay; they will only no longer be bound.", [held.total]),
 	};
 	const dialog = new frappe.ui.Dialog({
 		title: __("Approve Deletions"),
@@ -73,16 +73,17 @@ async function approve(frm) {
 
 function documents_table(held) {
 	const escape = frappe.utils.escape_html;
+	const adopted = held.documents.some((doc) => doc.adopted);
 	const row = (doc) => {
 		const name = doc.target_name || "–";
 		const link = doc.target_name
 			? `<a href="${frappe.utils.get_form_link(doc.target_doctype, doc.target_name)}">${escape(name)}</a>`
 			: "–";
-		const note = doc.adopted ? __("was there before: is kept") : "";
-		return `<tr><td>${link}</td><td>${escape(doc.external_id)}</td><td>${note}</td></tr>`;
+		const note = doc.adopted ? __("It was there before: it is kept") : "";
+		return `<tr><td>${link}</td><td>${escape(doc.external_id)}</td>${adopted ? `<td>${note}</td>` : ""}</tr>`;
 	};
 	return `<div class="table-responsive" style="max-height: 50vh; overflow: auto">
 		<table class="table table-bordered small"><thead><tr>
-		<th>${__("Document")}</th><th>${__("External ID")}</th><th></th></tr></thead>
+		<th>${__("Document")}</th><th>${__("External ID")}</th>${adopted ? "<th></th>" : ""}</tr></thead>
 		<tbody>${held.documents.map(row).join("")}</tbody></table></div>`;
 }
