@@ -49,7 +49,8 @@ scheduler_events = {
 			"integration_hub.jobs.sync_due_streams",
 			"integration_hub.jobs.sweep_webhook_inbox",
 			"integration_hub.jobs.drain_external_queues",
-		]
+		],
+		"*/15 * * * *": ["integration_hub.jobs.watch_for_problems"],
 	}
 }
 

@@ -14,6 +14,7 @@ from frappe import _
 from frappe.model import get_permitted_fields
 
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.watch import DEAD
 from integration_hub.integration_hub.sentences import SENTENCES
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
@@ -104,9 +105,8 @@ def retry(given: str | list) -> dict:
 	with a run of that stream, which begins with the records that could not be written.
 	"""
 	home, events, streams, nothing = SiteHome(), [], [], []
-	fields = ("operation", "stream", "webhook_log")
-	for error in actionable(_ERROR_LOG, names_of(given), *fields):
-		failed = _failed_events(home, error) if error.operation == "Webhook" else []
+	for error in actionable(_ERROR_LOG, names_of(given), "operation", "kind", "stream"):
+		failed = _failed_events(home, error)
 		if failed:
 			events += failed
 		elif error.stream and error.operation != "Webhook" and _may_run(error.stream):
@@ -120,6 +120,11 @@ def retry(given: str | list) -> dict:
 
 
 def _failed_events(home: SiteHome, error: Any) -> list[str]:
+	"""Return the events that a failure keeps from being completed."""
+	if error.kind == DEAD:
+		return inbox.select(home, integration=error.integration, statuses=("Dead",))
+	if error.operation != "Webhook":
+		return []
 	statuses = ("Failed", "Dead")
 	return inbox.select(home, integration=error.integration, statuses=statuses, error_log=error.name)
 
