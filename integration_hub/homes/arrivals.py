@@ -14,6 +14,7 @@ from integration_hub.stores.ids import first_id, made_at
 ENOUGH = 20  # arrivals from which a habit can be told
 _SAMPLE = 2000
 _QUANTILE, _TIMES, _LONGEST_TIMES = 0.95, 3.0, 1.5
+_DROWSY = 0.25  # the part of a stretch that may still have something in it
 _LEAST_SECONDS = 15 * 60.0
 _DAY = 86_400.0
 _WEEK = 7
@@ -61,15 +62,17 @@ def silent_since(arrivals: Arrivals, now: float) -> float | None:
 	"""Return the time of the last arrival if nothing has come for longer than usual since then, else None.
 
 	A stretch of the day that was empty on one of the last seven days as well (a night, a weekend) is no silence:
-	a busy source's sample may be too short to show it.
+	a busy source's sample may be too short to show it. What came at its beginning does not count: no source
+	falls asleep to the minute.
 	"""
 	times = arrivals.recent()
 	limit = usual_gap(times)
 	if limit is None or now - times[-1] <= limit:
 		return None
 	oldest = arrivals.first()
+	begin = times[-1] + max(limit, _DROWSY * (now - times[-1]))
 	for days in range(1, _WEEK + 1):
-		start, end = times[-1] - days * _DAY, now - days * _DAY
+		start, end = begin - days * _DAY, now - days * _DAY
 		if start >= oldest and not (_within(times, start, end) or arrivals.any_between(start, end)):
 			return None
 	return times[-1]

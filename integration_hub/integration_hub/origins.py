@@ -13,19 +13,6 @@ from frappe.utils import escape_html, get_url_to_form
 from integration_hub.homes.site import SiteHome
 from integration_hub.stores.ids import made_at
 
-_FIELDS = (
-	"name",
-	"stream",
-	"external_id",
-	"status",
-	"adopted",
-	"creation",
-	"modified",
-	"made_by",
-	"changed_by",
-	"last_seen",
-	"error",
-)
 _MOST = 20  # bindings of one document: each stream has one, and few streams share a document
 
 
@@ -37,8 +24,9 @@ def timeline(doctype: str, name: str) -> list[dict[str, Any]]:
 	if not frappe.has_permission("External Record", "read"):
 		return []
 	filters = {"target_name": str(name), "target_doctype": doctype}
+	# All fields: asked for `last_seen` by name, Frappe takes it for its own optional column `_seen`, and drops it.
 	bound = frappe.get_list(
-		"External Record", filters=filters, fields=list(_FIELDS), order_by="creation", limit_page_length=_MOST
+		"External Record", filters=filters, fields=["*"], order_by="creation", limit_page_length=_MOST
 	)
 	kinds = doctypes_of(id for row in bound for id in (row.made_by, row.changed_by, row.last_seen))
 	return [entry for row in bound for entry in _entries(row, kinds)]

@@ -147,10 +147,10 @@ def retry_record(name: str) -> str:
 	"""Run the stream of a record that could not be written; return its name."""
 	record = frappe.get_doc("External Record", name)
 	record.check_permission("read")
-	if record.status != "Failed":
-		frappe.throw(_("{0} has not failed.").format(record.external_id))
 	if not _may_run(record.stream):
 		frappe.throw(_("{0} is disabled.").format(record.stream))
+	if record.status != "Failed":
+		frappe.throw(_("{0} has not failed.").format(record.external_id))
 	run(SiteHome(), record.stream)
 	return record.stream
 
