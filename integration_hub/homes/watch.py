@@ -100,7 +100,7 @@ def failing_streams(home: Home) -> Iterator[Problem]:
 	failing = "`enabled` = 1 AND `alert_after` > 0 AND `consecutive_failures` >= `alert_after`"
 	for row in stream_rows(home.db, columns, failing):
 		last = str(row["last_success_at"] or "")[:19]
-		message = f"It keeps failing; it went well last: {last or 'never'}."
+		message = f"{row['name']} keeps failing; it went well last: {last or 'never'}."
 		yield Problem(FAILING, row["integration"], message, stream=row["name"])
 
 
@@ -112,7 +112,7 @@ def dead_events(home: Home) -> Iterator[Problem]:
 	for row in home.db.query(sql):
 		for event in home.db.query(last, [row["integration"]]):
 			message = (
-				f"Events were given up after their last attempt, the latest at {str(event['modified'])[:19]}."
+				f"Events of {row['integration']} were given up, the latest at {str(event['modified'])[:19]}."
 			)
 			yield Problem(DEAD, row["integration"], message, webhook_log=event["name"])
 
@@ -152,14 +152,19 @@ def _silence(home: Home, arrivals: Arrivals, integration: str, stream: str = "")
 	if since is not None:
 		said = local(home, since)
 		yield Problem(
-			SILENCE, integration, f"Nothing has come since {said}, which is unusual.", stream=stream
+			SILENCE,
+			integration,
+			f"Nothing has come from {stream or integration} since {said}, which is unusual.",
+			stream=stream,
 		)
 
 
 def expiring(home: Home, integration: str, expires_at: float) -> Iterator[Problem]:
 	"""Return a problem if a token that nothing renews has come near its end, or is past it."""
 	if expires_at - time.time() < TOKEN_SECONDS:
-		message = f"Its access token ends at {local(home, expires_at)}, and nothing renews it."
+		message = (
+			f"The access token of {integration} ends at {local(home, expires_at)}, and nothing renews it."
+		)
 		yield Problem(TOKEN, integration, message)
 
 
