@@ -1,4 +1,8 @@
-"""Telling people of problems: each new one goes through the app's Notifications, which a person switches off or copies."""
+"""Telling people of problems: each new one goes through the app's Notifications.
+
+They are no standard ones, which Frappe lets nobody change, or switch on again: a person may. A migration leaves what was
+changed.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,20 @@ TOLD, TOLD_BY_MAIL = "integration_hub_problem", "integration_hub_problem_by_mail
 
 
 def _marked(_) -> tuple[str, ...]:
-	"""The subjects of the Notifications, where the translation tools find them."""
+	"""The sentences of the Notifications, where the translation tools find them."""
 	return (
 		_("Stream {0} keeps failing"),
 		_("Events of {0} were given up"),
 		_("{0} has gone silent"),
 		_("The access token of {0} ends soon"),
 		_("Integration Hub: {0}, {1}"),
+		_("They are kept. Put right what they failed on, then replay them."),
+		_("Open the failure"),
+		_(
+			"Look whether the source still sends, and whether its address and secret are still the right ones."
+		),
+		_("Open the failure to retry it; the stream's runs say what went wrong."),
+		_("Set a new one in the Integration Settings, or connect the Connected App again."),
 	)
 
 

@@ -40,20 +40,18 @@ class TestNotifications(HubTestCase):
 		self.assertEqual(self.told(), expected)
 		self.assertEqual(self.told(), expected, "and not again")
 
-	def switch_off(self, notification: str) -> None:
+	def switch(self, notification: str, enabled: int) -> None:
+		"""Do what a person does in the form."""
 		doc = frappe.get_doc("Notification", notification)
-		doc.enabled = 0
+		doc.enabled = enabled
 		doc.save()
-		self.addCleanup(self.switch_on, notification)
-
-	def switch_on(self, notification: str) -> None:
-		frappe.db.set_value("Notification", notification, "enabled", 1)
-		frappe.clear_cache(doctype="Integration Error Log")
-		frappe.cache.hdel("notifications", "Integration Error Log")
-		frappe.cache.delete_value("notifications::Integration Error Log")
 		frappe.db.commit()
 
-	def fail(self, times: int) -> None:
+	def switch_off(self, notification: str) -> None:
+		self.switch(notification, 0)
+		self.addCleanup(self.switch, notification, 1)
+
+	def break_stream(self, times: int) -> None:
 		frappe.db.set_value("Sync Settings", "customers-full", "endpoint", "/v1/nowhere")
 		frappe.db.commit()
 		for _ in range(times):
@@ -67,9 +65,9 @@ class TestNotifications(HubTestCase):
 		frappe.db.commit()
 
 	def test_a_stream_that_keeps_failing(self):
-		self.fail(2)
+		self.break_stream(2)
 		self.assertEqual(self.told(), [])
-		self.fail(1)
+		self.break_stream(1)
 		self.assertToldOnce("Stream customers-full keeps failing")
 
 	def test_events_that_were_given_up(self):
@@ -129,14 +127,14 @@ class TestNotifications(HubTestCase):
 		self.switch_off("Hub Dead Events")
 		self.arrive(time.time(), status="Dead")
 		self.assertEqual(self.told(), [])
-		self.fail(3)
+		self.break_stream(3)
 		self.assertEqual([subject for _, subject in self.told()], ["Stream customers-full keeps failing"])
 
-	def test_the_switch_survives_a_migration(self):
+	def test_what_a_person_changed_survives_a_migration(self):
 		from frappe.modules.import_file import import_file
 
 		self.switch_off("Hub Silence")
-		import_file("Integration Hub", "Notification", "Hub Silence", force=True)
+		import_file("Integration Hub", "Notification", "Hub Silence")
 		self.assertEqual(frappe.db.get_value("Notification", "Hub Silence", "enabled"), 0)
 
 	def test_mail_goes_out_only_where_it_is_set_up(self):
@@ -147,6 +145,21 @@ class TestNotifications(HubTestCase):
 		self.assertEqual(
 			frappe.get_all("Error Log", {"method": ["like", "%Failed to send Notification%"]}), []
 		)
+
+	def test_where_mail_is_set_up_managers_get_one(self):
+		values = {"email_account_name": "hub-test", "email_id": "hub@example.com", "smtp_server": "127.0.0.1"}
+		outgoing = {"enable_outgoing": 1, "default_outgoing": 1, "no_smtp_authentication": 1}
+		account = frappe.get_doc({"doctype": "Email Account", "name": "hub-test", **values, **outgoing})
+		account.db_insert()
+		self.addCleanup(frappe.db.commit)
+		self.addCleanup(frappe.db.delete, "Email Account", {"name": "hub-test"})
+		frappe.db.delete("Email Queue")
+		frappe.db.delete("Email Queue Recipient")
+		self.arrive(time.time(), status="Dead")
+		self.told()
+		self.told()
+		sent = frappe.get_all("Email Queue Recipient", pluck="recipient")
+		self.assertEqual([address for address in sent if address in PEOPLE], ["manager@example.com"])
 
 	def test_the_scheduler_calls_it(self):
 		job = frappe.get_doc("Scheduled Job Type", {"method": "integration_hub.jobs.watch_for_problems"})

@@ -1,1 +1,0 @@
-"""Frappe looks for this module of a standard Notification; the message needs nothing of it."""
