@@ -14,6 +14,7 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
+from integration_hub.integration_hub import charts, repair
 from integration_hub.integration_hub.sentences import translated
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
@@ -34,7 +35,6 @@ T = TypeVar("T")
 PERSON_WAITS = 5  # pages that a dry run looks at while a person waits
 
 WEBHOOK_PATH = "/method/integration_hub.api.webhook"
-_MOST_PREVIEWED = 20
 
 
 @frappe.whitelist(allow_guest=True, methods=["GET", "POST", "PUT", "DELETE"], xss_safe=True)
@@ -226,7 +226,7 @@ def approve_deletions(sync_log: str) -> None:
 @frappe.whitelist(methods=["POST"])
 def replay_events(names: str | list) -> int:
 	"""Have events handled again, from their first attempt; return how many."""
-	return replay.replay(SiteHome(), _replayable(names))
+	return replay.replay(SiteHome(), repair.replayable(names))
 
 
 @frappe.whitelist(methods=["POST"])
@@ -243,35 +243,47 @@ def replay_since(integration: str, since: str | None = None, failed: bool | str 
 
 @frappe.whitelist(methods=["POST"])
 def preview_replay(names: str | list) -> list[dict]:
-	"""Return what handling events again would change, and change nothing; see webhooks.replay.Effect."""
-	names = _replayable(names)
-	if len(names) > _MOST_PREVIEWED:
-		frappe.throw(_("Choose at most {0} events.").format(_MOST_PREVIEWED))
-	try:
-		effects = list(replay.preview(SiteHome(), names))
-	except HubError as error:
-		frappe.throw(str(error))
-	for doctype in {effect.doctype for effect in effects if effect.doctype}:
-		frappe.has_permission(doctype, "read", throw=True)  # it shows what stands in documents
-	return [vars(effect) for effect in effects]
-
-
-def _replayable(names: str | list) -> list[str]:
-	"""Return the names of events the user may have handled again; raises PermissionError."""
-	names = frappe.parse_json(names) if isinstance(names, str) else names
-	if not isinstance(names, list):
-		frappe.throw(_("Expected a list of events."))
-	for name in names:
-		log = frappe.get_doc("Webhook Log", name)
-		log.check_permission("read")
-		frappe.get_doc("Integration Settings", log.integration).check_permission("write")
-	return names
+	"""Return what handling events again would change, and change nothing; see repair.effects."""
+	return repair.effects(names)
 
 
 @frappe.whitelist(methods=["POST"])
-def resolve_error(name: str) -> None:
-	"""Mark a failure as resolved; it opens again if it happens again."""
-	log = frappe.get_doc("Integration Error Log", name)
-	log.check_permission("read")
-	frappe.has_permission("Integration Settings", "write", log.integration or None, throw=True)
-	frappe.db.set_value("Integration Error Log", name, "status", "Resolved")
+def resolve_failures(names: str | list) -> int:
+	"""Mark failures as resolved; one opens again if it happens again. Return how many."""
+	return repair.set_status(names, "Resolved")
+
+
+@frappe.whitelist(methods=["POST"])
+def reopen_failures(names: str | list) -> int:
+	"""Mark failures as open again; return how many."""
+	return repair.set_status(names, "Open")
+
+
+@frappe.whitelist(methods=["POST"])
+def retry_failures(names: str | list) -> dict:
+	"""Have done again what failed; see repair.retry."""
+	return repair.retry(names)
+
+
+@frappe.whitelist(methods=["POST"])
+def retry_record(name: str) -> str:
+	"""Run the stream of a record that could not be written; return the stream's name."""
+	return repair.retry_record(name)
+
+
+@frappe.whitelist(methods=["GET"])
+def held_documents(sync_log: str, start: int = 0) -> dict:
+	"""Return the documents that a run would have removed, a hundred at a time; see repair.held_documents."""
+	return repair.held_documents(sync_log, start)
+
+
+@frappe.whitelist(methods=["GET", "POST"])
+def events_a_day(**kwargs) -> dict:
+	"""Return the data of a chart; see charts.events_a_day. What the chart widget sends along is not used."""
+	return charts.events_a_day()
+
+
+@frappe.whitelist(methods=["GET", "POST"])
+def records_a_day(**kwargs) -> dict:
+	"""Return the data of a chart; see charts.records_a_day."""
+	return charts.records_a_day()

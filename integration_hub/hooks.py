@@ -24,6 +24,22 @@ after_install = "integration_hub.install.after_install"
 before_uninstall = "integration_hub.install.before_uninstall"
 after_uninstall = "integration_hub.install.after_uninstall"
 
+# What the logs' forms and lists share.
+doctype_js = {
+	"Webhook Log": "public/js/logs.js",
+	"Sync Log": "public/js/logs.js",
+	"Integration Error Log": "public/js/logs.js",
+	"External Record": "public/js/logs.js",
+}
+doctype_list_js = {
+	"Webhook Log": "public/js/logs.js",
+	"Sync Log": "public/js/logs.js",
+	"Integration Error Log": "public/js/logs.js",
+}
+
+# Any document that a stream has written tells in its timeline where it came from.
+additional_timeline_content = {"*": ["integration_hub.integration_hub.origins.timeline"]}
+
 before_request = ["integration_hub.api.prepare_webhook_request"]
 
 # One tick looks for what is due; each stream's own schedule stands in its Sync Settings.
@@ -33,7 +49,8 @@ scheduler_events = {
 			"integration_hub.jobs.sync_due_streams",
 			"integration_hub.jobs.sweep_webhook_inbox",
 			"integration_hub.jobs.drain_external_queues",
-		]
+		],
+		"*/15 * * * *": ["integration_hub.jobs.watch_for_problems"],
 	}
 }
 

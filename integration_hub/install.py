@@ -27,6 +27,7 @@ def before_uninstall() -> None:
 		frappe.db.delete("Deleted Document", {"deleted_doctype": doctype})
 		frappe.db.delete("__UserSettings", {"doctype": doctype})
 		frappe.db.delete("Logs To Clear", {"ref_doctype": doctype})
+		frappe.db.delete("Notification Log", {"document_type": doctype})
 	# Frappe would call them until the next migrate.
 	frappe.db.delete("Scheduled Job Type", {"method": ["like", "integration_hub.%"]})
 

@@ -3,6 +3,7 @@
 import frappe
 
 from integration_hub.homes.site import SiteHome
+from integration_hub.integration_hub import alerts
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
@@ -83,3 +84,8 @@ def drain_inbox(integration: str) -> None:
 	home = SiteHome()
 	home.drain_begins(integration)
 	drain.drain(home, integration)
+
+
+def watch_for_problems() -> None:
+	"""Every quarter of an hour: tell people of what no single failure shows."""
+	alerts.tell_of_problems()

@@ -295,6 +295,9 @@ for doctype, filters in (
 	("DocType", {"module": "Integration Hub"}), ("Module Def", {"app_name": "integration_hub"}),
 	("Role", {"name": ["like", "Integration %"]}), ("Scheduled Job Type", {"method": ["like", "integration_hub.%"]}),
 	("Workspace", {"module": "Integration Hub"}), ("Logs To Clear", {"ref_doctype": ["in", ["Webhook Log", "Sync Log"]]}),
+	("Number Card", {"module": "Integration Hub"}), ("Dashboard Chart", {"module": "Integration Hub"}),
+	("Dashboard Chart Source", {"module": "Integration Hub"}), ("Notification", {"module": "Integration Hub"}),
+	("Notification Log", {"document_type": ["in", ["Integration Error Log", "Sync Log"]]}),
 	("Has Role", {"role": ["like", "Integration %"]}), ("Custom Field", {"module": "Integration Hub"}),
 ):
 	left += [f"{doctype} {name}" for name in frappe.get_all(doctype, filters=filters, pluck="name")]

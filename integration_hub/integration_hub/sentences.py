@@ -26,6 +26,11 @@ def _marked(_) -> tuple[str, ...]:
 		_("The answer could not be read."),
 		_("The external system asks to come back later."),
 		_("The external system has failed repeatedly; calls are paused."),
+		_("Nothing would change."),
+		_("It is being handled just now."),
+		_("It is in conflict with another one: it is not replayed."),
+		_("Its body is no longer kept: it cannot be replayed."),
+		_("No route fits it: it stays Unrouted."),
 	)
 
 

@@ -110,13 +110,20 @@ def hold(db: Database, found: Sequence[Binding]) -> None:
 			raise Outdated(name)
 
 
-def save(home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequence[Binding]) -> None:
+def save(
+	home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequence[Binding], by: str = ""
+) -> None:
 	"""Write bindings, as last seen by `seen`. A new one that another transaction wrote meanwhile violates the
-	primary key."""
+	primary key.
+
+	by: the run or event whose doing it is, as the name of its row.
+	"""
 	same = {
 		"stream": stream,
 		"target_doctype": target_doctype,
 		"last_seen": seen,
+		"made_by": by,
+		"changed_by": by,
 		"creation": home.now(),
 		"modified": home.now(),
 	}
@@ -132,7 +139,7 @@ def save(home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequ
 	others = [b for b in bindings if b.new and not b.is_plain]
 	insert_many(home.db, DOCTYPE, columns, _rows(others, columns), same)
 	known = [b for b in bindings if not b.new]
-	update = (*state, "last_seen", "modified")
+	update = (*state, "last_seen", "changed_by", "modified")
 	upsert_many(home.db, DOCTYPE, columns, _rows(known, columns), update=update, same=same)
 
 
@@ -192,17 +199,19 @@ def mark_missing(db: Database, stream: str, run: str, seen: str) -> None:
 	db.execute(sql, [run, *params, seen])
 
 
-def mark_deleted(home: Home, names: Sequence[str], forget_target: bool) -> None:
+def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str = "") -> None:
 	"""Note that the documents of bindings, by the bindings' names, are gone or disabled.
 
 	forget_target: whoever is called so later is somebody else.
+	by: the run that did it.
 	"""
 	marks, values = in_list(names)
 	target = ", `target_name` = NULL" if forget_target else ""
 	home.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Deleted', `content_hash` = '', `error` = NULL,
-			`payload` = NULL, `missing_run` = NULL, `modified` = %s{target} WHERE `name` IN ({marks})""",
-		[home.now(), *values],
+			`payload` = NULL, `missing_run` = NULL, `changed_by` = %s, `modified` = %s{target}
+			WHERE `name` IN ({marks})""",
+		[by, home.now(), *values],
 	)
 
 

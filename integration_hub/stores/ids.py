@@ -32,6 +32,16 @@ def _prefixed(part: str) -> bytes:
 	return len(data).to_bytes(8, "big") + data
 
 
+def made_at(name: str) -> float:
+	"""Return when a name was made by new_id, in seconds since the epoch; raises ValueError for another name."""
+	return int(name[:14], 16) / 1e6
+
+
+def first_id(seconds: float) -> str:
+	"""Return what sorts before each name that new_id makes at a time, in seconds since the epoch, or later."""
+	return f"{int(seconds * 1e6):014x}"
+
+
 def content_hash(value: Any) -> str:
 	"""Return a hash of a JSON-like value, the same for equal content whatever the order of its keys."""
 	text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))

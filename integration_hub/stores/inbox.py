@@ -135,10 +135,20 @@ def counts(home: Home, integration: str) -> dict[str, int]:
 
 
 def select(
-	home: Home, *, integration: str = "", statuses: Sequence[str] = (), since: str = "", limit: int = 10_000
+	home: Home,
+	*,
+	integration: str = "",
+	statuses: Sequence[str] = (),
+	since: str = "",
+	error_log: str = "",
+	limit: int = 10_000,
 ) -> list[str]:
-	"""Return the names of events, oldest first: of an integration, in states, received since a time."""
+	"""Return the names of events, oldest first: of an integration, in states, received since a time, whose last
+	attempt failed with a failure of the error log."""
 	where, values = _where(integration, statuses, since)
+	if error_log:
+		where += " AND `error_log` = %s"
+		values.append(error_log)
 	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name` LIMIT {int(limit)}"
 	return [row["name"] for row in home.db.query(sql, values)]
 

@@ -104,7 +104,7 @@ def _remove_batch(
 	gone = [binding.name for binding in batch if binding.name not in errors]
 	for forget in (True, False):
 		if names := [name for name in gone if (name in forgotten) is forget]:
-			bindings.mark_deleted(home, names, forget)
+			bindings.mark_deleted(home, names, forget, run.name)
 	for binding in batch:
 		if error := errors.get(binding.name):
 			bindings.mark_kept(home.db, binding.name, redactor.text(error, 500))

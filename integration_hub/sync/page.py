@@ -57,6 +57,11 @@ class PageWriter:
 	def seen(self) -> str:
 		return self.planner.seen
 
+	@property
+	def _by(self) -> str:
+		"""The row of the run or event it writes for, for those who ask later where a document came from."""
+		return self.run.name if self.run else self.where.get("webhook_log") or ""
+
 	def write(self, records: Sequence[Record], *, deleted: bool | None = None, again: bool = False) -> Counts:
 		"""Write records within the current transaction; return what became of them.
 
@@ -91,7 +96,7 @@ class PageWriter:
 		changed += self._upsert(plan, counts)
 		changed += self._keep_failures(plan, counts, again)
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)
-		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed)
+		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed, self._by)
 		if self.home.db.broken and self.run:
 			raise BrokenTransaction(
 				f"A controller of {self.stream.target_doctype} committed or rolled back within the page; "

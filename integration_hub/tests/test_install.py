@@ -14,11 +14,38 @@ class TestInstall(IntegrationTestCase):
 
 	def test_the_scheduler_knows_the_jobs(self):
 		methods = frappe.get_all("Scheduled Job Type", pluck="method", filters={"stopped": 0})
-		for name in ("sync_due_streams", "sweep_webhook_inbox", "drain_external_queues"):
+		jobs = ("sync_due_streams", "sweep_webhook_inbox", "drain_external_queues", "watch_for_problems")
+		for name in jobs:
 			self.assertIn(f"integration_hub.jobs.{name}", methods)
 
 	def test_the_workspace_is_there(self):
 		self.assertTrue(frappe.db.exists("Workspace", "Integration Hub"))
+
+	def test_all_the_workspace_shows_is_there(self):
+		"""A block whose card or chart is missing, or called otherwise, is not shown, and nobody is told."""
+		workspace = frappe.get_doc("Workspace", "Integration Hub")
+		shown: dict[str, list[str]] = {}
+		for block in frappe.parse_json(workspace.content):
+			named = [value for key, value in block["data"].items() if key.endswith("_name")]
+			shown.setdefault(block["type"], []).extend(named)
+		self.assertEqual(shown["number_card"], [row.label for row in workspace.number_cards])
+		self.assertEqual(shown["chart"], [row.label for row in workspace.charts])
+		self.assertEqual(shown["shortcut"], [row.label for row in workspace.shortcuts])
+		for row in workspace.number_cards:
+			card = frappe.get_doc("Number Card", row.number_card_name)
+			frappe.get_list(card.document_type, filters=frappe.parse_json(card.filters_json), limit=1)
+		for row in workspace.charts:
+			chart = frappe.get_doc("Dashboard Chart", row.chart_name)
+			self.assertTrue(
+				chart.chart_type == "Group By" or frappe.db.exists("Dashboard Chart Source", chart.source)
+			)
+
+	def test_managers_are_told_unless_somebody_switches_it_off(self):
+		found = frappe.get_all("Notification", {"module": "Integration Hub"}, pluck="name")
+		self.assertEqual(len(found), 5)
+		for name in found:
+			roles = [row.receiver_by_role for row in frappe.get_doc("Notification", name).recipients]
+			self.assertEqual(roles, ["Integration Manager"], name)
 
 	def test_logs_have_a_retention(self):
 		kept = {row.ref_doctype: row.days for row in frappe.get_doc("Log Settings").logs_to_clear}

@@ -2,8 +2,10 @@
 
 import frappe
 import requests
+from frappe.permissions import add_permission, reset_perms
 
 from integration_hub import api
+from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import LOGS, HubTestCase, site_door
 
@@ -25,6 +27,7 @@ class TestPermissions(HubTestCase):
 			if role:
 				frappe.get_doc("User", email).add_roles(role)
 		self.log = run_stream(self.home, "customers-cursor")["name"]
+		self.record = frappe.get_all("External Record", pluck="name", limit=1)[0]
 		self.error = self.home.log_error(ValueError("x"), integration="crm", operation="Test")
 		frappe.db.commit()
 
@@ -33,14 +36,31 @@ class TestPermissions(HubTestCase):
 		super().tearDown()
 
 	def doors(self) -> dict:
-		return {
+		"""Return what a person may press or see, by whose it is: of each whitelisted function, one call."""
+		managers = {
 			"test_connection": lambda: api.test_connection("crm"),
 			"sync_now": lambda: api.sync_now("customers-full"),
+			"backfill": lambda: api.backfill("customers-incremental", "2026-01-01"),
+			"preview": lambda: api.preview("customers-full"),
+			"dry_run": lambda: api.dry_run("customers-full"),
 			"reset_checkpoint": lambda: api.reset_checkpoint("customers-full"),
 			"approve_deletions": lambda: api.approve_deletions(self.log),
 			"replay_events": lambda: api.replay_events([self.event()]),
-			"resolve_error": lambda: api.resolve_error(self.error),
+			"replay_since": lambda: api.replay_since("crm"),
+			"preview_replay": lambda: api.preview_replay([self.event()]),
+			"resolve_failures": lambda: api.resolve_failures([self.error]),
+			"reopen_failures": lambda: api.reopen_failures([self.error]),
+			"retry_failures": lambda: api.retry_failures([self.error]),
+			"retry_record": lambda: api.retry_record(self.record),
 		}
+		readers = {
+			"health": lambda: api.health("crm"),
+			"choices": api.choices,
+			"held_documents": lambda: api.held_documents(self.log),
+			"events_a_day": api.events_a_day,
+			"records_a_day": api.records_a_day,
+		}
+		return {"managers": managers, "readers": readers}
 
 	def event(self) -> str:
 		"""Return an event's name, made without anybody's permission."""
@@ -50,28 +70,91 @@ class TestPermissions(HubTestCase):
 		inbox.store(self.home, [event])
 		return self.home.db.query("SELECT MAX(`name`) AS `name` FROM `tabWebhook Log`")[0]["name"]
 
-	def test_only_managers_may_press_a_button(self):
-		for user in ("viewer@example.com", "nobody@example.com", "Guest"):
-			for name, press in self.doors().items():
-				frappe.set_user(user)
-				with self.assertRaises(frappe.PermissionError, msg=f"{user} {name}"):
-					press()
-		for name, press in self.doors().items():
-			frappe.set_user("manager@example.com")
-			try:
-				press()
-			except frappe.PermissionError:
-				self.fail(f"a manager may not {name}")
-			except frappe.ValidationError:
-				self.assertEqual(name, "approve_deletions")  # this run holds nothing
+	def test_each_whitelisted_function_has_an_expectation(self):
+		"""A new door is not left open by oversight: whoever adds one says here whose it is."""
+		own = {
+			name
+			for name, function in vars(api).items()
+			if getattr(function, "__module__", "") == api.__name__ and function in frappe.whitelisted
+		}
+		doors = self.doors()
+		self.assertEqual(own, {"webhook", *doors["managers"], *doors["readers"]})
+		self.assertEqual(
+			{f.__name__ for f in frappe.guest_methods if f.__module__ == api.__name__}, {"webhook"}
+		)
 
-	def test_viewers_see_the_health_and_nobody_else_does(self):
-		frappe.set_user("viewer@example.com")
-		self.assertEqual(api.health("crm")["breaker"], "Closed")
-		for user in ("nobody@example.com", "Guest"):
+	def test_a_preview_takes_the_right_to_read_the_target(self):
+		for name in ("preview", "dry_run"):
+			self.assertFalse(self.press("manager@example.com", name, self.doors()["managers"][name]), name)
+
+	def press(self, user: str, name: str, door) -> bool:
+		"""Tell whether a user is let in."""
+		frappe.set_user(user)
+		try:
+			door()
+		except frappe.PermissionError:
+			return False
+		except frappe.ValidationError:
+			self.assertIn(
+				name, ("approve_deletions", "retry_record")
+			)  # this run holds nothing, nothing failed
+		finally:
+			frappe.set_user("Administrator")
+			frappe.db.commit()
+		return True
+
+	def reset_target(self) -> None:
+		reset_perms("Sandbox Customer")
+		frappe.db.commit()
+
+	def test_each_door_opens_to_whose_it_is(self):
+		doors = self.doors()
+		add_permission("Sandbox Customer", "Integration Manager")
+		self.addCleanup(self.reset_target)
+		for name, door in doors["managers"].items():
+			self.assertTrue(self.press("manager@example.com", name, door), f"a manager may not {name}")
+			for user in ("viewer@example.com", "nobody@example.com", "Guest"):
+				self.assertFalse(self.press(user, name, door), f"{user} may {name}")
+		for name, door in doors["readers"].items():
+			for user in ("manager@example.com", "viewer@example.com"):
+				self.assertTrue(self.press(user, name, door), f"{user} may not {name}")
+			for user in ("nobody@example.com", "Guest"):
+				self.assertFalse(self.press(user, name, door), f"{user} may {name}")
+
+	def test_one_row_that_is_out_of_reach_keeps_all_from_being_done(self):
+		"""A user who may read and write only one integration acts on no other's logs, by whatever list of names."""
+		other = frappe.copy_doc(frappe.get_doc("Integration Settings", "crm"))
+		other.update({"integration_name": "other", "routes": []})
+		other.insert()
+		theirs = self.home.log_error(ValueError("y"), integration="other", operation="Test")
+		permission = frappe.get_doc(
+			{
+				"doctype": "User Permission",
+				"user": "manager@example.com",
+				"allow": "Integration Settings",
+				"for_value": "crm",
+			}
+		).insert()
+		frappe.db.commit()
+		try:
+			frappe.set_user("manager@example.com")
+			self.assertEqual(api.resolve_failures([self.error]), 1)
+			self.assertRaises(frappe.PermissionError, api.resolve_failures, [self.error, theirs])
+			self.assertRaises(frappe.PermissionError, api.retry_failures, [theirs])
+		finally:
+			frappe.set_user("Administrator")
+			permission.delete()
+			frappe.db.commit()
+
+	def test_no_role_reads_a_secret(self):
+		for user in ("manager@example.com", "viewer@example.com"):
 			frappe.set_user(user)
-			with self.assertRaises(frappe.PermissionError):
-				api.health("crm")
+			doc = frappe.get_doc("Integration Settings", "crm")
+			doc.apply_fieldlevel_read_permissions()
+			shown = frappe.as_json(doc.as_dict())
+			for field in SECRET_FIELDS:
+				secret = self.home.secrets("crm").get(field)
+				self.assertFalse(secret and secret in shown, f"{user} {field}")
 
 	def test_viewers_read_and_do_not_write(self):
 		frappe.set_user("viewer@example.com")
@@ -112,6 +195,6 @@ class TestPermissions(HubTestCase):
 	def test_a_guest_reaches_the_webhook_door_and_no_other(self):
 		with site_door() as door:
 			base = door.rpartition(".webhook")[0]
-			for name in self.doors():
+			for name in {**self.doors()["managers"], **self.doors()["readers"]}:
 				answer = requests.post(f"{base}.{name}", timeout=30)
 				self.assertEqual(answer.status_code, 403, name)

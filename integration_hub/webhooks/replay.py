@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores import inbox
@@ -14,14 +14,19 @@ from integration_hub.webhooks.events import load_routes, route_for
 from integration_hub.webhooks.handle import Handling
 
 FAILED = ("Failed", "Dead", "Unrouted")
+Action = Literal["Nothing", "Create", "Update", "Delete", "Fail", "Refuse", "Call"]
 _SHOWN = ("Upsert Record", "Delete Record")  # what nothing but the database is told of
 
 
 @dataclass
 class Effect:
-	"""What handling an event would do: `changes` maps the fields of a document to (before, after)."""
+	"""What handling an event would do: `changes` maps the fields of a document to (before, after).
+
+	action: the same as `does`, in a word.
+	"""
 
 	event: str
+	action: Action = "Nothing"
 	does: str = ""
 	doctype: str = ""
 	document: str = ""
@@ -60,13 +65,16 @@ def preview(home: Home, names: Sequence[str]) -> Iterator[Effect]:
 def _preview(home: Home, row: Row) -> Effect:
 	effect = Effect(row["name"])
 	route = route_for(load_routes(home, row["integration"]), row["event_type"] or "")
-	if row["status"] in ("Processing", "Conflict"):
-		effect.does = f"It is not replayed while it is in state {row['status']}."
+	if row["status"] == "Processing":
+		effect.action, effect.does = "Refuse", "It is being handled just now."
+	elif row["status"] == "Conflict":
+		effect.action, effect.does = "Refuse", "It is in conflict with another one: it is not replayed."
 	elif row["payload"] is None:
-		effect.does = "Its body is no longer kept: it cannot be replayed."
+		effect.action, effect.does = "Refuse", "Its body is no longer kept: it cannot be replayed."
 	elif route is None:
 		effect.does = "No route fits it: it stays Unrouted."
 	elif route.action not in _SHOWN:
+		effect.action = "Call"
 		effect.does = f"{route.action}: {route.stream or route.handler or route.server_script}"
 	else:
 		_handle_and_undo(home, row, route, effect)
@@ -84,7 +92,8 @@ def _handle_and_undo(home: Home, row: Row, route: Any, effect: Effect) -> None:
 	except _Undone:
 		return
 	except Exception as error:  # noqa: BLE001 - whatever a handler fails with is what the replay would do
-		effect.does, effect.changes = f"It would fail: {redactor.text(error, 500)}", {}
+		effect.action, effect.changes = "Fail", {}
+		effect.does = f"It would fail: {redactor.text(error, 500)}"
 
 
 class _Watched:
@@ -102,27 +111,27 @@ class _Watched:
 		for change, old, outcome in zip(changes, before, outcomes, strict=True):
 			if not outcome.error:
 				new = self._values(outcome.name, list(change.values))
-				self._note("Updates" if change.name else "Creates", outcome.name, old, new)
+				self._note("Update" if change.name else "Create", outcome.name, old, new)
 		return outcomes
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		errors = self._target.delete(names)
 		for name in set(names) - errors.keys():
-			self._note("Deletes", name, {}, {})
+			self._note("Delete", name, {}, {})
 		return errors
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
 		before = {name: self._values(name, [field]) for name in names}
 		errors = self._target.set_value(names, field, value)
 		for name in set(names) - errors.keys():
-			self._note("Updates", name, before[name], self._values(name, [field]))
+			self._note("Update", name, before[name], self._values(name, [field]))
 		return errors
 
 	def _values(self, name: str | None, fields: Sequence[str]) -> dict[str, Any]:
 		return self._target.values([name], fields).get(name, {}) if name else {}
 
-	def _note(self, does: str, name: str | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-		self._effect.doctype = self._target.doctype
-		self._effect.document = "" if does == "Creates" else name or ""
-		self._effect.does = f"{does} {self._effect.doctype} {self._effect.document}".strip()
+	def _note(self, action: Action, name: str | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+		self._effect.action, self._effect.doctype = action, self._target.doctype
+		self._effect.document = "" if action == "Create" else name or ""
+		self._effect.does = f"{action}s {self._effect.doctype} {self._effect.document}".strip()
 		self._effect.changes |= {f: (old.get(f), v) for f, v in new.items() if old.get(f) != v}

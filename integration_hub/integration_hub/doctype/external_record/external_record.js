@@ -1,5 +1,31 @@
 frappe.ui.form.on("External Record", {
 	refresh(frm) {
 		frm.disable_save();
+		integration_hub.show_code(frm, "payload", "payload_view");
+		if (frm.doc.status === "Failed" && integration_hub.may_act()) {
+			frm.add_custom_button(__("Retry"), async () => {
+				const stream = await integration_hub.call("retry_record", { name: frm.doc.name });
+				integration_hub.say(
+					__("{0} was handed to a worker; it begins with what failed", [frappe.utils.escape_html(stream)])
+				);
+			});
+		}
+		add_views(frm);
 	},
 });
+
+function add_views(frm) {
+	const { doc } = frm;
+	const view = (label, ...route) => frm.add_custom_button(label, () => frappe.set_route(...route), __("View"));
+	if (doc.target_name && frm.doc.__onload?.document_exists) {
+		view(__("Document"), "Form", doc.target_doctype, doc.target_name);
+	}
+	const { made_by, changed_by } = doc.__onload?.origins || {};
+	if (made_by) view(__("First Written By"), "Form", made_by, doc.made_by);
+	if (changed_by) view(__("Last Written By"), "Form", changed_by, doc.changed_by);
+	if (doc.missing_run) view(__("Run That Missed It"), "Form", "Sync Log", doc.missing_run);
+	view(__("Failures"), "List", "Integration Error Log", {
+		stream: doc.stream,
+		external_id: doc.external_id,
+	});
+}

@@ -1,15 +1,55 @@
 frappe.ui.form.on("Integration Error Log", {
 	refresh(frm) {
 		frm.disable_save();
-		if (frm.doc.stream) {
-			frm.add_custom_button(__("Failed Records"), () =>
-				frappe.set_route("List", "External Record", { stream: frm.doc.stream, status: "Failed" })
-			);
-		}
-		if (frm.doc.status !== "Open") return;
-		frm.add_custom_button(__("Resolve"), async () => {
-			await frappe.call("integration_hub.api.resolve_error", { name: frm.doc.name });
-			frm.reload_doc();
-		});
+		integration_hub.show_code(frm, "response_body", "response_view");
+		add_actions(frm);
+		add_views(frm);
 	},
 });
+
+function add_actions(frm) {
+	if (!integration_hub.may_act()) return;
+	const names = [frm.doc.name];
+	const button = (label, act) =>
+		frm.add_custom_button(label, async () => {
+			await act();
+			frm.reload_doc();
+		});
+	if (frm.doc.status === "Open") {
+		button(__("Resolve"), () => integration_hub.call("resolve_failures", { names }));
+	} else {
+		button(__("Reopen"), () => integration_hub.call("reopen_failures", { names }));
+	}
+	if (frm.doc.operation === "Test Connection") {
+		button(__("Retry"), () => test_connection(frm));
+	} else if (frm.doc.stream || frm.doc.webhook_log) {
+		button(__("Retry"), () => integration_hub.retry(names));
+	}
+}
+
+async function test_connection(frm) {
+	const { integration } = frm.doc;
+	const answer = await integration_hub.call("test_connection", { integration }, __("Calling {0} …", [integration]));
+	integration_hub.say(frappe.utils.escape_html(answer.message), answer.ok ? "green" : "red");
+}
+
+function add_views(frm) {
+	const { doc } = frm;
+	const view = (label, doctype, filters) =>
+		frm.add_custom_button(label, () => frappe.set_route("List", doctype, filters), __("View"));
+	if (doc.webhook_log) {
+		view(__("Events It Keeps Back"), "Webhook Log", {
+			integration: doc.integration,
+			status: ["in", ["Failed", "Dead"]],
+			error_log: doc.name,
+		});
+	}
+	if (doc.stream) {
+		view(__("Failed Records"), "External Record", { stream: doc.stream, status: "Failed" });
+		view(__("Runs"), "Sync Log", { stream: doc.stream });
+	}
+	if (doc.stream && doc.external_id) {
+		view(__("External Record"), "External Record", { stream: doc.stream, external_id: doc.external_id });
+	}
+	view(__("Other Failures"), "Integration Error Log", { integration: doc.integration, status: "Open" });
+}

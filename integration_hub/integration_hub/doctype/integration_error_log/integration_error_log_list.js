@@ -1,14 +1,21 @@
 frappe.listview_settings["Integration Error Log"] = {
 	hide_name_column: true,
 	onload(list) {
-		list.page.add_action_item(__("Resolve"), async () => {
-			for (const name of list.get_checked_items(true)) {
-				await frappe.call("integration_hub.api.resolve_error", { name });
-			}
-			list.refresh();
-		});
-		frappe.require("logtypes.bundle.js", () => {
-			frappe.utils.logtypes.show_log_retention_message(list.doctype);
-		});
+		const call = (method, said) => async (names) => {
+			const count = await integration_hub.call(method, { names });
+			integration_hub.say(said(count), "green");
+		};
+		integration_hub.add_list_action(
+			list,
+			__("Resolve"),
+			call("resolve_failures", (count) => __("{0} failures resolved", [count]))
+		);
+		integration_hub.add_list_action(
+			list,
+			__("Reopen"),
+			call("reopen_failures", (count) => __("{0} failures opened again", [count]))
+		);
+		integration_hub.add_list_action(list, __("Retry"), (names) => integration_hub.retry(names));
+		integration_hub.show_retention(list);
 	},
 };

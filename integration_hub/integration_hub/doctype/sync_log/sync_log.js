@@ -1,29 +1,89 @@
 frappe.ui.form.on("Sync Log", {
 	refresh(frm) {
 		frm.disable_save();
-		frm.add_custom_button(__("Records"), () =>
-			frappe.set_route("List", "External Record", { stream: frm.doc.stream })
-		);
-		if (frm.doc.status !== "Needs Approval") return;
-		frm.dashboard.set_headline(
-			__("The source no longer has {0} records that this stream made. Nothing was removed yet.", [
-				frm.doc.to_delete,
-			])
-		);
-		frm.add_custom_button(__("See What Would Go"), () =>
-			frappe.set_route("List", "External Record", { missing_run: frm.doc.name })
-		);
-		frm.add_custom_button(__("Approve Deletions"), () => approve(frm)).addClass("btn-danger");
+		add_views(frm);
+		if (!integration_hub.may_act()) return;
+		if (frm.doc.status === "Needs Approval") offer_approval(frm);
+		else if (!["Running", "Completed"].includes(frm.doc.status)) offer_run(frm);
 	},
 });
 
-function approve(frm) {
-	frappe.confirm(
-		__("Remove {0} documents of {1}?", [frm.doc.to_delete, frm.doc.stream.bold()]),
-		async () => {
-			await frappe.call("integration_hub.api.approve_deletions", { sync_log: frm.doc.name });
-			frappe.show_alert({ message: __("The deletion was handed to a worker"), indicator: "blue" });
-			frappe.set_route("List", "Sync Log", { stream: frm.doc.stream });
-		}
+function add_views(frm) {
+	const view = (label, doctype, filters) =>
+		frm.add_custom_button(label, () => frappe.set_route("List", doctype, filters), __("View"));
+	view(__("Records It Wrote Last"), "External Record", { changed_by: frm.doc.name });
+	view(__("Failed Records"), "External Record", { stream: frm.doc.stream, status: "Failed" });
+	view(__("Failures"), "Integration Error Log", { stream: frm.doc.stream, status: "Open" });
+	view(__("Other Runs"), "Sync Log", { stream: frm.doc.stream });
+}
+
+function offer_run(frm) {
+	frm.add_custom_button(__("Run Again"), async () => {
+		const { stream } = frm.doc;
+		await integration_hub.call("sync_now", { stream });
+		integration_hub.say(__("{0} was handed to a worker", [frappe.utils.escape_html(stream)]));
+		frappe.set_route("List", "Sync Log", { stream });
+	});
+}
+
+function offer_approval(frm) {
+	frm.dashboard.set_headline(
+		__("The source no longer has {0} records that this stream made. Nothing was removed yet.", [
+			frm.doc.to_delete,
+		])
 	);
+	frm.add_custom_button(__("Approve Deletions"), () => approve(frm)).addClass("btn-danger");
+}
+
+async function approve(frm) {
+	const { message: held } = await frappe.call({
+		method: "integration_hub.api.held_documents",
+		type: "GET",
+		args: { sync_log: frm.doc.name },
+	});
+	const fate = {
+		Delete: __("These {0} documents will be deleted.", [held.total]),
+		Disable: __("These {0} documents will be disabled.", [held.total]),
+		Keep: __("These {0} documents will stay; they will only no longer be bound.", [held.total]),
+	};
+	const dialog = new frappe.ui.Dialog({
+		title: __("Approve Deletions"),
+		size: "large",
+		primary_action_label: __("Approve"),
+		primary_action: async () => {
+			dialog.hide();
+			await integration_hub.call("approve_deletions", { sync_log: frm.doc.name });
+			integration_hub.say(__("The deletion was handed to a worker"));
+			frappe.set_route("List", "Sync Log", { stream: frm.doc.stream });
+		},
+	});
+	dialog.get_primary_btn().removeClass("btn-primary").addClass("btn-danger");
+	dialog.$body.append(`<p>${fate[held.policy] || ""}</p>${documents_table(held)}`);
+	if (held.total > held.documents.length) {
+		const filters = { missing_run: frm.doc.name };
+		$(`<a role="button">${__("See all {0}", [held.total])}</a>`)
+			.on("click", () => {
+				dialog.hide();
+				frappe.set_route("List", "External Record", filters);
+			})
+			.appendTo(dialog.$body);
+	}
+	dialog.show();
+}
+
+function documents_table(held) {
+	const escape = frappe.utils.escape_html;
+	const adopted = held.documents.some((doc) => doc.adopted);
+	const row = (doc) => {
+		const name = doc.target_name || "–";
+		const link = doc.target_name
+			? `<a href="${frappe.utils.get_form_link(doc.target_doctype, doc.target_name)}">${escape(name)}</a>`
+			: "–";
+		const note = doc.adopted ? __("It was there before: it is kept") : "";
+		return `<tr><td>${link}</td><td>${escape(doc.external_id)}</td>${adopted ? `<td>${note}</td>` : ""}</tr>`;
+	};
+	return `<div class="table-responsive" style="max-height: 50vh; overflow: auto">
+		<table class="table table-bordered small"><thead><tr>
+		<th>${__("Document")}</th><th>${__("External ID")}</th>${adopted ? "<th></th>" : ""}</tr></thead>
+		<tbody>${held.documents.map(row).join("")}</tbody></table></div>`;
 }

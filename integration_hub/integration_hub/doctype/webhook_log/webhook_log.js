@@ -1,25 +1,49 @@
 frappe.ui.form.on("Webhook Log", {
 	refresh(frm) {
 		frm.disable_save();
-		if (!["Processing", "Conflict"].includes(frm.doc.status)) {
-			frm.add_custom_button(__("Replay"), async () => {
-				await frappe.call("integration_hub.api.replay_events", { names: [frm.doc.name] });
-				frappe.show_alert({ message: __("Queued again"), indicator: "blue" });
-				frm.reload_doc();
-			});
-			frm.add_custom_button(__("Show What a Replay Would Do"), () => preview(frm));
-		}
+		integration_hub.show_code(frm, "payload", "payload_view");
+		integration_hub.show_code(frm, "headers", "headers_view");
+		add_actions(frm);
+		add_views(frm);
 	},
 });
 
-async function preview(frm) {
-	const { message } = await frappe.call("integration_hub.api.preview_replay", { names: [frm.doc.name] });
-	const [effect] = message;
-	const escape = (value) => frappe.utils.escape_html(String(value ?? "–"));
-	const rows = Object.entries(effect.changes).map(
-		([field, [before, after]]) => `<tr><td>${escape(field)}</td><td>${escape(before)}</td><td>${escape(after)}</td></tr>`
+function add_actions(frm) {
+	const replayable = !["Processing", "Conflict"].includes(frm.doc.status) && frm.doc.payload;
+	if (!replayable || !integration_hub.may_act()) return;
+	const names = [frm.doc.name];
+	const again = () => frm.reload_doc();
+	frm.add_custom_button(__("Replay"), async () => {
+		await integration_hub.replay(names);
+		again();
+	});
+	frm.add_custom_button(__("Dry-Run Replay"), () => integration_hub.dry_run_replay(names, again));
+}
+
+function add_views(frm) {
+	const { doc } = frm;
+	const view = (label, open) => frm.add_custom_button(label, open, __("View"));
+	if (doc.reference_name) {
+		view(__("Document"), () => frappe.set_route("Form", doc.reference_doctype, doc.reference_name));
+		view(__("External Records"), () =>
+			frappe.set_route("List", "External Record", {
+				target_doctype: doc.reference_doctype,
+				target_name: doc.reference_name,
+			})
+		);
+	}
+	if (doc.error_log) {
+		view(__("Failure"), () => frappe.set_route("Form", "Integration Error Log", doc.error_log));
+	}
+	if (doc.ordering_key) {
+		view(__("Events of the Same Key"), () =>
+			frappe.set_route("List", "Webhook Log", {
+				integration: doc.integration,
+				ordering_key: doc.ordering_key,
+			})
+		);
+	}
+	view(__("Events with the Same ID"), () =>
+		frappe.set_route("List", "Webhook Log", { integration: doc.integration, event_id: doc.event_id })
 	);
-	const head = `<tr><th>${__("Field")}</th><th>${__("Now")}</th><th>${__("Then")}</th></tr>`;
-	const table = rows.length ? `<table class="table table-bordered">${head}${rows.join("")}</table>` : "";
-	frappe.msgprint({ title: __("Nothing Was Changed"), message: `<p>${escape(effect.does)}</p>${table}` });
 }

@@ -1,0 +1,63 @@
+"""When the tokens end that integrations were given and nothing renews."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Iterator
+
+import frappe
+
+from integration_hub.homes.site.home import SiteHome
+from integration_hub.homes.watch import Problem, expiring
+from integration_hub.stores.home import HubError
+
+_PASTED = ("Bearer", "API Key Header", "API Key Query")
+
+
+def expiring_tokens(home: SiteHome) -> Iterator[Problem]:
+	"""Return the enabled integrations whose token ends soon and cannot be refreshed.
+
+	What OAuth2 renews by itself is left out; a refused renewal is a failure of its own.
+	"""
+	fields = ["name", "auth_type", "connected_app", "connected_user"]
+	for row in frappe.get_all("Integration Settings", filters={"enabled": 1}, fields=fields):
+		end = None
+		if row.auth_type in _PASTED:
+			end = stated_end(_secret(home, row.name))
+		elif row.auth_type == "Connected App":
+			end = _end_of_connection(row.connected_app, row.connected_user or "Administrator")
+		if end:
+			yield from expiring(home, row.name, end)
+
+
+def stated_end(token: str) -> float | None:
+	"""Return the end that a token states of itself (the claim `exp` of a JWT, RFC 7519), in seconds since the epoch."""
+	parts = token.split(".")
+	if len(parts) != 3:
+		return None
+	try:
+		claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+		return float(claims["exp"])
+	except (binascii.Error, ValueError, TypeError, KeyError):
+		return None
+
+
+def _secret(home: SiteHome, integration: str) -> str:
+	try:
+		return str(home.secrets(integration).get("secret") or "")
+	except HubError:
+		return ""  # it cannot be decrypted, which its calls say
+
+
+def _end_of_connection(app: str, user: str) -> float | None:
+	"""Return when a Connected App's token ends; None if there is none, or a refresh token renews it."""
+	name = frappe.db.get_value("Token Cache", {"connected_app": app, "user": user})
+	if not name:
+		return None
+	token = frappe.get_doc("Token Cache", name)
+	if not token.expires_in or token.get_password("refresh_token", raise_exception=False):
+		return None
+	return time.time() + token.get_expires_in()

@@ -1,0 +1,173 @@
+"""What a person should be told of without looking: problems that no single failure shows, each told once.
+
+A problem is a row of the Integration Error Log, of the operation Watch. As long as it is open, it was told;
+when it is over, it is resolved by itself. A person who resolves it hears of it again only when it is another one:
+its message names the time by which one is told from the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from integration_hub.connectors.redact import Redactor
+from integration_hub.homes.arrivals import Arrivals, silent_since
+from integration_hub.stores.database import Row, in_transaction, update
+from integration_hub.stores.errors import DOCTYPE, record_error
+from integration_hub.stores.home import Home
+from integration_hub.stores.settings import stream_rows
+
+OPERATION = "Watch"
+FAILING, DEAD, SILENCE, TOKEN = "Stream Failing", "Dead Events", "Silence", "Token Expiring"
+TOKEN_SECONDS = 3 * 86_400.0  # how long before its end a token is spoken of
+_BROUGHT = "`created` + `updated` + `deleted` > 0"
+
+
+@dataclass(frozen=True)
+class Problem:
+	"""One problem of an integration, or of one of its streams. `message` tells it from the one before."""
+
+	kind: str
+	integration: str
+	message: str
+	stream: str = ""
+	webhook_log: str = ""
+
+	@property
+	def place(self) -> tuple[str, str, str]:
+		return self.kind, self.integration, self.stream
+
+
+class _Told(Exception):
+	"""A problem as the error log takes it."""
+
+	def __init__(self, problem: Problem):
+		self.kind = problem.kind
+		super().__init__(problem.message)
+
+
+def look(home: Home, more: Iterable[Problem] = ()) -> list[str]:
+	"""Write down the problems there are now, and `more` that the home knows of; return the rows of the new ones."""
+	found = [*problems(home), *more]
+	return in_transaction(home.db, lambda: _write_down(home, found))
+
+
+def problems(home: Home) -> Iterator[Problem]:
+	"""Return what is wrong now with enabled integrations."""
+	yield from failing_streams(home)
+	yield from dead_events(home)
+	yield from silent_integrations(home)
+	yield from silent_streams(home)
+
+
+def _write_down(home: Home, found: list[Problem]) -> list[str]:
+	sql = f"""SELECT `name`, `kind`, `integration`, `stream`, `status`, `message` FROM `tab{DOCTYPE}`
+		WHERE `operation` = %s ORDER BY `last_seen_at`"""
+	known = {_place(row): row for row in home.db.query(sql, [OPERATION])}
+	new = []
+	for problem in found:
+		row = known.get(problem.place)
+		if not row or (row["status"] != "Open" and row["message"] != problem.message):
+			new.append(_tell(home, problem))
+	places = {problem.place for problem in found}
+	for place, row in known.items():
+		if row["status"] == "Open" and place not in places:
+			update(home.db, DOCTYPE, row["name"], {"status": "Resolved", "modified": home.now()})
+	return [name for name in new if name]
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+	return row["kind"], row["integration"] or "", row["stream"] or ""
+
+
+def _tell(home: Home, problem: Problem) -> str | None:
+	return record_error(
+		home,
+		_Told(problem),
+		operation=OPERATION,
+		integration=problem.integration,
+		redactor=Redactor(),
+		stream=problem.stream,
+		webhook_log=problem.webhook_log,
+	)
+
+
+def failing_streams(home: Home) -> Iterator[Problem]:
+	"""Streams that have failed as many times in a row as their settings say."""
+	columns = "`name`, `integration`, `last_success_at`"
+	failing = "`enabled` = 1 AND `alert_after` > 0 AND `consecutive_failures` >= `alert_after`"
+	for row in stream_rows(home.db, columns, failing):
+		last = str(row["last_success_at"] or "")[:19]
+		message = f"{row['name']} keeps failing; it went well last: {last or 'never'}."
+		yield Problem(FAILING, row["integration"], message, stream=row["name"])
+
+
+def dead_events(home: Home) -> Iterator[Problem]:
+	"""Integrations with events that were given up."""
+	sql = "SELECT DISTINCT `integration` FROM `tabWebhook Log` WHERE `status` = 'Dead'"
+	last = """SELECT `name`, `modified` FROM `tabWebhook Log` WHERE `integration` = %s AND `status` = 'Dead'
+		ORDER BY `modified` DESC LIMIT 1"""
+	for row in home.db.query(sql):
+		for event in home.db.query(last, [row["integration"]]):
+			message = (
+				f"Events of {row['integration']} were given up, the latest at {str(event['modified'])[:19]}."
+			)
+			yield Problem(DEAD, row["integration"], message, webhook_log=event["name"])
+
+
+def silent_integrations(home: Home) -> Iterator[Problem]:
+	"""Integrations from which no event has come for longer than usual."""
+	sql = """SELECT `name` FROM `tabIntegration Settings`
+		WHERE `enabled` = 1 AND (`webhook_enabled` = 1 OR `queue_enabled` = 1)"""
+	for row in home.db.query(sql):
+		if _has_untold_event(home, row["name"]):
+			continue
+		# Of each state there is an index that ends in the name; most events are completed.
+		where = "`integration` = %s AND `status` = 'Completed'"
+		yield from _silence(home, Arrivals(home.db, "Webhook Log", where, [row["name"]]), row["name"])
+
+
+def _has_untold_event(home: Home, integration: str) -> bool:
+	"""Tell whether events came that are not completed: what is silent then is the handling, not the source."""
+	newest = "SELECT MAX(`name`) AS `name` FROM `tabWebhook Log` WHERE `integration` = %s AND `status` = %s"
+	last: dict[str, str] = {}
+	for status in ("Completed", "Queued", "Processing", "Failed", "Dead", "Unrouted"):
+		last[status] = home.db.query(newest, [integration, status])[0]["name"] or ""
+	completed = last.pop("Completed")
+	return any(name > completed for name in last.values())
+
+
+def silent_streams(home: Home) -> Iterator[Problem]:
+	"""Scheduled streams that run well and have brought nothing for longer than usual."""
+	columns, where = "`name`, `integration`", "`enabled` = 1 AND `schedule` <> 'Off' AND `status` = 'OK'"
+	for row in stream_rows(home.db, columns, where):
+		arrivals = Arrivals(home.db, "Sync Log", f"`stream` = %s AND {_BROUGHT}", [row["name"]])
+		yield from _silence(home, arrivals, row["integration"], row["name"])
+
+
+def _silence(home: Home, arrivals: Arrivals, integration: str, stream: str = "") -> Iterator[Problem]:
+	since = silent_since(arrivals, time.time())
+	if since is not None:
+		said = local(home, since)
+		yield Problem(
+			SILENCE,
+			integration,
+			f"Nothing has come from {stream or integration} since {said}, which is unusual.",
+			stream=stream,
+		)
+
+
+def expiring(home: Home, integration: str, expires_at: float) -> Iterator[Problem]:
+	"""Return a problem if a token that nothing renews has come near its end, or is past it."""
+	if expires_at - time.time() < TOKEN_SECONDS:
+		message = (
+			f"The access token of {integration} ends at {local(home, expires_at)}, and nothing renews it."
+		)
+		yield Problem(TOKEN, integration, message)
+
+
+def local(home: Home, seconds: float) -> str:
+	"""Return a time since the epoch as the home writes times, to the second."""
+	return home.local_time(datetime.fromtimestamp(seconds, timezone.utc))[:19]

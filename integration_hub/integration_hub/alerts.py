@@ -1,0 +1,59 @@
+"""Telling people of problems: each new one goes through the app's Notifications.
+
+They are no standard ones, which Frappe lets nobody change, or switch on again: a person may. A migration leaves what was
+changed.
+"""
+
+from __future__ import annotations
+
+import frappe
+from frappe import _
+
+from integration_hub.homes import watch
+from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.tokens import expiring_tokens
+
+# What Notifications of the event Method wait for; the second only where the site can send mail.
+TOLD, TOLD_BY_MAIL = "integration_hub_problem", "integration_hub_problem_by_mail"
+
+
+def _marked(_) -> tuple[str, ...]:
+	"""The sentences of the Notifications, where the translation tools find them."""
+	return (
+		_("Stream {0} keeps failing"),
+		_("Events of {0} were given up"),
+		_("{0} has gone silent"),
+		_("The access token of {0} ends soon"),
+		_("Integration Hub: {0}, {1}"),
+		_("They are kept. Put right what they failed on, then replay them."),
+		_("Open the failure"),
+		_(
+			"Look whether the source still sends, and whether its address and secret are still the right ones."
+		),
+		_("Open the failure to retry it; the stream's runs say what went wrong."),
+		_("Set a new one in the Integration Settings, or connect the Connected App again."),
+	)
+
+
+def tell_of_problems() -> list[str]:
+	"""Look for problems, and tell of those that are new; return the rows of the error log that stand for them."""
+	home = SiteHome()
+	names = watch.look(home, expiring_tokens(home))
+	for name in names:
+		_tell(name)
+	return names
+
+
+def _tell(name: str) -> None:
+	"""Run the Notifications for one problem; one that cannot be sent keeps no other from being."""
+	problem = frappe.get_doc("Integration Error Log", name)
+	for event in (TOLD, *([TOLD_BY_MAIL] if _can_mail() else [])):
+		try:
+			problem.run_notifications(event)
+		except Exception:  # noqa: BLE001 - of a mail server, of somebody's own Notification
+			frappe.clear_messages()
+			problem.log_error(_("A problem could not be told of"))
+
+
+def _can_mail() -> bool:
+	return bool(frappe.db.exists("Email Account", {"enable_outgoing": 1, "default_outgoing": 1}))

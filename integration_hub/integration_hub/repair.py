@@ -1,0 +1,169 @@
+"""What a person does about events and failures: who may, and what it sets going.
+
+Names come from a list view or a form. One query finds what the user may read of them, and the settings of each
+integration are looked at once, however many names there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.model import get_permitted_fields
+
+from integration_hub.homes.site import SiteHome
+from integration_hub.homes.watch import DEAD
+from integration_hub.integration_hub.sentences import SENTENCES
+from integration_hub.stores import inbox
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.home import HubError
+from integration_hub.sync.schedule import want
+from integration_hub.webhooks import replay
+
+MOST_PREVIEWED = 20
+_ERROR_LOG = "Integration Error Log"
+
+
+def names_of(given: str | list) -> list[str]:
+	"""Return the names that a request carries, as a list or its JSON."""
+	names = frappe.parse_json(given) if isinstance(given, str) else given
+	if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+		frappe.throw(_("Expected a list of names."))
+	return list(dict.fromkeys(names))
+
+
+def actionable(doctype: str, names: list[str], *fields: str) -> list[Any]:
+	"""Return the rows of a log that the user may act on, in the order of `names`.
+
+	To act on a log is to change what its integration does: it takes the right to write the Integration Settings.
+	Raises PermissionError if one may not, or if there is no such row.
+	"""
+	if not names:
+		return []
+	found = frappe.get_list(
+		doctype, filters={"name": ["in", names]}, fields=["name", "integration", *fields], limit_page_length=0
+	)
+	rows = {row.name: row for row in found}
+	if missing := [name for name in names if name not in rows]:
+		text = _("{0} {1} does not exist, or you may not read it.").format(_(doctype), missing[0])
+		frappe.throw(text, frappe.PermissionError)
+	check_integrations(row.integration for row in found)
+	return [rows[name] for name in names]
+
+
+def check_integrations(names: Iterable[str | None]) -> None:
+	"""Raise PermissionError unless the user may write the settings of each of these integrations."""
+	for name in set(names):
+		known = name and frappe.db.exists("Integration Settings", name)
+		frappe.has_permission("Integration Settings", "write", name if known else None, throw=True)
+
+
+def replayable(given: str | list) -> list[str]:
+	"""Return the names of events that the user may have handled again."""
+	return [row.name for row in actionable("Webhook Log", names_of(given))]
+
+
+def effects(given: str | list) -> list[dict]:
+	"""Return what handling events again would change, with the labels of the fields; see webhooks.replay.Effect."""
+	names = replayable(given)
+	if len(names) > MOST_PREVIEWED:
+		frappe.throw(_("Choose at most {0} events.").format(MOST_PREVIEWED))
+	try:
+		return [_shown(effect) for effect in list(replay.preview(SiteHome(), names))]
+	except HubError as error:
+		frappe.throw(str(error))
+
+
+def _shown(effect: replay.Effect) -> dict:
+	"""Return an effect as far as the user may see it: it shows what stands in a document."""
+	shown: dict[str, Any] = {**vars(effect), "labels": {}}
+	if effect.does in SENTENCES:
+		shown["does"] = _(effect.does)
+	if effect.doctype:
+		frappe.has_permission(effect.doctype, "read", effect.document or None, throw=True)
+		meta, readable = frappe.get_meta(effect.doctype), set(get_permitted_fields(effect.doctype))
+		tables = {df.fieldname for df in meta.get_table_fields()}
+		shown["changes"] = {f: v for f, v in effect.changes.items() if f in readable | tables}
+		shown["labels"] = {field: _(meta.get_label(field)) for field in shown["changes"]}
+	return shown
+
+
+def set_status(given: str | list, status: str) -> int:
+	"""Mark failures as Resolved, or as Open again; return how many."""
+	names = [row.name for row in actionable(_ERROR_LOG, names_of(given))]
+	if names:
+		frappe.db.set_value(_ERROR_LOG, {"name": ["in", names]}, "status", status)
+	return len(names)
+
+
+def retry(given: str | list) -> dict:
+	"""Have done again what failed; return {"events": how many, "streams": names, "nothing": names of failures}.
+
+	A failure of events is retried with all events that it keeps from being completed; another one of a stream
+	with a run of that stream, which begins with the records that could not be written.
+	"""
+	home, events, streams, nothing = SiteHome(), [], [], []
+	for error in actionable(_ERROR_LOG, names_of(given), "operation", "kind", "stream"):
+		failed = _failed_events(home, error)
+		if failed:
+			events += failed
+		elif error.stream and error.operation != "Webhook" and _may_run(error.stream):
+			streams.append(error.stream)
+		else:
+			nothing.append(error.name)
+	streams = list(dict.fromkeys(streams))
+	for stream in streams:
+		run(home, stream)
+	return {"events": replay.replay(home, events), "streams": streams, "nothing": nothing}
+
+
+def _failed_events(home: SiteHome, error: Any) -> list[str]:
+	"""Return the events that a failure keeps from being completed."""
+	if error.kind == DEAD:
+		return inbox.select(home, integration=error.integration, statuses=("Dead",))
+	if error.operation != "Webhook":
+		return []
+	statuses = ("Failed", "Dead")
+	return inbox.select(home, integration=error.integration, statuses=statuses, error_log=error.name)
+
+
+def _may_run(stream: str) -> bool:
+	"""Tell whether a stream can be run; raises PermissionError if the user may not."""
+	enabled = frappe.db.get_value("Sync Settings", stream, "enabled")
+	if enabled is not None:
+		frappe.has_permission("Sync Settings", "write", stream, throw=True)
+	return bool(enabled)
+
+
+def run(home: SiteHome, stream: str) -> None:
+	"""Hand a stream to a worker; it runs once more if it is running now."""
+	in_transaction(home.db, lambda: want(home, stream))
+	home.enqueue_sync(stream, f"Person {frappe.session.user}")
+
+
+def retry_record(name: str) -> str:
+	"""Run the stream of a record that could not be written; return its name."""
+	record = frappe.get_doc("External Record", name)
+	record.check_permission("read")
+	if not _may_run(record.stream):
+		frappe.throw(_("{0} is disabled.").format(record.stream))
+	if record.status != "Failed":
+		frappe.throw(_("{0} has not failed.").format(record.external_id))
+	run(SiteHome(), record.stream)
+	return record.stream
+
+
+def held_documents(sync_log: str, start: int = 0, size: int = 100) -> dict:
+	"""Return the documents whose removal a run holds back: {"total", "documents", "policy"}."""
+	log = frappe.get_doc("Sync Log", sync_log)
+	log.check_permission("read")
+	filters = {"missing_run": log.name, "stream": log.stream, "status": ["!=", "Deleted"]}
+	fields = ["name", "external_id", "target_doctype", "target_name", "adopted", "source_time"]
+	page = {"limit_start": int(start), "limit_page_length": int(size), "order_by": "name"}
+	return {
+		"total": frappe.db.count("External Record", filters),
+		"documents": frappe.get_list("External Record", filters=filters, fields=fields, **page),
+		"policy": frappe.db.get_value("Sync Settings", log.stream, "deletion_policy"),
+	}

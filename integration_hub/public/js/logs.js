@@ -1,0 +1,199 @@
+// What the forms and lists of the logs share: JSON to read, the effects of a replay, calls with an answer to see.
+frappe.provide("integration_hub");
+
+(() => {
+	const escape = (value) => frappe.utils.escape_html(String(value ?? ""));
+	const LARGE = 200_000; // characters: beyond, a tree of it is of no use and slow
+
+	frappe.dom.set_style(
+		`.hub-code { background: var(--control-bg); border-radius: var(--border-radius); padding: 8px 12px;
+			max-height: 480px; overflow: auto; font-family: var(--font-stack-monospace, monospace);
+			font-size: var(--text-sm); overflow-wrap: anywhere; white-space: pre-wrap; position: relative; }
+		.hub-code div.hub-inner { padding-left: 1.5em; }
+		.hub-code summary { cursor: pointer; display: list-item; }
+		.hub-code .hub-key { color: var(--text-light, var(--text-muted)); }
+		.hub-view > summary { cursor: pointer; display: list-item; margin-bottom: 4px; }
+		.hub-view { margin-bottom: 12px; }
+		.hub-effect { margin-bottom: 20px; }
+		.hub-effect td { overflow-wrap: anywhere; white-space: pre-wrap; vertical-align: top; }
+		.hub-effect td.hub-before { color: var(--text-muted); }`,
+		"integration-hub-logs"
+	);
+
+	// A tree of a JSON text that can be folded. The text itself is shown, piece by piece, and not what a parser
+	// made of it: a long number or an escape stays as the sender wrote it.
+	function tree(text) {
+		if (text.length > LARGE) return null;
+		try {
+			JSON.parse(text);
+			const tokens = text.match(/"(?:\\.|[^"\\])*"|[{}[\],:]|[^\s{}[\],:"]+/g) || [];
+			return branch(tokens, { at: 0 }, "");
+		} catch {
+			return null; // no JSON, or nested too deeply
+		}
+	}
+
+	function branch(tokens, place, prefix) {
+		const open = tokens[place.at++];
+		if (open !== "{" && open !== "[") return `<div>${prefix}${escape(open)}</div>`;
+		const close = open === "{" ? "}" : "]";
+		const rows = [];
+		while (tokens[place.at] !== close) {
+			let key = "";
+			if (open === "{") {
+				key = `<span class="hub-key">${escape(tokens[place.at])}</span>: `;
+				place.at += 2; // the key and its colon
+			}
+			rows.push(branch(tokens, place, key));
+			if (tokens[place.at] === ",") place.at++;
+		}
+		place.at++;
+		if (!rows.length) return `<div>${prefix}${open}${close}</div>`;
+		return `<details open><summary>${prefix}${open}</summary><div class="hub-inner">${rows.join("")}</div></details><div>${close}</div>`;
+	}
+
+	// Show the text of a field in an HTML field: as JSON if it is, else as it is; folded together if it is long.
+	integration_hub.show_code = (frm, field, view) => {
+		const text = frm.doc[field];
+		const $view = frm.fields_dict[view].$wrapper.empty();
+		if (!text) return;
+		const label = frm.fields_dict[view].df.label;
+		const folded = text.length > 20_000 ? "" : "open";
+		const html = tree(text) || escape(text);
+		$view.html(`<details class="hub-view" ${folded}>
+			<summary class="text-muted">${escape(__(label))}
+				<a class="hub-copy small" style="margin-left: 8px" role="button">${__("Copy")}</a></summary>
+			<div class="hub-code">${html}</div></details>`);
+		$view.find(".hub-copy").on("click", (event) => {
+			event.preventDefault(); // of the summary it stands in
+			frappe.utils.copy_to_clipboard(text);
+		});
+	};
+
+	// Only who may change what an integration does is offered to act on its logs. The server asks again.
+	integration_hub.may_act = () => frappe.model.can_write("Integration Settings");
+
+	integration_hub.call = async (method, args, freeze) => {
+		const { message } = await frappe.call({
+			method: `integration_hub.api.${method}`,
+			args,
+			freeze: Boolean(freeze),
+			freeze_message: freeze,
+		});
+		return message;
+	};
+
+	integration_hub.say = (message, indicator = "blue") => frappe.show_alert({ message, indicator });
+
+	integration_hub.replay = async (names) => {
+		const count = await integration_hub.call("replay_events", { names });
+		const left = names.length - count;
+		integration_hub.say(__("{0} events are handled again", [count]), count ? "blue" : "orange");
+		if (left) integration_hub.say(__("{0} events were left as they are", [left]), "orange");
+	};
+
+	const COLORS = {
+		Create: "green",
+		Update: "blue",
+		Delete: "red",
+		Fail: "red",
+		Refuse: "orange",
+		Call: "purple",
+		Nothing: "gray",
+	};
+
+	function heading(effect) {
+		const doctype = __(effect.doctype || "");
+		const titles = {
+			Create: () => __("Would make a new {0}", [doctype]),
+			Update: () => __("Would change {0} {1}", [doctype, effect.document]),
+			Delete: () => __("Would delete {0} {1}", [doctype, effect.document]),
+			Call: () => __("Would call code, which a dry run does not"),
+			Fail: () => __("Would fail"),
+			Refuse: () => __("Would not be replayed"),
+			Nothing: () => __("Would change nothing"),
+		};
+		return titles[effect.action]();
+	}
+
+	function shown_value(value) {
+		if (value === null || value === undefined || value === "") return "–";
+		return escape(typeof value === "object" ? JSON.stringify(value, null, 1) : value);
+	}
+
+	function effect_html(effect, many) {
+		const rows = Object.entries(effect.changes).map(
+			([field, [before, after]]) => `<tr><td>${escape(effect.labels[field] || field)}</td>
+				<td class="hub-before">${shown_value(before)}</td><td>${shown_value(after)}</td></tr>`
+		);
+		const said = ["Fail", "Refuse", "Call", "Nothing"].includes(effect.action) ? effect.does : "";
+		const link = effect.document
+			? `<a href="${frappe.utils.get_form_link(effect.doctype, effect.document)}">${__("Open Document")}</a>`
+			: "";
+		const event = many
+			? `<a class="text-muted small" href="${frappe.utils.get_form_link("Webhook Log", effect.event)}">${escape(effect.event)}</a>`
+			: "";
+		return `<div class="hub-effect">
+			<div class="flex justify-between" style="flex-wrap: wrap; gap: 8px; margin-bottom: 8px">
+				<span class="indicator-pill ${COLORS[effect.action]}">${escape(heading(effect))}</span>
+				<span>${link} ${event}</span>
+			</div>
+			${said ? `<p>${escape(said)}</p>` : ""}
+			${
+				rows.length
+					? `<div class="table-responsive"><table class="table table-bordered small"><thead><tr>
+						<th style="width: 28%">${__("Field")}</th><th style="width: 36%">${__("Now")}</th><th>${__("Then")}</th>
+						</tr></thead><tbody>${rows.join("")}</tbody></table></div>`
+					: ""
+			}</div>`;
+	}
+
+	// Show what a replay would do; `after` is called when the person then has it done.
+	integration_hub.dry_run_replay = async (names, after) => {
+		const effects = await integration_hub.call("preview_replay", { names }, __("Handling, and undoing it"));
+		const dialog = new frappe.ui.Dialog({
+			title: names.length > 1 ? __("Dry-Run Replay of {0} Events", [names.length]) : __("Dry-Run Replay"),
+			size: "large",
+			primary_action_label: __("Replay"),
+			primary_action: async () => {
+				dialog.hide();
+				await integration_hub.replay(names);
+				after?.();
+			},
+		});
+		const lead = `<p class="text-muted">${__("Nothing was changed.")}</p>`;
+		dialog.$body.append(lead + effects.map((one) => effect_html(one, effects.length > 1)).join(""));
+		dialog.show();
+	};
+
+	integration_hub.retry = async (names) => {
+		const done = await integration_hub.call("retry_failures", { names });
+		if (done.events) integration_hub.say(__("{0} events are handled again", [done.events]));
+		for (const stream of done.streams) {
+			integration_hub.say(__("{0} was handed to a worker", [escape(stream)]));
+		}
+		if (done.nothing.length) {
+			const text = __("{0} failures have nothing to try again: no event waits and no stream failed.", [
+				done.nothing.length,
+			]);
+			integration_hub.say(text, "orange");
+		}
+	};
+
+	// A list's checked rows are named; without any there is nothing to do.
+	integration_hub.add_list_action = (list, label, act) => {
+		if (!integration_hub.may_act()) return;
+		list.page.add_action_item(label, async () => {
+			const names = list.get_checked_items(true);
+			if (!names.length) return;
+			await act(names);
+			list.clear_checked_items();
+			list.refresh();
+		});
+	};
+
+	integration_hub.show_retention = (list) =>
+		frappe.require("logtypes.bundle.js", () => {
+			frappe.utils.logtypes.show_log_retention_message(list.doctype);
+		});
+})();
