@@ -10,6 +10,7 @@ from frappe import _
 from frappe.utils import get_url
 
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.secrets import SiteSecrets
 from integration_hub.integration_hub.sentences import translated
@@ -20,6 +21,13 @@ from integration_hub.webhooks.schemes import CannotSign
 DOOR = "/api/method/integration_hub.api.webhook/"
 
 
+class _FreshHome(DoorHome):
+	"""A door that looks at the settings each time: who has just saved them tries what they saved."""
+
+	def settings_stamp(self, integration: str) -> str:
+		return SiteHome.settings_stamp(self, integration)
+
+
 def send_test(integration: str, event_type: str, payload: str) -> dict[str, Any]:
 	"""Sign an event as the sender would, and give it to the door.
 
@@ -27,7 +35,7 @@ def send_test(integration: str, event_type: str, payload: str) -> dict[str, Any]
 	"""
 	try:
 		tried = try_door(
-			DoorHome(), integration, f"{get_url()}{DOOR}{integration}", event_type, _object(payload)
+			_FreshHome(), integration, f"{get_url()}{DOOR}{integration}", event_type, _object(payload)
 		)
 	except (HubError, ConnectorError) as error:
 		frappe.throw(translated(error), title=_("No Test Webhook Was Sent"))
