@@ -1,11 +1,11 @@
 # Everything a developer does here. `make demo` and `make test` need Python 3.10+ and make; `make test-site`
-# needs a bench.
+# needs a bench, `make test-desk` a site of one and Chromium.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-site chaos benchmark lint format clean
+.PHONY: demo test test-site test-desk chaos benchmark lint format clean
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
@@ -23,6 +23,11 @@ benchmark: $(INSTALLED)
 
 test-site:
 	@$(PYTHON) scripts/test_site.py
+
+# FRAPPE_BENCH=path SITE=name make test-desk
+test-desk: $(INSTALLED)
+	@$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[desk]'
+	@$(BIN)/python -m pytest tests_desk -x
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

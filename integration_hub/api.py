@@ -1,12 +1,13 @@
 """Whitelisted methods. Thin: permission on the document, then the engine."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
 from typing import TypeVar
 
 import frappe
 from frappe import _
 from frappe.utils import get_system_timezone
+from redis.exceptions import RedisError
 from werkzeug.wrappers import Response
 
 from integration_hub.connectors.errors import ConnectorError
@@ -14,13 +15,13 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
-from integration_hub.integration_hub import charts, repair
+from integration_hub.integration_hub import charts, door, readiness, repair, streams
+from integration_hub.integration_hub import health as hub_health
+from integration_hub.integration_hub.connection import try_connection
 from integration_hub.integration_hub.sentences import translated
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.errors import resolve_errors
 from integration_hub.stores.home import HubError
-from integration_hub.stores.settings import note_failure, note_success
 from integration_hub.sync import dryrun as sync_dryrun
 from integration_hub.sync.conversions import parse_time, utc_text, zone
 from integration_hub.sync.modes import Period, mode_of
@@ -67,46 +68,16 @@ def prepare_webhook_request() -> None:
 
 @frappe.whitelist(methods=["POST"])
 def test_connection(integration: str) -> dict:
-	"""Call the external system; return {"ok": bool, "message": str}."""
+	"""Call the external system; see connection.try_connection."""
 	frappe.get_doc("Integration Settings", integration).check_permission("write")
-	home = SiteHome()
-	try:
-		with home.connector(integration) as connector:
-			connector.reset()
-			connector.retry = replace(connector.retry, attempts=1)  # a person waits, and so does a web worker
-			connector.get(connector.config.test_path or "")
-	except (ConnectorError, HubError) as error:
-		message = str(error)
-		in_transaction(home.db, lambda: note_failure(home, integration, message))
-		home.log_error(error, integration=integration, operation="Test Connection")
-		return {"ok": False, "message": translated(error)}
-
-	def answered() -> None:
-		note_success(home, integration)
-		resolve_errors(home, integration=integration, operation="Test Connection")
-
-	in_transaction(home.db, answered)
-	return {"ok": True, "message": _("{0} answered.").format(connector.config.base_url)}
+	return try_connection(integration)
 
 
 @frappe.whitelist(methods=["GET"])
 def health(integration: str) -> dict:
-	"""Return how an integration is doing now.
-
-	{"breaker": state, "pause": seconds, "shared": bool, "waiting": events, "failed": events}
-	"""
+	"""Return how an integration is doing now; see health.health."""
 	frappe.get_doc("Integration Settings", integration).check_permission("read")
-	home = SiteHome()
-	with home.connector(integration) as connector:
-		breaker, pause = connector.breaker.state()
-	counts = inbox.counts(home, integration)
-	return {
-		"breaker": breaker,
-		"pause": round(pause),
-		"shared": home.coordination.shared,
-		"waiting": counts.get("Queued", 0) + counts.get("Processing", 0),
-		"failed": counts.get("Failed", 0) + counts.get("Dead", 0) + counts.get("Unrouted", 0),
-	}
+	return hub_health.health(integration)
 
 
 @frappe.whitelist(methods=["GET"])
@@ -122,15 +93,19 @@ def choices() -> dict[str, list[str]]:
 
 
 @frappe.whitelist(methods=["POST"])
-def sync_now(stream: str) -> None:
-	"""Hand a stream to a worker."""
+def sync_now(stream: str) -> list[str]:
+	"""Hand a stream to a worker; return what may keep it from being done, for a person."""
 	doc = frappe.get_doc("Sync Settings", stream)
 	doc.check_permission("write")
 	if not doc.enabled:
 		frappe.throw(_("{0} is disabled.").format(stream))
 	home = SiteHome()
 	in_transaction(home.db, lambda: want(home, stream))  # even if it is running now
-	home.enqueue_sync(stream, f"Person {frappe.session.user}")
+	with suppress(
+		RedisError
+	):  # it is wanted: the scheduler hands it over once Redis is back; the warnings say so
+		home.enqueue_sync(stream, f"Person {frappe.session.user}")
+	return readiness.warnings()
 
 
 @frappe.whitelist(methods=["POST"])
@@ -287,3 +262,50 @@ def events_a_day(**kwargs) -> dict:
 def records_a_day(**kwargs) -> dict:
 	"""Return the data of a chart; see charts.records_a_day."""
 	return charts.records_a_day()
+
+
+@frappe.whitelist(methods=["GET"])
+def paused_integrations() -> list[str]:
+	"""Return the names of integrations whose calls are paused after failures."""
+	frappe.has_permission("Integration Settings", "read", throw=True)
+	return hub_health.paused()
+
+
+@frappe.whitelist(methods=["POST"])
+def send_test_webhook(integration: str, event_type: str = "", payload: str = "") -> dict:
+	"""Give the integration's door an event signed as its sender would; see door.send_test."""
+	frappe.get_doc("Integration Settings", integration).check_permission("write")
+	return door.send_test(integration, event_type, payload)
+
+
+@frappe.whitelist(methods=["POST"])
+def rotate_webhook_secret(integration: str, secret: str) -> None:
+	"""Ask senders for a new secret, and go on taking the one before it."""
+	frappe.get_doc("Integration Settings", integration).check_permission("write")
+	door.rotate_secret(integration, secret)
+
+
+@frappe.whitelist(methods=["GET"])
+def stream_state(stream: str) -> dict:
+	"""Return the runs of a stream, for its form; see streams.state."""
+	frappe.get_doc("Sync Settings", stream).check_permission("read")
+	return streams.state(stream)
+
+
+@frappe.whitelist(methods=["GET"])
+def running_streams() -> list[dict]:
+	"""Return the runs that go on, of the streams the user may read; see streams.running."""
+	names = frappe.get_list("Sync Settings", filters={"status": "Running"}, pluck="name", limit_page_length=0)
+	return streams.running(names) if names else []
+
+
+@frappe.whitelist(methods=["GET"])
+def held_deletions(stream: str) -> dict:
+	"""Return the documents whose removal waits for approval; see streams.deletions."""
+	doc = frappe.get_doc("Sync Settings", stream)
+	doc.check_permission("write")
+	frappe.has_permission(doc.target_doctype, "read", throw=True)
+	try:
+		return streams.deletions(stream)
+	except HubError as error:
+		frappe.throw(translated(error))

@@ -28,6 +28,8 @@ def before_uninstall() -> None:
 		frappe.db.delete("__UserSettings", {"doctype": doctype})
 		frappe.db.delete("Logs To Clear", {"ref_doctype": doctype})
 		frappe.db.delete("Notification Log", {"document_type": doctype})
+	# The steps of the onboarding belong to no module.
+	frappe.db.delete("Onboarding Step", {"name": ["like", "Integration Hub %"]})
 	# Frappe would call them until the next migrate.
 	frappe.db.delete("Scheduled Job Type", {"method": ["like", "integration_hub.%"]})
 

@@ -508,3 +508,34 @@ def test_headers_are_redacted_by_name_and_by_value():
 		{"Authorization": "Bearer x1", "X-Note": "hunter22", "Date": "today"}
 	)
 	assert shown == {"Authorization": "[redacted]", "X-Note": "[redacted]", "Date": "today"}
+
+
+def test_what_is_left_of_a_budget_is_told_without_using_it(redis_url):
+	config = IntegrationConfig("told", base_url="http://127.0.0.1:9", rate_limit=10, rate_period=60.0)
+	for coordination in (LocalCoordination(), RedisCoordination(redis.from_url(redis_url), "told")):
+		with BaseConnector(config, Memory(), coordination) as connector:
+			assert [connector.budget().left for _ in range(2)] == [10, 10]
+			coordination.reserve("told", 6.0, 120)
+			assert connector.budget().left == 9
+			coordination.postpone("told", 600)
+			told = connector.budget()
+			assert told.left == 0 and 590 < told.wait <= 600
+
+
+def test_an_integration_without_a_limit_has_no_budget_to_tell_of_unless_it_is_paused():
+	coordination = LocalCoordination()
+	config = IntegrationConfig("free", base_url="http://127.0.0.1:9")
+	with BaseConnector(config, Memory(), coordination) as connector:
+		assert connector.budget() is None
+		coordination.postpone("free", 30)
+		assert 29 < connector.budget().wait <= 30
+
+
+def test_a_token_tells_when_it_ends_until_its_settings_change(crm):
+	secrets = Memory(client_secret=CLIENT_SECRET)
+	with oauth_connector(crm, "Client Credentials", secrets) as connector:
+		assert connector.token_expires_at() is None
+		connector.get("/v1/me")
+		assert 3500 < connector.token_expires_at() - time.time() < 3700
+		secrets.set("client_secret", "another")
+		assert connector.token_expires_at() is None

@@ -6,6 +6,7 @@ import json as jsonlib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
@@ -31,6 +32,17 @@ _MAX_REDIRECTS = 5
 # Requests leave evenly and arrive with jitter: at the full rate, a late one and an early one would meet in the
 # server's window. What is left unused is the room for that.
 _BUDGET_USED = 0.96
+
+
+@dataclass(frozen=True)
+class Budget:
+	"""A rate budget now: of `limit` requests in `period` seconds, `left` may still leave within the next such
+	period; the first after `wait` seconds, since requests leave evenly, or the system asked for a pause."""
+
+	limit: int
+	period: float
+	left: int
+	wait: float
 
 
 class BaseConnector:
@@ -83,6 +95,22 @@ class BaseConnector:
 	def close(self) -> None:
 		"""Close pooled connections."""
 		self.session.close()
+
+	def token_expires_at(self) -> float | None:
+		"""Return when the access token in store expires, in seconds since the epoch; None where there is none."""
+		return None
+
+	def budget(self) -> Budget | None:
+		"""Return what is left of the rate budget, None where there is no limit and no pause."""
+		wait, limit, period = (
+			self.coordination.wait(self.config.name),
+			self.config.rate_limit,
+			self.config.rate_period,
+		)
+		if not limit and not wait:
+			return None
+		left = int(max(period - wait, 0) / period * limit)
+		return Budget(limit=limit, period=period, left=left, wait=wait)
 
 	def reset(self) -> None:
 		"""Forget earlier failures (breaker, refused token): a person asks whether it works now."""

@@ -69,6 +69,9 @@ class Coordination(Protocol):
 		Returns the seconds to wait before using it. A result above `longest` reserved nothing.
 		"""
 
+	def wait(self, name: str) -> float:
+		"""Return the seconds until the next request of this budget may leave, and reserve nothing."""
+
 	def postpone(self, name: str, seconds: float) -> None:
 		"""Let no request of this budget out for `seconds`."""
 
@@ -114,6 +117,10 @@ class LocalCoordination:
 			if due - now <= longest:
 				self._due[name] = due + interval
 			return due - now
+
+	def wait(self, name: str) -> float:
+		with self._guard:
+			return max(self._due.get(name, 0.0) - time.monotonic(), 0.0)
 
 	def postpone(self, name: str, seconds: float) -> None:
 		with self._guard:
@@ -203,6 +210,12 @@ class RedisCoordination:
 	@_or_local
 	def reserve(self, name: str, interval: float, longest: float) -> float:
 		return float(self._gcra(keys=[self._key("budget", name)], args=[interval, longest]))
+
+	@_or_local
+	def wait(self, name: str) -> float:
+		due = self._redis.execute_command("GET", self._key("budget", name))
+		seconds, microseconds = self._redis.time()
+		return max(float(due or 0) - seconds - microseconds / 1_000_000, 0.0)
 
 	@_or_local
 	def postpone(self, name: str, seconds: float) -> None:

@@ -47,6 +47,9 @@ _NEVER = [
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
+REFUSED = "is an address of a private network, which this site does not allow."
+
+
 class AddressRefused(OSError):
 	"""The host has an address that requests may not go to."""
 
@@ -75,9 +78,7 @@ def vetted(host: str, port: int, allowed: frozenset[str]) -> list[str]:
 	for text in addresses:
 		# A name with one public and one private address is an attempt, not an accident: all must be public.
 		if not is_public(ipaddress.ip_address(text.partition("%")[0])):
-			raise AddressRefused(
-				f"{host} is an address of a private network, which this site does not allow."
-			)
+			raise AddressRefused(f"{host} {REFUSED}")
 	return addresses
 
 

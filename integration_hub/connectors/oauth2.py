@@ -82,6 +82,10 @@ class OAuth2Connector(BaseConnector):
 		self._token = self._renew(rejected=value.removeprefix("Bearer "))
 		return True
 
+	def token_expires_at(self) -> float | None:
+		stored = self._stored()
+		return stored.expires_at if stored and stored.seed == self._seed() else None
+
 	def reset(self) -> None:
 		super().reset()
 		self.coordination.forget(self._refused(self._seed()))

@@ -130,6 +130,7 @@ def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redacto
 	"""Do the work and write how it ended, whatever happens."""
 	redactor = Redactor()
 	try:
+		home.progress(run)
 		redactor = redactor_for(home.secrets(stream.integration))
 		waiting = work(redactor)
 	except RetryLater as error:

@@ -53,7 +53,7 @@ def read_event(
 	"""
 	headers = headers or {}
 	body_hash = hashlib.sha256(body).hexdigest()
-	places = _settled(config, places)
+	places = places_of(config, places)
 	event_type = scalar(payload, "type") if door == "Queue" else ""
 	event_type = event_type or _look(headers, places.type_headers, payload, places.type_path)
 	event_id = ""
@@ -78,8 +78,8 @@ def ordering_key(value: str) -> str:
 	return value if len(value) <= _MAX_ORDERING_KEY else hashlib.sha256(value.encode()).hexdigest()
 
 
-def _settled(config: IntegrationConfig, places: Places) -> Places:
-	"""Return the places with what the settings say of id or type in their stead."""
+def places_of(config: IntegrationConfig, places: Places) -> Places:
+	"""Return a sender's places with what the settings say of id or type in their stead."""
 	if config.event_id_header or config.event_id_path:
 		places = replace(places, id_headers=_one(config.event_id_header), id_path=config.event_id_path)
 	if config.event_type_header or config.event_type_path:

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import frappe
+from frappe.realtime import get_doctype_room
 from frappe.utils import get_system_timezone, now_datetime
 from redis.exceptions import RedisError
 
@@ -236,6 +237,12 @@ class SiteHome:
 		}
 		frappe.publish_realtime(
 			"integration_hub_sync_progress", message, doctype="Sync Settings", docname=run.stream
+		)
+		# Who reads the list need not be allowed to read each stream: they ask for what they may see.
+		frappe.publish_realtime(
+			"integration_hub_sync_running",
+			{"stream": run.stream, "status": run.status},
+			room=get_doctype_room("Sync Settings"),
 		)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.registry import resolve
-from integration_hub.webhooks.schemes.base import BadSignature, Places, Scheme
+from integration_hub.webhooks.schemes.base import BadSignature, CannotSign, Places, Scheme
 from integration_hub.webhooks.schemes.general import FrappeScheme, GitHubScheme, HMACScheme, ShopifyScheme
 from integration_hub.webhooks.schemes.shared import BasicScheme, TokenScheme
 from integration_hub.webhooks.schemes.slack import SlackScheme
@@ -17,7 +17,7 @@ from integration_hub.webhooks.schemes.standard import StandardScheme
 from integration_hub.webhooks.schemes.stripe import StripeScheme
 from integration_hub.webhooks.schemes.twilio import TwilioScheme
 
-__all__ = ["SCHEMES", "BadSignature", "HMACScheme", "Places", "Scheme", "scheme_for"]
+__all__ = ["SCHEMES", "BadSignature", "CannotSign", "HMACScheme", "Places", "Scheme", "scheme_for"]
 
 SCHEMES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 	"HMAC": HMACScheme,
@@ -36,11 +36,12 @@ SCHEMES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 
 
 class _Registered(Scheme):
-	"""A scheme of another app that has `verify` and nothing else."""
+	"""A scheme of another app that has `verify`, and perhaps `signed`, and nothing else."""
 
 	def __init__(self, config: IntegrationConfig, scheme: Any):
 		super().__init__(config)
 		self.verify = scheme.verify
+		self.signed = getattr(scheme, "signed", self.signed)
 
 
 def scheme_for(config: IntegrationConfig, registered: Mapping[str, str] | None = None) -> Scheme:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from integration_hub.connectors.config import IntegrationConfig
@@ -18,6 +18,10 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 class BadSignature(Exception):
 	"""The request is not proven to come from the integration. The text is a reason word."""
+
+
+class CannotSign(Exception):
+	"""We cannot sign as this sender does. The text says why."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Scheme:
 		"""
 		raise NotImplementedError
 
+	def signed(self, request: Request, secret: str) -> Request:
+		"""Return a request as its sender would sign it with `secret`, to try the door with; raises CannotSign."""
+		raise CannotSign(f"The scheme {self.config.webhook_scheme} has no way to sign a test.")
+
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Answer | None:
 		"""Answer a GET by which a sender makes sure of the door, None if this scheme knows none.
 
@@ -60,6 +68,12 @@ class Scheme:
 	def challenge(self, payload: Any) -> Answer | None:
 		"""Answer a verified body that is a handshake and no event, None if it is an event."""
 		return None
+
+
+def with_headers(request: Request, headers: Mapping[str, str]) -> Request:
+	"""Return a request with more headers."""
+	added = {name.lower(): value for name, value in headers.items()}
+	return replace(request, headers={**request.headers, **added})
 
 
 def sent(request: Request, header: str) -> str:

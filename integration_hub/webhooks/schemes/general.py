@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.webhooks.messages import Request
-from integration_hub.webhooks.schemes.base import BadSignature, Places, Scheme, require, sent
+from integration_hub.webhooks.schemes.base import BadSignature, Places, Scheme, require, sent, with_headers
 
 _ALGORITHMS = ("sha256", "sha512", "sha1")
 
@@ -37,6 +37,9 @@ class HMACScheme(Scheme):
 			[signature.lower() if self.encoding == "hex" else signature],
 			[self.sign(request.body, secret) for secret in secrets],
 		)
+
+	def signed(self, request: Request, secret: str) -> Request:
+		return with_headers(request, {self.header: self.prefix + self.sign(request.body, secret)})
 
 	def sign(self, body: bytes, secret: str) -> str:
 		"""Return the signature of a body, without the prefix."""

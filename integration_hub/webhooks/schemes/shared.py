@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.webhooks.messages import Request
-from integration_hub.webhooks.schemes.base import BadSignature, Scheme, require, sent
+from integration_hub.webhooks.schemes.base import BadSignature, Scheme, require, sent, with_headers
 
 
 class TokenScheme(Scheme):
@@ -19,6 +19,9 @@ class TokenScheme(Scheme):
 		if not given.startswith(prefix):
 			raise BadSignature("signature_malformed")
 		require([given[len(prefix) :].strip()], secrets)
+
+	def signed(self, request: Request, secret: str) -> Request:
+		return with_headers(request, {self.config.signature_header: self.config.signature_prefix + secret})
 
 
 class BasicScheme(Scheme):
@@ -37,3 +40,6 @@ class BasicScheme(Scheme):
 		except (binascii.Error, ValueError):
 			raise BadSignature("signature_malformed") from None
 		require([given], secrets)
+
+	def signed(self, request: Request, secret: str) -> Request:
+		return with_headers(request, {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from integration_hub.webhooks.messages import Answer, Request
-from integration_hub.webhooks.schemes.base import Places, Scheme, require, require_fresh, sent
+from integration_hub.webhooks.schemes.base import Places, Scheme, require, require_fresh, sent, with_headers
 
 
 class SlackScheme(Scheme):
@@ -22,11 +23,23 @@ class SlackScheme(Scheme):
 		given = sent(request, "X-Slack-Signature")
 		timestamp = request.headers.get("x-slack-request-timestamp", "")
 		require_fresh(timestamp, self.config.webhook_tolerance)
-		content = f"v0:{timestamp}:".encode() + request.body
-		require([given], ["v0=" + hmac.new(s.encode(), content, hashlib.sha256).hexdigest() for s in secrets])
+		require([given], [_signature(timestamp, request.body, secret) for secret in secrets])
+
+	def signed(self, request: Request, secret: str) -> Request:
+		timestamp = f"{time.time():.0f}"
+		headers = {
+			"X-Slack-Request-Timestamp": timestamp,
+			"X-Slack-Signature": _signature(timestamp, request.body, secret),
+		}
+		return with_headers(request, headers)
 
 	def challenge(self, payload: Any) -> Answer | None:
 		"""https://docs.slack.dev/reference/events/url_verification"""
 		if not isinstance(payload, dict) or payload.get("type") != "url_verification":
 			return None
 		return Answer(200, "challenge", json.dumps({"challenge": str(payload.get("challenge", ""))}))
+
+
+def _signature(timestamp: str, body: bytes, secret: str) -> str:
+	content = f"v0:{timestamp}:".encode() + body
+	return "v0=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from collections.abc import Sequence
 
 from integration_hub.webhooks.messages import Request
-from integration_hub.webhooks.schemes.base import Places, Scheme, require, require_fresh, sent
+from integration_hub.webhooks.schemes.base import Places, Scheme, require, require_fresh, sent, with_headers
 
 
 class StripeScheme(Scheme):
@@ -20,5 +21,13 @@ class StripeScheme(Scheme):
 		timestamp = next((value for name, _, value in parts if name.strip() == "t"), "")
 		given = [value for name, _, value in parts if name.strip() == "v1"]
 		require_fresh(timestamp, self.config.webhook_tolerance)
-		content = f"{timestamp}.".encode() + request.body
-		require(given, [hmac.new(s.encode(), content, hashlib.sha256).hexdigest() for s in secrets])
+		require(given, [_signature(timestamp, request.body, secret) for secret in secrets])
+
+	def signed(self, request: Request, secret: str) -> Request:
+		timestamp = f"{time.time():.0f}"
+		signature = _signature(timestamp, request.body, secret)
+		return with_headers(request, {"Stripe-Signature": f"t={timestamp},v1={signature}"})
+
+
+def _signature(timestamp: str, body: bytes, secret: str) -> str:
+	return hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()

@@ -1,9 +1,18 @@
+{% include "integration_hub/public/js/cells.js" %}
+{% include "integration_hub/public/js/integration_health.js" %}
+{% include "integration_hub/public/js/integration_door.js" %}
+
 frappe.ui.form.on("Integration Settings", {
 	setup: offer_choices,
 	refresh(frm) {
+		show_door(frm);
 		if (frm.is_new()) return;
 		if (frm.has_perm("write")) {
 			frm.add_custom_button(__("Test Connection"), () => test_connection(frm));
+			if (frm.doc.webhook_enabled) {
+				frm.add_custom_button(__("Send Test Webhook"), () => saved(frm, send_test));
+				frm.add_custom_button(__("Rotate Webhook Secret"), () => saved(frm, rotate_secret), __("Actions"));
+			}
 		}
 		for (const [label, doctype] of [
 			[__("Streams"), "Sync Settings"],
@@ -17,62 +26,52 @@ frappe.ui.form.on("Integration Settings", {
 				__("View")
 			);
 		}
-		show_webhook_url(frm);
-		show_health(frm);
+		load_health(frm);
 	},
-	webhook_enabled: show_webhook_url,
+	webhook_enabled: show_door,
+	webhook_scheme: show_door,
 });
 
 async function offer_choices(frm) {
 	const { message } = await frappe.call({ method: "integration_hub.api.choices", type: "GET" });
-	for (const field of ["connector", "webhook_scheme"]) frm.set_df_property(field, "options", message[field]);
+	for (const field of ["connector", "webhook_scheme"]) {
+		frm.set_df_property(field, "options", message[field]);
+		frm.fields_dict[field].set_data?.(message[field]); // v15 reads the options only once
+	}
 	frm.fields_dict.routes.grid.update_docfield_property("handler", "options", message.handler);
 }
 
-function show_webhook_url(frm) {
-	const url = `${window.location.origin}/api/method/integration_hub.api.webhook/${frm.doc.name}`;
-	frm.set_df_property(
-		"webhook_enabled",
-		"description",
-		frm.doc.webhook_enabled && !frm.is_new() ? __("The sender posts to {0}", [`<code style="word-break: break-all">${url}</code>`]) : ""
-	);
-}
-
-async function show_health(frm) {
-	const { message: health } = await frappe.call({
-		method: "integration_hub.api.health",
-		type: "GET",
-		args: { integration: frm.doc.name },
-	});
-	const colors = { Closed: "green", "Half-Open": "orange", Open: "red" };
-	const states = {
-		Closed: __("Calls pass"),
-		"Half-Open": __("One call will try again"),
-		Open: __("Calls paused for {0} s after failures", [health.pause]),
-	};
-	frm.dashboard.clear_headline();
-	frm.dashboard.stats_area_row?.empty();
-	frm.dashboard.add_indicator(states[health.breaker], colors[health.breaker]);
-	frm.dashboard.add_indicator(
-		health.shared ? __("Budget shared by all workers") : __("No Redis: budget of each worker alone"),
-		health.shared ? "green" : "orange"
-	);
-	frm.dashboard.add_indicator(__("{0} events waiting", [health.waiting]), health.waiting ? "blue" : "gray");
-	frm.dashboard.add_indicator(__("{0} events to look at", [health.failed]), health.failed ? "red" : "gray");
+// What is tried is what stands in the database.
+async function saved(frm, work) {
+	if (frm.is_dirty()) await frm.save();
+	return work(frm);
 }
 
 async function test_connection(frm) {
 	if (frm.is_dirty()) await frm.save();
-	const { message } = await frappe.call({
+	const { message: found } = await frappe.call({
 		method: "integration_hub.api.test_connection",
 		args: { integration: frm.doc.name },
 		freeze: true,
 		freeze_message: __("Calling {0} …", [frm.doc.base_url]),
 	});
 	frappe.msgprint({
-		title: message.ok ? __("Connected") : __("Not Connected"),
-		indicator: message.ok ? "green" : "red",
-		message: frappe.utils.escape_html(message.message).replaceAll("\n", "<br>"),
+		title: found.ok ? __("Connected") : __("Not Connected"),
+		indicator: found.ok ? "green" : "red",
+		message: found.ok
+			? `<p style="overflow-wrap: anywhere">${escaped(found.message)}</p>
+				<p class="text-muted small">${__("In {0} s.", [found.seconds])}</p>`
+			: failure(found),
 	});
 	frm.reload_doc();
+}
+
+function failure(found) {
+	const line = (label, value) =>
+		value ? `<p class="mb-1" style="overflow-wrap: anywhere"><span class="text-muted">${label}:</span> ${escaped(value)}</p>` : "";
+	return `<p><b>${escaped(found.what)}</b></p>
+		${line(__("Why"), found.detail)}
+		${line(__("Where"), found.request)}
+		${line(__("Answer"), found.status && [__("HTTP {0}", [found.status]), found.body].filter(Boolean).join(" "))}
+		${found.hint ? `<p class="mt-3">${escaped(found.hint)}</p>` : ""}`;
 }

@@ -1,3 +1,43 @@
+{% include "integration_hub/public/js/run_progress.js" %}
+{% include "integration_hub/public/js/list_pills.js" %}
+
 frappe.listview_settings["Sync Settings"] = {
 	hide_name_column: true,
+	add_fields: ["enabled", "status", "consecutive_failures"],
+	get_indicator(doc) {
+		const colors = {
+			New: "gray",
+			Running: "blue",
+			OK: "green",
+			Failing: "red",
+			Waiting: "orange",
+			"Needs Approval": "orange",
+		};
+		if (!doc.enabled && doc.status !== "Running") return [__("Disabled"), "gray", "enabled,=,0"];
+		return [__(doc.status), colors[doc.status] || "gray", `status,=,${doc.status}`];
+	},
+	onload: watch_list,
+	refresh: show_running,
 };
+
+function watch_list(list) {
+	const here = () => cur_list === list && frappe.get_route()[0] === "List" && frappe.get_route()[1] === list.doctype;
+	const show = frappe.utils.debounce(() => here() && show_running(list), 500);
+	watch_runs(RUNS_EVENT, show, show);
+}
+
+async function show_running(list) {
+	const { message: runs } = await frappe.call({ method: "integration_hub.api.running_streams", type: "GET" });
+	const going = Object.fromEntries((runs || []).map((run) => [run.stream, run]));
+	// What has begun or ended since the list was read is read again.
+	const changed = list.data.some((doc) => (doc.status === "Running") !== Boolean(going[doc.name]));
+	if (changed && !list.hub_reading) {
+		list.hub_reading = true; // once: a stream may have been closed by another than its run
+		await list.refresh();
+		setTimeout(() => (list.hub_reading = false), 3000);
+	}
+	for (const [stream, run] of Object.entries(going)) {
+		const said = __("{0} records, {1} a second", [run.fetched, per_second(run)]);
+		set_pill(list, stream, said, "blue");
+	}
+}

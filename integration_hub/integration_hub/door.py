@@ -1,0 +1,67 @@
+"""Trying an integration's door for a person, and changing the secret it asks for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.utils import get_url
+
+from integration_hub.connectors.errors import ConnectorError
+from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.door import DoorHome
+from integration_hub.homes.site.secrets import SiteSecrets
+from integration_hub.integration_hub.sentences import translated
+from integration_hub.stores.home import HubError
+from integration_hub.webhooks.example import try_door
+from integration_hub.webhooks.schemes import CannotSign
+
+DOOR = "/api/method/integration_hub.api.webhook/"
+
+
+class _FreshHome(DoorHome):
+	"""A door that looks at the settings each time: who has just saved them tries what they saved."""
+
+	def settings_stamp(self, integration: str) -> str:
+		return SiteHome.settings_stamp(self, integration)
+
+
+def send_test(integration: str, event_type: str, payload: str) -> dict[str, Any]:
+	"""Sign an event as the sender would, and give it to the door.
+
+	payload: JSON of an object, or "". Returns {"status", "reason", "event_id", "log"}; log: the name of the Webhook Log.
+	"""
+	try:
+		tried = try_door(
+			_FreshHome(), integration, f"{get_url()}{DOOR}{integration}", event_type, _object(payload)
+		)
+	except (HubError, ConnectorError) as error:
+		frappe.throw(translated(error), title=_("No Test Webhook Was Sent"))
+	except CannotSign as error:
+		frappe.throw(_(str(error)), title=_("No Test Webhook Was Sent"))
+	answer = tried.answer
+	return {"status": answer.status, "reason": answer.reason, "event_id": tried.event_id, "log": tried.log}
+
+
+def _object(payload: str) -> dict[str, Any] | None:
+	if not (payload or "").strip():
+		return None
+	try:
+		value = json.loads(payload)
+	except ValueError as error:
+		frappe.throw(_("The body is not JSON: {0}").format(error))
+	if not isinstance(value, dict):
+		frappe.throw(_("The body has to be a JSON object."))
+	return value
+
+
+def rotate_secret(integration: str, secret: str) -> None:
+	"""Make `secret` the one that is asked for, and go on taking the one before it."""
+	doc = frappe.get_doc("Integration Settings", integration)
+	current = SiteSecrets(integration).get("webhook_secret")
+	if secret == current:
+		frappe.throw(_("That is the secret in use."))
+	doc.update({"webhook_secret": secret, "webhook_secret_old": current or ""})
+	doc.save()

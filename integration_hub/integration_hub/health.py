@@ -1,0 +1,88 @@
+"""How an integration is doing now, for the line on its form."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import frappe
+
+from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.breaker import Breaker
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.errors import ConnectorError
+from integration_hub.homes.site import SiteHome
+from integration_hub.integration_hub.sentences import translated
+from integration_hub.stores import inbox
+from integration_hub.stores.home import HubError
+
+_LOOK_AT = ("Failed", "Dead", "Unrouted", "Conflict")
+
+
+def health(integration: str) -> dict[str, Any]:
+	"""Return what is known of an integration without calling it.
+
+	{"breaker": state, "pause": seconds, "shared": bool, "waiting": events, "failed": events, "failing": streams,
+	"streams": streams, "budget": {limit, period, left, wait} | None, "token": None | {"expires_at": time}}
+
+	token: None where the integration uses none; a time of the site, or None where there is no token yet.
+	Where its settings cannot work, {"error": text} stands for what its connector would tell.
+	"""
+	home = SiteHome()
+	try:
+		with home.connector(integration) as connector:
+			breaker, pause = connector.breaker.state()
+			budget, token = connector.budget(), _token(home, connector)
+	except (ConnectorError, HubError) as error:
+		return {"error": translated(error), **_counts(home, integration)}
+	return {
+		"breaker": breaker,
+		"pause": round(pause),
+		"shared": home.coordination.shared,
+		"budget": vars(budget) if budget else None,
+		"token": token,
+		**_counts(home, integration),
+	}
+
+
+def _counts(home: SiteHome, integration: str) -> dict[str, int]:
+	counts = inbox.counts(home, integration)
+	streams = frappe.get_all(
+		"Sync Settings", filters={"integration": integration, "enabled": 1}, pluck="status", order_by="name"
+	)
+	return {
+		"waiting": counts.get("Queued", 0) + counts.get("Processing", 0),
+		"failed": sum(counts.get(status, 0) for status in _LOOK_AT),
+		"streams": len(streams),
+		"failing": sum(status in ("Failing", "Needs Approval") for status in streams),
+	}
+
+
+def paused() -> list[str]:
+	"""Return the enabled integrations whose calls are paused after failures."""
+	shared = SiteHome().coordination
+	fields = ["name", "breaker_threshold", "breaker_seconds"]
+	rows = frappe.get_list("Integration Settings", filters={"enabled": 1}, fields=fields, limit_page_length=0)
+	breakers = [Breaker(row.name, shared, row.breaker_threshold, row.breaker_seconds) for row in rows]
+	return [breaker.name for breaker in breakers if breaker.state()[0] == "Open"]
+
+
+def _token(home: SiteHome, connector: BaseConnector) -> dict[str, Any] | None:
+	"""Return when the access token ends, and never the token."""
+	config = connector.config
+	if config.auth_type == "Connected App":
+		return {"expires_at": _consented_until(config)}
+	if not config.auth_type.startswith("OAuth2"):
+		return None
+	seconds = connector.token_expires_at()
+	moment = seconds and datetime.fromtimestamp(seconds, timezone.utc)
+	return {"expires_at": home.local_time(moment) if moment else None}
+
+
+def _consented_until(config: IntegrationConfig) -> str | None:
+	"""Return when the token ends that core keeps for the Connected App's user."""
+	name = f"{config.connected_app}-{config.connected_user or 'Administrator'}"
+	row = frappe.db.get_value("Token Cache", name, ["modified", "expires_in"], as_dict=True)
+	if not row or not row.expires_in:
+		return None
+	return str(frappe.utils.add_to_date(row.modified, seconds=row.expires_in))

@@ -1,0 +1,28 @@
+"""Whether something is there to do what a button hands to a worker."""
+
+from __future__ import annotations
+
+import frappe
+from frappe import _
+from frappe.utils.background_jobs import generate_qname, get_workers
+from frappe.utils.scheduler import is_scheduler_inactive
+from redis.exceptions import RedisError
+
+
+def warnings(queue: str = "long") -> list[str]:
+	"""Return what keeps jobs of a queue from being done, or streams from running by themselves; for a person."""
+	found = []
+	try:
+		names = {name for worker in get_workers() for name in worker.queue_names()}
+		if generate_qname(queue) not in names:
+			found.append(
+				_("No worker takes jobs of the queue {0}: nothing runs until one is started.").format(queue)
+			)
+	except RedisError:
+		found.append(_("The job queue (Redis) does not answer: nothing can be handed to a worker."))
+	if is_scheduler_inactive(verbose=False):
+		command = f"bench --site {frappe.local.site} enable-scheduler"
+		found.append(
+			_("The scheduler is off: streams do not run by themselves. Switch it on: {0}").format(command)
+		)
+	return found

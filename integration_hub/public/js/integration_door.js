@@ -1,0 +1,110 @@
+// The webhook door on Integration Settings: its URL, a test event, the secret's rotation.
+
+function webhook_url(frm) {
+	return `${window.location.origin}/api/method/integration_hub.api.webhook/${frm.doc.name}`;
+}
+
+function show_door(frm) {
+	const $place = frm.fields_dict.webhook_door.$wrapper.empty();
+	if (!frm.doc.webhook_enabled) return;
+	if (frm.is_new()) {
+		$place.html(`<p class="text-muted small">${__("Save to see the URL for the sender.")}</p>`);
+		return;
+	}
+	// A handshake comes to the same URL, and is answered by itself.
+	const notes = {
+		Meta: __("Enter this URL and the Verify Token at Meta. Its handshake is answered by itself."),
+		Slack: __("Slack's handshake (url_verification) is answered by itself."),
+		X: __("X's handshake (CRC) is answered by itself, signed with the secret."),
+		Twilio: __("Twilio signs the URL: enter exactly this one there, or write yours into Public URL."),
+	};
+	$place.html(`<label class="control-label">${__("URL for the Sender")}</label>
+		<div class="d-flex align-items-start" style="gap: var(--margin-sm)">
+			<code class="hub-url" style="word-break: break-all">${escaped(webhook_url(frm))}</code>
+			<button class="btn btn-xs btn-default hub-copy">${__("Copy")}</button>
+		</div>
+		<p class="help-box small text-muted">${notes[frm.doc.webhook_scheme] || __("It posts events here.")}</p>`);
+	$place.find(".hub-copy").on("click", () => frappe.utils.copy_to_clipboard(webhook_url(frm)));
+}
+
+function send_test(frm) {
+	const types = frm.doc.routes.map((row) => row.event_pattern).filter((pattern) => !pattern.includes("*"));
+	const dialog = new frappe.ui.Dialog({
+		title: __("Send Test Webhook"),
+		fields: [
+			{
+				fieldname: "event_type",
+				fieldtype: "Autocomplete",
+				label: __("Event Type"),
+				options: types,
+				description: __("Empty: one of our own. A route that fits it handles the event like any other."),
+			},
+			{
+				fieldname: "payload",
+				fieldtype: "Code",
+				options: "JSON",
+				label: __("Body"),
+				description: __("Empty: a short one. The event's id and type are put in by themselves."),
+			},
+		],
+		primary_action_label: __("Sign and Send"),
+		primary_action: async (values) => {
+			const { message } = await frappe.call({
+				method: "integration_hub.api.send_test_webhook",
+				args: { integration: frm.doc.name, ...values },
+				freeze: true,
+			});
+			dialog.hide();
+			show_answer(message);
+			load_health(frm);
+		},
+	});
+	dialog.show();
+}
+
+function show_answer({ status, reason, event_id, log }) {
+	const meanings = {
+		received: __("It is in the inbox, and was handed to a worker."),
+		unrouted: __("It is in the inbox. No route fits its type, so it waits as Unrouted."),
+		duplicate: __("This event was there already; the delivery was counted."),
+		conflict: __("The same id came before with another body: a person has to look."),
+		challenge: __("It was answered as a handshake, and is no event."),
+		no_secret_set: __("No Webhook Secret is set: everything is rejected."),
+		signature_wrong: __("The signature does not fit the secret."),
+		not_configured: __("The settings cannot work: see the Integration Error Log."),
+		not_stored: __("The event could not be stored; a sender would try again."),
+	};
+	const good = status < 300;
+	const link = log
+		? `<p><a href="${frappe.utils.get_form_link("Webhook Log", log)}">${__("Open the Event")}</a></p>`
+		: "";
+	frappe.msgprint({
+		title: good ? __("The Door Took It") : __("The Door Refused It"),
+		indicator: good ? "green" : "red",
+		message: `<p>${__("Answer")}: <b>${status} ${escaped(reason)}</b></p>
+			<p>${meanings[reason] || ""}</p>
+			<p class="text-muted small" style="overflow-wrap: anywhere">${__("Event ID")}: ${escaped(event_id)}</p>${link}`,
+	});
+}
+
+function rotate_secret(frm) {
+	const dialog = new frappe.ui.Dialog({
+		title: __("Rotate Webhook Secret"),
+		fields: [
+			{ fieldname: "secret", fieldtype: "Password", label: __("New Secret"), reqd: 1 },
+			{
+				fieldtype: "HTML",
+				options: `<p class="text-muted small">${__("From now on both are taken, the new one and the one in use. Enter the new one at the sender; then empty Previous Webhook Secret.")}</p>`,
+			},
+		],
+		primary_action_label: __("Rotate"),
+		primary_action: async ({ secret }) => {
+			await frappe.call("integration_hub.api.rotate_webhook_secret", { integration: frm.doc.name, secret });
+			dialog.hide();
+			frm.reload_doc();
+			frappe.show_alert({ message: __("Both secrets are taken now"), indicator: "green" });
+		},
+	});
+	dialog.fields_dict.secret.df.no_strength_check = 1;
+	dialog.show();
+}

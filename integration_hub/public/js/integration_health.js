@@ -1,0 +1,72 @@
+// The field Health of Integration Settings.
+
+async function load_health(frm) {
+	const { message } = await frappe.call({
+		method: "integration_hub.api.health",
+		type: "GET",
+		args: { integration: frm.doc.name },
+	});
+	if (message && cur_frm === frm) show_health(frm, message);
+}
+
+function show_health(frm, health) {
+	const name = frm.doc.name;
+	const known = health.error
+		? `<div class="alert alert-danger">${escaped(health.error)}</div>`
+		: "";
+	const count = (number, color, doctype, filters) => [
+		number ? color : "gray",
+		number ? list_link(doctype, { integration: name, ...filters }, __("{0}", [number])) : "0",
+	];
+	const [waiting_color, waiting] = count(health.waiting, "blue", "Webhook Log", {
+		status: ["in", ["Queued", "Processing"]],
+	});
+	const [failed_color, failed] = count(health.failed, "red", "Webhook Log", {
+		status: ["in", ["Failed", "Dead", "Unrouted", "Conflict"]],
+	});
+	const [failing_color, failing] = count(health.failing, "red", "Sync Settings", {
+		status: ["in", ["Failing", "Needs Approval"]],
+	});
+	const fails = frm.doc.last_failure_at && frm.doc.last_failure_at > (frm.doc.last_success_at || "");
+	frm.fields_dict.health.$wrapper.html(
+		known +
+			cells([
+				!health.error && calls_cell(health),
+				cell(frm.doc.last_success_at ? "green" : "gray", __("Last Success"), ago(frm.doc.last_success_at)),
+				cell(fails ? "red" : "gray", __("Last Failure"), ago(frm.doc.last_failure_at)),
+				!health.error && budget_cell(health),
+				health.token && token_cell(health.token),
+				cell(waiting_color, __("Events Waiting"), waiting),
+				cell(failed_color, __("Events to Look At"), failed),
+				cell(failing_color, __("Streams Failing"), `${failing} ${__("of {0}", [health.streams])}`),
+			]) +
+			(fails && frm.doc.last_error ? `<p class="small text-danger">${escaped(frm.doc.last_error)}</p>` : "")
+	);
+}
+
+function calls_cell(health) {
+	const colors = { Closed: "green", "Half-Open": "orange", Open: "red" };
+	const states = {
+		Closed: __("Pass"),
+		"Half-Open": __("One will try again"),
+		Open: __("Paused for {0} s after failures", [health.pause]),
+	};
+	return cell(colors[health.breaker], __("Calls"), states[health.breaker]);
+}
+
+function budget_cell({ budget, shared }) {
+	const alone = shared ? "" : ` (${__("of each worker alone: no Redis")})`;
+	if (!budget) return cell(shared ? "gray" : "orange", __("Rate Budget"), __("No limit") + alone);
+	if (budget.wait > budget.period || !budget.limit) {
+		return cell("orange", __("Rate Budget"), __("Next call in {0} s", [Math.ceil(budget.wait)]) + alone);
+	}
+	const left = __("{0} of {1} left in {2} s", [budget.left, budget.limit, budget.period]);
+	return cell(budget.left && shared ? "green" : "orange", __("Rate Budget"), left + alone);
+}
+
+function token_cell({ expires_at }) {
+	if (!expires_at) return cell("gray", __("Token"), __("None yet: the next call fetches one"));
+	const valid = expires_at > frappe.datetime.system_datetime();
+	const when = frappe.datetime.comment_when(expires_at);
+	return cell(valid ? "green" : "orange", __("Token Ends"), valid ? when : __("{0}, the next call renews it", [when]));
+}

@@ -1,0 +1,110 @@
+// Looking at a source before anything is written: Preview and Dry Run; and what an approval would remove.
+
+async function ask(frm, method) {
+	if (frm.is_dirty()) await frm.save();
+	const { message } = await frappe.call({
+		method: `integration_hub.api.${method}`,
+		args: { stream: frm.doc.name },
+		freeze: true,
+		freeze_message: __("Asking the source"),
+	});
+	return message;
+}
+
+async function preview(frm) {
+	const records = await ask(frm, "preview");
+	const fields = [...new Set(records.flatMap((record) => Object.keys(record.values)))];
+	const width = fields.length;
+	const rows = records.map((record) => {
+		if (record.error) return [record.external_id, wide(width, "text-danger", record.error)];
+		if (record.deleted) return [record.external_id, wide(width, "text-muted", __("Deleted in the source"))];
+		return [record.external_id, ...fields.map((field) => record.values[field])];
+	});
+	const failed = records.filter((record) => record.error).length;
+	const lines = [{ text: __("The first {0} records of the source, as they would be written. Nothing was written.", [records.length]) }];
+	if (failed) lines.push({ text: __("{0} of them do not map; the reason stands in their row.", [failed]) });
+	show_table(__("Preview of {0}", [frm.doc.name]), [__("ID"), ...fields.map((f) => field_label(frm, f))], rows, lines);
+}
+
+function wide(columns, css, text) {
+	return { html: `<div class="${css}" style="min-width: ${Math.min(columns, 3) * 80}px">${escaped(text)}</div>` };
+}
+
+function field_label(frm, fieldname) {
+	const df = frappe.meta.get_docfield(frm.doc.target_doctype, fieldname);
+	return df?.label ? __(df.label) : fieldname;
+}
+
+async function dry_run(frm) {
+	const found = await ask(frm, "dry_run");
+	const { counts } = found;
+	const actions = {
+		create: ["green", __("Create")],
+		update: ["blue", __("Update")],
+		delete: ["red", __("Delete")],
+		disable: ["orange", __("Disable")],
+		keep: ["gray", __("Keep")],
+		fail: ["red", __("Fail")],
+	};
+	const pill = (action) => ({
+		html: `<span class="indicator-pill no-indicator-dot ${actions[action][0]}">${actions[action][1]}</span>`,
+	});
+	const nothing = { html: "" };
+	const rows = found.sample.flatMap((one) => {
+		const changes = Object.entries(one.changes);
+		const document = one.name
+			? { html: `<a href="${frappe.utils.get_form_link(frm.doc.target_doctype, one.name)}">${escaped(one.name)}</a>` }
+			: nothing;
+		if (!changes.length) return [[pill(one.action), one.external_id, document, nothing, one.error ? wide(3, "text-danger", one.error) : nothing, nothing]];
+		return changes.map(([field, [before, after]], n) => [
+			n ? nothing : pill(one.action),
+			n ? nothing : one.external_id,
+			n ? nothing : document,
+			field_label(frm, field),
+			before,
+			after,
+		]);
+	});
+	const summary = __("{0} would be created, {1} updated, {2} deleted, {3} fail, {4} are unchanged", [
+		counts.created,
+		counts.updated,
+		counts.deleted + found.orphans,
+		counts.failed,
+		counts.unchanged,
+	]);
+	const touched = counts.created + counts.updated + counts.deleted + counts.failed;
+	const lines = [{ text: summary }, ...found.notes.map((text) => ({ text }))];
+	if (found.sample.length < touched) {
+		lines.push({ text: __("{0} of {1} records are shown.", [found.sample.length, touched]) });
+	}
+	const head = [__("Action"), __("ID"), __("Document"), __("Field"), __("Now"), __("Then")];
+	show_table(__("Dry Run of {0}", [frm.doc.name]), head, rows, lines);
+}
+
+async function show_deletions(frm) {
+	const { message: held } = await frappe.call({
+		method: "integration_hub.api.held_deletions",
+		type: "GET",
+		args: { stream: frm.doc.name },
+	});
+	const disables = held.policy === "Disable";
+	const rows = held.rows.map((row) => [
+		row.external_id,
+		row.target_name
+			? { html: `<a href="${frappe.utils.get_form_link(held.doctype, row.target_name)}">${escaped(row.target_name)}</a>` }
+			: null,
+		row.adopted && !disables ? __("Stays: this stream did not make it") : disables ? __("Disable") : __("Delete"),
+	]);
+	const lines = [{ text: __("{0} records are gone from the source.", [held.count]) }];
+	if (held.rows.length < held.count) lines.push({ text: __("The first {0} are shown.", [held.rows.length]) });
+	const dialog = show_table(__("Deletions Waiting for Approval"), [__("ID"), __(held.doctype), __("What Happens")], rows, lines);
+	dialog.set_primary_action(
+		disables ? __("Disable {0} Documents", [held.count]) : __("Delete {0} Documents", [held.count]),
+		async () => {
+			dialog.hide();
+			await frappe.call("integration_hub.api.approve_deletions", { sync_log: held.sync_log });
+			handed_over(frm);
+		}
+	);
+	dialog.get_primary_btn().removeClass("btn-primary").addClass("btn-danger");
+}

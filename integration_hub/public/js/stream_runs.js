@@ -1,0 +1,148 @@
+// The field Runs of Sync Settings: the run that goes on, what waits for a person, the last runs.
+
+// The documents' own values, untranslated.
+const RUN_COLORS = {
+	Running: "blue",
+	Completed: "green",
+	Partial: "orange",
+	Failed: "red",
+	Interrupted: "red",
+	Postponed: "orange",
+	"Needs Approval": "orange",
+};
+
+async function load_runs(frm) {
+	if (frm.is_new()) return;
+	const { message } = await frappe.call({
+		method: "integration_hub.api.stream_state",
+		type: "GET",
+		args: { stream: frm.doc.name },
+	});
+	if (message && cur_frm === frm) show_runs(frm, message);
+}
+
+function show_runs(frm, state) {
+	const $place = frm.fields_dict.runs.$wrapper.empty().addClass("hub-runs");
+	$place.append(
+		`<div class="hub-warnings"></div><div class="hub-run"></div><div class="hub-held"></div><div class="hub-chart"></div>`
+	);
+	show_warnings($place.find(".hub-warnings"), state.warnings);
+	show_held(frm, $place.find(".hub-held"), state.held);
+	show_chart($place.find(".hub-chart"), state.runs);
+	frm.hub_run = state.run;
+	frm.hub_last = state.runs.at(-1)?.name;
+	show_run(frm);
+}
+
+function show_warnings($place, warnings) {
+	for (const text of warnings) {
+		$place.append(`<div class="alert alert-warning" style="overflow-wrap: anywhere">${escaped(text)}</div>`);
+	}
+}
+
+function show_run(frm) {
+	const run = frm.hub_run;
+	const $place = frm.fields_dict.runs.$wrapper.find(".hub-run").empty();
+	if (!run) return;
+	frm.page.set_indicator(__("Running"), "blue");
+	frm.fields_dict.runs.$wrapper.find(".hub-none").remove();
+	const percent = run_percent(run);
+	const link = `<a href="${frappe.utils.get_form_link("Sync Log", run.run)}">${__("Running")}</a>`;
+	const of = run.expected ? __("{0} of about {1} records", [run.fetched, run.expected]) : __("{0} records", [run.fetched]);
+	const quiet = run.silent > 60 ? __("no sign of life for {0} s", [Math.round(run.silent)]) : "";
+	const said = [of, __("{0} a second", [per_second(run)]), run_counts(run), quiet].filter(Boolean).join(" · ");
+	$place.append(`<div class="mb-4" data-run="${escaped(run.run)}" data-fetched="${run.fetched}">
+		<span class="indicator blue" style="white-space: normal">${link}: ${escaped(said)}</span>
+		<div class="progress mt-2" style="height: 8px">
+			<div class="progress-bar ${percent === null ? "progress-bar-striped progress-bar-animated" : ""}"
+				style="width: ${percent === null ? 100 : Math.max(percent, 2)}%"></div>
+		</div>
+	</div>`);
+}
+
+function show_held(frm, $place, held) {
+	if (!held.length) return;
+	const count = held.reduce((sum, one) => sum + one.to_delete, 0);
+	const $box = $(
+		`<div class="alert alert-danger">${__("The source no longer has {0} records. Nothing was removed yet: that waits for a person.", [count])} </div>`
+	).appendTo($place);
+	if (!frm.has_perm("write")) return;
+	$(`<button class="btn btn-xs btn-danger mt-1">${__("See and Approve")}</button>`)
+		.appendTo($box)
+		.on("click", () => show_deletions(frm));
+}
+
+function show_chart($place, runs) {
+	if (!runs.length) {
+		$place.append(`<p class="text-muted hub-none">${__("It has not run yet.")}</p>`);
+		return;
+	}
+	const last = runs.at(-1);
+	$place.append(`<p class="small mb-2">
+		<a href="${frappe.utils.get_form_link("Sync Log", last.name)}" class="indicator ${RUN_COLORS[last.status] || "gray"}"
+			style="white-space: normal">${escaped(run_line(last))}</a></p>`);
+	const kinds = [
+		["created", __("Created"), "var(--green-500)"],
+		["updated", __("Updated"), "var(--blue-500)"],
+		["deleted", __("Deleted"), "var(--gray-500)"],
+		["failed", __("Failed"), "var(--red-500)"],
+	];
+	const total = (run) => kinds.reduce((sum, [field]) => sum + (run[field] || 0), 0);
+	const most = Math.max(...runs.map(total), 1);
+	const part = (run, [field, , color]) =>
+		run[field] ? `<div style="height: ${(run[field] / most) * 100}%; min-height: 2px; background: ${color}"></div>` : "";
+	// A bar a run, each a link to it. frappe.Chart goes on drawing where its place is hidden or gone.
+	const bar = (run) => `<a href="${frappe.utils.get_form_link("Sync Log", run.name)}" title="${escaped(run_line(run))}"
+		class="hub-bar d-flex flex-column-reverse" style="flex: 1; max-width: 32px; height: 100%; border-bottom: 2px solid var(--gray-400)">
+		${kinds.map((kind) => part(run, kind)).join("")}</a>`;
+	const legend = ([, name, color]) =>
+		`<span class="mr-3" style="white-space: nowrap"><span style="color: ${color}">&#9632;</span> ${name}</span>`;
+	$place.append(`<div class="d-flex align-items-end" style="height: 90px; gap: 4px">${runs.map(bar).join("")}</div>
+		<div class="small text-muted mt-1 mb-3">${kinds.map(legend).join("")}
+			${__("records of the last {0} runs, at most {1}", [runs.length, most])}</div>`);
+}
+
+function run_line(run) {
+	return [__(run.status), frappe.datetime.str_to_user(run.started_at), run_counts(run) || __("no records")].join(" · ");
+}
+
+function watch_form(frm) {
+	frm.hub_unwatch?.();
+	if (frm.is_new()) return;
+	const here = () => cur_frm === frm && frappe.get_route()[0] === "Form";
+	frm.hub_unwatch = watch_runs(
+		RUN_EVENT,
+		(run) => {
+			if (run.stream !== frm.doc.name || !here()) return;
+			if (run.status !== "Running") return run_ended(frm);
+			frm.hub_run = { ...frm.hub_run, silent: 0, ...run };
+			show_run(frm);
+		},
+		() => here() && ask_again(frm)
+	);
+}
+
+// No word came: socket.io may be away, or nothing goes on.
+async function ask_again(frm) {
+	if (!frm.hub_run && !frm.hub_waits) return;
+	const { message } = await frappe.call({
+		method: "integration_hub.api.stream_state",
+		type: "GET",
+		args: { stream: frm.doc.name },
+	});
+	if (cur_frm !== frm || !message) return;
+	if (message.run) {
+		frm.hub_waits = false;
+		frm.hub_run = message.run;
+		return show_run(frm);
+	}
+	const last = message.runs[message.runs.length - 1];
+	if (frm.hub_run || last?.name !== frm.hub_last) run_ended(frm);
+}
+
+function run_ended(frm) {
+	frm.hub_run = null;
+	frm.hub_waits = false;
+	if (frm.is_dirty()) load_runs(frm);
+	else frm.reload_doc();
+}

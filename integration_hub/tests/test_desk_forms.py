@@ -1,0 +1,227 @@
+"""What the forms of Integration Settings and Sync Settings ask for: by role, and what they are told."""
+
+import json
+
+import frappe
+from frappe.utils.password import set_encrypted_password
+
+from integration_hub import api
+from integration_hub.connectors.oauth2 import Token
+from integration_hub.homes.site.secrets import SiteSecrets
+from integration_hub.sync.run import run_stream
+from integration_hub.tests.support import HubTestCase, work
+
+ROLES = {"manager@example.com": "Integration Manager", "viewer@example.com": "Integration Viewer"}
+NOBODY = "nobody@example.com"
+
+
+class TestDeskForms(HubTestCase):
+	def setUp(self) -> None:
+		super().setUp()
+		for email in (*ROLES, NOBODY):
+			if not frappe.db.exists("User", email):
+				user = {"doctype": "User", "email": email, "first_name": email, "send_welcome_email": 0}
+				frappe.get_doc(user).insert()
+			if role := ROLES.get(email):
+				frappe.get_doc("User", email).add_roles(role)
+		frappe.db.commit()
+
+	def tearDown(self) -> None:
+		frappe.set_user("Administrator")
+		super().tearDown()
+
+	# who may
+
+	def test_only_managers_try_the_door_rotate_and_see_what_would_go(self):
+		doors = {
+			"send_test_webhook": lambda: api.send_test_webhook("crm"),
+			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", frappe.generate_hash()),
+			"held_deletions": lambda: api.held_deletions("customers-full"),
+		}
+		for user in ("viewer@example.com", NOBODY, "Guest"):
+			for name, press in doors.items():
+				frappe.set_user(user)
+				with self.assertRaises(frappe.PermissionError, msg=f"{user} {name}"):
+					press()
+		frappe.set_user("manager@example.com")
+		doors["send_test_webhook"]()
+		doors["rotate_webhook_secret"]()
+		self.assert_may_read_targets()
+
+	def assert_may_read_targets(self) -> None:
+		"""Who may change a stream and not read its documents is not shown them."""
+		with self.assertRaises(frappe.PermissionError):
+			api.held_deletions("customers-full")
+
+	def test_viewers_watch_runs_and_pauses_and_nobody_else_does(self):
+		watch = {
+			"stream_state": lambda: api.stream_state("customers-full"),
+			"running_streams": api.running_streams,
+			"paused_integrations": api.paused_integrations,
+		}
+		for user in ROLES:
+			frappe.set_user(user)
+			for look in watch.values():
+				look()
+		for user in (NOBODY, "Guest"):
+			frappe.set_user(user)
+			for name, look in watch.items():
+				with self.assertRaises(frappe.PermissionError, msg=f"{user} {name}"):
+					look()
+
+	# connection
+
+	def test_a_failed_test_says_what_where_and_what_to_do(self):
+		for change, words in (
+			({"test_path": "/v1/nothing"}, ("Resource not found", "/v1/nothing", "Test Path")),
+			({"client_secret": "wrong"}, ("Authentication", "/oauth/token", "Client Secret")),
+			({"base_url": "http://127.0.0.1:9"}, ("Connection failed", "127.0.0.1:9", "port")),
+		):
+			doc = frappe.get_doc("Integration Settings", "crm")
+			kept = {field: doc.get(field) for field in change}
+			doc.update(change)
+			doc.save()
+			frappe.db.commit()  # a token is stored on another connection
+			found = api.test_connection("crm")
+			self.assertFalse(found["ok"])
+			for key, word in zip(("what", "request", "hint"), words, strict=True):
+				self.assertIn(word, found[key], change)
+			kept = {
+				**kept,
+				**({"client_secret": "sandbox-client-secret"} if "client_secret" in change else {}),
+			}
+			frappe.get_doc("Integration Settings", "crm").update(kept).save()
+		self.assertNotIn(
+			"wrong", json.dumps(frappe.get_all("Integration Error Log", fields=["*"]), default=str)
+		)
+		frappe.db.commit()
+		self.assertTrue(api.test_connection("crm")["ok"])
+		self.assertFalse(frappe.db.count("Integration Error Log", {"status": "Open"}))
+
+	# health
+
+	def test_health_tells_when_the_token_ends_and_not_the_token(self):
+		self.assertEqual(api.health("crm")["token"], {"expires_at": None})
+		api.test_connection("crm")
+		health = api.health("crm")
+		self.assertGreater(health["token"]["expires_at"], frappe.utils.now())
+		token = Token.loads(SiteSecrets("crm").get("oauth_token"))
+		self.assertNotIn(str(token.access_token), json.dumps(health))
+
+	def test_health_tells_the_budget_left(self):
+		frappe.db.set_value("Integration Settings", "crm", {"rate_limit": 10, "rate_period": 60})
+		before = api.health("crm")["budget"]
+		self.assertEqual((before["limit"], before["left"]), (10, 10))
+		self.home.coordination.postpone("crm", 600)
+		self.addCleanup(frappe.cache.delete, self.home.coordination._key("budget", "crm"))
+		after = api.health("crm")["budget"]
+		self.assertEqual(after["left"], 0)
+		self.assertGreater(after["wait"], 500)
+
+	def test_health_says_what_is_wrong_instead_of_failing(self):
+		frappe.db.set_value("Integration Settings", "crm", "connector", "Gone")
+		health = api.health("crm")
+		self.assertIn("Gone", health["error"])
+		self.assertEqual(health["waiting"], 0)
+
+	def test_a_paused_integration_is_told_to_the_list(self):
+		self.assertEqual(api.paused_integrations(), [])
+		with self.home.connector("crm") as connector:
+			breaker = connector.breaker
+			self.home.coordination.claim(breaker._open, "1", 60)
+			self.addCleanup(self.home.coordination.forget, breaker._open)
+		self.assertEqual(api.paused_integrations(), ["crm"])
+
+	# door
+
+	def test_a_test_webhook_goes_through_the_door_and_leads_to_its_row(self):
+		answer = api.send_test_webhook("crm")
+		self.assertEqual((answer["status"], answer["reason"]), (202, "unrouted"))
+		row = frappe.get_doc("Webhook Log", answer["log"])
+		self.assertEqual((row.integration, row.event_id, row.status), ("crm", answer["event_id"], "Unrouted"))
+
+	def test_a_test_webhook_that_fits_a_route_is_handled(self):
+		record = self.crm.customers.alive()[0]
+		answer = api.send_test_webhook("crm", "customer.updated", json.dumps({"data": record}))
+		self.assertEqual((answer["status"], answer["reason"]), (200, "received"))
+		work()
+		self.assertEqual(frappe.db.get_value("Webhook Log", answer["log"], "status"), "Completed")
+		self.assertTrue(frappe.db.exists("Sandbox Customer", {"customer_id": record["id"]}))
+
+	def test_a_test_webhook_that_cannot_be_made_says_why(self):
+		for payload, words in (("[1]", "JSON object"), ("{", "not JSON")):
+			with self.assertRaisesRegex(frappe.ValidationError, words):
+				api.send_test_webhook("crm", "", payload)
+		frappe.db.set_value("Integration Settings", "crm", "webhook_enabled", 0)
+		with self.assertRaisesRegex(frappe.ValidationError, "takes no webhooks"):
+			api.send_test_webhook("crm")
+		frappe.db.set_value(
+			"Integration Settings", "crm", {"webhook_enabled": 1, "webhook_scheme": "Standard Webhooks"}
+		)
+		set_encrypted_password("Integration Settings", "crm", "whpk_" + "A" * 43 + "=", "webhook_secret")
+		frappe.db.set_value("Integration Settings", "crm", "webhook_secret_old", "")
+		with self.assertRaisesRegex(frappe.ValidationError, "only the sender can sign"):
+			api.send_test_webhook("crm")
+
+	def test_both_secrets_are_good_after_a_rotation(self):
+		api.rotate_webhook_secret("crm", "a-new-secret")
+		secrets = SiteSecrets("crm")
+		self.assertEqual(secrets.get("webhook_secret"), "a-new-secret")
+		self.assertEqual(secrets.get("webhook_secret_old"), "sandbox-webhook-secret")
+		self.assertEqual(api.send_test_webhook("crm")["status"], 202)
+		with self.assertRaisesRegex(frappe.ValidationError, "in use"):
+			api.rotate_webhook_secret("crm", "a-new-secret")
+
+	# runs
+
+	def test_a_form_sees_the_run_that_goes_on_and_the_last_ones(self):
+		run_stream(self.home, "customers-full")
+		seen = []
+
+		def look(_) -> None:
+			if not seen:
+				seen.append(api.stream_state("customers-full")["run"])
+				seen.append(api.running_streams())
+
+		self.home.watcher = look
+		run_stream(self.home, "customers-full")
+		self.home.watcher = None
+		frappe.db.commit()
+		going, all_going = seen
+		self.assertEqual((going["status"], going["expected"]), ("Running", 120))
+		self.assertEqual([run["run"] for run in all_going], [going["run"]])
+		state = api.stream_state("customers-full")
+		self.assertIsNone(state["run"])
+		self.assertEqual([run["created"] for run in state["runs"]], [120, 0])
+		self.assertEqual(api.running_streams(), [])
+
+	def test_what_waits_for_approval_is_listed_and_goes_once_approved(self):
+		run_stream(self.home, "customers-full")
+		frappe.db.set_value(
+			"Sync Settings", "customers-full", {"max_delete_count": 1, "max_delete_percent": 1}
+		)
+		self.crm.customers.delete(30)
+		run_stream(self.home, "customers-full")
+		frappe.db.commit()
+		[held] = api.stream_state("customers-full")["held"]
+		self.assertEqual(held["to_delete"], 30)
+		found = api.held_deletions("customers-full")
+		self.assertEqual(
+			(found["count"], found["policy"], found["doctype"]), (30, "Delete", "Sandbox Customer")
+		)
+		alive = {row["id"] for row in self.crm.customers.alive()}
+		self.assertEqual(len({row["external_id"] for row in found["rows"]} - alive), 30)
+		self.assertTrue(
+			all(frappe.db.exists("Sandbox Customer", row["target_name"]) for row in found["rows"])
+		)
+		api.approve_deletions(found["sync_log"])
+		work()
+		self.assertSame("full")
+		with self.assertRaisesRegex(frappe.ValidationError, "waiting for approval"):
+			api.held_deletions("customers-full")
+
+	def test_sync_now_warns_where_nobody_would_run_it(self):
+		frappe.db.set_single_value("System Settings", "enable_scheduler", 0)
+		warnings = " ".join(api.sync_now("customers-full"))
+		self.assertIn("enable-scheduler", warnings)
+		frappe.db.set_single_value("System Settings", "enable_scheduler", 1)

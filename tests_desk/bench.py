@@ -1,0 +1,90 @@
+"""What a desk test needs around it: the bench's web server, socket.io, a worker, and a sandbox, for its time."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import requests
+
+from integration_hub.sandbox.redis import free_port
+from scripts.test_site import Bench, _listens
+
+SETUP, CLEAR = (Path(__file__).parent / name for name in ("site_setup.py", "site_clear.py"))
+
+
+def owned(bench: Bench, command: list[str], **environment: str) -> list[str]:
+	"""Return a command that runs as the bench's owner."""
+	owner = pwd.getpwnam(bench.owner)
+	environment |= {
+		"HOME": owner.pw_dir,
+		"USER": owner.pw_name,
+		"PATH": f"{bench.owner_path}:{os.environ['PATH']}",
+	}
+	command = ["env", *(f"{name}={value}" for name, value in environment.items()), *command]
+	if os.geteuid() != 0 or owner.pw_uid == 0:
+		return command
+	return ["setpriv", "--reuid", str(owner.pw_uid), "--regid", str(owner.pw_gid), "--init-groups", *command]
+
+
+@contextmanager
+def started(command: list[str], cwd: Path) -> Iterator[subprocess.Popen]:
+	"""Run a process for a block, with all that it starts."""
+	process = subprocess.Popen(
+		command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+	)
+	try:
+		yield process
+	finally:
+		with suppress(ProcessLookupError):
+			os.killpg(process.pid, signal.SIGTERM)
+		try:
+			process.wait(15)
+		except subprocess.TimeoutExpired:
+			os.killpg(process.pid, signal.SIGKILL)
+			process.wait()
+
+
+@contextmanager
+def served(bench: Bench, site: str) -> Iterator[tuple[str, bool]]:
+	"""Serve a site with all that Desk needs; give its URL, and whether realtime events reach a browser."""
+	helper = [str(bench.path / "env/bin/python"), "-m", "frappe.utils.bench_helper", "frappe", "--site", site]
+	sites, port = bench.path / "sites", free_port()
+	config = json.loads((sites / "common_site_config.json").read_text())
+	socketio = int(config.get("socketio_port", 9000))
+	with ExitStack() as stack:
+		web = owned(bench, [*helper, "serve", "--port", str(port), "--noreload"], DEV_SERVER="1")
+		stack.enter_context(started(web, sites))
+		worker = owned(bench, [*helper, "worker", "--queue", "short,default,long"])
+		stack.enter_context(started(worker, sites))
+		live = bool(shutil.which("node")) and not _listens(socketio)
+		if live:
+			node = ["node", "apps/frappe/socketio.js"]
+			stack.enter_context(started(owned(bench, node, FRAPPE_SITE=site), bench.path))
+		url = f"http://127.0.0.1:{port}"
+		_await(url)
+		yield url, live
+
+
+def _await(url: str) -> None:
+	for _ in range(120):
+		with suppress(requests.RequestException):
+			if requests.get(f"{url}/api/method/ping", timeout=10).ok:
+				return
+		time.sleep(0.5)
+	raise TimeoutError(f"{url} does not answer")
+
+
+def run_on_site(bench: Bench, site: str, script: Path) -> str:
+	"""Run a script of this folder with the site connected."""
+	head = f"import frappe; frappe.init(site={site!r}); frappe.connect(); frappe.set_user('Administrator')\n"
+	tail = "\nfrappe.db.commit(); frappe.clear_cache(); frappe.destroy()\n"
+	return bench.python("-c", head + script.read_text() + tail)

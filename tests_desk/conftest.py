@@ -1,0 +1,74 @@
+"""Chromium before a real site. FRAPPE_BENCH: the bench's path; SITE: a site of it that has the app.
+
+CHROMIUM: the browser, else one that is found. The site loses the documents named desk-… and the DocType Desk Customer.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from integration_hub.sandbox import Sandbox
+from scripts.test_site import Bench, redis_running
+from tests_desk.bench import CLEAR, SETUP, run_on_site, served
+from tests_desk.desk import Desk
+
+
+def _wanted(name: str) -> str:
+	value = os.environ.get(name, "")
+	if not value:
+		pytest.exit(f"{name} is not set: FRAPPE_BENCH=… SITE=… make test-desk", returncode=2)
+	return value
+
+
+@pytest.fixture(scope="session")
+def crm() -> Iterator[Sandbox]:
+	with Sandbox(customers=1500) as sandbox:
+		yield sandbox
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[tuple[str, bool]]:
+	bench, name = Bench(Path(_wanted("FRAPPE_BENCH")).resolve()), _wanted("SITE")
+	with redis_running(bench):
+		run_on_site(bench, name, CLEAR)
+		run_on_site(bench, name, SETUP)
+		try:
+			with served(bench, name) as found:
+				yield found
+		finally:
+			run_on_site(bench, name, CLEAR)
+
+
+@pytest.fixture(scope="session")
+def page(site: tuple[str, bool]) -> Iterator[Page]:
+	chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+	with sync_playwright() as playwright:
+		browser = playwright.chromium.launch(
+			executable_path=chromium,
+			args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+		)
+		context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+		context.set_default_timeout(60_000)  # a busy machine is slow, and still right
+		expect.set_options(timeout=30_000)
+		context.grant_permissions(["clipboard-read", "clipboard-write"])
+		yield context.new_page()
+		browser.close()
+
+
+@pytest.fixture(scope="session")
+def desk(page: Page, site: tuple[str, bool]) -> Desk:
+	return Desk(page, *site)
+
+
+@pytest.fixture(autouse=True)
+def no_errors(desk: Desk) -> Iterator[None]:
+	"""Whatever a test does, the browser's console stays free of errors."""
+	desk.errors.clear()
+	yield
+	assert not desk.errors

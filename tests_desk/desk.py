@@ -1,0 +1,141 @@
+"""Desk as a person uses it: going somewhere, filling in, pressing, looking."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+IMAGES = Path(__file__).parent.parent / "docs/images"
+WIDTHS = (390, 1280)
+
+
+class Desk:
+	"""A browser with a person logged in. `live`: realtime events reach it."""
+
+	def __init__(self, page: Page, url: str, live: bool):
+		self.page, self.url, self.live = page, url, live
+		self.errors: list[str] = []
+		page.on("pageerror", lambda error: self.errors.append(str(error)))
+		page.on("console", self._note)
+		answer = page.request.post(
+			f"{url}/api/method/login",
+			form={"usr": "Administrator", "pwd": os.environ.get("ADMIN_PASSWORD", "admin")},
+		)
+		assert answer.ok, answer.text()
+		self.enter()
+
+	def enter(self) -> None:
+		"""Load Desk."""
+		self.page.goto(f"{self.url}/app", wait_until="domcontentloaded")
+		self.page.wait_for_function(
+			"window.frappe && frappe.boot && frappe.get_route_str && frappe.get_route_str()"
+		)
+		self.rest()
+
+	def _note(self, message: Any) -> None:
+		if message.type == "error":
+			self.errors.append(f"{message.text} {message.location}")
+
+	def go(self, *route: str) -> None:
+		"""Go somewhere within Desk, and wait until it is there and at rest."""
+		self.page.evaluate("route => frappe.set_route(route)", list(route))
+		self.rest()
+
+	def rest(self) -> None:
+		self.page.wait_for_function("!frappe.request.ajax_count && !document.querySelector('#freeze.in')")
+		self.page.wait_for_timeout(400)
+
+	def open(self, doctype: str, name: str) -> None:
+		self.go("Form", doctype, name)
+		self.page.wait_for_function(
+			"([d, n]) => cur_frm && cur_frm.doctype === d && cur_frm.doc.name === n && !cur_frm.doc.__unsaved",
+			arg=[doctype, name],
+		)
+		self.page.evaluate("cur_frm.reload_doc()")
+		self.rest()
+
+	def new(self, doctype: str) -> None:
+		self.page.evaluate("doctype => frappe.new_doc(doctype)", doctype)
+		self.page.wait_for_function("d => cur_frm && cur_frm.doctype === d && cur_frm.is_new()", arg=doctype)
+		self.rest()
+
+	def field(self, name: str) -> Locator:
+		"""Return a field of the form that is open."""
+		return (
+			self.page.locator("[data-page-container] .form-page:visible, .page-container:visible")
+			.locator(f'.frappe-control[data-fieldname="{name}"]:visible')
+			.first
+		)
+
+	def fill(self, **values: Any) -> None:
+		"""Fill in fields of the form as a person does; a field that is not shown fails."""
+		for name, value in values.items():
+			control = self.field(name)
+			expect(control).to_be_visible()
+			if isinstance(value, bool):
+				control.locator("input.input-with-feedback").set_checked(value)
+			elif control.locator("select").count():
+				control.locator("select").select_option(value)
+			else:
+				control.locator("input, textarea").first.fill(str(value))
+				control.locator("input, textarea").first.press("Tab")
+			self.page.wait_for_timeout(150)
+
+	def save(self) -> None:
+		self.page.keyboard.press("Control+s")
+		self.page.wait_for_function("cur_frm && !cur_frm.is_dirty() && !cur_frm.is_new()")
+		self.rest()
+
+	def press(self, label: str, group: str = "") -> None:
+		"""Press a button of the form's head."""
+		head = self.page.locator(".page-head:visible").last
+		if group:
+			head.locator(f'.inner-group-button[data-label="{encoded(group)}"] > button').click()
+			head.locator(f'.inner-group-button[data-label="{encoded(group)}"] a').filter(
+				has_text=label
+			).click()
+		else:
+			head.locator(f'button[data-label="{encoded(label)}"]').click()
+		self.page.wait_for_timeout(200)
+
+	@property
+	def dialog(self) -> Locator:
+		return self.page.locator(".modal.show:visible").last
+
+	def close_dialog(self) -> None:
+		self.dialog.locator(".btn-modal-close").click()
+		expect(self.page.locator(".modal.show:visible")).to_have_count(0)
+
+	def fits(self) -> None:
+		"""Assert that nothing makes the page wider than the screen, on a phone and on a desk."""
+		for width in WIDTHS:
+			self.page.set_viewport_size({"width": width, "height": 900})
+			self.page.wait_for_timeout(300)
+			widest = self.page.evaluate(
+				"Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+			)
+			assert widest <= width, f"{widest} px at {width}: {self.page.url}"
+
+	def show(self, name: str, height: int = 760, width: int = 1280, element: Locator | None = None) -> None:
+		"""Take a picture for the documentation: the top of the window, or an element."""
+		self.page.set_viewport_size({"width": width, "height": height})
+		# Whatever was scrolled while the window had another size.
+		self.page.evaluate("document.querySelectorAll('.desk-alert').forEach((el) => el.remove())")
+		if not element:
+			self.page.mouse.move(width / 2, height / 2)
+			self.page.mouse.wheel(0, -10_000)
+		self.page.wait_for_timeout(700)
+		IMAGES.mkdir(parents=True, exist_ok=True)
+		box = element.bounding_box() if element else None
+		if box:  # what of it is within the window
+			box["height"] = min(box["height"], height - box["y"])
+		self.page.screenshot(path=IMAGES / f"{name}.png", clip=box)
+		self.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def encoded(label: str) -> str:
+	"""Spell a label as Frappe puts it into attributes."""
+	return label.replace(" ", "%20")
