@@ -8,7 +8,7 @@ import frappe
 from frappe.utils import get_datetime, now_datetime
 
 from integration_hub.homes.site import SiteHome
-from integration_hub.integration_hub import readiness
+from integration_hub.integration_hub import readiness, repair
 from integration_hub.stores.bindings import count_held
 from integration_hub.stores.database import Row
 from integration_hub.stores.home import HubError
@@ -102,12 +102,12 @@ def deletions(stream: str) -> dict[str, Any]:
 	if not waiting:
 		raise HubError("has no deletions waiting for approval", doctype="Sync Settings", name=stream)
 	sync_log, count = waiting[0]
-	policy, doctype = frappe.db.get_value("Sync Settings", stream, ["deletion_policy", "target_doctype"])
-	rows = frappe.get_all(
-		"External Record",
-		filters={"stream": stream, "missing_run": sync_log, "status": ["!=", "Deleted"]},
-		fields=["external_id", "target_name", "adopted"],
-		order_by="name",
-		limit=MOST_SHOWN,
-	)
-	return {"sync_log": sync_log, "count": count, "policy": policy, "doctype": doctype, "rows": rows}
+	held = repair.held_documents(sync_log, size=MOST_SHOWN)
+	doctype = frappe.db.get_value("Sync Settings", stream, "target_doctype")
+	return {
+		"sync_log": sync_log,
+		"count": count,
+		"policy": held["policy"],
+		"doctype": doctype,
+		"rows": held["documents"],
+	}

@@ -52,10 +52,16 @@ class TestPermissions(HubTestCase):
 			"reopen_failures": lambda: api.reopen_failures([self.error]),
 			"retry_failures": lambda: api.retry_failures([self.error]),
 			"retry_record": lambda: api.retry_record(self.record),
+			"send_test_webhook": lambda: api.send_test_webhook("crm"),
+			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", "another-secret"),
+			"held_deletions": lambda: api.held_deletions("customers-full"),
 		}
 		readers = {
 			"health": lambda: api.health("crm"),
 			"choices": api.choices,
+			"paused_integrations": api.paused_integrations,
+			"stream_state": lambda: api.stream_state("customers-full"),
+			"running_streams": api.running_streams,
 			"held_documents": lambda: api.held_documents(self.log),
 			"events_a_day": api.events_a_day,
 			"records_a_day": api.records_a_day,
@@ -96,7 +102,7 @@ class TestPermissions(HubTestCase):
 			return False
 		except frappe.ValidationError:
 			self.assertIn(
-				name, ("approve_deletions", "retry_record")
+				name, ("approve_deletions", "retry_record", "held_deletions", "send_test_webhook")
 			)  # this run holds nothing, nothing failed
 		finally:
 			frappe.set_user("Administrator")
