@@ -79,9 +79,28 @@ def database() -> dict:
 
 def serve(site: str, kind: str, port: int) -> None:
 	"""Serve one kind of door: `frappe` (ping, naive, the site's own door), `receiver` or `bare`."""
+	if kind == "frappe":
+		serve_with_gunicorn(partial(application, site, kind), port)
+		return
 	from integration_hub.homes.server import serve as run
 
 	run(partial(application, site, kind), "127.0.0.1", port, WORKERS, 8)
+
+
+def serve_with_gunicorn(make_application: Callable, port: int) -> None:
+	"""Serve as a bench in production does."""
+	from gunicorn.app.base import BaseApplication
+
+	class Server(BaseApplication):
+		def load_config(self) -> None:
+			options = {"bind": f"127.0.0.1:{port}", "workers": WORKERS, "worker_class": "gthread", "threads": 8}
+			for name, value in (options | {"keepalive": 15}).items():
+				self.cfg.set(name, value)
+
+		def load(self) -> Callable:
+			return make_application()
+
+	Server().run()
 
 
 def application(site: str, kind: str) -> Callable:
