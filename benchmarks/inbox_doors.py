@@ -93,7 +93,12 @@ def serve_with_gunicorn(make_application: Callable, port: int) -> None:
 
 	class Server(BaseApplication):
 		def load_config(self) -> None:
-			options = {"bind": f"127.0.0.1:{port}", "workers": WORKERS, "worker_class": "gthread", "threads": 8}
+			options = {
+				"bind": f"127.0.0.1:{port}",
+				"workers": WORKERS,
+				"worker_class": "gthread",
+				"threads": 8,
+			}
 			for name, value in (options | {"keepalive": 15}).items():
 				self.cfg.set(name, value)
 

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import time
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -246,3 +246,23 @@ def test_the_url_is_handed_on_as_it_was_called(raw):
 	request = from_wsgi(environ, "crm", b"")
 	assert request.url == "https://hub.example/webhooks/crm?a=%C3%BC&b=1%2B1"
 	assert request.query == {"a": "ü", "b": "1+1"}
+
+
+def test_what_a_stranger_chooses_makes_no_rows(octocat):
+	"""One row an integration and cause, whatever media types, methods and spellings are tried."""
+	rejections._causes.clear()
+	for number in range(20):
+		rejections._causes.clear()  # as if each were written at once, in a process of its own
+		receive(octocat, Request("crm", "POST", {"content-type": f"x/{chr(97 + number)}"}, b"{}"))
+		receive(octocat, Request("CRM"[: 1 + number % 3], "POST", {}, b"{}"))
+	rows = octocat.db.query("SELECT `integration`, `kind`, `occurrences` FROM `tabIntegration Error Log`")
+	assert sorted((row["integration"], row["kind"], row["occurrences"]) for row in rows) == [
+		("", "unknown_integration", 20),
+		("crm", "signature_missing", 20),
+	]
+
+
+def test_half_a_surrogate_pair_in_a_form_is_stored(octocat):
+	body = b"payload=" + quote('{"text": "\\ud83d"}').encode()
+	signed = {"x-hub-signature-256": "sha256=" + mac(body).hex(), "content-type": FORM}
+	assert receive(octocat, Request("crm", "POST", signed, body)).status in (200, 202)

@@ -7,11 +7,13 @@ integration are looked at once, however many names there are.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import frappe
 from frappe import _
 from frappe.model import get_permitted_fields
+from redis.exceptions import RedisError
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.watch import DEAD
@@ -140,7 +142,8 @@ def _may_run(stream: str) -> bool:
 def run(home: SiteHome, stream: str) -> None:
 	"""Hand a stream to a worker; it runs once more if it is running now."""
 	in_transaction(home.db, lambda: want(home, stream))
-	home.enqueue_sync(stream, f"Person {frappe.session.user}")
+	with suppress(RedisError):  # the next tick takes it up
+		home.enqueue_sync(stream, f"Person {frappe.session.user}")
 
 
 def retry_record(name: str) -> str:

@@ -232,7 +232,9 @@ def _release(home: Home, where: str, values: Sequence[str], max_attempts: int) -
 
 
 def due(home: Home) -> dict[str, int]:
-	"""Return how many events each integration has to handle now, of those that have any."""
+	"""Return how many events each enabled integration has to handle now, of those that have any."""
 	sql = f"""SELECT `integration`, COUNT(*) AS `n` FROM `tab{DOCTYPE}`
-		WHERE `status` IN {WAITING} AND `next_attempt_at` <= %s GROUP BY `integration`"""
+		WHERE `status` IN {WAITING} AND `next_attempt_at` <= %s
+		AND `integration` IN (SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1)
+		GROUP BY `integration`"""
 	return {row["integration"]: row["n"] for row in home.db.query(sql, [home.now()])}

@@ -39,8 +39,10 @@ def record_error(
 	"""
 	message = redactor.text(error, 1000) or type(error).__name__
 	kind = str(getattr(error, "kind", type(error).__name__))
+	# `distinct`: what tells one failure from another, where its message holds what a stranger chose.
+	distinct = str(getattr(error, "distinct", message))
 	fingerprint = key(
-		integration, operation, kind, where.get("stream") or "", _VARYING.sub("#", message)[:200]
+		integration, operation, kind, where.get("stream") or "", _VARYING.sub("#", distinct)[:200]
 	)
 	values = {
 		"kind": kind,

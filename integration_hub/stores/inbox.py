@@ -141,7 +141,6 @@ def select(
 	statuses: Sequence[str] = (),
 	since: str = "",
 	error_log: str = "",
-	limit: int = 10_000,
 ) -> list[str]:
 	"""Return the names of events, oldest first: of an integration, in states, received since a time, whose last
 	attempt failed with a failure of the error log."""
@@ -149,7 +148,7 @@ def select(
 	if error_log:
 		where += " AND `error_log` = %s"
 		values.append(error_log)
-	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name` LIMIT {int(limit)}"
+	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name`"
 	return [row["name"] for row in home.db.query(sql, values)]
 
 

@@ -30,6 +30,7 @@ from integration_hub.webhooks.receiver import receiver
 ROUNDS = {"mariadb": 50}  # others: SQLite takes one writer at a time
 HANDLED: list[str] = []
 AFTER_COMMIT: list[str] = []
+USERS: list[str] = []
 
 
 def note(payload: dict, event: dict) -> None:
@@ -49,6 +50,14 @@ def note(payload: dict, event: dict) -> None:
 		raise KeyboardInterrupt
 	if does == "rollback":
 		frappe.db.rollback()
+	if does == "become another":
+		frappe.set_user("Guest")
+	USERS.append(frappe.session.user)
+
+
+def commit(doc, method=None) -> None:
+	"""A hook of an app that commits where it should not."""
+	frappe.db.commit()
 
 
 class TestHandling(HubTestCase):
@@ -323,6 +332,31 @@ if payload.get("fail"):
 		frappe.db.commit()
 		self.assertEqual(frappe.db.count("Sandbox Customer"), 0)
 		self.assertEqual(frappe.db.count("External Record"), 0)
+
+	def test_a_preview_does_not_let_a_controller_commit(self):
+		record = self.crm.customers.alive()[0]
+		self.route({"action": "Upsert Record", "stream": "customers-full", "record_path": "data"})
+		self.put({"id": "a", "data": record})
+		names = inbox.select(self.home, integration="crm")
+		hooks = {"Sandbox Customer": {"after_insert": [f"{__name__}.commit"]}}
+		with patch.object(frappe, "get_doc_hooks", lambda: hooks):
+			[effect] = preview_replay(names)
+		self.assertIn("could not undo", effect["does"])
+		frappe.db.commit()
+		self.assertEqual(frappe.db.count("Sandbox Customer"), 0)
+
+	def test_a_user_that_a_handler_sets_is_not_that_of_the_next_event(self):
+		USERS.clear()
+		self.put({"id": "a"}, {"id": "b", "does": "become another"}, {"id": "c"})
+		drain(self.home, "crm")
+		self.assertEqual(USERS, ["Administrator", "Guest", "Administrator"])
+
+	def test_an_integration_with_events_to_handle_is_not_deleted(self):
+		self.put({"id": "a"})
+		frappe.db.delete("Sync Settings")
+		with self.assertRaises(frappe.LinkExistsError):
+			frappe.delete_doc("Integration Settings", "crm")
+		frappe.db.rollback()
 
 	def test_the_form_is_offered_what_is_registered(self):
 		offered = choices()

@@ -54,8 +54,8 @@ class Batch:
 	to be committed, and be it by a handler that should not.
 	"""
 
-	def __init__(self, home: Home, integration: str, redactor: Redactor, done: Drained):
-		self.home, self.redactor, self.done = home, redactor, done
+	def __init__(self, home: Home, integration: str, redactor: Redactor, done: Drained, user: str = ""):
+		self.home, self.redactor, self.done, self.user = home, redactor, done, user
 		self.routes = load_routes(home, integration)
 		self.handling = Handling(home, redactor)
 		self._pending: list[tuple[Row, End]] = []  # handled, their ends not written
@@ -115,7 +115,8 @@ class Batch:
 		route = route_for(self.routes, row["event_type"] or "")
 		if route is None:
 			return End("Unrouted")
-		return End("Completed", tuple(self.handling.handle(row, route).items()))
+		with self.home.as_user(self.user):  # each event anew: a handler may have set another
+			return End("Completed", tuple(self.handling.handle(row, route).items()))
 
 	def _write_ends(self) -> None:
 		"""Write the ends of what was handled, in its transaction; raises ClaimLost."""

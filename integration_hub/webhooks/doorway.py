@@ -57,6 +57,8 @@ def _load(home: Home, name: str) -> Doorway | None:
 		config = home.integration(name)
 	except HubError:
 		return None
+	if config.name != name:  # MariaDB finds it in other spellings too, and there is no end of them
+		return None
 	if not (config.enabled and config.webhook_enabled):
 		return None
 	secrets = home.secrets(config.name)

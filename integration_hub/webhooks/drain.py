@@ -22,12 +22,13 @@ def drain(home: Home, integration: str, seconds: float = 240) -> Drained:
 	if not config.enabled:
 		return done
 	redactor = redactor_for(home.secrets(integration))
-	with claims.seat(home, integration) as seat, home.as_user(config.run_as_user):
+	user = config.run_as_user
+	with claims.seat(home, integration) as seat, home.as_user(user):
 		while seat and time.monotonic() < deadline:
 			rows = claims.claim_due(home, integration, BATCH, seat)
 			if not rows:
 				break
-			Batch(home, integration, redactor, done).handle(rows, deadline)
+			Batch(home, integration, redactor, done, user).handle(rows, deadline)
 	return done
 
 

@@ -101,7 +101,19 @@ def _look(headers: Mapping[str, str], names: Sequence[str], payload: Any, path: 
 def _text(body: bytes, payload: Any) -> str:
 	"""A JSON body as it came; anything else as the JSON it was read as."""
 	text = body.decode("utf-8", "replace")
-	return text if text.lstrip()[:1] in ("{", "[") else json.dumps(payload, ensure_ascii=False)
+	if text.lstrip()[:1] in ("{", "["):
+		return text
+	text = json.dumps(payload, ensure_ascii=False)
+	return text if _encodes(text) else json.dumps(payload)
+
+
+def _encodes(text: str) -> bool:
+	"""Tell whether text is Unicode: JSON may escape half of a surrogate pair."""
+	try:
+		text.encode()
+	except UnicodeEncodeError:
+		return False
+	return True
 
 
 def scalar(payload: Any, path: str) -> str:

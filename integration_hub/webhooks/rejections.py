@@ -30,7 +30,9 @@ class Rejected(Exception):
 
 	def __init__(self, kind: str, sample: str):
 		super().__init__(f"Webhook rejected: {kind}. The last one: {sample}")
-		self.kind = kind
+		self.kind = self.distinct = (
+			kind  # the sample is what the sender chose: one row a cause, whatever it sends
+		)
 
 
 @dataclass
@@ -71,7 +73,7 @@ def _due(cause: tuple[str, str, str]) -> int:
 	"""Count one; return how many are to be written now, 0 if they can wait."""
 	with _lock:
 		if len(_causes) > _MAX_CAUSES:
-			_causes.clear()
+			del _causes[next(iter(_causes))]
 		entry = _causes[cause]
 		entry.pending += 1
 		now = time.monotonic()

@@ -12,6 +12,7 @@ from integration_hub.stores.database import Row
 from integration_hub.stores.home import Change, Home, HubError, Target, Written
 from integration_hub.webhooks.events import load_routes, route_for
 from integration_hub.webhooks.handle import Handling
+from integration_hub.webhooks.receive import hand_over
 
 FAILED = ("Failed", "Dead", "Unrouted")
 Action = Literal["Nothing", "Create", "Update", "Delete", "Fail", "Refuse", "Call"]
@@ -33,6 +34,10 @@ class Effect:
 	changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
+class CannotBeUndone(Exception):
+	"""A dry run would have written for good."""
+
+
 class _Undone(Exception):
 	"""Carries the transaction of a preview to its end, which is no commit."""
 
@@ -45,7 +50,7 @@ def replay(home: Home, names: Sequence[str]) -> int:
 	integrations = inbox.integrations_of(home, names)
 	count = inbox.requeue(home, names)
 	for integration in integrations:
-		home.enqueue_drain(integration)
+		hand_over(home, integration)
 	return count
 
 
@@ -87,6 +92,7 @@ def _handle_and_undo(home: Home, row: Row, route: Any, effect: Effect) -> None:
 	effect.does = "Nothing would change."
 	try:
 		with home.as_user(home.integration(row["integration"]).run_as_user), home.db.transaction():
+			home.db.watch(_refuse, lambda: None)
 			handling.handle(row, route)
 			raise _Undone
 	except _Undone:
@@ -94,6 +100,11 @@ def _handle_and_undo(home: Home, row: Row, route: Any, effect: Effect) -> None:
 	except Exception as error:  # noqa: BLE001 - whatever a handler fails with is what the replay would do
 		effect.action, effect.changes = "Fail", {}
 		effect.does = f"It would fail: {redactor.text(error, 500)}"
+
+
+def _refuse() -> None:
+	"""Keep a controller from committing what is to be undone."""
+	raise CannotBeUndone("What it does commits by itself, which a dry run could not undo.")
 
 
 class _Watched:

@@ -86,8 +86,8 @@ class SiteHome:
 
 	def settings_stamp(self, integration: str) -> str:
 		# Passwords and routes are saved with their document.
-		sql = "SELECT `modified` FROM `tabIntegration Settings` WHERE `name` = %s"
-		rows = self.db.query(sql, [integration])
+		sql = "SELECT `name`, `modified` FROM `tabIntegration Settings` WHERE `name` = %s"
+		rows = [row for row in self.db.query(sql, [integration]) if row["name"] == integration]
 		return str(rows[0]["modified"]) if rows else ""
 
 	def secrets(self, integration: str) -> SiteSecrets:
@@ -120,7 +120,11 @@ class SiteHome:
 	def as_user(self, user: str) -> Iterator[None]:
 		wanted, session = user or "Administrator", frappe.local.session
 		if wanted == session.user:
-			yield
+			try:
+				yield
+			finally:
+				if session.user != wanted:  # set by what ran within; it is not to stay
+					frappe.set_user(wanted)
 			return
 		# set_user makes a session that is nobody's: a person's own, in a web request, is put back whole.
 		kept = {name: session.get(name) for name in ("user", "sid", "data")}

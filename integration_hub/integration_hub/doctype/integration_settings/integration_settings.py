@@ -72,6 +72,12 @@ class IntegrationSettings(Document):
 			frappe.throw(
 				_("Delete its streams first, for example {0}.").format(stream), frappe.LinkExistsError
 			)
+		waiting = ("Queued", "Processing", "Failed")
+		if frappe.db.exists("Webhook Log", {"integration": self.name, "status": ["in", waiting]}):
+			frappe.throw(
+				_("It has events that are not handled yet. Wait for them, or delete them first."),
+				frappe.LinkExistsError,
+			)
 
 	def get_connector(self) -> BaseConnector:
 		"""Return a connector to this system; close it, or use it in a `with` block."""
