@@ -96,7 +96,9 @@ def _next_turn(
 ) -> dict[str, Any]:
 	"""Return what the end of a run means for the stream's next one."""
 	row = settings_row(home.db, DOCTYPE, stream.name)
-	failures = row["consecutive_failures"] + 1 if status in ("Failed", "Interrupted") else 0
+	failures = row["consecutive_failures"]
+	if status != "Postponed":  # which says nothing of the stream: the source, or its breaker, has put it off
+		failures = failures + 1 if status in ("Failed", "Interrupted") else 0
 	state = {
 		"consecutive_failures": failures,
 		"next_run_at": home.now(ahead=delay) if delay else next_run(stream, home.now(), failures),
