@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import frappe
+from frappe.utils.background_jobs import get_queue
 from werkzeug.serving import make_server
 
 from integration_hub.homes.site import SiteHome
@@ -38,6 +39,7 @@ class HubTestCase(IntegrationTestCase):
 		super().setUp()
 		frappe.db.rollback()  # SQLite refuses to write from a snapshot that another connection has outdated
 		frappe.set_user("Administrator")
+		forget_jobs()
 		self.crm = Sandbox(customers=120)
 		self.crm.__enter__()
 		self.addCleanup(self.crm.stop)
@@ -76,6 +78,14 @@ class HubTestCase(IntegrationTestCase):
 def errors() -> list[Any]:
 	frappe.db.commit()
 	return frappe.get_all("Integration Error Log", fields=["*"], order_by="name")
+
+
+def forget_jobs() -> None:
+	"""Take the jobs that other tests have left off the queues: only this site's, a bench may have others."""
+	for name in ("default", "long"):
+		for job in get_queue(name).get_jobs():
+			if job.kwargs.get("site") == frappe.local.site:
+				job.delete()
 
 
 def work() -> None:
