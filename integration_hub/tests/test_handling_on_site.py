@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import frappe
 import requests
+from frappe.model.document import Document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
@@ -55,8 +56,8 @@ def note(payload: dict, event: dict) -> None:
 	USERS.append(frappe.session.user)
 
 
-def commit(doc, method=None) -> None:
-	"""A hook of an app that commits where it should not."""
+def commit(doc: Document) -> None:
+	"""A controller that commits where it should not."""
 	frappe.db.commit()
 
 
@@ -338,8 +339,7 @@ if payload.get("fail"):
 		self.route({"action": "Upsert Record", "stream": "customers-full", "record_path": "data"})
 		self.put({"id": "a", "data": record})
 		names = inbox.select(self.home, integration="crm")
-		hooks = {"Sandbox Customer": {"after_insert": [f"{__name__}.commit"]}}
-		with patch.object(frappe, "get_doc_hooks", lambda: hooks):
+		with patch.object(Document, "after_insert", commit, create=True):
 			[effect] = preview_replay(names)
 		self.assertIn("could not undo", effect["does"])
 		frappe.db.commit()
