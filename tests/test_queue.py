@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from integration_hub.queues.consumer import consumer_for
 from integration_hub.sandbox.redis import free_port, redis_server
 from integration_hub.stores.home import HubError
 from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.messages import MAX_BODY
 from tests.compare import table
 
 QUEUE = "crm_events"
@@ -146,3 +148,55 @@ def test_a_queue_is_not_pointed_into_a_private_network(make_home, redis_url, mon
 	monkeypatch.setenv("CRM_QUEUE_URL", url)
 	with pytest.raises(HubError, match="queue_url"):
 		consumer_for(home, "crm")
+
+
+def test_a_message_that_is_too_large_is_a_dead_letter_and_the_others_go_through(home, client):
+	client.lpush(QUEUE, json.dumps({"type": "stock", "text": "x" * MAX_BODY}), json.dumps({"type": "stock"}))
+	consumer = consumer_for(home, "crm")
+	done = consumer.drain()
+	assert (done.received, done.unreadable) == (1, 1)
+	letter = json.loads(client.rpop(consumer.dead))
+	assert letter["reason"] == "body_too_large" and len(letter["message"]) > MAX_BODY
+
+
+def test_large_messages_are_stored_in_statements_that_a_database_takes(home, client, monkeypatch):
+	for number in range(20):
+		client.lpush(QUEUE, json.dumps({"type": "stock", "n": number, "text": "x" * 170_000}))
+	lengths, execute = [], home.db.execute
+	monkeypatch.setattr(
+		home.db,
+		"execute",
+		lambda sql, params=None: lengths.append(len(str(params))) or execute(sql, params),
+	)
+	assert consumer_for(home, "crm").drain().received == 20
+	assert max(lengths) < 1_200_000
+	assert sorted(json.loads(row["payload"])["n"] for row in rows(home)) == list(range(20))
+
+
+def test_a_message_the_database_refuses_does_not_hold_up_the_others(home, client):
+	home.db.execute(
+		"""CREATE TRIGGER refuse BEFORE INSERT ON `tabWebhook Log` WHEN NEW.`payload` LIKE '%poison%'
+		BEGIN SELECT RAISE(ABORT, 'no such text'); END"""
+	)
+	for text in ("a", "poison", "b"):
+		client.lpush(QUEUE, json.dumps({"type": "stock", "text": text}))
+	consumer = consumer_for(home, "crm")
+	done = consumer.drain()
+	assert (done.received, done.unreadable) == (2, 1)
+	letter = json.loads(client.rpop(consumer.dead))
+	assert "poison" in letter["message"] and "no such text" in letter["reason"]
+	assert client.keys("*") == []
+
+
+def test_a_database_that_takes_nothing_makes_no_dead_letters(home, client):
+	home.db.execute(
+		"""CREATE TRIGGER refuse BEFORE INSERT ON `tabWebhook Log`
+		BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"""
+	)
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	consumer = consumer_for(home, "crm")
+	with pytest.raises(sqlite3.Error, match="disk is full"):
+		consumer.drain()
+	assert not client.exists(consumer.dead)
+	home.db.execute("DROP TRIGGER refuse")
+	assert consumer_for(home, "crm").drain().received == 1
