@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,12 +14,14 @@ import time
 import pytest
 import redis
 
+from integration_hub.queues import consumer as consumers
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.sandbox.redis import free_port, redis_server
 from integration_hub.stores.home import HubError
 from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import MAX_BODY
 from tests.compare import table
+from tests.tls import self_signed, tls_in_front_of
 
 QUEUE = "crm_events"
 
@@ -142,7 +145,18 @@ def test_what_a_consumer_of_another_name_left_is_taken_up(home, client):
 	assert client.keys("*") == []
 
 
-@pytest.mark.parametrize("url", ["redis://10.0.0.5:6379/0", "unix:///run/redis.sock", "http://x", "redis://"])
+@pytest.mark.parametrize(
+	"url",
+	[
+		"redis://10.0.0.5:6379/0",
+		"redis://10%2e0.0.5:6379/0",
+		"redis://8.8.8.8?host=10.0.0.5",
+		"redis://8.8.8.8?connection_class=x",
+		"unix:///run/redis.sock",
+		"http://x",
+		"redis://",
+	],
+)
 def test_a_queue_is_not_pointed_into_a_private_network(make_home, redis_url, monkeypatch, url):
 	home = make_home(redis_url=redis_url)
 	monkeypatch.setenv("CRM_QUEUE_URL", url)
@@ -200,3 +214,78 @@ def test_a_database_that_takes_nothing_makes_no_dead_letters(home, client):
 	assert not client.exists(consumer.dead)
 	home.db.execute("DROP TRIGGER refuse")
 	assert consumer_for(home, "crm").drain().received == 1
+
+
+@pytest.fixture
+def names(monkeypatch):
+	"""Have queue.example resolve to one address after the other, the last one for ever."""
+	addresses, resolve = [], socket.getaddrinfo
+
+	def answer(host, port, *args, **options):
+		if host == "queue.example":
+			host = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+		return resolve(host, port, *args, **options)
+
+	monkeypatch.setattr(socket, "getaddrinfo", answer)
+	return addresses
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_name_that_changes_its_address_leads_nowhere_private(
+	make_home, client, redis_url, names, monkeypatch, looks
+):
+	"""Public when it is looked at, and this machine afterwards: at the next connection, or within the same one."""
+	monkeypatch.setattr(consumers, "_TIMEOUTS", {"socket_connect_timeout": 0.2})
+	names += ["8.8.8.8"] * looks + ["127.0.0.1"]
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	home = make_home(redis_url=redis_url.replace("127.0.0.1", "queue.example"))
+	with pytest.raises(redis.ConnectionError):
+		consumer_for(home, "crm").redis.ping()
+	with pytest.raises(HubError, match="private network"):
+		consumer_for(home, "crm")
+	assert client.llen(QUEUE) == 1
+
+
+def test_a_host_that_is_allowed_may_be_anywhere(make_home, client, redis_url, names):
+	names.append("127.0.0.1")
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	home = make_home(
+		('allowed_hosts = ["127.0.0.1"', 'allowed_hosts = ["queue.example"'),
+		redis_url=redis_url.replace("127.0.0.1", "queue.example"),
+	)
+	assert consumer_for(home, "crm").drain().received == 1
+
+
+def test_a_private_url_of_the_sites_owner_works(make_home, client, redis_url, monkeypatch):
+	monkeypatch.setenv("CRM_QUEUE_URL", "")
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	home = make_home(
+		('allowed_hosts = ["127.0.0.1", "localhost"]', "allowed_hosts = []"),
+		('queue_url = "env:CRM_QUEUE_URL"\n', ""),
+		redis_url=redis_url,
+	)
+	assert consumer_for(home, "crm", fallback_url=redis_url).drain().received == 1
+
+
+@pytest.mark.parametrize(
+	("named", "options", "said"),
+	[
+		("queue.example", "", ""),
+		("other.example", "", "mismatch|doesn't match|not valid for"),
+		("other.example", "&ssl_check_hostname=false", ""),
+	],
+)
+def test_with_tls_the_certificate_has_to_be_the_hosts(
+	make_home, client, redis_url, names, tmp_path, named, options, said
+):
+	names.append("127.0.0.1")
+	certificate, key = self_signed(tmp_path, named)
+	with tls_in_front_of(redis_url, certificate, key) as port:
+		url = f"rediss://queue.example:{port}/0?ssl_ca_certs={certificate}{options}"
+		home = make_home(('allowed_hosts = ["127.0.0.1"', 'allowed_hosts = ["queue.example"'), redis_url=url)
+		queue = consumer_for(home, "crm").redis
+		if not said:
+			assert queue.ping()
+			return
+		with pytest.raises(redis.ConnectionError, match=said):
+			queue.ping()
