@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,11 +14,14 @@ import time
 import pytest
 import redis
 
+from integration_hub.queues import consumer as consumers
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.sandbox.redis import free_port, redis_server
 from integration_hub.stores.home import HubError
 from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.messages import MAX_BODY
 from tests.compare import table
+from tests.tls import self_signed, tls_in_front_of
 
 QUEUE = "crm_events"
 
@@ -140,9 +145,147 @@ def test_what_a_consumer_of_another_name_left_is_taken_up(home, client):
 	assert client.keys("*") == []
 
 
-@pytest.mark.parametrize("url", ["redis://10.0.0.5:6379/0", "unix:///run/redis.sock", "http://x", "redis://"])
+@pytest.mark.parametrize(
+	"url",
+	[
+		"redis://10.0.0.5:6379/0",
+		"redis://10%2e0.0.5:6379/0",
+		"redis://8.8.8.8?host=10.0.0.5",
+		"redis://8.8.8.8?connection_class=x",
+		"unix:///run/redis.sock",
+		"http://x",
+		"redis://",
+	],
+)
 def test_a_queue_is_not_pointed_into_a_private_network(make_home, redis_url, monkeypatch, url):
 	home = make_home(redis_url=redis_url)
 	monkeypatch.setenv("CRM_QUEUE_URL", url)
 	with pytest.raises(HubError, match="queue_url"):
 		consumer_for(home, "crm")
+
+
+def test_a_message_that_is_too_large_is_a_dead_letter_and_the_others_go_through(home, client):
+	client.lpush(QUEUE, json.dumps({"type": "stock", "text": "x" * MAX_BODY}), json.dumps({"type": "stock"}))
+	consumer = consumer_for(home, "crm")
+	done = consumer.drain()
+	assert (done.received, done.unreadable) == (1, 1)
+	letter = json.loads(client.rpop(consumer.dead))
+	assert letter["reason"] == "body_too_large" and len(letter["message"]) > MAX_BODY
+
+
+def test_large_messages_are_stored_in_statements_that_a_database_takes(home, client, monkeypatch):
+	for number in range(20):
+		client.lpush(QUEUE, json.dumps({"type": "stock", "n": number, "text": "x" * 170_000}))
+	lengths, execute = [], home.db.execute
+	monkeypatch.setattr(
+		home.db,
+		"execute",
+		lambda sql, params=None: lengths.append(len(str(params))) or execute(sql, params),
+	)
+	assert consumer_for(home, "crm").drain().received == 20
+	assert max(lengths) < 1_200_000
+	assert sorted(json.loads(row["payload"])["n"] for row in rows(home)) == list(range(20))
+
+
+def test_a_message_the_database_refuses_does_not_hold_up_the_others(home, client):
+	home.db.execute(
+		"""CREATE TRIGGER refuse BEFORE INSERT ON `tabWebhook Log` WHEN NEW.`payload` LIKE '%poison%'
+		BEGIN SELECT RAISE(ABORT, 'no such text'); END"""
+	)
+	for text in ("a", "poison", "b"):
+		client.lpush(QUEUE, json.dumps({"type": "stock", "text": text}))
+	consumer = consumer_for(home, "crm")
+	done = consumer.drain()
+	assert (done.received, done.unreadable) == (2, 1)
+	letter = json.loads(client.rpop(consumer.dead))
+	assert "poison" in letter["message"] and "no such text" in letter["reason"]
+	assert client.keys("*") == []
+
+
+def test_a_database_that_takes_nothing_makes_no_dead_letters(home, client):
+	home.db.execute(
+		"""CREATE TRIGGER refuse BEFORE INSERT ON `tabWebhook Log`
+		BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"""
+	)
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	consumer = consumer_for(home, "crm")
+	with pytest.raises(sqlite3.Error, match="disk is full"):
+		consumer.drain()
+	assert not client.exists(consumer.dead)
+	home.db.execute("DROP TRIGGER refuse")
+	assert consumer_for(home, "crm").drain().received == 1
+
+
+@pytest.fixture
+def names(monkeypatch):
+	"""Have queue.example resolve to one address after the other, the last one for ever."""
+	addresses, resolve = [], socket.getaddrinfo
+
+	def answer(host, port, *args, **options):
+		if host == "queue.example":
+			host = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+		return resolve(host, port, *args, **options)
+
+	monkeypatch.setattr(socket, "getaddrinfo", answer)
+	return addresses
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_name_that_changes_its_address_leads_nowhere_private(
+	make_home, client, redis_url, names, monkeypatch, looks
+):
+	"""Public when it is looked at, and this machine afterwards: at the next connection, or within the same one."""
+	monkeypatch.setattr(consumers, "_TIMEOUTS", {"socket_connect_timeout": 0.2})
+	names += ["8.8.8.8"] * looks + ["127.0.0.1"]
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	home = make_home(redis_url=redis_url.replace("127.0.0.1", "queue.example"))
+	with pytest.raises(redis.ConnectionError):
+		consumer_for(home, "crm").redis.ping()
+	with pytest.raises(HubError, match="private network"):
+		consumer_for(home, "crm")
+	assert client.llen(QUEUE) == 1
+
+
+def test_a_host_that_is_allowed_may_be_anywhere(make_home, client, redis_url, names):
+	names.append("127.0.0.1")
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	home = make_home(
+		('allowed_hosts = ["127.0.0.1"', 'allowed_hosts = ["queue.example"'),
+		redis_url=redis_url.replace("127.0.0.1", "queue.example"),
+	)
+	assert consumer_for(home, "crm").drain().received == 1
+
+
+def test_a_private_url_of_the_sites_owner_works(make_home, client, redis_url, monkeypatch):
+	monkeypatch.setenv("CRM_QUEUE_URL", "")
+	client.lpush(QUEUE, json.dumps({"type": "stock"}))
+	home = make_home(
+		('allowed_hosts = ["127.0.0.1", "localhost"]', "allowed_hosts = []"),
+		('queue_url = "env:CRM_QUEUE_URL"\n', ""),
+		redis_url=redis_url,
+	)
+	assert consumer_for(home, "crm", fallback_url=redis_url).drain().received == 1
+
+
+@pytest.mark.parametrize(
+	("named", "options", "said"),
+	[
+		("queue.example", "", ""),
+		("other.example", "", "mismatch|doesn't match|not valid for"),
+		("other.example", "&ssl_check_hostname=false", ""),
+	],
+)
+def test_with_tls_the_certificate_has_to_be_the_hosts(
+	make_home, client, redis_url, names, tmp_path, named, options, said
+):
+	names.append("127.0.0.1")
+	certificate, key = self_signed(tmp_path, named)
+	with tls_in_front_of(redis_url, certificate, key) as port:
+		url = f"rediss://queue.example:{port}/0?ssl_ca_certs={certificate}{options}"
+		home = make_home(('allowed_hosts = ["127.0.0.1"', 'allowed_hosts = ["queue.example"'), redis_url=url)
+		queue = consumer_for(home, "crm").redis
+		if not said:
+			assert queue.ping()
+			return
+		with pytest.raises(redis.ConnectionError, match=said):
+			queue.ping()

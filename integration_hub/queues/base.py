@@ -18,10 +18,12 @@ from typing import ClassVar
 import redis
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.stores import inbox
+from integration_hub.queues.pieces import store_in_pieces
 from integration_hub.stores.home import Home
+from integration_hub.stores.inbox import Event
 from integration_hub.webhooks.bodies import MalformedEvent, parse_body
-from integration_hub.webhooks.events import load_routes, read_event
+from integration_hub.webhooks.events import Route, load_routes, read_event
+from integration_hub.webhooks.messages import MAX_BODY
 from integration_hub.webhooks.receive import hand_over
 
 logger = logging.getLogger("integration_hub.queues")
@@ -128,31 +130,38 @@ class Consumer:
 		return self.done
 
 	def store(self, messages: Sequence[Message]) -> None:
-		"""Commit a batch, then acknowledge it."""
+		"""Commit a batch, then acknowledge it. What cannot be an event, or be stored, becomes a dead letter."""
 		routes = load_routes(self.home, self.config.name)
-		events, unreadable = [], []
+		readable, events, letters = [], [], []
 		for message in messages:
 			try:
-				if message.problem:
-					raise MalformedEvent(message.problem)
-				payload = parse_body(message.body)
+				event = self._event(message, routes)
 			except MalformedEvent as error:
-				unreadable.append(dead_letter(message.body, str(error)))
+				letters.append(dead_letter(message.body, str(error)))
 				continue
-			events.append(
-				read_event(self.config, message.body, payload, routes, "Queue", default_id=message.default_id)
-			)
-		verdicts = inbox.store(self.home, events)
+			readable.append(message)
+			events.append(event)
+		stored = store_in_pieces(self.home, events)
+		letters += [dead_letter(readable[n].body, reason) for n, reason in stored.refused.items()]
 		with self.redis.pipeline(transaction=True) as pipe:
-			for letter in unreadable:
+			for letter in letters:
 				pipe.lpush(self.dead, letter)
 			self.acknowledge(pipe, messages)
 			pipe.execute()
-		for verdict in verdicts:
+		for verdict in stored.verdicts:
 			setattr(self.done, verdict, getattr(self.done, verdict) + 1)
-		self.done.unreadable += len(unreadable)
-		if "received" in verdicts:
+		self.done.unreadable += len(letters)
+		if "received" in stored.verdicts:
 			hand_over(self.home, self.config.name)
+
+	def _event(self, message: Message, routes: Sequence[Route]) -> Event:
+		"""Return the event a message is; raises MalformedEvent."""
+		if message.problem:
+			raise MalformedEvent(message.problem)
+		if len(message.body) > MAX_BODY:
+			raise MalformedEvent("body_too_large")
+		payload = parse_body(message.body)
+		return read_event(self.config, message.body, payload, routes, "Queue", default_id=message.default_id)
 
 
 def dead_letter(message: bytes, reason: str) -> str:

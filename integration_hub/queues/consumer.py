@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import redis
 
-from integration_hub.connectors.guard import vetted
 from integration_hub.queues.base import Consumed, Consumer
 from integration_hub.queues.lists import ListConsumer
+from integration_hub.queues.pinned import pinned_client
 from integration_hub.queues.streams import StreamConsumer
 from integration_hub.stores.home import Home, HubError
 
 __all__ = ["Consumed", "Consumer", "consumer_for"]
 
 _KINDS = {kind.kind: kind for kind in (ListConsumer, StreamConsumer)}
+_TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 30}
 
 
 def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_url: str = "") -> Consumer:
@@ -30,20 +29,11 @@ def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_
 	url = home.secrets(integration).get("queue_url")
 	try:
 		if url:
-			_vet(url, home.allowed_hosts())
+			client = pinned_client(url, home.allowed_hosts(), **_TIMEOUTS)
 		elif not fallback_url:
 			raise HubError("is empty", field="queue_url", **place)
-		else:
-			url = fallback_url  # the site's owner wrote it into the site's own configuration
-		client = redis.from_url(url, socket_connect_timeout=5, socket_timeout=30)
+		else:  # the site's owner wrote it into the site's own configuration
+			client = redis.from_url(fallback_url, **_TIMEOUTS)
 	except (ValueError, OSError) as error:
 		raise HubError(str(error), field="queue_url", **place) from None
 	return _KINDS[config.queue_kind](home, config, client, name)
-
-
-def _vet(url: str, allowed: list[str]) -> None:
-	"""Raise OSError or ValueError unless a person who is not the site's owner may point the consumer there."""
-	parts = urlsplit(url)
-	if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-		raise ValueError("must be redis://HOST:PORT/DATABASE or rediss://…")
-	vetted(parts.hostname, parts.port or 6379, frozenset(host.lower() for host in allowed))

@@ -1,0 +1,105 @@
+"""A batch goes into the inbox in pieces that a database takes, and what it will never take is set apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from integration_hub.stores import inbox
+from integration_hub.stores.database import insert
+from integration_hub.stores.home import Home
+from integration_hub.stores.ids import new_id
+
+MOST_BYTES = 1_000_000  # of payloads in one statement, which databases limit
+_OTHER_COLUMNS = 2_000  # bytes that an event has beside its payload, about
+_ESCAPED = re.compile(r"[\"'\\\n\r\x1a]")  # what a driver puts a backslash before
+
+
+@dataclass
+class Stored:
+	"""What became of events: a verdict for each that was committed, why for each that no database takes."""
+
+	verdicts: list[inbox.Verdict] = field(default_factory=list)
+	refused: dict[int, str] = field(default_factory=dict)  # by the event's place in the batch
+
+
+def store_in_pieces(home: Home, events: Sequence[inbox.Event]) -> Stored:
+	"""Commit events, in order; raises what `inbox.store` does where it is not an event's fault."""
+	done = Stored()
+	sizes = [_size(event) for event in events]
+	most = MOST_BYTES
+	if sum(sizes) > most and (limit := _packet(home)):
+		most = min(most, limit)
+		for number, size in enumerate(sizes):
+			if size > limit:
+				done.refused[number] = "body_too_large_for_database"
+	for piece in _pieces([n for n in range(len(events)) if n not in done.refused], sizes, most):
+		_store_piece(home, events, piece, done)
+	return done
+
+
+def _store_piece(home: Home, events: Sequence[inbox.Event], piece: Sequence[int], done: Stored) -> None:
+	"""Commit a piece; where the database refuses it, each event by itself."""
+	try:
+		done.verdicts += inbox.store(home, [events[number] for number in piece])
+		return
+	except Exception as error:
+		if home.db.is_transient(error):
+			raise
+	for number in piece:
+		try:
+			done.verdicts += inbox.store(home, [events[number]])
+		except Exception as error:
+			# A disk that is full or a table that is locked is no message's fault: it waits for better times.
+			if home.db.is_transient(error) or not _takes_rows(home):
+				raise
+			done.refused[number] = f"not_stored: {type(error).__name__}: {error}"[:500]
+
+
+def _pieces(numbers: Sequence[int], sizes: Sequence[int], most: int) -> Iterator[list[int]]:
+	piece: list[int] = []
+	size = 0
+	for number in numbers:
+		if piece and size + sizes[number] > most:
+			yield piece
+			piece, size = [], 0
+		piece.append(number)
+		size += sizes[number]
+	if piece:
+		yield piece
+
+
+def _size(event: inbox.Event) -> int:
+	"""Return about how many bytes of a statement an event takes."""
+	text = event.payload
+	return len(text.encode("utf-8", "replace")) + len(_ESCAPED.findall(text)) + _OTHER_COLUMNS
+
+
+def _packet(home: Home) -> int:
+	"""Return how long a statement may be, 0 where there is no such limit.
+
+	MariaDB answers a longer one by closing the connection, which looks like one that was lost.
+	"""
+	if home.db.dialect != "mariadb":
+		return 0
+	return int(home.db.query("SELECT @@max_allowed_packet AS `size`")[0]["size"])
+
+
+class _Undone(Exception):
+	pass
+
+
+def _takes_rows(home: Home) -> bool:
+	"""Tell whether the inbox takes a row that says nothing; it is not kept."""
+	now, owner, name = home.now(), home.owner(), new_id()
+	row = {"name": name, "event_key": name, "status": "Conflict", "creation": now, "modified": now}
+	row |= {"owner": owner, "modified_by": owner}
+	try:
+		with home.db.transaction():
+			insert(home.db, inbox.DOCTYPE, row)
+			raise _Undone
+	except _Undone:
+		return True
+	except Exception:  # noqa: BLE001 - what it is, the caller's own error says
+		return False

@@ -1,0 +1,79 @@
+"""Redis connections that go to vetted addresses only: the name is resolved when connecting, and not again."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+import redis
+from redis.connection import Connection, SSLConnection
+
+from integration_hub.connectors.guard import vetted
+
+# Of the options a URL may have, those that lead nowhere else and name no files but certificates.
+_OPTIONS = frozenset(
+	{
+		"client_name",
+		"db",
+		"health_check_interval",
+		"password",
+		"protocol",
+		"retry_on_timeout",
+		"socket_connect_timeout",
+		"socket_keepalive",
+		"socket_timeout",
+		"ssl_ca_certs",
+		"ssl_cert_reqs",
+		"ssl_certfile",
+		"ssl_check_hostname",
+		"ssl_keyfile",
+		"username",
+	}
+)
+
+
+class _Pinned(Connection):
+	"""Connects to an address that was vetted a moment ago; `host` stays the name, which TLS checks."""
+
+	allowed: ClassVar[frozenset[str]] = frozenset()
+
+	def _connect(self) -> Any:
+		name, last = self.host, OSError("no address")
+		for address in vetted(name, self.port, self.allowed):
+			self.host = address
+			try:
+				return super()._connect()
+			except OSError as error:
+				last = error
+			finally:
+				self.host = name
+		raise last
+
+
+class _PinnedTLS(SSLConnection, _Pinned):
+	"""SSLConnection wraps what the next class, which is _Pinned, has connected."""
+
+	def __init__(self, **options: Any) -> None:
+		# redis-py before 6 takes any valid certificate, whoever's it is.
+		if options.get("ssl_cert_reqs") != "none":
+			options.setdefault("ssl_check_hostname", True)
+		super().__init__(**options)
+
+
+def pinned_client(url: str, allowed: list[str], **options: Any) -> redis.Redis:
+	"""Return a client for a URL that a person wrote who is not the site's owner.
+
+	Raises OSError or ValueError where it may not be connected to. allowed: hosts that may have any address.
+	"""
+	parts = urlsplit(url)
+	if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+		raise ValueError("must be redis://HOST:PORT/DATABASE or rediss://…")
+	if "%" in parts.hostname:  # redis-py would connect to what it stands for
+		raise ValueError("must not have % in its host")
+	for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+		if name not in _OPTIONS:
+			raise ValueError(f"must not have the option {name}")
+	hosts = frozenset(host.lower() for host in allowed)
+	vetted(parts.hostname, parts.port or 6379, hosts)  # to say so at once
+	kind = _PinnedTLS if parts.scheme == "rediss" else _Pinned
+	return redis.from_url(url, connection_class=type(kind.__name__, (kind,), {"allowed": hosts}), **options)
