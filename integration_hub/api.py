@@ -18,7 +18,7 @@ from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.integration_hub import charts, door, readiness, repair, streams
 from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.connection import try_connection
-from integration_hub.integration_hub.sentences import translated
+from integration_hub.integration_hub.sentences import refuse
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
@@ -120,7 +120,7 @@ def backfill(stream: str, since: str, until: str | None = None) -> None:
 		period = Period.read(_utc(since), _utc(until, end=True) if until else "")
 		mode_of(doc.config(), period)
 	except HubError as error:
-		frappe.throw(translated(error))
+		refuse(error)
 	frappe.enqueue(
 		"integration_hub.jobs.run_stream",
 		queue="long",
@@ -140,7 +140,7 @@ def _utc(text: str, end: bool = False) -> str:
 	try:
 		return utc_text(parse_time(text, zone(get_system_timezone())))
 	except ValueError as error:
-		frappe.throw(str(error))
+		refuse(error)
 
 
 @frappe.whitelist(methods=["POST"])
@@ -163,7 +163,7 @@ def _looked(stream: str, look: Callable[[SiteHome], T]) -> T:
 	try:
 		return look(SiteHome())
 	except (ConnectorError, HubError) as error:
-		frappe.throw(translated(error), title=_("The source could not be read"))
+		refuse(error, _("The source could not be read"))
 	finally:
 		frappe.db.rollback()  # what a registered function may have written on the way
 
@@ -308,4 +308,4 @@ def held_deletions(stream: str) -> dict:
 	try:
 		return streams.deletions(stream)
 	except HubError as error:
-		frappe.throw(translated(error))
+		refuse(error)

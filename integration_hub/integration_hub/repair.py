@@ -13,11 +13,12 @@ from typing import Any
 import frappe
 from frappe import _
 from frappe.model import get_permitted_fields
+from frappe.utils import escape_html
 from redis.exceptions import RedisError
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.watch import DEAD
-from integration_hub.integration_hub.sentences import SENTENCES
+from integration_hub.integration_hub.sentences import SENTENCES, refuse
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
@@ -49,7 +50,9 @@ def actionable(doctype: str, names: list[str], *fields: str) -> list[Any]:
 	)
 	rows = {row.name: row for row in found}
 	if missing := [name for name in names if name not in rows]:
-		text = _("{0} {1} does not exist, or you may not read it.").format(_(doctype), missing[0])
+		text = _("{0} {1} does not exist, or you may not read it.").format(
+			_(doctype), escape_html(missing[0])
+		)
 		frappe.throw(text, frappe.PermissionError)
 	check_integrations(row.integration for row in found)
 	return [rows[name] for name in names]
@@ -75,7 +78,7 @@ def effects(given: str | list) -> list[dict]:
 	try:
 		return [_shown(effect) for effect in list(replay.preview(SiteHome(), names))]
 	except HubError as error:
-		frappe.throw(str(error))
+		refuse(error)
 
 
 def _shown(effect: replay.Effect) -> dict:
@@ -153,7 +156,7 @@ def retry_record(name: str) -> str:
 	if not _may_run(record.stream):
 		frappe.throw(_("{0} is disabled.").format(record.stream))
 	if record.status != "Failed":
-		frappe.throw(_("{0} has not failed.").format(record.external_id))
+		frappe.throw(_("{0} has not failed.").format(escape_html(record.external_id)))
 	run(SiteHome(), record.stream)
 	return record.stream
 

@@ -6,8 +6,10 @@ import frappe
 from frappe.utils.password import set_encrypted_password
 
 from integration_hub import api
+from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.oauth2 import Token
 from integration_hub.homes.site.secrets import SiteSecrets
+from integration_hub.integration_hub.sentences import refuse
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, work
 
@@ -225,3 +227,20 @@ class TestDeskForms(HubTestCase):
 		warnings = " ".join(api.sync_now("customers-full"))
 		self.assertIn("enable-scheduler", warnings)
 		frappe.db.set_single_value("System Settings", "enable_scheduler", 1)
+
+	# what they are told is text
+
+	def test_what_was_given_or_answered_is_no_html_in_a_message(self):
+		image = "<img src=x onerror=alert(1)>"
+		doors = (
+			lambda: api.backfill("customers-incremental", image),
+			lambda: api.replay_events([image]),
+			lambda: refuse(ConnectorError(image)),
+		)
+		for door in doors:
+			frappe.clear_messages()
+			with self.assertRaises((frappe.ValidationError, frappe.PermissionError)):
+				door()
+			[said] = frappe.get_message_log()
+			self.assertIn("img src", said["message"])
+			self.assertNotIn("<img", said["message"])
