@@ -15,7 +15,7 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
-from integration_hub.integration_hub import charts, door, readiness, repair, streams
+from integration_hub.integration_hub import charts, door, readiness, repair, sight, streams
 from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.connection import try_connection
 from integration_hub.integration_hub.sentences import refuse
@@ -151,8 +151,9 @@ def preview(stream: str) -> list[dict]:
 
 @frappe.whitelist(methods=["POST"])
 def dry_run(stream: str) -> dict:
-	"""Return what a run would change, of the first pages; see sync.dryrun.DryRun."""
-	return _looked(stream, lambda home: sync_dryrun.dry_run(home, stream, max_pages=PERSON_WAITS).as_dict())
+	"""Return what a run would change, of the first pages, as far as one may see it; see sync.dryrun.DryRun."""
+	found = _looked(stream, lambda home: sync_dryrun.dry_run(home, stream, max_pages=PERSON_WAITS))
+	return sight.seen(found.as_dict(), frappe.db.get_value("Sync Settings", stream, "target_doctype"))
 
 
 def _looked(stream: str, look: Callable[[SiteHome], T]) -> T:

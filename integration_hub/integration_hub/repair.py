@@ -12,13 +12,13 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.model import get_permitted_fields
 from frappe.utils import escape_html
 from redis.exceptions import RedisError
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.watch import DEAD
 from integration_hub.integration_hub.sentences import SENTENCES, refuse
+from integration_hub.integration_hub.sight import readable_fields
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
@@ -88,9 +88,8 @@ def _shown(effect: replay.Effect) -> dict:
 		shown["does"] = _(effect.does)
 	if effect.doctype:
 		frappe.has_permission(effect.doctype, "read", effect.document or None, throw=True)
-		meta, readable = frappe.get_meta(effect.doctype), set(get_permitted_fields(effect.doctype))
-		tables = {df.fieldname for df in meta.get_table_fields()}
-		shown["changes"] = {f: v for f, v in effect.changes.items() if f in readable | tables}
+		meta, readable = frappe.get_meta(effect.doctype), readable_fields(effect.doctype)
+		shown["changes"] = {f: v for f, v in effect.changes.items() if f in readable}
 		shown["labels"] = {field: _(meta.get_label(field)) for field in shown["changes"]}
 	return shown
 

@@ -3,6 +3,8 @@
 import json
 
 import frappe
+from frappe.custom.doctype.property_setter.property_setter import make_property_setter
+from frappe.permissions import add_permission, reset_perms
 from frappe.utils.password import set_encrypted_password
 
 from integration_hub import api
@@ -244,3 +246,38 @@ class TestDeskForms(HubTestCase):
 			[said] = frappe.get_message_log()
 			self.assertIn("img src", said["message"])
 			self.assertNotIn("<img", said["message"])
+
+	def test_a_dry_run_shows_no_value_that_one_may_not_read(self):
+		"""Neither of a document that is kept from the user, nor of a field of a higher permission level."""
+		run_stream(self.home, "customers-full")
+		hidden, other = (row["id"] for row in self.crm.customers.alive()[:2])
+		for customer in (hidden, other):
+			self.crm.customers.set(customer, city="Lund", email="new@example.com")
+		names = dict(frappe.get_all("External Record", fields=["external_id", "target_name"], as_list=True))
+		add_permission("Sandbox Customer", "Integration Manager")
+		make_property_setter("Sandbox Customer", "email", "permlevel", 1, "Int")
+		permission = frappe.get_doc(
+			{
+				"doctype": "User Permission",
+				"user": "manager@example.com",
+				"allow": "Sandbox Customer",
+				"for_value": names[other],
+			}
+		).insert()
+		self.addCleanup(self.show_again, permission)
+		frappe.db.commit()
+		frappe.clear_cache(doctype="Sandbox Customer")
+		frappe.set_user("manager@example.com")
+		sample = {one["external_id"]: one for one in api.dry_run("customers-full")["sample"]}
+		self.assertEqual(list(sample[other]["changes"]), ["city"])
+		self.assertEqual(sample[other]["changes"]["city"][1], "Lund")
+		self.assertEqual((sample[hidden]["name"], sample[hidden]["changes"]), ("", {}))
+		self.assertIn("may not read", sample[hidden]["error"])
+
+	def show_again(self, permission) -> None:
+		frappe.set_user("Administrator")
+		permission.delete()
+		frappe.db.delete("Property Setter", {"doc_type": "Sandbox Customer", "property": "permlevel"})
+		reset_perms("Sandbox Customer")
+		frappe.clear_cache(doctype="Sandbox Customer")
+		frappe.db.commit()
