@@ -109,8 +109,8 @@ def sync_now(stream: str) -> list[str]:
 
 
 @frappe.whitelist(methods=["POST"])
-def backfill(stream: str, since: str, until: str | None = None) -> None:
-	"""Have a worker fetch what changed in a range of time; the checkpoint stays where it is.
+def backfill(stream: str, since: str, until: str | None = None) -> list[str]:
+	"""Have a worker fetch what changed in a range of time; the checkpoint stays where it is. Return warnings.
 
 	since, until: ISO 8601; without an offset, in the site's time zone; a bare date as `until` is the whole day.
 	"""
@@ -132,6 +132,7 @@ def backfill(stream: str, since: str, until: str | None = None) -> None:
 		since=period.since,
 		until=period.until,
 	)
+	return readiness.warnings()
 
 
 def _utc(text: str, end: bool = False) -> str:
@@ -181,8 +182,8 @@ def reset_checkpoint(stream: str) -> None:
 
 
 @frappe.whitelist(methods=["POST"])
-def approve_deletions(sync_log: str) -> None:
-	"""Have a worker remove the documents a full run held back."""
+def approve_deletions(sync_log: str) -> list[str]:
+	"""Have a worker remove the documents a full run held back; return what may keep it from being done."""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
 	frappe.get_doc("Sync Settings", log.stream).check_permission("write")
@@ -197,6 +198,7 @@ def approve_deletions(sync_log: str) -> None:
 		sync_log=sync_log,
 		triggered_by=f"Person {frappe.session.user}",
 	)
+	return readiness.warnings()
 
 
 @frappe.whitelist(methods=["POST"])
@@ -242,8 +244,8 @@ def retry_failures(names: str | list) -> dict:
 
 
 @frappe.whitelist(methods=["POST"])
-def retry_record(name: str) -> str:
-	"""Run the stream of a record that could not be written; return the stream's name."""
+def retry_record(name: str) -> dict:
+	"""Run the stream of a record that could not be written; see repair.retry_record."""
 	return repair.retry_record(name)
 
 

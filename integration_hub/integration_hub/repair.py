@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.watch import DEAD
+from integration_hub.integration_hub import readiness
 from integration_hub.integration_hub.sentences import SENTENCES, refuse
 from integration_hub.integration_hub.sight import readable_fields
 from integration_hub.stores import inbox
@@ -103,7 +104,8 @@ def set_status(given: str | list, status: str) -> int:
 
 
 def retry(given: str | list) -> dict:
-	"""Have done again what failed; return {"events": how many, "streams": names, "nothing": names of failures}.
+	"""Have done again what failed; return {"events": how many, "streams": names, "nothing": names of failures,
+	"warnings": what may keep it from being done}.
 
 	A failure of events is retried with all events that it keeps from being completed; another one of a stream
 	with a run of that stream, which begins with the records that could not be written.
@@ -120,7 +122,13 @@ def retry(given: str | list) -> dict:
 	streams = list(dict.fromkeys(streams))
 	for stream in streams:
 		run(home, stream)
-	return {"events": replay.replay(home, events), "streams": streams, "nothing": nothing}
+	handed = bool(events or streams)
+	return {
+		"events": replay.replay(home, events),
+		"streams": streams,
+		"nothing": nothing,
+		"warnings": readiness.warnings() if handed else [],
+	}
 
 
 def _failed_events(home: SiteHome, error: Any) -> list[str]:
@@ -148,8 +156,8 @@ def run(home: SiteHome, stream: str) -> None:
 		home.enqueue_sync(stream, f"Person {frappe.session.user}")
 
 
-def retry_record(name: str) -> str:
-	"""Run the stream of a record that could not be written; return its name."""
+def retry_record(name: str) -> dict:
+	"""Run the stream of a record that could not be written; return {"stream": its name, "warnings": texts}."""
 	record = frappe.get_doc("External Record", name)
 	record.check_permission("read")
 	if not _may_run(record.stream):
@@ -157,18 +165,31 @@ def retry_record(name: str) -> str:
 	if record.status != "Failed":
 		frappe.throw(_("{0} has not failed.").format(escape_html(record.external_id)))
 	run(SiteHome(), record.stream)
-	return record.stream
+	return {"stream": record.stream, "warnings": readiness.warnings()}
 
 
 def held_documents(sync_log: str, start: int = 0, size: int = 100) -> dict:
-	"""Return the documents whose removal a run holds back: {"total", "documents", "policy"}."""
+	"""Return the documents whose removal a run holds back: {"total", "go", "documents", "policy"}.
+
+	go: how many of them are deleted or disabled; the others stay as they are.
+	"""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
 	filters = {"missing_run": log.name, "stream": log.stream, "status": ["!=", "Deleted"]}
 	fields = ["name", "external_id", "target_doctype", "target_name", "adopted", "source_time"]
 	page = {"limit_start": int(start), "limit_page_length": int(size), "order_by": "name"}
+	policy = frappe.db.get_value("Sync Settings", log.stream, "deletion_policy")
 	return {
 		"total": frappe.db.count("External Record", filters),
+		"go": _count_going(filters, policy),
 		"documents": frappe.get_list("External Record", filters=filters, fields=fields, **page),
-		"policy": frappe.db.get_value("Sync Settings", log.stream, "deletion_policy"),
+		"policy": policy,
 	}
+
+
+def _count_going(filters: dict, policy: str | None) -> int:
+	"""Count the documents that an approval deletes or disables; see sync.deletion.remove_documents."""
+	if policy not in ("Delete", "Disable"):
+		return 0
+	going = {**filters, "target_name": ["is", "set"]}
+	return frappe.db.count("External Record", going | ({"adopted": 0} if policy == "Delete" else {}))

@@ -211,7 +211,8 @@ class TestDeskForms(HubTestCase):
 		self.assertEqual(held["to_delete"], 30)
 		found = api.held_deletions("customers-full")
 		self.assertEqual(
-			(found["count"], found["policy"], found["doctype"]), (30, "Delete", "Sandbox Customer")
+			(found["total"], found["go"], found["policy"], found["doctype"]),
+			(30, 30, "Delete", "Sandbox Customer"),
 		)
 		alive = {row["id"] for row in self.crm.customers.alive()}
 		self.assertEqual(len({row["external_id"] for row in found["rows"]} - alive), 30)
