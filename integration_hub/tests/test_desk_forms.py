@@ -105,7 +105,7 @@ class TestDeskForms(HubTestCase):
 	# health
 
 	def test_health_tells_when_the_token_ends_and_not_the_token(self):
-		self.assertEqual(api.health("crm")["token"], {"expires_at": None})
+		self.assertEqual(api.health("crm")["token"], {"expires_at": None, "renews": True})
 		api.test_connection("crm")
 		health = api.health("crm")
 		self.assertGreater(health["token"]["expires_at"], frappe.utils.now())
