@@ -220,6 +220,12 @@ def replay_since(integration: str, since: str | None = None, failed: bool | str 
 
 
 @frappe.whitelist(methods=["POST"])
+def handle_conflict(name: str) -> int:
+	"""Have an event that came under another one's id handled as one of its own; see repair.handle_conflict."""
+	return repair.handle_conflict(name)
+
+
+@frappe.whitelist(methods=["POST"])
 def preview_replay(names: str | list) -> list[dict]:
 	"""Return what handling events again would change, and change nothing; see repair.effects."""
 	return repair.effects(names)

@@ -71,6 +71,18 @@ def replayable(given: str | list) -> list[str]:
 	return [row.name for row in actionable("Webhook Log", names_of(given))]
 
 
+def handle_conflict(name: str) -> int:
+	"""Have an event that is in conflict with another one handled as one of its own; return how many there were: 0 or 1."""
+	[row] = actionable("Webhook Log", [name], "status")
+	if row.status != "Conflict":
+		frappe.throw(_("{0} is in no conflict.").format(row.name))
+	count = replay.replay(SiteHome(), [row.name], conflicts=True)
+	if count:
+		log = frappe.get_doc("Webhook Log", row.name)
+		log.add_comment("Info", _("handled as a new event what was in conflict with another one"))
+	return count
+
+
 def effects(given: str | list) -> list[dict]:
 	"""Return what handling events again would change, with the labels of the fields; see webhooks.replay.Effect."""
 	names = replayable(given)

@@ -234,3 +234,23 @@ class TestDeskLogs(HubTestCase):
 			series["name"]: series["values"][-1] for series in api.records_a_day(refresh=1)["datasets"]
 		}
 		self.assertEqual({name: count for name, count in records.items() if count}, {"customers-full": 120})
+
+	def test_a_conflict_is_handled_as_a_new_event_and_tells_who_had_it_done(self):
+		first = self.put(id="e1", event="customer.changed", data=self.customer(city="Lund"))
+		config, routes = self.home.integration("crm"), load_routes(self.home, "crm")
+		late = {"updated_at": "2030-01-01T00:00:00Z"}
+		payload = {"id": "e1", "event": "customer.changed", "data": self.customer(city="Malmö", **late)}
+		event = read_event(config, json.dumps(payload).encode(), payload, routes, "HTTP")
+		self.assertEqual(inbox.store(self.home, [event]), ["conflict"])
+		name = frappe.db.get_value("Webhook Log", {"status": "Conflict"})
+		self.assertEqual(api.replay_events([name]), 0, "not by the way")
+		self.assertEqual(api.handle_conflict(name), 1)
+		drain(self.home, "crm")
+		frappe.db.commit()
+		states = {row: frappe.db.get_value("Webhook Log", row, "status") for row in (first, name)}
+		self.assertEqual(set(states.values()), {"Completed"})
+		document = frappe.db.get_value("Webhook Log", name, "reference_name")
+		self.assertEqual(frappe.db.get_value("Sandbox Customer", document, "city"), "Malmö")
+		comment = frappe.get_last_doc("Comment", {"reference_doctype": "Webhook Log", "reference_name": name})
+		self.assertEqual((comment.comment_type, comment.owner), ("Info", "Administrator"))
+		self.assertRaises(frappe.ValidationError, api.handle_conflict, name)
