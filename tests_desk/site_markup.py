@@ -15,7 +15,11 @@ LINKS = {"integration": "desk-crm", "stream": "desk-customers"}
 names = {}
 for doctype, status in STATUS.items():
 	meta = frappe.get_meta(doctype)
-	texts = [df.fieldname for df in meta.fields if df.fieldtype in ("Data", "Small Text")]
+	texts = [
+		df.fieldname
+		for df in meta.fields
+		if df.fieldtype in ("Data", "Small Text") and not 0 < df.length < len(TEXT)  # of our own, and short
+	]
 	links = {field: name for field, name in LINKS.items() if meta.has_field(field)}
 	doc = frappe.get_doc({"doctype": doctype, "status": status, **links})
 	doc.name = f"desk-markup-{frappe.generate_hash(length=8)}"
