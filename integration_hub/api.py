@@ -15,10 +15,10 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
-from integration_hub.integration_hub import charts, door, readiness, repair, streams
+from integration_hub.integration_hub import charts, door, readiness, repair, sight, streams
 from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.connection import try_connection
-from integration_hub.integration_hub.sentences import translated
+from integration_hub.integration_hub.sentences import refuse
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
@@ -109,8 +109,8 @@ def sync_now(stream: str) -> list[str]:
 
 
 @frappe.whitelist(methods=["POST"])
-def backfill(stream: str, since: str, until: str | None = None) -> None:
-	"""Have a worker fetch what changed in a range of time; the checkpoint stays where it is.
+def backfill(stream: str, since: str, until: str | None = None) -> list[str]:
+	"""Have a worker fetch what changed in a range of time; the checkpoint stays where it is. Return warnings.
 
 	since, until: ISO 8601; without an offset, in the site's time zone; a bare date as `until` is the whole day.
 	"""
@@ -120,7 +120,7 @@ def backfill(stream: str, since: str, until: str | None = None) -> None:
 		period = Period.read(_utc(since), _utc(until, end=True) if until else "")
 		mode_of(doc.config(), period)
 	except HubError as error:
-		frappe.throw(translated(error))
+		refuse(error)
 	frappe.enqueue(
 		"integration_hub.jobs.run_stream",
 		queue="long",
@@ -132,6 +132,7 @@ def backfill(stream: str, since: str, until: str | None = None) -> None:
 		since=period.since,
 		until=period.until,
 	)
+	return readiness.warnings()
 
 
 def _utc(text: str, end: bool = False) -> str:
@@ -140,7 +141,7 @@ def _utc(text: str, end: bool = False) -> str:
 	try:
 		return utc_text(parse_time(text, zone(get_system_timezone())))
 	except ValueError as error:
-		frappe.throw(str(error))
+		refuse(error)
 
 
 @frappe.whitelist(methods=["POST"])
@@ -151,8 +152,9 @@ def preview(stream: str) -> list[dict]:
 
 @frappe.whitelist(methods=["POST"])
 def dry_run(stream: str) -> dict:
-	"""Return what a run would change, of the first pages; see sync.dryrun.DryRun."""
-	return _looked(stream, lambda home: sync_dryrun.dry_run(home, stream, max_pages=PERSON_WAITS).as_dict())
+	"""Return what a run would change, of the first pages, as far as one may see it; see sync.dryrun.DryRun."""
+	found = _looked(stream, lambda home: sync_dryrun.dry_run(home, stream, max_pages=PERSON_WAITS))
+	return sight.seen(found.as_dict(), frappe.db.get_value("Sync Settings", stream, "target_doctype"))
 
 
 def _looked(stream: str, look: Callable[[SiteHome], T]) -> T:
@@ -163,7 +165,7 @@ def _looked(stream: str, look: Callable[[SiteHome], T]) -> T:
 	try:
 		return look(SiteHome())
 	except (ConnectorError, HubError) as error:
-		frappe.throw(translated(error), title=_("The source could not be read"))
+		refuse(error, _("The source could not be read"))
 	finally:
 		frappe.db.rollback()  # what a registered function may have written on the way
 
@@ -180,8 +182,8 @@ def reset_checkpoint(stream: str) -> None:
 
 
 @frappe.whitelist(methods=["POST"])
-def approve_deletions(sync_log: str) -> None:
-	"""Have a worker remove the documents a full run held back."""
+def approve_deletions(sync_log: str) -> list[str]:
+	"""Have a worker remove the documents a full run held back; return what may keep it from being done."""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
 	frappe.get_doc("Sync Settings", log.stream).check_permission("write")
@@ -196,6 +198,7 @@ def approve_deletions(sync_log: str) -> None:
 		sync_log=sync_log,
 		triggered_by=f"Person {frappe.session.user}",
 	)
+	return readiness.warnings()
 
 
 @frappe.whitelist(methods=["POST"])
@@ -214,6 +217,12 @@ def replay_since(integration: str, since: str | None = None, failed: bool | str 
 	home = SiteHome()
 	time = frappe.utils.get_datetime(since).strftime("%Y-%m-%d %H:%M:%S") if since else ""
 	return replay.replay(home, inbox.select(home, integration=integration, statuses=statuses, since=time))
+
+
+@frappe.whitelist(methods=["POST"])
+def handle_conflict(name: str) -> int:
+	"""Have an event that came under another one's id handled as one of its own; see repair.handle_conflict."""
+	return repair.handle_conflict(name)
 
 
 @frappe.whitelist(methods=["POST"])
@@ -241,8 +250,8 @@ def retry_failures(names: str | list) -> dict:
 
 
 @frappe.whitelist(methods=["POST"])
-def retry_record(name: str) -> str:
-	"""Run the stream of a record that could not be written; return the stream's name."""
+def retry_record(name: str) -> dict:
+	"""Run the stream of a record that could not be written; see repair.retry_record."""
 	return repair.retry_record(name)
 
 
@@ -308,4 +317,4 @@ def held_deletions(stream: str) -> dict:
 	try:
 		return streams.deletions(stream)
 	except HubError as error:
-		frappe.throw(translated(error))
+		refuse(error)

@@ -317,6 +317,7 @@ def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limi
 @click.option("--integration", default="", help="Only events of this integration.")
 @click.option("--failed", is_flag=True, help="All that are Failed, Dead or Unrouted.")
 @click.option("--since", type=click.DateTime(), help="All received since then (time of the home).")
+@click.option("--conflict", is_flag=True, help="Handle the named conflicts, as events of their own.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @pass_context
 @told
@@ -326,6 +327,7 @@ def replay(
 	integration: str,
 	failed: bool,
 	since: datetime | None,
+	conflict: bool,
 	dry_run: bool,
 ) -> None:
 	"""Have events handled again: those named, or those the options choose. `work`, or a site's workers, do it."""
@@ -336,6 +338,8 @@ def replay(
 	chosen = failed or since is not None
 	if bool(events) == chosen:
 		raise click.UsageError("Name events, or choose them by --failed or --since.")
+	if conflict and (chosen or dry_run):
+		raise click.UsageError("--conflict goes with names, and nothing else.")
 	with home_opener(ctx)() as home:
 		time = since.strftime("%Y-%m-%d %H:%M:%S") if since else ""
 		statuses = FAILED if failed else ()
@@ -343,10 +347,11 @@ def replay(
 			home.integration(integration)  # a name that is mistyped has no events either
 		names = events or inbox.select(home, integration=integration, statuses=statuses, since=time)
 		if not dry_run:
-			count = run(home, names)
+			count = run(home, names, conflict)
 			click.echo(f"{count} events queued again.")
 			if left := len(names) - count:
-				click.echo(f"{left} left: being handled, a conflict, or without their body.")
+				why = "no conflict" if conflict else "being handled, a conflict"
+				click.echo(f"{left} left: {why}, or without their body.")
 			return
 		for effect in preview(home, names):
 			click.echo(f"{effect.event}: {effect.does}")

@@ -161,3 +161,26 @@ def test_what_is_told_of_a_token_names_its_end(home):
 	[row] = home.db.query("SELECT * FROM `tabIntegration Error Log`")
 	assert watch.local(home, time.time() + HOUR)[:13] in row["message"]
 	assert list(watch.expiring(home, "crm", time.time() + 10 * DAY)) == []
+
+
+def test_what_could_not_be_told_is_told_at_the_next_look(home):
+	"""A process that dies while it tells has not told."""
+	arrive(home, time.time(), status="Dead")
+
+	def dies(name: str) -> None:
+		raise KeyboardInterrupt
+
+	with pytest.raises(KeyboardInterrupt):
+		watch.look(home, tell=dies)
+	said: list[str] = []
+	assert watch.look(home, tell=said.append) == said
+	assert len(said) == 1
+	assert watch.look(home, tell=said.append) == []
+
+
+def test_events_given_up_of_a_disabled_integration_are_not_spoken_of(home):
+	arrive(home, time.time(), status="Dead")
+	update(home.db, "Integration Settings", "crm", {"enabled": 0})
+	assert told(home) == []
+	home.db.execute("DELETE FROM `tabIntegration Settings` WHERE `name` = %s", ["crm"])
+	assert told(home) == []

@@ -449,6 +449,19 @@ def test_events_are_replayed_by_name_by_failure_and_by_time(hub):
 	assert "no-such" in command(hub, "replay", "--failed", "--integration", "no-such", expected=1)
 
 
+def test_a_conflict_is_handled_when_it_is_named_as_one(hub, door):
+	post(door, {"id": "e1", "event": "call.x"})
+	post(door, {"id": "e1", "event": "call.x", "n": 2})
+	drain(hub, "crm")
+	first, second = (row["name"] for row in rows(hub))
+	assert command(hub, "replay", second).startswith("0 events queued again.")
+	assert command(hub, "replay", "--conflict", first).startswith("0 events queued again.")
+	assert command(hub, "replay", "--conflict", second) == "1 events queued again.\n"
+	drain(hub, "crm")
+	assert [row["status"] for row in rows(hub)] == ["Completed", "Completed"]
+	assert CliRunner().invoke(integration_hub, ["replay", "--conflict", "--failed"]).exit_code == 2
+
+
 def test_events_are_listed_with_the_names_that_replay_takes(hub):
 	for number in range(3):
 		put(hub, {"id": f"e{number}", "event": "call.x", "fail": number == 2})

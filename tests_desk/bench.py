@@ -18,7 +18,8 @@ import requests
 from integration_hub.sandbox.redis import free_port
 from scripts.test_site import Bench, _listens
 
-SETUP, CLEAR = (Path(__file__).parent / name for name in ("site_setup.py", "site_clear.py"))
+_SCRIPTS = ("site_setup.py", "site_clear.py", "site_markup.py")
+SETUP, CLEAR, MARKUP = (Path(__file__).parent / name for name in _SCRIPTS)
 
 
 def owned(bench: Bench, command: list[str], **environment: str) -> list[str]:

@@ -5,6 +5,7 @@ CHROMIUM: the browser, else one that is found. The site loses the documents name
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from integration_hub.sandbox import Sandbox
 from scripts.test_site import Bench, redis_running
-from tests_desk.bench import CLEAR, SETUP, run_on_site, served
+from tests_desk.bench import CLEAR, MARKUP, SETUP, run_on_site, served
 from tests_desk.desk import Desk
 
 
@@ -72,3 +73,10 @@ def no_errors(desk: Desk) -> Iterator[None]:
 	desk.errors.clear()
 	yield
 	assert not desk.errors
+
+
+@pytest.fixture
+def markup(site: tuple[str, bool]) -> dict[str, str]:
+	"""Rows with markup in all their texts, by DocType, written past Frappe as the engine writes them."""
+	bench = Bench(Path(_wanted("FRAPPE_BENCH")).resolve())
+	return json.loads(run_on_site(bench, _wanted("SITE"), MARKUP).strip().splitlines()[-1])

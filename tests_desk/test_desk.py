@@ -21,6 +21,17 @@ MAPPING = (
 	("active", "active"),
 )
 
+MARKUP = "<img src=x onerror"
+# Show all texts of the DocType as columns of the report; return how many there are.
+REPORT_OF_TEXTS = """async () => {
+	const texts = cur_list.meta.fields.filter((df) => ["Data", "Small Text"].includes(df.fieldtype) && !df.hidden);
+	cur_list.fields = [["name", cur_list.doctype], ...texts.map((df) => [df.fieldname, cur_list.doctype])];
+	cur_list.build_fields();
+	cur_list.setup_columns();
+	await cur_list.refresh();
+	return texts.length;
+}"""
+
 
 def value(desk: Desk, doctype: str, name: str, field: str) -> str:
 	return desk.page.evaluate(
@@ -257,6 +268,17 @@ def test_a_failed_event_is_found_and_replayed(desk: Desk, crm: Sandbox):
 	until(desk, "Webhook Log", name, "status", "Completed")
 
 
+def test_all_that_failed_is_replayed_from_the_integration(desk: Desk):
+	desk.open("Integration Settings", "desk-crm")
+	desk.press("Replay Events", "Actions")
+	expect(desk.dialog).to_contain_text("Received Since")
+	desk.fits()
+	desk.dialog.locator(".btn-primary:visible").click()
+	expect(desk.dialog).to_contain_text("again that failed?")
+	desk.dialog.locator(".btn-primary:visible").click()
+	expect(desk.page.locator(".desk-alert").filter(has_text="events are handled again").last).to_be_visible()
+
+
 def test_deletions_beyond_the_limit_wait_for_a_person_who_sees_the_list(desk: Desk, crm: Sandbox):
 	crm.customers.delete(300)
 	desk.open("Sync Settings", "desk-customers")
@@ -273,3 +295,30 @@ def test_deletions_beyond_the_limit_wait_for_a_person_who_sees_the_list(desk: De
 	desk.dialog.get_by_role("button", name="Delete 300 Documents").click()
 	until(desk, "Sync Settings", "desk-customers", "status", "OK")
 	assert count(desk, "Desk Customer") == len(crm.customers.alive())
+
+
+def test_what_came_from_outside_is_shown_as_text(desk: Desk, markup: dict[str, str]):
+	"""In forms, lists and reports of whatever the engine writes by SQL."""
+	for doctype, name in markup.items():
+		desk.open(doctype, name)
+		assert desk.page.evaluate("window.pwned") is None, doctype
+		shown = desk.page.locator(".page-container:visible .form-page").last
+		expect(shown.get_by_text(MARKUP, exact=False).first).to_be_attached()  # some are in another tab
+		for view in ("List", "Report"):
+			desk.page.evaluate(
+				"([d, v, n]) => frappe.set_route('List', d, v, { name: n })", [doctype, view, name]
+			)
+			desk.page.wait_for_function(
+				"([d, n]) => cur_list && cur_list.doctype === d && cur_list.data[0]?.name === n",
+				arg=[doctype, name],
+			)
+			if view == "Report":
+				columns = desk.page.evaluate(REPORT_OF_TEXTS)
+				assert columns
+				desk.rest()
+				expect(
+					desk.page.locator(".dt-cell__content:visible").filter(has_text=MARKUP).first
+				).to_be_visible()
+			desk.rest()
+			assert desk.page.evaluate("window.pwned") is None, f"{doctype} {view}"
+			assert not desk.page.locator("img[src='x']").count(), f"{doctype} {view}"

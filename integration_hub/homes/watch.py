@@ -8,7 +8,7 @@ its message names the time by which one is told from the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -48,10 +48,22 @@ class _Told(Exception):
 		super().__init__(problem.message)
 
 
-def look(home: Home, more: Iterable[Problem] = ()) -> list[str]:
-	"""Write down the problems there are now, and `more` that the home knows of; return the rows of the new ones."""
+def look(
+	home: Home, more: Iterable[Problem] = (), tell: Callable[[str], None] = lambda name: None
+) -> list[str]:
+	"""Write down the problems there are now, and `more` that the home knows of; return the rows of the new ones.
+
+	tell: is given each new row, in the transaction that writes it down. A process that dies before the end of it
+	has not told: the next look tells again.
+	"""
 	found = [*problems(home), *more]
-	return in_transaction(home.db, lambda: _write_down(home, found))
+	known = in_transaction(home.db, lambda: _known(home, found))
+	names = [
+		in_transaction(home.db, lambda problem=problem: _tell(home, problem, tell))
+		for problem in found
+		if _is_new(problem, known.get(problem.place))
+	]
+	return [name for name in names if name]
 
 
 def problems(home: Home) -> Iterator[Problem]:
@@ -62,28 +74,28 @@ def problems(home: Home) -> Iterator[Problem]:
 	yield from silent_streams(home)
 
 
-def _write_down(home: Home, found: list[Problem]) -> list[str]:
+def _known(home: Home, found: list[Problem]) -> dict[tuple[str, str, str], Row]:
+	"""Return what was told before, by place; what is over is resolved."""
 	sql = f"""SELECT `name`, `kind`, `integration`, `stream`, `status`, `message` FROM `tab{DOCTYPE}`
 		WHERE `operation` = %s ORDER BY `last_seen_at`"""
 	known = {_place(row): row for row in home.db.query(sql, [OPERATION])}
-	new = []
-	for problem in found:
-		row = known.get(problem.place)
-		if not row or (row["status"] != "Open" and row["message"] != problem.message):
-			new.append(_tell(home, problem))
 	places = {problem.place for problem in found}
 	for place, row in known.items():
 		if row["status"] == "Open" and place not in places:
 			update(home.db, DOCTYPE, row["name"], {"status": "Resolved", "modified": home.now()})
-	return [name for name in new if name]
+	return known
+
+
+def _is_new(problem: Problem, row: Row | None) -> bool:
+	return not row or (row["status"] != "Open" and row["message"] != problem.message)
 
 
 def _place(row: Row) -> tuple[str, str, str]:
 	return row["kind"], row["integration"] or "", row["stream"] or ""
 
 
-def _tell(home: Home, problem: Problem) -> str | None:
-	return record_error(
+def _tell(home: Home, problem: Problem, tell: Callable[[str], None]) -> str | None:
+	name = record_error(
 		home,
 		_Told(problem),
 		operation=OPERATION,
@@ -92,6 +104,9 @@ def _tell(home: Home, problem: Problem) -> str | None:
 		stream=problem.stream,
 		webhook_log=problem.webhook_log,
 	)
+	if name:
+		tell(name)
+	return name
 
 
 def failing_streams(home: Home) -> Iterator[Problem]:
@@ -105,8 +120,9 @@ def failing_streams(home: Home) -> Iterator[Problem]:
 
 
 def dead_events(home: Home) -> Iterator[Problem]:
-	"""Integrations with events that were given up."""
-	sql = "SELECT DISTINCT `integration` FROM `tabWebhook Log` WHERE `status` = 'Dead'"
+	"""Enabled integrations with events that were given up."""
+	sql = """SELECT `name` AS `integration` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `name` IN
+		(SELECT DISTINCT `integration` FROM `tabWebhook Log` WHERE `status` = 'Dead')"""
 	last = """SELECT `name`, `modified` FROM `tabWebhook Log` WHERE `integration` = %s AND `status` = 'Dead'
 		ORDER BY `modified` DESC LIMIT 1"""
 	for row in home.db.query(sql):

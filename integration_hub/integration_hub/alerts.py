@@ -38,10 +38,7 @@ def _marked(_) -> tuple[str, ...]:
 def tell_of_problems() -> list[str]:
 	"""Look for problems, and tell of those that are new; return the rows of the error log that stand for them."""
 	home = SiteHome()
-	names = watch.look(home, expiring_tokens(home))
-	for name in names:
-		_tell(name)
-	return names
+	return watch.look(home, expiring_tokens(home), _tell)
 
 
 def _tell(name: str) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.utils import get_url
+from frappe.utils import escape_html, get_url
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.secrets import SiteSecrets
-from integration_hub.integration_hub.sentences import translated
+from integration_hub.integration_hub.sentences import refuse
 from integration_hub.stores.home import HubError
 from integration_hub.webhooks.example import try_door
 from integration_hub.webhooks.schemes import CannotSign
@@ -38,7 +38,7 @@ def send_test(integration: str, event_type: str, payload: str) -> dict[str, Any]
 			_FreshHome(), integration, f"{get_url()}{DOOR}{integration}", event_type, _object(payload)
 		)
 	except (HubError, ConnectorError) as error:
-		frappe.throw(translated(error), title=_("No Test Webhook Was Sent"))
+		refuse(error, _("No Test Webhook Was Sent"))
 	except CannotSign as error:
 		frappe.throw(_(str(error)), title=_("No Test Webhook Was Sent"))
 	answer = tried.answer
@@ -51,7 +51,7 @@ def _object(payload: str) -> dict[str, Any] | None:
 	try:
 		value = json.loads(payload)
 	except ValueError as error:
-		frappe.throw(_("The body is not JSON: {0}").format(error))
+		frappe.throw(_("The body is not JSON: {0}").format(escape_html(str(error))))
 	if not isinstance(value, dict):
 		frappe.throw(_("The body has to be a JSON object."))
 	return value

@@ -23,9 +23,11 @@ def health(integration: str) -> dict[str, Any]:
 	"""Return what is known of an integration without calling it.
 
 	{"breaker": state, "pause": seconds, "shared": bool, "waiting": events, "failed": events, "failing": streams,
-	"streams": streams, "budget": {limit, period, left, wait} | None, "token": None | {"expires_at": time}}
+	"streams": streams, "budget": {limit, period, left, wait} | None, "token": None | {"expires_at": time,
+	"renews": bool}}
 
-	token: None where the integration uses none; a time of the site, or None where there is no token yet.
+	token: None where the integration uses none; its end in the site's time, or None where there is no token yet, or one
+	without an end; renews: whether the next call after its end gets another one by itself.
 	Where its settings cannot work, {"error": text} stands for what its connector would tell.
 	"""
 	home = SiteHome()
@@ -71,18 +73,24 @@ def _token(home: SiteHome, connector: BaseConnector) -> dict[str, Any] | None:
 	"""Return when the access token ends, and never the token."""
 	config = connector.config
 	if config.auth_type == "Connected App":
-		return {"expires_at": _consented_until(config)}
+		return _consent(config)
 	if not config.auth_type.startswith("OAuth2"):
 		return None
 	seconds = connector.token_expires_at()
 	moment = seconds and datetime.fromtimestamp(seconds, timezone.utc)
-	return {"expires_at": home.local_time(moment) if moment else None}
+	return {"expires_at": home.local_time(moment) if moment else None, "renews": True}
 
 
-def _consented_until(config: IntegrationConfig) -> str | None:
-	"""Return when the token ends that core keeps for the Connected App's user."""
+def _consent(config: IntegrationConfig) -> dict[str, Any]:
+	"""Return when the token ends that core keeps for the Connected App's user, and whether it can be refreshed."""
 	name = f"{config.connected_app}-{config.connected_user or 'Administrator'}"
-	row = frappe.db.get_value("Token Cache", name, ["modified", "expires_in"], as_dict=True)
-	if not row or not row.expires_in:
-		return None
-	return str(frappe.utils.add_to_date(row.modified, seconds=row.expires_in))
+	if not frappe.db.exists("Token Cache", name):
+		return {"expires_at": None, "renews": False}
+	token = frappe.get_doc("Token Cache", name)
+	renews = bool(token.get_password("refresh_token", raise_exception=False))
+	if not token.expires_in:
+		return {"expires_at": None, "renews": renews}
+	return {
+		"expires_at": str(frappe.utils.add_to_date(token.modified, seconds=token.expires_in)),
+		"renews": renews,
+	}

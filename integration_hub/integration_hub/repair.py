@@ -12,12 +12,14 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.model import get_permitted_fields
+from frappe.utils import escape_html
 from redis.exceptions import RedisError
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.watch import DEAD
-from integration_hub.integration_hub.sentences import SENTENCES
+from integration_hub.integration_hub import readiness
+from integration_hub.integration_hub.sentences import SENTENCES, refuse
+from integration_hub.integration_hub.sight import readable_fields
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
@@ -49,7 +51,9 @@ def actionable(doctype: str, names: list[str], *fields: str) -> list[Any]:
 	)
 	rows = {row.name: row for row in found}
 	if missing := [name for name in names if name not in rows]:
-		text = _("{0} {1} does not exist, or you may not read it.").format(_(doctype), missing[0])
+		text = _("{0} {1} does not exist, or you may not read it.").format(
+			_(doctype), escape_html(missing[0])
+		)
 		frappe.throw(text, frappe.PermissionError)
 	check_integrations(row.integration for row in found)
 	return [rows[name] for name in names]
@@ -67,6 +71,18 @@ def replayable(given: str | list) -> list[str]:
 	return [row.name for row in actionable("Webhook Log", names_of(given))]
 
 
+def handle_conflict(name: str) -> int:
+	"""Have an event that is in conflict with another one handled as one of its own; return how many there were: 0 or 1."""
+	[row] = actionable("Webhook Log", [name], "status")
+	if row.status != "Conflict":
+		frappe.throw(_("{0} is in no conflict.").format(row.name))
+	count = replay.replay(SiteHome(), [row.name], conflicts=True)
+	if count:
+		log = frappe.get_doc("Webhook Log", row.name)
+		log.add_comment("Info", _("handled as a new event what was in conflict with another one"))
+	return count
+
+
 def effects(given: str | list) -> list[dict]:
 	"""Return what handling events again would change, with the labels of the fields; see webhooks.replay.Effect."""
 	names = replayable(given)
@@ -75,7 +91,7 @@ def effects(given: str | list) -> list[dict]:
 	try:
 		return [_shown(effect) for effect in list(replay.preview(SiteHome(), names))]
 	except HubError as error:
-		frappe.throw(str(error))
+		refuse(error)
 
 
 def _shown(effect: replay.Effect) -> dict:
@@ -85,9 +101,8 @@ def _shown(effect: replay.Effect) -> dict:
 		shown["does"] = _(effect.does)
 	if effect.doctype:
 		frappe.has_permission(effect.doctype, "read", effect.document or None, throw=True)
-		meta, readable = frappe.get_meta(effect.doctype), set(get_permitted_fields(effect.doctype))
-		tables = {df.fieldname for df in meta.get_table_fields()}
-		shown["changes"] = {f: v for f, v in effect.changes.items() if f in readable | tables}
+		meta, readable = frappe.get_meta(effect.doctype), readable_fields(effect.doctype)
+		shown["changes"] = {f: v for f, v in effect.changes.items() if f in readable}
 		shown["labels"] = {field: _(meta.get_label(field)) for field in shown["changes"]}
 	return shown
 
@@ -101,7 +116,8 @@ def set_status(given: str | list, status: str) -> int:
 
 
 def retry(given: str | list) -> dict:
-	"""Have done again what failed; return {"events": how many, "streams": names, "nothing": names of failures}.
+	"""Have done again what failed; return {"events": how many, "streams": names, "nothing": names of failures,
+	"warnings": what may keep it from being done}.
 
 	A failure of events is retried with all events that it keeps from being completed; another one of a stream
 	with a run of that stream, which begins with the records that could not be written.
@@ -118,7 +134,13 @@ def retry(given: str | list) -> dict:
 	streams = list(dict.fromkeys(streams))
 	for stream in streams:
 		run(home, stream)
-	return {"events": replay.replay(home, events), "streams": streams, "nothing": nothing}
+	handed = bool(events or streams)
+	return {
+		"events": replay.replay(home, events),
+		"streams": streams,
+		"nothing": nothing,
+		"warnings": readiness.warnings() if handed else [],
+	}
 
 
 def _failed_events(home: SiteHome, error: Any) -> list[str]:
@@ -146,27 +168,40 @@ def run(home: SiteHome, stream: str) -> None:
 		home.enqueue_sync(stream, f"Person {frappe.session.user}")
 
 
-def retry_record(name: str) -> str:
-	"""Run the stream of a record that could not be written; return its name."""
+def retry_record(name: str) -> dict:
+	"""Run the stream of a record that could not be written; return {"stream": its name, "warnings": texts}."""
 	record = frappe.get_doc("External Record", name)
 	record.check_permission("read")
 	if not _may_run(record.stream):
 		frappe.throw(_("{0} is disabled.").format(record.stream))
 	if record.status != "Failed":
-		frappe.throw(_("{0} has not failed.").format(record.external_id))
+		frappe.throw(_("{0} has not failed.").format(escape_html(record.external_id)))
 	run(SiteHome(), record.stream)
-	return record.stream
+	return {"stream": record.stream, "warnings": readiness.warnings()}
 
 
 def held_documents(sync_log: str, start: int = 0, size: int = 100) -> dict:
-	"""Return the documents whose removal a run holds back: {"total", "documents", "policy"}."""
+	"""Return the documents whose removal a run holds back: {"total", "go", "documents", "policy"}.
+
+	go: how many of them are deleted or disabled; the others stay as they are.
+	"""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
 	filters = {"missing_run": log.name, "stream": log.stream, "status": ["!=", "Deleted"]}
 	fields = ["name", "external_id", "target_doctype", "target_name", "adopted", "source_time"]
 	page = {"limit_start": int(start), "limit_page_length": int(size), "order_by": "name"}
+	policy = frappe.db.get_value("Sync Settings", log.stream, "deletion_policy")
 	return {
 		"total": frappe.db.count("External Record", filters),
+		"go": _count_going(filters, policy),
 		"documents": frappe.get_list("External Record", filters=filters, fields=fields, **page),
-		"policy": frappe.db.get_value("Sync Settings", log.stream, "deletion_policy"),
+		"policy": policy,
 	}
+
+
+def _count_going(filters: dict, policy: str | None) -> int:
+	"""Count the documents that an approval deletes or disables; see sync.deletion.remove_documents."""
+	if policy not in ("Delete", "Disable"):
+		return 0
+	going = {**filters, "target_name": ["is", "set"]}
+	return frappe.db.count("External Record", going | ({"adopted": 0} if policy == "Delete" else {}))

@@ -3,7 +3,11 @@
 The engine does not know Frappe, so it cannot call `_` itself; the face looks its sentences up here.
 """
 
+from typing import NoReturn
+
+import frappe
 from frappe import _
+from frappe.utils import escape_html
 
 
 def _marked(_) -> tuple[str, ...]:
@@ -41,3 +45,11 @@ def translated(error: BaseException) -> str:
 	"""Return an error's text, its sentence for people in the current user's language."""
 	sentence = getattr(error, "sentence", "")
 	return str(error).replace(sentence, _(sentence), 1) if sentence else str(error)
+
+
+def refuse(error: BaseException, title: str | None = None) -> NoReturn:
+	"""Say to the person what the engine could not do, and end the request.
+
+	An error's text may hold what a source answered or a sender wrote; Frappe shows a message as HTML.
+	"""
+	frappe.throw(escape_html(translated(error)), title=title)

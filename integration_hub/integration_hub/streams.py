@@ -95,8 +95,8 @@ def _held(home: SiteHome, stream: str) -> list[tuple[str, int]]:
 def deletions(stream: str) -> dict[str, Any]:
 	"""Return what an approval would remove, of the run that waits.
 
-	{"sync_log", "count", "policy", "doctype", "rows": [{"external_id", "target_name", "adopted"}]}; rows: the first
-	MOST_SHOWN. Raises HubError where nothing waits.
+	{"sync_log", "total", "go", "policy", "doctype", "rows": [{"external_id", "target_name", "adopted"}]}; rows: the
+	first MOST_SHOWN; go: see repair.held_documents. Raises HubError where nothing waits.
 	"""
 	waiting = _held(SiteHome(), stream)
 	if not waiting:
@@ -106,7 +106,8 @@ def deletions(stream: str) -> dict[str, Any]:
 	doctype = frappe.db.get_value("Sync Settings", stream, "target_doctype")
 	return {
 		"sync_log": sync_log,
-		"count": count,
+		"total": count,
+		"go": held["go"],
 		"policy": held["policy"],
 		"doctype": doctype,
 		"rows": held["documents"],

@@ -193,18 +193,20 @@ def latest(home: Home, *, integration: str = "", statuses: Sequence[str] = (), l
 	return home.db.query(sql, values)
 
 
-def requeue(home: Home, names: Sequence[str]) -> int:
+def requeue(home: Home, names: Sequence[str], conflicts: bool = False) -> int:
 	"""Have events handled (again) from the beginning; return how many.
 
 	Those being handled now are left, and so are conflicts, and those whose body is no longer kept.
+	conflicts: of these events only the conflicts, each as an event of its own: its key is already.
 	"""
+	which = "= 'Conflict'" if conflicts else "NOT IN ('Processing', 'Conflict')"
 
 	def back(some: Sequence[str]) -> int:
 		marks, values = in_list(some)
 		return home.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `attempts` = 0, `deferrals` = 0,
 				`next_attempt_at` = %s, `completed_at` = NULL, `error` = NULL, `modified` = %s
-				WHERE `name` IN ({marks}) AND `status` NOT IN ('Processing', 'Conflict')
+				WHERE `name` IN ({marks}) AND `status` {which}
 				AND `payload` IS NOT NULL""",
 			[home.now(), home.now(), *values],
 		)

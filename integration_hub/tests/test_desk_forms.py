@@ -3,11 +3,15 @@
 import json
 
 import frappe
+from frappe.custom.doctype.property_setter.property_setter import make_property_setter
+from frappe.permissions import add_permission, reset_perms
 from frappe.utils.password import set_encrypted_password
 
 from integration_hub import api
+from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.oauth2 import Token
 from integration_hub.homes.site.secrets import SiteSecrets
+from integration_hub.integration_hub.sentences import refuse
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, work
 
@@ -101,7 +105,7 @@ class TestDeskForms(HubTestCase):
 	# health
 
 	def test_health_tells_when_the_token_ends_and_not_the_token(self):
-		self.assertEqual(api.health("crm")["token"], {"expires_at": None})
+		self.assertEqual(api.health("crm")["token"], {"expires_at": None, "renews": True})
 		api.test_connection("crm")
 		health = api.health("crm")
 		self.assertGreater(health["token"]["expires_at"], frappe.utils.now())
@@ -207,7 +211,8 @@ class TestDeskForms(HubTestCase):
 		self.assertEqual(held["to_delete"], 30)
 		found = api.held_deletions("customers-full")
 		self.assertEqual(
-			(found["count"], found["policy"], found["doctype"]), (30, "Delete", "Sandbox Customer")
+			(found["total"], found["go"], found["policy"], found["doctype"]),
+			(30, 30, "Delete", "Sandbox Customer"),
 		)
 		alive = {row["id"] for row in self.crm.customers.alive()}
 		self.assertEqual(len({row["external_id"] for row in found["rows"]} - alive), 30)
@@ -225,3 +230,55 @@ class TestDeskForms(HubTestCase):
 		warnings = " ".join(api.sync_now("customers-full"))
 		self.assertIn("enable-scheduler", warnings)
 		frappe.db.set_single_value("System Settings", "enable_scheduler", 1)
+
+	# what they are told is text
+
+	def test_what_was_given_or_answered_is_no_html_in_a_message(self):
+		image = "<img src=x onerror=alert(1)>"
+		doors = (
+			lambda: api.backfill("customers-incremental", image),
+			lambda: api.replay_events([image]),
+			lambda: refuse(ConnectorError(image)),
+		)
+		for door in doors:
+			frappe.clear_messages()
+			with self.assertRaises((frappe.ValidationError, frappe.PermissionError)):
+				door()
+			[said] = frappe.get_message_log()
+			self.assertIn("img src", said["message"])
+			self.assertNotIn("<img", said["message"])
+
+	def test_a_dry_run_shows_no_value_that_one_may_not_read(self):
+		"""Neither of a document that is kept from the user, nor of a field of a higher permission level."""
+		run_stream(self.home, "customers-full")
+		hidden, other = (row["id"] for row in self.crm.customers.alive()[:2])
+		for customer in (hidden, other):
+			self.crm.customers.set(customer, city="Lund", email="new@example.com")
+		names = dict(frappe.get_all("External Record", fields=["external_id", "target_name"], as_list=True))
+		add_permission("Sandbox Customer", "Integration Manager")
+		make_property_setter("Sandbox Customer", "email", "permlevel", 1, "Int")
+		permission = frappe.get_doc(
+			{
+				"doctype": "User Permission",
+				"user": "manager@example.com",
+				"allow": "Sandbox Customer",
+				"for_value": names[other],
+			}
+		).insert()
+		self.addCleanup(self.show_again, permission)
+		frappe.db.commit()
+		frappe.clear_cache(doctype="Sandbox Customer")
+		frappe.set_user("manager@example.com")
+		sample = {one["external_id"]: one for one in api.dry_run("customers-full")["sample"]}
+		self.assertEqual(list(sample[other]["changes"]), ["city"])
+		self.assertEqual(sample[other]["changes"]["city"][1], "Lund")
+		self.assertEqual((sample[hidden]["name"], sample[hidden]["changes"]), ("", {}))
+		self.assertIn("may not read", sample[hidden]["error"])
+
+	def show_again(self, permission) -> None:
+		frappe.set_user("Administrator")
+		permission.delete()
+		frappe.db.delete("Property Setter", {"doc_type": "Sandbox Customer", "property": "permlevel"})
+		reset_perms("Sandbox Customer")
+		frappe.clear_cache(doctype="Sandbox Customer")
+		frappe.db.commit()

@@ -183,17 +183,24 @@ class TestDeskLogs(HubTestCase):
 		self.crm.customers.set("CUST-000003", credit_limit="a lot")
 		run_stream(self.home, "customers-incremental")
 		[error] = errors()
-		self.assertEqual(api.retry_failures([error.name])["streams"], ["customers-incremental"])
+		frappe.db.set_single_value("System Settings", "enable_scheduler", 0)
+		self.addCleanup(frappe.db.set_single_value, "System Settings", "enable_scheduler", 1)
+		done = api.retry_failures([error.name])
+		self.assertEqual(done["streams"], ["customers-incremental"])
+		self.assertIn("enable-scheduler", " ".join(done["warnings"]))
 		self.assertEqual(frappe.db.get_value("Sync Settings", "customers-incremental", "wanted"), 1)
 		frappe.db.set_value("Sync Settings", "customers-incremental", "wanted", 0)
 		record = frappe.db.get_value("External Record", {"status": "Failed"})
-		self.assertEqual(api.retry_record(record), "customers-incremental")
+		done = api.retry_record(record)
+		self.assertEqual(done["stream"], "customers-incremental")
+		self.assertIn("enable-scheduler", " ".join(done["warnings"]))
 		self.assertEqual(frappe.db.get_value("Sync Settings", "customers-incremental", "wanted"), 1)
 
 	def test_a_failure_with_nothing_to_try_again_says_so(self):
 		name = self.home.log_error(ValueError("x"), integration="crm", operation="Queue")
 		frappe.db.commit()
-		self.assertEqual(api.retry_failures([name]), {"events": 0, "streams": [], "nothing": [name]})
+		done = api.retry_failures([name])
+		self.assertEqual(done, {"events": 0, "streams": [], "nothing": [name], "warnings": []})
 
 	def test_who_approves_a_deletion_sees_what_would_go(self):
 		for field, value in (("max_delete_count", 5), ("max_delete_percent", 2)):
@@ -211,6 +218,11 @@ class TestDeskLogs(HubTestCase):
 		self.assertTrue(all(doc.external_id not in missing for doc in held["documents"]))
 		self.assertEqual(gone not in missing, name in [doc.target_name for doc in held["documents"]])
 		self.assertEqual(len(api.held_documents(run["name"], 30)["documents"]), 10)
+		self.assertEqual(held["go"], 40)
+		frappe.db.set_value("External Record", held["documents"][0].name, "adopted", 1)
+		for policy, going in (("Delete", 39), ("Disable", 40), ("Keep", 0)):
+			frappe.db.set_value("Sync Settings", "customers-full", "deletion_policy", policy)
+			self.assertEqual(api.held_documents(run["name"])["go"], going, policy)
 
 	def test_the_charts_count_what_came_and_what_was_written(self):
 		run_stream(self.home, "customers-full")
@@ -222,3 +234,23 @@ class TestDeskLogs(HubTestCase):
 			series["name"]: series["values"][-1] for series in api.records_a_day(refresh=1)["datasets"]
 		}
 		self.assertEqual({name: count for name, count in records.items() if count}, {"customers-full": 120})
+
+	def test_a_conflict_is_handled_as_a_new_event_and_tells_who_had_it_done(self):
+		first = self.put(id="e1", event="customer.changed", data=self.customer(city="Lund"))
+		config, routes = self.home.integration("crm"), load_routes(self.home, "crm")
+		late = {"updated_at": "2030-01-01T00:00:00Z"}
+		payload = {"id": "e1", "event": "customer.changed", "data": self.customer(city="Malmö", **late)}
+		event = read_event(config, json.dumps(payload).encode(), payload, routes, "HTTP")
+		self.assertEqual(inbox.store(self.home, [event]), ["conflict"])
+		name = frappe.db.get_value("Webhook Log", {"status": "Conflict"})
+		self.assertEqual(api.replay_events([name]), 0, "not by the way")
+		self.assertEqual(api.handle_conflict(name), 1)
+		drain(self.home, "crm")
+		frappe.db.commit()
+		states = {row: frappe.db.get_value("Webhook Log", row, "status") for row in (first, name)}
+		self.assertEqual(set(states.values()), {"Completed"})
+		document = frappe.db.get_value("Webhook Log", name, "reference_name")
+		self.assertEqual(frappe.db.get_value("Sandbox Customer", document, "city"), "Malmö")
+		comment = frappe.get_last_doc("Comment", {"reference_doctype": "Webhook Log", "reference_name": name})
+		self.assertEqual((comment.comment_type, comment.owner), ("Info", "Administrator"))
+		self.assertRaises(frappe.ValidationError, api.handle_conflict, name)

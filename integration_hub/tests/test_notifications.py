@@ -8,6 +8,7 @@ import frappe
 
 from integration_hub import jobs
 from integration_hub.homes.site.tokens import expiring_tokens, stated_end
+from integration_hub.integration_hub.health import health
 from integration_hub.stores import inbox
 from integration_hub.stores.database import insert
 from integration_hub.stores.ids import first_id
@@ -114,9 +115,11 @@ class TestNotifications(HubTestCase):
 		values = {"auth_type": "Connected App", "connected_app": app.name, "connected_user": "Administrator"}
 		frappe.db.set_value("Integration Settings", "crm", values)
 		self.assertEqual([problem.integration for problem in expiring_tokens(self.home)], ["crm"])
+		self.assertFalse(health("crm")["token"]["renews"])
 		cache.refresh_token = "r"
 		cache.save(ignore_permissions=True)
 		self.assertEqual(list(expiring_tokens(self.home)), [])
+		self.assertTrue(health("crm")["token"]["renews"])
 		frappe.db.set_value("Integration Settings", "crm", {"connected_app": None, "auth_type": "None"})
 
 	def test_a_secret_that_states_no_end_has_none(self):

@@ -47,6 +47,7 @@ class TestPermissions(HubTestCase):
 			"approve_deletions": lambda: api.approve_deletions(self.log),
 			"replay_events": lambda: api.replay_events([self.event()]),
 			"replay_since": lambda: api.replay_since("crm"),
+			"handle_conflict": lambda: api.handle_conflict(self.event()),
 			"preview_replay": lambda: api.preview_replay([self.event()]),
 			"resolve_failures": lambda: api.resolve_failures([self.error]),
 			"reopen_failures": lambda: api.reopen_failures([self.error]),
@@ -102,7 +103,14 @@ class TestPermissions(HubTestCase):
 			return False
 		except frappe.ValidationError:
 			self.assertIn(
-				name, ("approve_deletions", "retry_record", "held_deletions", "send_test_webhook")
+				name,
+				(
+					"approve_deletions",
+					"retry_record",
+					"held_deletions",
+					"send_test_webhook",
+					"handle_conflict",
+				),
 			)  # this run holds nothing, nothing failed
 		finally:
 			frappe.set_user("Administrator")

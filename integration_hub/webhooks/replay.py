@@ -42,13 +42,13 @@ class _Undone(Exception):
 	"""Carries the transaction of a preview to its end, which is no commit."""
 
 
-def replay(home: Home, names: Sequence[str]) -> int:
-	"""Have events handled again, from their first attempt; return how many.
+def replay(home: Home, names: Sequence[str], conflicts: bool = False) -> int:
+	"""Have events handled again, from their first attempt; return how many. conflicts: see inbox.requeue.
 
 	Raises HubError for a name that is no event; nothing is replayed then.
 	"""
 	integrations = inbox.integrations_of(home, names)
-	count = inbox.requeue(home, names)
+	count = inbox.requeue(home, names, conflicts)
 	for integration in integrations:
 		hand_over(home, integration)
 	return count

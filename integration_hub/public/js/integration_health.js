@@ -64,9 +64,14 @@ function budget_cell({ budget, shared }) {
 	return cell(budget.left && shared ? "green" : "orange", __("Rate Budget"), left + alone);
 }
 
-function token_cell({ expires_at }) {
-	if (!expires_at) return cell("gray", __("Token"), __("None yet: the next call fetches one"));
+function token_cell({ expires_at, renews }) {
+	if (!expires_at) {
+		const none = renews ? __("None yet: the next call fetches one") : __("None, or one without an end");
+		return cell("gray", __("Token"), none);
+	}
 	const valid = expires_at > frappe.datetime.system_datetime();
 	const when = frappe.datetime.comment_when(expires_at);
-	return cell(valid ? "green" : "orange", __("Token Ends"), valid ? when : __("{0}, the next call renews it", [when]));
+	if (valid) return cell("green", __("Token Ends"), when);
+	if (renews) return cell("orange", __("Token Ends"), __("{0}, the next call renews it", [when]));
+	return cell("red", __("Token Ends"), __("{0}, and nothing renews it: connect the Connected App again", [when]));
 }

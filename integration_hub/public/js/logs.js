@@ -1,3 +1,5 @@
+{% include "integration_hub/public/js/handed.js" %}
+
 // What the forms and lists of the logs share: JSON to read, the effects of a replay, calls with an answer to see.
 frappe.provide("integration_hub");
 
@@ -166,12 +168,13 @@ frappe.provide("integration_hub");
 		dialog.show();
 	};
 
+	integration_hub.handed = handed;
+
 	integration_hub.retry = async (names) => {
 		const done = await integration_hub.call("retry_failures", { names });
 		if (done.events) integration_hub.say(__("{0} events are handled again", [done.events]));
-		for (const stream of done.streams) {
-			integration_hub.say(__("{0} was handed to a worker", [escape(stream)]));
-		}
+		for (const stream of done.streams) handed(stream);
+		warn_of_workers(done.warnings);
 		if (done.nothing.length) {
 			const text = __("{0} failures have nothing to try again: no event waits and no stream failed.", [
 				done.nothing.length,

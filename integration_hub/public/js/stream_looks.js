@@ -87,24 +87,23 @@ async function show_deletions(frm) {
 		type: "GET",
 		args: { stream: frm.doc.name },
 	});
-	const disables = held.policy === "Disable";
 	const rows = held.rows.map((row) => [
 		row.external_id,
 		row.target_name
 			? { html: `<a href="${frappe.utils.get_form_link(held.doctype, row.target_name)}">${escaped(row.target_name)}</a>` }
 			: null,
-		row.adopted && !disables ? __("Stays: this stream did not make it") : disables ? __("Disable") : __("Delete"),
+		deletion_fate(held, row),
 	]);
-	const lines = [{ text: __("{0} records are gone from the source.", [held.count]) }];
-	if (held.rows.length < held.count) lines.push({ text: __("The first {0} are shown.", [held.rows.length]) });
+	const gone = __("{0} records are gone from the source.", [held.total]);
+	const lines = [{ text: `${gone} ${deletion_sentence(held)}` }];
+	if (held.rows.length < held.total) lines.push({ text: __("The first {0} are shown.", [held.rows.length]) });
 	const dialog = show_table(__("Deletions Waiting for Approval"), [__("ID"), __(held.doctype), __("What Happens")], rows, lines);
-	dialog.set_primary_action(
-		disables ? __("Disable {0} Documents", [held.count]) : __("Delete {0} Documents", [held.count]),
-		async () => {
-			dialog.hide();
-			await frappe.call("integration_hub.api.approve_deletions", { sync_log: held.sync_log });
-			handed_over(frm);
-		}
-	);
+	dialog.set_primary_action(deletion_label(held), async () => {
+		dialog.hide();
+		const { message: warnings } = await frappe.call("integration_hub.api.approve_deletions", {
+			sync_log: held.sync_log,
+		});
+		handed_over(frm, warnings);
+	});
 	dialog.get_primary_btn().removeClass("btn-primary").addClass("btn-danger");
 }

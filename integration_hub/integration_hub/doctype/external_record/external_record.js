@@ -4,10 +4,8 @@ frappe.ui.form.on("External Record", {
 		integration_hub.show_code(frm, "payload", "payload_view");
 		if (frm.doc.status === "Failed" && integration_hub.may_act()) {
 			frm.add_custom_button(__("Retry"), async () => {
-				const stream = await integration_hub.call("retry_record", { name: frm.doc.name });
-				integration_hub.say(
-					__("{0} was handed to a worker; it begins with what failed", [frappe.utils.escape_html(stream)])
-				);
+				const { stream, warnings } = await integration_hub.call("retry_record", { name: frm.doc.name });
+				integration_hub.handed(stream, warnings); // it begins with what failed
 			});
 		}
 		add_views(frm);

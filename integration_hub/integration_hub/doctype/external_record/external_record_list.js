@@ -1,3 +1,7 @@
+{% include "integration_hub/public/js/outside_text.js" %}
+
+show_as_text("External Record");
+
 frappe.listview_settings["External Record"] = {
 	hide_name_column: true,
 };

@@ -1,3 +1,7 @@
+{% include "integration_hub/public/js/outside_text.js" %}
+
+show_as_text("Integration Error Log");
+
 frappe.listview_settings["Integration Error Log"] = {
 	hide_name_column: true,
 	onload(list) {

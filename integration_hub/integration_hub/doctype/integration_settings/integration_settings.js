@@ -1,6 +1,7 @@
 {% include "integration_hub/public/js/cells.js" %}
 {% include "integration_hub/public/js/integration_health.js" %}
 {% include "integration_hub/public/js/integration_door.js" %}
+{% include "integration_hub/public/js/replay_many.js" %}
 
 frappe.ui.form.on("Integration Settings", {
 	setup: offer_choices,
@@ -9,6 +10,7 @@ frappe.ui.form.on("Integration Settings", {
 		if (frm.is_new()) return;
 		if (frm.has_perm("write")) {
 			frm.add_custom_button(__("Test Connection"), () => test_connection(frm));
+			frm.add_custom_button(__("Replay Events"), () => replay_many(frm), __("Actions"));
 			if (frm.doc.webhook_enabled) {
 				frm.add_custom_button(__("Send Test Webhook"), () => saved(frm, send_test));
 				frm.add_custom_button(__("Rotate Webhook Secret"), () => saved(frm, rotate_secret), __("Actions"));

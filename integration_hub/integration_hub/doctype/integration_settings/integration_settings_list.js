@@ -1,4 +1,7 @@
 {% include "integration_hub/public/js/list_pills.js" %}
+{% include "integration_hub/public/js/outside_text.js" %}
+
+show_as_text("Integration Settings");
 
 frappe.listview_settings["Integration Settings"] = {
 	hide_name_column: true,

@@ -1,3 +1,5 @@
+{% include "integration_hub/public/js/deletion_words.js" %}
+
 frappe.ui.form.on("Sync Log", {
 	refresh(frm) {
 		frm.disable_save();
@@ -20,8 +22,7 @@ function add_views(frm) {
 function offer_run(frm) {
 	frm.add_custom_button(__("Run Again"), async () => {
 		const { stream } = frm.doc;
-		await integration_hub.call("sync_now", { stream });
-		integration_hub.say(__("{0} was handed to a worker", [frappe.utils.escape_html(stream)]));
+		integration_hub.handed(stream, await integration_hub.call("sync_now", { stream }));
 		frappe.set_route("List", "Sync Log", { stream });
 	});
 }
@@ -41,24 +42,19 @@ async function approve(frm) {
 		type: "GET",
 		args: { sync_log: frm.doc.name },
 	});
-	const fate = {
-		Delete: __("These {0} documents will be deleted.", [held.total]),
-		Disable: __("These {0} documents will be disabled.", [held.total]),
-		Keep: __("These {0} documents will stay; they will only no longer be bound.", [held.total]),
-	};
 	const dialog = new frappe.ui.Dialog({
 		title: __("Approve Deletions"),
 		size: "large",
-		primary_action_label: __("Approve"),
+		primary_action_label: deletion_label(held),
 		primary_action: async () => {
 			dialog.hide();
-			await integration_hub.call("approve_deletions", { sync_log: frm.doc.name });
-			integration_hub.say(__("The deletion was handed to a worker"));
+			const warnings = await integration_hub.call("approve_deletions", { sync_log: frm.doc.name });
+			integration_hub.handed(frm.doc.stream, warnings);
 			frappe.set_route("List", "Sync Log", { stream: frm.doc.stream });
 		},
 	});
 	dialog.get_primary_btn().removeClass("btn-primary").addClass("btn-danger");
-	dialog.$body.append(`<p>${fate[held.policy] || ""}</p>${documents_table(held)}`);
+	dialog.$body.append(`<p>${deletion_sentence(held)}</p>${documents_table(held)}`);
 	if (held.total > held.documents.length) {
 		const filters = { missing_run: frm.doc.name };
 		$(`<a role="button">${__("See all {0}", [held.total])}</a>`)
@@ -73,17 +69,15 @@ async function approve(frm) {
 
 function documents_table(held) {
 	const escape = frappe.utils.escape_html;
-	const adopted = held.documents.some((doc) => doc.adopted);
 	const row = (doc) => {
 		const name = doc.target_name || "–";
 		const link = doc.target_name
 			? `<a href="${frappe.utils.get_form_link(doc.target_doctype, doc.target_name)}">${escape(name)}</a>`
 			: "–";
-		const note = doc.adopted ? __("It was there before: it is kept") : "";
-		return `<tr><td>${link}</td><td>${escape(doc.external_id)}</td>${adopted ? `<td>${note}</td>` : ""}</tr>`;
+		return `<tr><td>${link}</td><td>${escape(doc.external_id)}</td><td>${deletion_fate(held, doc)}</td></tr>`;
 	};
 	return `<div class="table-responsive" style="max-height: 50vh; overflow: auto">
 		<table class="table table-bordered small"><thead><tr>
-		<th>${__("Document")}</th><th>${__("External ID")}</th>${adopted ? "<th></th>" : ""}</tr></thead>
+		<th>${__("Document")}</th><th>${__("External ID")}</th><th>${__("What Happens")}</th></tr></thead>
 		<tbody>${held.documents.map(row).join("")}</tbody></table></div>`;
 }

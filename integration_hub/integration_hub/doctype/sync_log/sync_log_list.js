@@ -1,3 +1,7 @@
+{% include "integration_hub/public/js/outside_text.js" %}
+
+show_as_text("Sync Log");
+
 frappe.listview_settings["Sync Log"] = {
 	hide_name_column: true,
 	onload(list) {

@@ -1,6 +1,8 @@
 {% include "integration_hub/public/js/cells.js" %}
+{% include "integration_hub/public/js/handed.js" %}
 {% include "integration_hub/public/js/run_progress.js" %}
 {% include "integration_hub/public/js/stream_runs.js" %}
+{% include "integration_hub/public/js/deletion_words.js" %}
 {% include "integration_hub/public/js/stream_looks.js" %}
 
 frappe.ui.form.on("Sync Settings", {
@@ -83,8 +85,11 @@ function backfill(frm) {
 				frappe.throw(__("Until is before From."));
 			}
 			dialog.hide();
-			await frappe.call("integration_hub.api.backfill", { stream: frm.doc.name, ...values });
-			handed_over(frm);
+			const { message: warnings } = await frappe.call("integration_hub.api.backfill", {
+				stream: frm.doc.name,
+				...values,
+			});
+			handed_over(frm, warnings);
 		},
 	});
 	dialog.show();
@@ -93,20 +98,13 @@ function backfill(frm) {
 async function sync_now(frm) {
 	if (frm.is_dirty()) await frm.save();
 	const { message: warnings } = await frappe.call("integration_hub.api.sync_now", { stream: frm.doc.name });
-	handed_over(frm);
-	if (warnings?.length) {
-		frappe.msgprint({
-			title: __("It May Not Run"),
-			indicator: "red",
-			message: warnings.map((text) => `<p>${escaped(text)}</p>`).join(""),
-		});
-	}
+	handed_over(frm, warnings);
 }
 
 // A worker has it: from now on the form looks out for the run.
-function handed_over(frm) {
+function handed_over(frm, warnings) {
 	frm.hub_waits = true;
-	frappe.show_alert({ message: __("{0} was handed to a worker", [frm.doc.name]), indicator: "blue" });
+	handed(frm.doc.name, warnings);
 }
 
 function reset_checkpoint(frm) {

@@ -1,5 +1,8 @@
 {% include "integration_hub/public/js/run_progress.js" %}
 {% include "integration_hub/public/js/list_pills.js" %}
+{% include "integration_hub/public/js/outside_text.js" %}
+
+show_as_text("Sync Settings");
 
 frappe.listview_settings["Sync Settings"] = {
 	hide_name_column: true,

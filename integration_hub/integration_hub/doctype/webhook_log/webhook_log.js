@@ -9,6 +9,9 @@ frappe.ui.form.on("Webhook Log", {
 });
 
 function add_actions(frm) {
+	if (frm.doc.status === "Conflict" && frm.doc.payload && integration_hub.may_act()) {
+		frm.add_custom_button(__("Handle as a New Event"), () => handle_conflict(frm));
+	}
 	const replayable = !["Processing", "Conflict"].includes(frm.doc.status) && frm.doc.payload;
 	if (!replayable || !integration_hub.may_act()) return;
 	const names = [frm.doc.name];
@@ -18,6 +21,16 @@ function add_actions(frm) {
 		again();
 	});
 	frm.add_custom_button(__("Dry-Run Replay"), () => integration_hub.dry_run_replay(names, again));
+}
+
+function handle_conflict(frm) {
+	const text = __("It came under the ID of an event that was there before, with another body. Handle it as well, as an event of its own?");
+	frappe.confirm(text, async () => {
+		const count = await integration_hub.call("handle_conflict", { name: frm.doc.name });
+		if (count) integration_hub.say(__("The event is handled"));
+		else integration_hub.say(__("The event was left as it is"), "orange");
+		frm.reload_doc();
+	});
 }
 
 function add_views(frm) {

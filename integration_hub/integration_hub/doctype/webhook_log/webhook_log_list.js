@@ -1,3 +1,7 @@
+{% include "integration_hub/public/js/outside_text.js" %}
+
+show_as_text("Webhook Log");
+
 frappe.listview_settings["Webhook Log"] = {
 	hide_name_column: true,
 	onload(list) {

@@ -1,0 +1,24 @@
+// What becomes of documents whose records are gone, in the same words on the form of a stream and of a run.
+
+// held: {policy, total: records, go: documents that are deleted or disabled}
+function deletion_sentence({ policy, total, go }) {
+	const stay = total - go;
+	const kept = stay ? " " + __("{0} stay.", [stay]) : "";
+	if (policy === "Delete") return __("{0} documents will be deleted.", [go]) + kept;
+	if (policy === "Disable") return __("{0} documents will be disabled.", [go]) + kept;
+	return __("These {0} documents will stay; they will only no longer be bound.", [total]);
+}
+
+function deletion_label({ policy, go }) {
+	if (policy === "Delete" && go) return __("Delete {0} Documents", [go]);
+	if (policy === "Disable" && go) return __("Disable {0} Documents", [go]);
+	return __("Approve");
+}
+
+// doc: {target_name, adopted}
+function deletion_fate({ policy }, doc) {
+	if (!doc.target_name) return __("No document");
+	if (policy === "Disable") return __("Disable");
+	if (policy !== "Delete") return __("Stays");
+	return doc.adopted ? __("Stays: this stream did not make it") : __("Delete");
+}
