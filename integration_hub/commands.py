@@ -366,8 +366,9 @@ def replay(
 @pass_context
 @told
 def consume(ctx: click.Context, integration: str, name: str, once: bool) -> None:
-	"""Take messages of an integration's Redis list into the inbox."""
+	"""Take messages of an integration's Redis queue into the inbox."""
 	from integration_hub.queues.consumer import Consumed, consumer_for
+	from integration_hub.queues.running import Running
 
 	def report(done: Consumed) -> None:
 		click.echo(f"{done.received} received, {done.duplicate} duplicate, {done.unreadable} unreadable")
@@ -378,7 +379,7 @@ def consume(ctx: click.Context, integration: str, name: str, once: bool) -> None
 			report(consumer.drain())
 			return
 		with until_stopped() as stop:
-			report(consumer.run(stop, report))
+			report(Running(home, integration, name, home.external_redis_url()).run(stop, report))
 
 
 @integration_hub.command()

@@ -9,14 +9,20 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import redis
 
+from integration_hub.homes.file import FileHome
 from integration_hub.queues import consumer as consumers
-from integration_hub.queues.consumer import consumer_for
+from integration_hub.queues.consumer import SwitchedOff, consumer_for
+from integration_hub.queues.running import Running
 from integration_hub.sandbox.redis import free_port, redis_server
+from integration_hub.stores.database import update
 from integration_hub.stores.home import HubError
 from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import MAX_BODY
@@ -86,7 +92,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(home, client):
 	for number in range(total):
 		client.lpush(QUEUE, json.dumps({"type": "stock", "number": number}))
 	path = str(home.file.folder / "hub.toml")
-	code = "import sys, threading; from integration_hub.homes.file import FileHome; from integration_hub.queues.consumer import consumer_for; consumer_for(FileHome(sys.argv[1]), 'crm').run(threading.Event())"
+	code = "import sys, threading; from integration_hub.homes.file import FileHome; from integration_hub.queues.running import Running; Running(FileHome(sys.argv[1]), 'crm').run(threading.Event())"
 	for pause in (0.35, 0.4, 0.45, 0.5):
 		process = subprocess.Popen([sys.executable, "-c", code, path])
 		time.sleep(pause)
@@ -289,3 +295,86 @@ def test_with_tls_the_certificate_has_to_be_the_hosts(
 			return
 		with pytest.raises(redis.ConnectionError, match=said):
 			queue.ping()
+
+
+@contextmanager
+def running(home) -> Iterator[list[BaseException]]:
+	"""Consume in a thread, with a home of its own; give what it ended with."""
+	stop, ended = threading.Event(), []
+
+	def run() -> None:
+		with FileHome(home.file.folder / "hub.toml") as own:
+			try:
+				Running(own, "crm").run(stop)
+			except HubError as error:
+				ended.append(error)
+
+	thread = threading.Thread(target=run)
+	thread.start()
+	try:
+		yield ended
+	finally:
+		stop.set()
+		thread.join(30)
+
+
+def until(condition) -> None:
+	deadline = time.monotonic() + 30
+	while not condition():
+		assert time.monotonic() < deadline
+		time.sleep(0.05)
+
+
+def trouble(home) -> list[tuple]:
+	sql = "SELECT `operation`, `kind`, `occurrences`, `status`, `message` FROM `tabIntegration Error Log`"
+	return [tuple(row.values()) for row in home.db.query(sql)]
+
+
+def set_to(home, **values) -> None:
+	with home.db.transaction():
+		update(home.db, "Integration Settings", "crm", values)
+
+
+def test_a_consumer_that_runs_follows_its_settings_until_it_is_switched_off(home, client):
+	with running(home) as ended:
+		client.lpush(QUEUE, json.dumps({"type": "stock", "n": 1}))
+		until(lambda: len(rows(home)) == 1)
+		set_to(home, queue_name="other_events")
+		client.lpush("other_events", json.dumps({"type": "stock", "n": 2}))
+		until(lambda: len(rows(home)) == 2)
+		set_to(home, queue_enabled=0)
+		until(lambda: ended)
+	assert isinstance(ended[0], SwitchedOff) and "queue_enabled" in str(ended[0])
+
+
+def test_a_consumer_that_runs_follows_its_url(home, client, monkeypatch):
+	with redis_server() as url, running(home):
+		client.lpush(QUEUE, json.dumps({"type": "stock", "n": 1}))
+		until(lambda: len(rows(home)) == 1)
+		redis.from_url(url).lpush(QUEUE, json.dumps({"type": "stock", "n": 2}))
+		monkeypatch.setenv("CRM_QUEUE_URL", url)
+		until(lambda: len(rows(home)) == 2)
+
+
+def test_the_trouble_of_a_consumer_is_shown_once_and_resolved(home, client):
+	client.set(QUEUE, "not a list")
+	with running(home):
+		until(lambda: trouble(home))
+		[(operation, kind, occurrences, status, message)] = trouble(home)
+		assert (operation, kind, occurrences, status) == ("Queue", "ResponseError", 1, "Open")
+		assert "WRONGTYPE" in message
+		client.delete(QUEUE)
+		client.lpush(QUEUE, json.dumps({"type": "stock"}))
+		until(lambda: rows(home) and trouble(home)[0][3] == "Resolved")
+	assert [row[2] for row in trouble(home)] == [1]
+
+
+def test_a_redis_that_wants_a_password_is_shown(home, client):
+	client.config_set("requirepass", "other")
+	try:
+		with running(home):
+			until(lambda: trouble(home))
+	finally:
+		client.execute_command("AUTH", "other")
+		client.config_set("requirepass", "")
+	assert "uthentication" in trouble(home)[0][4]

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,12 +24,8 @@ from integration_hub.webhooks.events import Route, load_routes, read_event
 from integration_hub.webhooks.messages import MAX_BODY
 from integration_hub.webhooks.receive import hand_over
 
-logger = logging.getLogger("integration_hub.queues")
-
 BATCH = 100
 SILENT_SECONDS = 120  # a consumer that says nothing for longer is taken for gone
-_BLOCK_SECONDS = 1.0
-_LONGEST_BACKOFF = 30.0
 
 
 @dataclass
@@ -103,30 +97,6 @@ class Consumer:
 		while self.run_once():
 			pass
 		self.leave()
-		return self.done
-
-	def run(self, stop: threading.Event, on_batch: Callable[[Consumed], None] | None = None) -> Consumed:
-		"""Consume until `stop` is set; a batch in hand is finished. Reconnects with backoff."""
-		failures, recover_at = 0, 0.0
-		while not stop.is_set():
-			try:
-				if time.monotonic() >= recover_at:
-					self.recover()
-					recover_at = time.monotonic() + SILENT_SECONDS
-				if self.run_once(block=_BLOCK_SECONDS) and on_batch:
-					on_batch(self.done)
-				failures = 0
-			except Exception as error:  # noqa: BLE001 - Redis or the database is away: nothing is lost meanwhile
-				failures, recover_at = failures + 1, 0.0
-				pause = min(2.0**failures / 2, _LONGEST_BACKOFF)
-				self.home.reconnect()
-				logger.warning(
-					"Queue of %s is not reachable (%s); again in %.0f s",
-					self.config.name,
-					type(error).__name__,
-					pause,
-				)
-				stop.wait(pause)
 		return self.done
 
 	def store(self, messages: Sequence[Message]) -> None:

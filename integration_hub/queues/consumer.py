@@ -10,20 +10,27 @@ from integration_hub.queues.pinned import pinned_client
 from integration_hub.queues.streams import StreamConsumer
 from integration_hub.stores.home import Home, HubError
 
-__all__ = ["Consumed", "Consumer", "consumer_for"]
+__all__ = ["OPERATION", "Consumed", "Consumer", "SwitchedOff", "consumer_for"]
 
 _KINDS = {kind.kind: kind for kind in (ListConsumer, StreamConsumer)}
 _TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 30}
 
 
+OPERATION = "Queue"  # in the error log
+
+
+class SwitchedOff(HubError):
+	"""The integration or its queue is disabled."""
+
+
 def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_url: str = "") -> Consumer:
-	"""Return the consumer of an integration; raises HubError where its queue is off or has no URL."""
+	"""Return the consumer of an integration; raises SwitchedOff, and HubError where its settings are wrong."""
 	config = home.integration(integration)
 	place = {"doctype": "Integration Settings", "name": integration}
 	if not config.enabled:
-		raise HubError("is disabled", field="enabled", **place)
+		raise SwitchedOff("is disabled", field="enabled", **place)
 	if not config.queue_enabled:
-		raise HubError("does not consume a queue", field="queue_enabled", **place)
+		raise SwitchedOff("does not consume a queue", field="queue_enabled", **place)
 	if config.queue_kind not in _KINDS:
 		raise HubError("is neither List nor Stream", field="queue_kind", **place)
 	url = home.secrets(integration).get("queue_url")

@@ -1,0 +1,125 @@
+"""A consumer process: it lasts, sees changed settings, and shows its trouble where people look."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from integration_hub.connectors.secrets import redactor_for
+from integration_hub.queues.base import SILENT_SECONDS, Consumed, Consumer
+from integration_hub.queues.consumer import OPERATION, SwitchedOff, consumer_for
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.errors import record_error, resolve_errors
+from integration_hub.stores.home import Home
+
+logger = logging.getLogger("integration_hub.queues")
+
+_BLOCK_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
+_LONGEST_BACKOFF = 30.0
+_PATIENCE = 3  # failures in a row before people are told
+
+
+class Running:
+	"""Consumes an integration's queue until it is stopped or the queue is switched off."""
+
+	def __init__(self, home: Home, integration: str, name: str = "consumer", fallback_url: str = ""):
+		self.home, self.integration = home, integration
+		self._name, self._fallback_url = name, fallback_url
+		self._consumer: Consumer | None = None
+		self._settings: object = None
+		self._done = Consumed()
+		self._failures = 0
+		self._look_at = self._recover_at = 0.0
+		self._told = False  # of the trouble that is now
+		self._well = False  # since the last trouble, which may be that of an earlier process
+
+	def run(self, stop: threading.Event, on_batch: Callable[[Consumed], None] | None = None) -> Consumed:
+		"""Consume until `stop` is set; a batch in hand is finished. Reconnects with backoff.
+
+		Raises SwitchedOff when a person has switched the queue off. on_batch: called with all there was so far.
+		"""
+		while not stop.is_set():
+			try:
+				self._follow_settings()
+				count = self._step()
+				self._goes_well()
+			except SwitchedOff:
+				raise
+			except Exception as error:  # noqa: BLE001 - Redis or the database is away: nothing is lost meanwhile
+				stop.wait(self._failed(error))
+				continue
+			if count and on_batch:
+				on_batch(self._done)
+		return self._done
+
+	def _step(self) -> int:
+		consumer = self._consumer
+		if time.monotonic() >= self._recover_at:
+			consumer.recover()
+			self._recover_at = time.monotonic() + SILENT_SECONDS
+		return consumer.run_once(block=_BLOCK_SECONDS)
+
+	def _follow_settings(self) -> None:
+		"""Make the consumer, and another one when the settings have changed."""
+		if self._consumer and time.monotonic() < self._look_at:
+			return
+		# In a transaction: what was read before may be an older snapshot.
+		settings = in_transaction(self.home.db, self._read_settings)
+		if not self._consumer or settings != self._settings:
+			self._close()
+			self._consumer = consumer_for(self.home, self.integration, self._name, self._fallback_url)
+			self._consumer.done = self._done  # one count for the process
+			self._settings, self._recover_at = settings, 0.0
+		self._look_at = time.monotonic() + _LOOK_SECONDS
+
+	def _read_settings(self) -> object:
+		"""Return what changes with the settings."""
+		if stamp := self.home.settings_stamp(self.integration):
+			return stamp
+		config = self.home.integration(self.integration)
+		return config, self.home.secrets(self.integration).get("queue_url")
+
+	def _close(self) -> None:
+		if self._consumer:
+			self._consumer.redis.close()
+		self._consumer = None
+
+	def _failed(self, error: Exception) -> float:
+		"""Take note of a failure; return how long to wait before the next attempt."""
+		self._failures += 1
+		self._recover_at = self._look_at = 0.0
+		self._well = False
+		pause = min(2.0**self._failures / 2, _LONGEST_BACKOFF)
+		self.home.reconnect()
+		# Its kind only: what it says may hold secrets, and goes masked to the error log.
+		kind = type(error).__name__
+		logger.warning("Queue of %s fails (%s); again in %.0f s", self.integration, kind, pause)
+		if self._failures >= _PATIENCE and not self._told:
+			self._told = self._tell(error)
+		return pause
+
+	def _tell(self, error: Exception) -> bool:
+		"""Log the failure once; False where the database is away too, and the next one has to be told of."""
+		try:
+			with self.home.db.transaction():
+				record_error(
+					self.home,
+					error,
+					operation=OPERATION,
+					integration=self.integration,
+					redactor=redactor_for(self.home.secrets(self.integration)),
+				)
+		except Exception:  # noqa: BLE001 - the next failure tries again
+			return False
+		return True
+
+	def _goes_well(self) -> None:
+		if not self._well:
+			in_transaction(
+				self.home.db,
+				lambda: resolve_errors(self.home, integration=self.integration, operation=OPERATION),
+			)
+		self._failures, self._told, self._well = 0, False, True
