@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.retention import clear_logs
 from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.sync.schedule import close_silent_runs, due_streams, put_off
 from integration_hub.webhooks.drain import drain, sweep
@@ -16,6 +18,7 @@ logger = logging.getLogger("integration_hub")
 
 _PAUSE = 1.0
 _LONGEST_BACKOFF = 30.0
+_DAY = 86_400.0
 
 
 @dataclass
@@ -43,10 +46,13 @@ def work_once(home: Home) -> Worked:
 
 def work(home: Home, stop: threading.Event, report) -> None:
 	"""Work until `stop` is set; `report` gets each Worked that did something. Reconnects with backoff."""
-	failures = 0
+	failures, clear_at = 0, 0.0
 	while not stop.is_set():
 		try:
 			done = work_once(home)
+			if time.monotonic() >= clear_at:
+				clear_logs(home)
+				clear_at = time.monotonic() + _DAY
 		except Exception as error:  # noqa: BLE001 - the database is away: what was begun is taken up again
 			failures += 1
 			pause = min(2.0**failures / 2, _LONGEST_BACKOFF)

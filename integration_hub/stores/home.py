@@ -135,6 +135,9 @@ class Home(Protocol):
 	def reconnect(self) -> None:
 		"""Begin with a new database connection, where the old one may be broken."""
 
+	def log_days(self) -> Mapping[str, int]:
+		"""Return for how many days settled rows are kept, by log; nothing for those that something else clears."""
+
 	def owner(self) -> str:
 		"""Return who creates rows here (a user)."""
 

@@ -24,7 +24,13 @@ else:
 	import tomli as tomllib
 
 TITLE_FIELDS = {"Integration Settings": "integration_name", "Sync Settings": "stream_name"}
-_HUB_KEYS = {"database", "redis", "encryption_key", "allowed_hosts"}
+# The key of [hub] → the log whose settled rows are kept so many days, and how many unless set. 0 keeps them.
+KEPT = {
+	"keep_events": ("Webhook Log", 30),
+	"keep_runs": ("Sync Log", 30),
+	"keep_failures": ("Integration Error Log", 90),
+}
+_HUB_KEYS = {"database", "redis", "encryption_key", "allowed_hosts", *KEPT}
 _TOP_KEYS = {"hub", "integration", "stream", "table", "handlers", "connectors", "schemes", "transforms"}
 
 
@@ -96,6 +102,8 @@ def load(path: Path) -> HubFile:
 		if not isinstance(data[key], dict):
 			raise HubError(f"[{key}] must be a table", name="hub.toml")
 	_known(data.get("hub", {}), _HUB_KEYS, "[hub]")
+	for key in KEPT.keys() & data.get("hub", {}).keys():
+		_check_days(data["hub"][key], key)
 	file = HubFile(
 		folder=path.resolve().parent,
 		name=path.name,
@@ -171,6 +179,11 @@ def _known(values: Mapping, allowed: set[str], table: str) -> None:
 				else f"; known are {', '.join(sorted(allowed))}"
 			)
 			raise HubError(f"is not a known key{hint}", name=f"hub.toml {table}".strip(), field=key)
+
+
+def _check_days(value: Any, key: str) -> None:
+	if type(value) is not int or value < 0:
+		raise HubError("must be a number of days; 0 keeps rows for good", name="hub.toml [hub]", field=key)
 
 
 def _check_reference(file: HubFile, reference: Any, table: str, fieldname: str) -> None:

@@ -16,7 +16,7 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination, RedisCoordination
 from integration_hub.connectors.registry import connector_for
-from integration_hub.homes.file.config import HubFile, load
+from integration_hub.homes.file.config import KEPT, HubFile, load
 from integration_hub.homes.file.secrets import TABLE, FileSecrets
 from integration_hub.homes.file.tables import apply, target_fields
 from integration_hub.stores.home import HubError, Target
@@ -124,6 +124,9 @@ class FileHome:
 
 	def reconnect(self) -> None:
 		"""A file does not go away."""
+
+	def log_days(self) -> Mapping[str, int]:
+		return {doctype: int(self.file.hub.get(key, days)) for key, (doctype, days) in KEPT.items()}
 
 	def owner(self) -> str:
 		return "integration-hub"

@@ -1,7 +1,8 @@
 import frappe
 from frappe.model.document import Document
 
-from integration_hub.integration_hub.retention import clear_old
+from integration_hub.homes.site import SiteHome
+from integration_hub.stores.retention import clear_settled
 from integration_hub.stores.schema import INDEXES
 
 
@@ -11,7 +12,7 @@ class IntegrationErrorLog(Document):
 	@staticmethod
 	def clear_old_logs(days: int = 90) -> None:
 		"""Delete what is settled and older than `days`; called by Log Settings."""
-		clear_old("Integration Error Log", days, ("Resolved",))
+		clear_settled(SiteHome(), "Integration Error Log", days)
 
 
 def on_doctype_update() -> None:
