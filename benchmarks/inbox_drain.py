@@ -24,7 +24,7 @@ from integration_hub.webhooks.drain import drain
 
 NAME = "hub-benchmark"
 COUNT = size(4000, quick=500)
-FEW = size(100, quick=10)  # one job an event is measured on fewer
+FEW = size(40, quick=10)  # one job an event is measured on fewer
 
 
 def nothing(payload: object, event: object) -> None:
