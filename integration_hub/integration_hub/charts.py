@@ -70,6 +70,8 @@ def _rows(doctype: str, time_field: str, series: str, value: str) -> list[Row]:
 
 
 def _chart(series: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+	if not series:
+		return {}  # «No Data»; v16's chart library fails on labels without a dataset
 	days: Sequence[str] = [str(getdate(add_days(nowdate(), n - DAYS + 1))) for n in range(DAYS)]
 	return {
 		"labels": [format_date(day, "d MMM") for day in days],
