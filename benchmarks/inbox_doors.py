@@ -191,6 +191,7 @@ def main(site: str) -> None:
 	few, many = (f"{count} connections" for count in CONNECTIONS)
 	for ours, theirs, at in (
 		("site's own door", "frappe.ping", few),
+		("site's own door", "frappe.ping", many),
 		("receiver", "naive door", few),
 		("receiver", "naive door", many),
 		("receiver", "bare WSGI", few),
