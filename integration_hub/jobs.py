@@ -4,8 +4,9 @@ import frappe
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.integration_hub import alerts
-from integration_hub.queues.consumer import consumer_for
+from integration_hub.queues.consumer import OPERATION, consumer_for
 from integration_hub.stores.database import in_transaction
+from integration_hub.stores.errors import resolve_errors
 from integration_hub.stores.home import HubError
 from integration_hub.sync import run as sync_run
 from integration_hub.sync import schedule
@@ -38,8 +39,9 @@ def drain_queue(home: SiteHome, integration: str) -> None:
 	"""Take what waits in one integration's list. A failure is logged and does not hold up the others."""
 	try:
 		consumer_for(home, integration, "scheduled", home.external_redis_url()).drain()
+		in_transaction(home.db, lambda: resolve_errors(home, integration=integration, operation=OPERATION))
 	except Exception as error:  # noqa: BLE001 - logged, and the next list has its turn
-		home.log_error(error, integration=integration, operation="Queue")
+		home.log_error(error, integration=integration, operation=OPERATION)
 
 
 def run_stream(stream: str, triggered_by: str, since: str = "", until: str = "") -> None:

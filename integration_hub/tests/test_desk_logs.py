@@ -231,6 +231,7 @@ class TestDeskLogs(HubTestCase):
 			self.assertEqual(api.held_documents(run["name"])["go"], going, policy)
 
 	def test_the_charts_count_what_came_and_what_was_written(self):
+		self.assertEqual(api.records_a_day(refresh=1), {}, "shown as no data")
 		run_stream(self.home, "customers-full")
 		self.handle(id="e1", event="customer.changed", data=self.customer())
 		self.put(id="e2", event="order.created")

@@ -137,10 +137,16 @@ class TestInbox(HubTestCase):
 		doc.save()
 		frappe.db.commit()
 		client = redis.from_url(url)
+		client.set("hub_test_events", "no list")
+		jobs.drain_external_queues()
+		trouble = {"operation": "Queue", "integration": "crm"}
+		self.assertEqual(frappe.get_all("Integration Error Log", trouble, pluck="status"), ["Open"])
+		client.delete("hub_test_events")
 		for customer in self.crm.customers.alive()[:5]:
 			message = {"id": customer["id"], "type": "customer.created", "data": customer}
 			client.lpush("hub_test_events", json.dumps(message), json.dumps(message))
 		jobs.drain_external_queues()
+		self.assertEqual(frappe.get_all("Integration Error Log", trouble, pluck="status"), ["Resolved"])
 		work()
 		self.assertEqual(self.statuses(), {"Completed": 5})
 		self.assertEqual(frappe.db.count("Sandbox Customer"), 5)

@@ -126,7 +126,7 @@ class FileHome:
 		"""A file does not go away."""
 
 	def log_days(self) -> Mapping[str, int]:
-		return {doctype: int(self.file.hub.get(key, days)) for key, (doctype, days) in KEPT.items()}
+		return {doctype: self.file.hub.get(key, days) for key, (doctype, days) in KEPT.items()}
 
 	def owner(self) -> str:
 		return "integration-hub"
