@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 
-import pytest
 from playwright.sync_api import expect
 
 from integration_hub.sandbox import Sandbox
@@ -51,9 +50,8 @@ def until(desk: Desk, doctype: str, name: str, field: str, wanted: str, seconds:
 
 
 def test_the_onboarding_leads_to_the_first_form(desk: Desk):
-	desk.go("Workspaces", "Integration Hub")
-	if "onboarding" not in value(desk, "Workspace", "Integration Hub", "content"):
-		pytest.skip("the workspace has no onboarding block")
+	# Frappe 16.0.0-dev shows the block only on the workspace that Desk was loaded at.
+	desk.start("/app/integration-hub")
 	block = desk.page.locator(".onboarding-widget-box:visible")
 	expect(block).to_contain_text("Connect a System")
 	desk.fits()
@@ -201,7 +199,7 @@ def test_a_failing_source_is_found_from_the_workspace(desk: Desk, crm: Sandbox):
 	until(desk, "Sync Settings", "desk-customers", "status", "Failing")
 	desk.go("Workspaces", "Integration Hub")
 	desk.fits()
-	desk.page.locator(".layout-main:visible").get_by_text("Failing Streams", exact=False).first.click()
+	desk.card("Failing Streams")
 	desk.page.wait_for_function("cur_list && cur_list.doctype === 'Sync Settings' && cur_list.data.length")
 	desk.rest()
 	desk.page.locator(".list-row-container:visible").get_by_text("desk-customers").first.click()
@@ -252,7 +250,7 @@ def test_a_failed_event_is_found_and_replayed(desk: Desk, crm: Sandbox):
 		assert time.monotonic() < end
 		time.sleep(0.5)
 	desk.go("Workspaces", "Integration Hub")
-	desk.page.locator(".layout-main:visible").get_by_text("Failed Events", exact=False).first.click()
+	desk.card("Failed Events")
 	desk.page.wait_for_function("cur_list && cur_list.doctype === 'Webhook Log' && cur_list.data.length")
 	assert name in desk.page.evaluate("cur_list.data.map((row) => row.name)")
 	desk.open("Integration Settings", "desk-crm")
