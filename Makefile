@@ -27,7 +27,7 @@ test-site:
 # FRAPPE_BENCH=path SITE=name make test-desk
 test-desk: $(INSTALLED)
 	@$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[desk]'
-	@$(BIN)/python -m pytest tests_desk -x
+	@$(BIN)/python -m pytest tests_desk
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,20 @@ class Desk:
 def encoded(label: str) -> str:
 	"""Spell a label as Frappe puts it into attributes."""
 	return label.replace(" ", "%20")
+
+
+def value(desk: Desk, doctype: str, name: str, field: str) -> str:
+	return desk.page.evaluate(
+		"([d, n, f]) => frappe.db.get_value(d, n, f).then((r) => r.message[f])", [doctype, name, field]
+	)
+
+
+def count(desk: Desk, doctype: str) -> int:
+	return desk.page.evaluate("d => frappe.db.count(d)", doctype)
+
+
+def until(desk: Desk, doctype: str, name: str, field: str, wanted: str, seconds: int = 90) -> None:
+	end = time.monotonic() + seconds
+	while (found := value(desk, doctype, name, field)) != wanted:
+		assert time.monotonic() < end, f"{doctype} {name}: {field} is {found!r}, not {wanted!r}"
+		time.sleep(0.5)

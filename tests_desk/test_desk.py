@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import API_KEY
 from integration_hub.sandbox.sender import SECRET
-from tests_desk.desk import Desk
+from tests_desk.desk import Desk, count, until, value
 
 MAPPING = (
 	("name", "customer_name"),
@@ -19,34 +19,6 @@ MAPPING = (
 	("credit_limit", "credit_limit"),
 	("active", "active"),
 )
-
-MARKUP = "<img src=x onerror"
-# Show all texts of the DocType as columns of the report; return how many there are.
-REPORT_OF_TEXTS = """async () => {
-	const texts = cur_list.meta.fields.filter((df) => ["Data", "Small Text"].includes(df.fieldtype) && !df.hidden);
-	cur_list.fields = [["name", cur_list.doctype], ...texts.map((df) => [df.fieldname, cur_list.doctype])];
-	cur_list.build_fields();
-	cur_list.setup_columns();
-	await cur_list.refresh();
-	return texts.length;
-}"""
-
-
-def value(desk: Desk, doctype: str, name: str, field: str) -> str:
-	return desk.page.evaluate(
-		"([d, n, f]) => frappe.db.get_value(d, n, f).then((r) => r.message[f])", [doctype, name, field]
-	)
-
-
-def count(desk: Desk, doctype: str) -> int:
-	return desk.page.evaluate("d => frappe.db.count(d)", doctype)
-
-
-def until(desk: Desk, doctype: str, name: str, field: str, wanted: str, seconds: int = 90) -> None:
-	end = time.monotonic() + seconds
-	while (found := value(desk, doctype, name, field)) != wanted:
-		assert time.monotonic() < end, f"{doctype} {name}: {field} is {found!r}, not {wanted!r}"
-		time.sleep(0.5)
 
 
 def test_the_onboarding_leads_to_the_first_form(desk: Desk):
@@ -293,30 +265,3 @@ def test_deletions_beyond_the_limit_wait_for_a_person_who_sees_the_list(desk: De
 	desk.dialog.get_by_role("button", name="Delete 300 Documents").click()
 	until(desk, "Sync Settings", "desk-customers", "status", "OK")
 	assert count(desk, "Desk Customer") == len(crm.customers.alive())
-
-
-def test_what_came_from_outside_is_shown_as_text(desk: Desk, markup: dict[str, str]):
-	"""In forms, lists and reports of whatever the engine writes by SQL."""
-	for doctype, name in markup.items():
-		desk.open(doctype, name)
-		assert desk.page.evaluate("window.pwned") is None, doctype
-		shown = desk.page.locator(".page-container:visible .form-page").last
-		expect(shown.get_by_text(MARKUP, exact=False).first).to_be_attached()  # some are in another tab
-		for view in ("List", "Report"):
-			desk.page.evaluate(
-				"([d, v, n]) => frappe.set_route('List', d, v, { name: n })", [doctype, view, name]
-			)
-			desk.page.wait_for_function(
-				"([d, n]) => cur_list && cur_list.doctype === d && cur_list.data[0]?.name === n",
-				arg=[doctype, name],
-			)
-			if view == "Report":
-				columns = desk.page.evaluate(REPORT_OF_TEXTS)
-				assert columns
-				desk.rest()
-				expect(
-					desk.page.locator(".dt-cell__content:visible").filter(has_text=MARKUP).first
-				).to_be_visible()
-			desk.rest()
-			assert desk.page.evaluate("window.pwned") is None, f"{doctype} {view}"
-			assert not desk.page.locator("img[src='x']").count(), f"{doctype} {view}"

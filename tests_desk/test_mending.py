@@ -1,0 +1,162 @@
+"""What an operator does about what went wrong, each in its own screen. After test_desk, whose documents it goes on with."""
+
+from __future__ import annotations
+
+import json
+
+from playwright.sync_api import expect
+
+from integration_hub.sandbox import Sandbox, sender
+from tests_desk.desk import Desk, count, until, value
+
+OPENED = "d => cur_frm && cur_frm.doctype === d && !cur_frm.is_new()"
+NEWEST = "([d, f]) => frappe.db.get_list(d, { filters: f, order_by: 'creation desc', limit: 1 }).then((r) => r[0].name)"
+
+
+def newest(desk: Desk, doctype: str, **filters: str) -> str:
+	return desk.page.evaluate(NEWEST, [doctype, {"integration": "desk-crm", **filters}])
+
+
+def test_a_dry_run_replay_shows_what_would_change(desk: Desk):
+	event = newest(desk, "Webhook Log", status="Completed")
+	customer = value(desk, "Webhook Log", event, "reference_name")
+	desk.page.evaluate(
+		"name => frappe.db.set_value('Desk Customer', name, 'city', 'Changed by Hand')", customer
+	)
+	desk.open("Webhook Log", event)
+	desk.press("Dry-Run Replay")
+	expect(desk.dialog).to_contain_text("Would change")
+	row = desk.dialog.locator("tbody tr").filter(has_text="City")
+	expect(row.locator(".hub-before")).to_have_text("Changed by Hand")
+	desk.fits()
+	desk.show("desk-dry-run-replay", element=desk.dialog.locator(".modal-content"), height=560)
+	desk.close_dialog()
+	assert value(desk, "Desk Customer", customer, "city") == "Changed by Hand"
+
+
+def test_a_document_tells_where_it_came_from(desk: Desk):
+	customer = value(desk, "Webhook Log", newest(desk, "Webhook Log", status="Completed"), "reference_name")
+	desk.open("Desk Customer", customer)
+	timeline = desk.page.locator(".new-timeline:visible")
+	expect(timeline).to_contain_text("desk-customers")
+	expect(desk.page.locator(".form-links:visible, .form-dashboard:visible").first).to_contain_text(
+		"External Record"
+	)
+	desk.fits()
+	timeline.scroll_into_view_if_needed()
+	desk.show("desk-timeline", element=timeline, height=900)
+
+
+def test_the_same_id_with_another_body_is_handled_on_a_persons_word(desk: Desk, crm: Sandbox):
+	url = f"{desk.url}/api/method/integration_hub.api.webhook/desk-crm"
+	first = sender.make("customer.updated", crm.customers.alive()[1])
+	assert sender.send(url, first).status_code == 200
+	body = json.dumps({**json.loads(first.body), "data": crm.customers.alive()[2]}).encode()
+	headers = {**first.headers, sender.HEADER: sender.sign(body)}
+	sender.send(url, sender.Delivery(first.event_id, body, headers))
+	conflict = newest(desk, "Webhook Log", status="Conflict")
+	desk.open("Webhook Log", conflict)
+	desk.fits()
+	desk.press("Handle as a New Event")
+	desk.dialog.locator(".btn-primary:visible").click()
+	until(desk, "Webhook Log", conflict, "status", "Completed")
+
+
+def test_the_inbox_is_read(desk: Desk):
+	desk.go("List", "Webhook Log")
+	desk.page.evaluate("cur_list.filter_area.clear()")
+	expect(desk.page.locator(".list-row-container:visible").first).to_be_visible()
+	desk.rest()
+	desk.fits()
+	desk.show("desk-events", height=520)
+
+
+def test_a_failure_is_resolved_and_opens_again(desk: Desk):
+	failure = newest(desk, "Integration Error Log")
+	desk.page.evaluate("names => frappe.call('integration_hub.api.reopen_failures', { names })", [failure])
+	desk.open("Integration Error Log", failure)
+	desk.fits()
+	desk.show("desk-failure", height=760)
+	desk.press("Resolve")
+	until(desk, "Integration Error Log", failure, "status", "Resolved")
+	desk.rest()
+	desk.press("Reopen")
+	until(desk, "Integration Error Log", failure, "status", "Open")
+
+
+def test_a_run_is_approved_from_its_log(desk: Desk, crm: Sandbox):
+	crm.customers.delete(300)
+	desk.open("Sync Settings", "desk-customers")
+	desk.press("Sync Now")
+	until(desk, "Sync Settings", "desk-customers", "status", "Needs Approval")
+	desk.open("Sync Log", newest(desk, "Sync Log", status="Needs Approval"))
+	desk.press("Approve Deletions")
+	expect(desk.dialog).to_contain_text("300")
+	desk.fits()
+	desk.show("desk-approve-deletions", element=desk.dialog.locator(".modal-content"), height=620)
+	desk.dialog.locator(".btn-danger:visible").click()
+	until(desk, "Sync Settings", "desk-customers", "status", "OK")
+	assert count(desk, "Desk Customer") == len(crm.customers.alive())
+
+
+def test_a_checkpoint_is_reset_only_on_a_persons_word(desk: Desk):
+	desk.open("Sync Settings", "desk-customers")
+	desk.press("Reset Checkpoint", "Actions")
+	expect(desk.dialog).to_contain_text("Nothing is doubled")
+	desk.dialog.locator(".btn-primary:visible").click()
+	desk.rest()
+	assert not value(desk, "Sync Settings", "desk-customers", "checkpoint")
+
+
+def test_a_backfill_asks_from_when(desk: Desk):
+	desk.open("Sync Settings", "desk-customers")
+	desk.press("Backfill", "Actions")
+	expect(desk.dialog).to_contain_text("Nothing is removed")
+	desk.fits()
+	before = count(desk, "Sync Log")
+	desk.dialog.locator('input[data-fieldname="since"]').fill("2020-01-01 00:00:00")
+	desk.dialog.locator('input[data-fieldname="since"]').press("Tab")
+	desk.dialog.locator(".btn-primary:visible").click()
+	desk.page.wait_for_function("n => frappe.db.count('Sync Log').then((c) => c > n)", arg=before)
+	until(desk, "Sync Settings", "desk-customers", "status", "OK")
+
+
+def test_a_run_is_seen_without_socketio(desk: Desk, crm: Sandbox):
+	page = desk.page.context.new_page()
+	page.route("**/socket.io/**", lambda route: route.abort())
+	page.goto(f"{desk.url}/app/sync-settings/desk-customers", wait_until="domcontentloaded")
+	page.wait_for_function(OPENED, arg="Sync Settings")
+	crm.latency = 3.0
+	try:
+		desk.open("Sync Settings", "desk-customers")
+		desk.press("Sync Now")
+		run = page.locator(".hub-run [data-run]")
+		expect(run).to_be_visible()
+		seen = int(run.get_attribute("data-fetched"))
+		page.wait_for_function(
+			"seen => Number(document.querySelector('.hub-run [data-run]')?.dataset.fetched) > seen", arg=seen
+		)
+	finally:
+		crm.latency = 0.0
+	page.close()
+	until(desk, "Sync Settings", "desk-customers", "status", "OK")
+
+
+def test_a_childs_fields_are_offered(desk: Desk):
+	desk.new("Sync Settings")
+	desk.fill(stream_name="desk-contacts", integration="desk-crm", target_doctype="Contact")
+	row = desk.field("mapping").locator('.grid-row[data-idx="1"]')
+	if not row.count():
+		desk.field("mapping").get_by_role("button", name="Add Row").click()
+	row.locator('.grid-static-col[data-fieldname="field"]').click()
+	row.locator('input[data-fieldname="field"]').fill("email_ids.email")
+	expect(row.locator(".awesomplete li").filter(has_text="email_ids.email_id").first).to_be_visible()
+	desk.enter()  # leaves it unsaved
+
+
+def test_the_workspace_is_read(desk: Desk):
+	desk.go("Workspaces", "Integration Hub")
+	expect(desk.page.locator(".number-widget-box:visible .number")).to_have_count(6)
+	desk.rest()
+	desk.fits()
+	desk.show("desk-workspace", height=1180)
