@@ -18,6 +18,7 @@ import pymysql
 
 from benchmarks.figures import ROUNDS, Figure, percentiles, say, size
 from benchmarks.load import SECRET, load, server
+from benchmarks.sync_on_site import database
 from integration_hub.sandbox.redis import free_port
 from integration_hub.sandbox.sender import HEADER, sign
 
@@ -64,17 +65,6 @@ def bare(conf: dict) -> Callable[[dict, Callable], Iterable[bytes]]:
 		return [b"ok"]
 
 	return application
-
-
-def database() -> dict:
-	"""Return how the site's MariaDB is connected to."""
-	return {
-		"host": frappe.conf.db_host or "127.0.0.1",
-		"port": int(frappe.conf.db_port or 3306),
-		"user": frappe.conf.get("db_user") or frappe.conf.db_name,
-		"password": frappe.conf.db_password,
-		"database": frappe.conf.db_name,
-	}
 
 
 def serve(site: str, kind: str, port: int) -> None:
@@ -157,10 +147,8 @@ def clear() -> None:
 	frappe.db.commit()
 
 
-def main(site: str) -> None:
-	frappe.init(site=site)
-	frappe.connect()
-	frappe.set_user("Administrator")
+def prepare() -> None:
+	"""Make an integration that takes every event."""
 	clear()
 	settings = {
 		"doctype": "Integration Settings",
@@ -173,6 +161,13 @@ def main(site: str) -> None:
 	route |= {"parentfield": "routes", "event_pattern": "*", "action": "Call Function", "handler": "nothing"}
 	frappe.get_doc(route).db_insert()
 	frappe.db.commit()
+
+
+def main(site: str) -> None:
+	frappe.init(site=site)
+	frappe.connect()
+	frappe.set_user("Administrator")
+	prepare()
 	frappe.db.sql_ddl(f"CREATE TABLE `{TABLE}` (`number` BIGINT AUTO_INCREMENT PRIMARY KEY, `body` LONGTEXT)")
 	api = "/api/method"
 	doors = (

@@ -54,6 +54,13 @@ def steady(url: str) -> dict[str, float]:
 	return sent
 
 
+def figures_of(sent: dict[str, float], ended: dict[str, float]) -> list[Figure]:
+	assert ended.keys() == sent.keys(), f"{len(sent) - len(ended)} events are not completed"
+	at = f"POST to Completed, {RATE} events a second"
+	lags = [ended[name] - moment for name, moment in sent.items()]
+	return [Figure(f"{at}, {p}", ms, "ms", "lower") for p, ms in percentiles(lags).items()]
+
+
 def completed(home: FileHome, count: int) -> dict[str, float]:
 	"""Wait until all events are completed; return when each was."""
 	sql = "SELECT `event_id`, `completed_at` FROM `tabWebhook Log` WHERE `status` = 'Completed'"
@@ -90,10 +97,7 @@ def main() -> None:
 		finally:
 			worker.terminate()
 			worker.wait()
-	assert ended.keys() == sent.keys(), f"{len(sent) - len(ended)} events are not completed"
-	lags = [ended[name] - at for name, at in sent.items()]
-	at = f"POST to Completed, {RATE} events a second"
-	say([Figure(f"{at}, {p}", ms, "ms", "lower") for p, ms in percentiles(lags).items()])
+	say(figures_of(sent, ended))
 
 
 if __name__ == "__main__":

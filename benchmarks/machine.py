@@ -24,6 +24,8 @@ def machine(bench: Bench | None) -> dict[str, str]:
 		found["Frappe"] = next(
 			line.split('"')[1] for line in text.splitlines() if line.startswith("__version__")
 		)
+		name, version = bench.database()
+		found[name] = version
 	return found
 
 

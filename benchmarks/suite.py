@@ -32,11 +32,23 @@ SUITE = (
 	Benchmark("queue_on_file", "Taking messages off a Redis list, SQLite without a bench"),
 	Benchmark("inbox_lag", "From POST to Completed under a steady load, SQLite without a bench"),
 	Benchmark("sync_on_site", "Writing records, on a site", site=True),
+	Benchmark("sync_million_on_site", "Writing 1,000,000 records, on a site", site=True),
 	Benchmark("orphans_on_site", "Finding and removing what is gone, on a site", site=True),
 	Benchmark("inbox_doors", "Acknowledging webhooks, on a site", site=True),
 	Benchmark("inbox_drain", "Handling events, on a site", site=True),
+	Benchmark("inbox_lag_on_site", "From POST to Completed under a steady load, on a site", site=True),
 	Benchmark("peers", "REST into MariaDB, ours and dlt, on a site", site=True),
 )
+
+
+_DATABASE = """
+import sys, frappe
+frappe.init(site=sys.argv[1])
+frappe.connect()
+name = {"mariadb": "MariaDB", "postgres": "PostgreSQL", "sqlite": "SQLite"}[frappe.db.db_type]
+ask = "SELECT sqlite_version()" if name == "SQLite" else "SELECT version()"
+print(name, frappe.db.sql(ask)[0][0], sep="\\n")
+"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,18 @@ class Bench:
 
 	path: Path
 	site: str
+
+	def python(self, *arguments: str) -> tuple[list[str], dict[str, Path]]:
+		"""Return a command of the bench's Python, and where it runs."""
+		return [str(self.path / "env/bin/python"), *arguments], {"cwd": self.path / "sites"}
+
+	def database(self) -> tuple[str, str]:
+		"""Return the name and the version of the site's database. Raises CalledProcessError."""
+		command, options = self.python("-c", _DATABASE, self.site)
+		command, env = _as_owner(self.path, command, dict(os.environ))
+		done = subprocess.run(command, env=env, check=True, capture_output=True, text=True, **options)
+		name, version = done.stdout.strip().splitlines()[-2:]
+		return name, version
 
 
 def run(benchmark: Benchmark, bench: Bench | None, quick: bool) -> list[Figure]:
@@ -55,8 +79,7 @@ def run(benchmark: Benchmark, bench: Bench | None, quick: bool) -> list[Figure]:
 		command, options = [sys.executable, "-m", f"benchmarks.{benchmark.name}"], {}
 		env = {**os.environ, **environment(file, quick), "PYTHONPATH": str(ROOT)}
 		if benchmark.site:
-			command = [str(bench.path / "env/bin/python"), *command[1:], bench.site]
-			options = {"cwd": bench.path / "sites"}
+			command, options = bench.python(*command[1:], bench.site)
 			command, env = _as_owner(bench.path, command, env)
 		subprocess.run(command, env=env, check=True, **options)
 		return read(file)

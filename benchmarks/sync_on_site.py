@@ -36,7 +36,7 @@ FIELDS = {
 }
 
 
-def records(changed: float = 0.0) -> list[dict]:
+def records(changed: float = 0.0, start: int = 0, stop: int = COUNT) -> list[dict]:
 	step = int(1 / changed) if changed else 0
 	return [
 		{
@@ -47,7 +47,7 @@ def records(changed: float = 0.0) -> list[dict]:
 			"credit_limit": n * 1.5,
 			"active": n % 2,
 		}
-		for n in range(COUNT)
+		for n in range(start, stop)
 	]
 
 
@@ -79,6 +79,24 @@ def empty() -> None:
 	frappe.db.sql("DELETE FROM `tabExternal Record` WHERE `stream` = %s", (STREAM,))
 	frappe.db.commit()
 	time.sleep(SETTLE)
+
+
+def bulk_stream() -> StreamConfig:
+	mapping = tuple(FieldMapping(source_path=field, field=field) for field in FIELDS)
+	return StreamConfig(
+		STREAM, target_doctype=DOCTYPE, id_path="customer_id", write_mode="Bulk", mapping=mapping
+	)
+
+
+def database() -> dict:
+	"""Return how the site's MariaDB is connected to."""
+	return {
+		"host": frappe.conf.db_host or "127.0.0.1",
+		"port": int(frappe.conf.db_port or 3306),
+		"user": frappe.conf.get("db_user") or frappe.conf.db_name,
+		"password": frappe.conf.db_password,
+		"database": frappe.conf.db_name,
+	}
 
 
 def write(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> None:
@@ -138,18 +156,9 @@ def main(site: str) -> None:
 	frappe.set_user("Administrator")
 	make_doctype()
 	home = SiteHome()
-	mapping = tuple(FieldMapping(source_path=field, field=field) for field in FIELDS)
-	bulk = StreamConfig(
-		STREAM, target_doctype=DOCTYPE, id_path="customer_id", write_mode="Bulk", mapping=mapping
-	)
+	bulk = bulk_stream()
 	documents = replace(bulk, write_mode="Documents")
-	connection = pymysql.connect(
-		host=frappe.conf.db_host or "127.0.0.1",
-		port=int(frappe.conf.db_port or 3306),
-		user=frappe.conf.db_user or frappe.conf.db_name,
-		password=frappe.conf.db_password,
-		database=frappe.conf.db_name,
-	)
+	connection = pymysql.connect(**database())
 	first, tenth = records(), records(changed=0.1)
 	results = {
 		"raw driver, target rows alone": rate((empty, False), (lambda: raw(first, connection), True)),

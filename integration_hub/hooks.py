@@ -24,6 +24,9 @@ after_install = "integration_hub.install.after_install"
 before_uninstall = "integration_hub.install.before_uninstall"
 after_uninstall = "integration_hub.install.after_uninstall"
 
+# The form of any document that a stream has written links to its External Record.
+app_include_js = "integration_hub.bundle.js"
+
 # What the logs' forms and lists share.
 doctype_js = {
 	"Webhook Log": "public/js/logs.js",

@@ -36,6 +36,8 @@ def crm() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def site() -> Iterator[tuple[str, bool]]:
 	bench, name = Bench(Path(_wanted("FRAPPE_BENCH")).resolve()), _wanted("SITE")
+	if "integration_hub.bundle.js" not in (bench.path / "sites/assets/assets.json").read_text():
+		pytest.exit("The bench has not built the app: bench build --app integration_hub", returncode=2)
 	with redis_running(bench):
 		run_on_site(bench, name, CLEAR)
 		run_on_site(bench, name, SETUP)

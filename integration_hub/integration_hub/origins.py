@@ -1,4 +1,7 @@
-"""Where a document came from: the entries of its timeline that tell of its External Records."""
+"""Where a document came from: the entries of its timeline that tell of its External Records.
+
+The entry of a binding carries it as `external_record` too: the form's dashboard links to it, without a call of its own.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,8 @@ def _entries(row: Any, kinds: dict[str, str]) -> list[dict[str, Any]]:
 		came = _("{0} of {1} was bound to this document, which was there before, {2}")
 	else:
 		came = _("This document came from {0} of {1}, {2}")
-	entries = [_entry(row.creation, came.format(record, stream, by))]
+	bound = {field: row[field] for field in ("name", "external_id", "stream", "status")}
+	entries = [_entry(row.creation, came.format(record, stream, by)) | {"external_record": bound}]
 	if row.changed_by and (row.changed_by != row.made_by or row.status != "Bound"):
 		entries.append(
 			_entry(row.modified, _last_change(row).format(record, stream, _by(row.changed_by, kinds)))

@@ -45,7 +45,10 @@ async function set_field_choices(frm) {
 	const tables = frappe.get_meta(frm.doc.target_doctype).fields.filter((df) => df.fieldtype === "Table");
 	const rows = tables.flatMap((df) => [
 		choice(df),
-		...choices(df.options).map((child) => ({ ...child, value: `${df.fieldname}.${child.value}` })),
+		...choices(df.options).map(({ value, label }) => ({
+			value: `${df.fieldname}.${value}`,
+			label: `${df.fieldname}.${label}`,
+		})),
 	]);
 	frm.fields_dict.mapping.grid.update_docfield_property("field", "options", [...fields, ...rows]);
 	for (const field of ["match_field", "disable_field"]) {
