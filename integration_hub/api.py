@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import frappe
 from frappe import _
-from frappe.utils import get_system_timezone
+from frappe.model.document import Document
+from frappe.utils import escape_html, get_system_timezone
 from redis.exceptions import RedisError
 from werkzeug.wrappers import Response
 
@@ -25,6 +26,7 @@ from integration_hub.stores.home import HubError
 from integration_hub.sync import dryrun as sync_dryrun
 from integration_hub.sync.conversions import parse_time, utc_text, zone
 from integration_hub.sync.modes import Period, mode_of
+from integration_hub.sync.run import ready
 from integration_hub.sync.schedule import want
 from integration_hub.webhooks import replay
 from integration_hub.webhooks.messages import MAX_BODY
@@ -95,10 +97,7 @@ def choices() -> dict[str, list[str]]:
 @frappe.whitelist(methods=["POST"])
 def sync_now(stream: str) -> list[str]:
 	"""Hand a stream to a worker; return what may keep it from being done, for a person."""
-	doc = frappe.get_doc("Sync Settings", stream)
-	doc.check_permission("write")
-	if not doc.enabled:
-		frappe.throw(_("{0} is disabled.").format(stream))
+	_runnable(stream)
 	home = SiteHome()
 	in_transaction(home.db, lambda: want(home, stream))  # even if it is running now
 	with suppress(
@@ -114,24 +113,59 @@ def backfill(stream: str, since: str, until: str | None = None) -> list[str]:
 
 	since, until: ISO 8601; without an offset, in the site's time zone; a bare date as `until` is the whole day.
 	"""
-	doc = frappe.get_doc("Sync Settings", stream)
-	doc.check_permission("write")
+	doc = _runnable(stream, beside=True)
 	try:
 		period = Period.read(_utc(since), _utc(until, end=True) if until else "")
 		mode_of(doc.config(), period)
 	except HubError as error:
 		refuse(error)
-	frappe.enqueue(
+	return _backfill(stream, period)
+
+
+@frappe.whitelist(methods=["POST"])
+def backfill_again(sync_log: str) -> list[str]:
+	"""Have a worker fetch the range of time once more that a backfill did not finish; return warnings."""
+	log = frappe.get_doc("Sync Log", sync_log)
+	log.check_permission("read")
+	_runnable(log.stream, beside=True)
+	if log.mode != "Backfill" or not log.period:
+		frappe.throw(_("{0} is no backfill.").format(sync_log))
+	return _backfill(log.stream, Period.parse(log.period))
+
+
+def _backfill(stream: str, period: Period) -> list[str]:
+	return _hand_over(
 		"integration_hub.jobs.run_stream",
-		queue="long",
-		timeout=SYNC_SECONDS,
 		job_id=f"integration_hub:backfill:{stream}:{period}",
-		deduplicate=True,
 		stream=stream,
-		triggered_by=f"Person {frappe.session.user}",
 		since=period.since,
 		until=period.until,
 	)
+
+
+def _runnable(stream: str, beside: bool = False) -> Document:
+	"""Return a stream that the user may run and that can run; say what is in the way before anything is handed over.
+
+	beside: what is asked for is not the stream's own turn, and would be refused while it runs.
+	"""
+	doc = frappe.get_doc("Sync Settings", stream)
+	doc.check_permission("write")
+	if beside and doc.status == "Running":
+		frappe.throw(_("{0} is running. Wait for the end of the run.").format(stream))
+	try:
+		ready(SiteHome(), stream)
+	except HubError as error:
+		refuse(error)
+	return doc
+
+
+def _hand_over(job: str, **arguments: str) -> list[str]:
+	"""Give a long job to a worker, once; return what may keep it from being done."""
+	arguments |= {"queue": "long", "timeout": SYNC_SECONDS, "deduplicate": True}
+	try:
+		frappe.enqueue(job, triggered_by=f"Person {frappe.session.user}", **arguments)
+	except RedisError:
+		frappe.throw(_("The job queue (Redis) does not answer: nothing can be handed to a worker."))
 	return readiness.warnings()
 
 
@@ -186,19 +220,14 @@ def approve_deletions(sync_log: str) -> list[str]:
 	"""Have a worker remove the documents a full run held back; return what may keep it from being done."""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
-	frappe.get_doc("Sync Settings", log.stream).check_permission("write")
+	_runnable(log.stream, beside=True)
 	if log.status != "Needs Approval":
 		frappe.throw(_("{0} has no deletions waiting for approval.").format(sync_log))
-	frappe.enqueue(
+	return _hand_over(
 		"integration_hub.jobs.approve_deletions",
-		queue="long",
-		timeout=SYNC_SECONDS,
 		job_id=f"integration_hub:approve:{sync_log}",
-		deduplicate=True,
 		sync_log=sync_log,
-		triggered_by=f"Person {frappe.session.user}",
 	)
-	return readiness.warnings()
 
 
 @frappe.whitelist(methods=["POST"])
@@ -215,7 +244,10 @@ def replay_since(integration: str, since: str | None = None, failed: bool | str 
 	if not statuses and not since:
 		frappe.throw(_("Name a time, or choose those that failed."))
 	home = SiteHome()
-	time = frappe.utils.get_datetime(since).strftime("%Y-%m-%d %H:%M:%S") if since else ""
+	try:
+		time = frappe.utils.get_datetime(since).strftime("%Y-%m-%d %H:%M:%S") if since else ""
+	except (ValueError, AttributeError):
+		frappe.throw(_("{0}: {1} is no time.").format(_("Received Since"), escape_html(since)))
 	return replay.replay(home, inbox.select(home, integration=integration, statuses=statuses, since=time))
 
 
@@ -271,6 +303,14 @@ def events_a_day(**kwargs) -> dict:
 def records_a_day(**kwargs) -> dict:
 	"""Return the data of a chart; see charts.records_a_day."""
 	return charts.records_a_day()
+
+
+@frappe.whitelist(methods=["GET"])
+def log_days(doctype: str) -> int:
+	"""Return how many days Log Settings keep a log that the user may read; 0 where they do not name it."""
+	frappe.has_permission(doctype, "read", throw=True)
+	filters = {"parent": "Log Settings", "ref_doctype": doctype}
+	return frappe.db.get_value("Logs To Clear", filters, "days") or 0
 
 
 @frappe.whitelist(methods=["GET"])

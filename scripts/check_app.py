@@ -73,13 +73,15 @@ def dotted_paths(path: Path) -> Iterator[str]:
 
 
 def resolves(dotted: str) -> bool:
-	"""Tell whether a dotted path names a module of this app, or something defined in one."""
+	"""Tell whether a dotted path names a module of this app, or something defined in one, or a bundle of JavaScript."""
 	if (
 		dotted.startswith("integration_hub.")
 		and dotted.split(".")[1] in ("webhooks", "queues")
 		and dotted.count(".") == 1
 	):
 		return True  # a logger's name
+	if dotted.endswith(".bundle.js"):
+		return (APP / "public/js" / dotted).exists()
 	if module_file(dotted):
 		return True
 	module, _, name = dotted.rpartition(".")

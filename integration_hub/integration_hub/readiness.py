@@ -9,15 +9,16 @@ from frappe.utils.scheduler import is_scheduler_inactive
 from redis.exceptions import RedisError
 
 
-def warnings(queue: str = "long") -> list[str]:
-	"""Return what keeps jobs of a queue from being done, or streams from running by themselves; for a person."""
+def warnings(*queues: str) -> list[str]:
+	"""Return what keeps jobs of some queues (streams': `long`) from being done, or streams from running by themselves."""
 	found = []
 	try:
 		names = {name for worker in get_workers() for name in worker.queue_names()}
-		if generate_qname(queue) not in names:
-			found.append(
-				_("No worker takes jobs of the queue {0}: nothing runs until one is started.").format(queue)
-			)
+		found += [
+			_("No worker takes jobs of the queue {0}: nothing runs until one is started.").format(queue)
+			for queue in queues or ("long",)
+			if generate_qname(queue) not in names
+		]
 	except RedisError:
 		found.append(_("The job queue (Redis) does not answer: nothing can be handed to a worker."))
 	if is_scheduler_inactive(verbose=False):

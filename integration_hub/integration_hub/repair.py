@@ -28,6 +28,8 @@ from integration_hub.webhooks import replay
 
 MOST_PREVIEWED = 20
 _ERROR_LOG = "Integration Error Log"
+# What a run of the stream does not do again: a range of time, and a removal, are asked for by a person.
+_NOT_BY_A_RUN = ("Webhook", "Backfill", "Delete")
 
 
 def names_of(given: str | list) -> list[str]:
@@ -127,19 +129,19 @@ def retry(given: str | list) -> dict:
 		failed = _failed_events(home, error)
 		if failed:
 			events += failed
-		elif error.stream and error.operation != "Webhook" and _may_run(error.stream):
+		elif error.stream and error.operation not in _NOT_BY_A_RUN and _may_run(error.stream):
 			streams.append(error.stream)
 		else:
 			nothing.append(error.name)
 	streams = list(dict.fromkeys(streams))
 	for stream in streams:
 		run(home, stream)
-	handed = bool(events or streams)
+	queues = ("default",) * bool(events) + ("long",) * bool(streams)
 	return {
 		"events": replay.replay(home, events),
 		"streams": streams,
 		"nothing": nothing,
-		"warnings": readiness.warnings() if handed else [],
+		"warnings": readiness.warnings(*queues) if queues else [],
 	}
 
 

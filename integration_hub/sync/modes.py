@@ -37,6 +37,12 @@ class Period:
 	def __str__(self) -> str:
 		return f"{self.since} – {self.until or '…'}"
 
+	@classmethod
+	def parse(cls, text: str) -> Period:
+		"""Read what `str` made of a period, as a Sync Log keeps it. Raises HubError."""
+		since, _, until = text.partition(" – ")
+		return cls.read(since, "" if until == "…" else until)
+
 
 class Full:
 	"""Every record; then orphans. Begins anew each time: half a list proves nothing about what is gone."""

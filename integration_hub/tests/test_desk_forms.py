@@ -231,6 +231,30 @@ class TestDeskForms(HubTestCase):
 		self.assertIn("enable-scheduler", warnings)
 		frappe.db.set_single_value("System Settings", "enable_scheduler", 1)
 
+	def test_what_cannot_run_is_refused_before_it_is_handed_over(self):
+		frappe.db.set_value("Integration Settings", "crm", "enabled", 0)
+		for press in (
+			lambda: api.sync_now("customers-full"),
+			lambda: api.backfill("customers-incremental", "2026-01-01"),
+		):
+			with self.assertRaisesRegex(frappe.ValidationError, "Integration Settings crm.*is disabled"):
+				press()
+		self.assertFalse(frappe.db.get_value("Sync Settings", "customers-full", "wanted"))
+		frappe.db.set_value("Integration Settings", "crm", "enabled", 1)
+		frappe.db.set_value("Sync Settings", "customers-incremental", "status", "Running")
+		with self.assertRaisesRegex(frappe.ValidationError, "is running"):
+			api.backfill("customers-incremental", "2026-01-01")
+
+	def test_a_backfill_is_run_again_over_its_own_range_of_time(self):
+		api.backfill("customers-incremental", "2026-01-01", "2026-01-02")
+		work()
+		fields = ["name", "period", "mode"]
+		[first] = frappe.get_all("Sync Log", filters={"stream": "customers-incremental"}, fields=fields)
+		api.backfill_again(first.name)
+		work()
+		runs = frappe.get_all("Sync Log", filters={"stream": "customers-incremental"}, fields=fields)
+		self.assertEqual([(run.mode, run.period) for run in runs], [("Backfill", first.period)] * 2)
+
 	# what they are told is text
 
 	def test_what_was_given_or_answered_is_no_html_in_a_message(self):

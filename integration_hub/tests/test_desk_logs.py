@@ -208,6 +208,15 @@ class TestDeskLogs(HubTestCase):
 		done = api.retry_failures([name])
 		self.assertEqual(done, {"events": 0, "streams": [], "nothing": [name], "warnings": []})
 
+	def test_a_backfill_or_a_removal_that_failed_is_not_retried_by_a_run(self):
+		for operation in ("Backfill", "Delete"):
+			name = self.home.log_error(
+				ValueError(operation), integration="crm", operation=operation, stream="customers-full"
+			)
+			frappe.db.commit()
+			self.assertEqual(api.retry_failures([name])["nothing"], [name])
+		self.assertFalse(frappe.db.get_value("Sync Settings", "customers-full", "wanted"))
+
 	def test_who_approves_a_deletion_sees_what_would_go(self):
 		for field, value in (("max_delete_count", 5), ("max_delete_percent", 2)):
 			frappe.db.set_value("Sync Settings", "customers-full", field, value)

@@ -41,6 +41,7 @@ class TestPermissions(HubTestCase):
 			"test_connection": lambda: api.test_connection("crm"),
 			"sync_now": lambda: api.sync_now("customers-full"),
 			"backfill": lambda: api.backfill("customers-incremental", "2026-01-01"),
+			"backfill_again": lambda: api.backfill_again(self.backfill()),
 			"preview": lambda: api.preview("customers-full"),
 			"dry_run": lambda: api.dry_run("customers-full"),
 			"reset_checkpoint": lambda: api.reset_checkpoint("customers-full"),
@@ -58,6 +59,7 @@ class TestPermissions(HubTestCase):
 			"held_deletions": lambda: api.held_deletions("customers-full"),
 		}
 		readers = {
+			"log_days": lambda: api.log_days("Webhook Log"),
 			"health": lambda: api.health("crm"),
 			"choices": api.choices,
 			"paused_integrations": api.paused_integrations,
@@ -68,6 +70,12 @@ class TestPermissions(HubTestCase):
 			"records_a_day": api.records_a_day,
 		}
 		return {"managers": managers, "readers": readers}
+
+	def backfill(self) -> str:
+		"""Return the name of a backfill's run."""
+		row = {"mode": "Backfill", "period": "2026-01-01 00:00:00 – …", "stream": "customers-incremental"}
+		frappe.db.set_value("Sync Log", self.log, row)
+		return self.log
 
 	def event(self) -> str:
 		"""Return an event's name, made without anybody's permission."""

@@ -1,12 +1,16 @@
 // The field Health of Integration Settings.
 
 async function load_health(frm) {
+	const { name } = frm.doc; // one form shows all documents of its DocType: an answer may come late
+	if (frm.hub_health_of !== name) frm.fields_dict.health.$wrapper.empty();
 	const { message } = await frappe.call({
 		method: "integration_hub.api.health",
 		type: "GET",
-		args: { integration: frm.doc.name },
+		args: { integration: name },
 	});
-	if (message && cur_frm === frm) show_health(frm, message);
+	if (!message || cur_frm !== frm || frm.doc.name !== name) return;
+	frm.hub_health_of = name;
+	show_health(frm, message);
 }
 
 function show_health(frm, health) {
@@ -70,8 +74,13 @@ function token_cell({ expires_at, renews }) {
 		return cell("gray", __("Token"), none);
 	}
 	const valid = expires_at > frappe.datetime.system_datetime();
+	// comment_when says nothing of what is to come.
+	if (valid) return cell("green", __("Token Ends"), escaped(user_time(expires_at)));
 	const when = frappe.datetime.comment_when(expires_at);
-	if (valid) return cell("green", __("Token Ends"), when);
 	if (renews) return cell("orange", __("Token Ends"), __("{0}, the next call renews it", [when]));
 	return cell("red", __("Token Ends"), __("{0}, and nothing renews it: connect the Connected App again", [when]));
+}
+
+function user_time(time) {
+	return frappe.datetime.str_to_user(frappe.datetime.convert_to_user_tz(time));
 }

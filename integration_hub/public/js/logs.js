@@ -90,7 +90,7 @@ frappe.provide("integration_hub");
 	integration_hub.replay = async (names) => {
 		const count = await integration_hub.call("replay_events", { names });
 		const left = names.length - count;
-		integration_hub.say(__("{0} events are handled again", [count]), count ? "blue" : "orange");
+		integration_hub.say(__("{0} events will be handled again", [count]), count ? "blue" : "orange");
 		if (left) integration_hub.say(__("{0} events were left as they are", [left]), "orange");
 	};
 
@@ -172,11 +172,11 @@ frappe.provide("integration_hub");
 
 	integration_hub.retry = async (names) => {
 		const done = await integration_hub.call("retry_failures", { names });
-		if (done.events) integration_hub.say(__("{0} events are handled again", [done.events]));
+		if (done.events) integration_hub.say(__("{0} events will be handled again", [done.events]));
 		for (const stream of done.streams) handed(stream);
 		warn_of_workers(done.warnings);
 		if (done.nothing.length) {
-			const text = __("{0} failures have nothing to try again: no event waits and no stream failed.", [
+			const text = __("{0} failures have nothing to try again here: no event waits, no stream failed. A backfill or a removal is asked for again where it was.", [
 				done.nothing.length,
 			]);
 			integration_hub.say(text, "orange");
@@ -195,8 +195,23 @@ frappe.provide("integration_hub");
 		});
 	};
 
-	integration_hub.show_retention = (list) =>
-		frappe.require("logtypes.bundle.js", () => {
-			frappe.utils.logtypes.show_log_retention_message(list.doctype);
+	// How long rows stay, below the list. Frappe's own line is for administrators only, and knows one number.
+	integration_hub.show_retention = async (list) => {
+		const { message: days } = await frappe.call({
+			method: "integration_hub.api.log_days",
+			type: "GET",
+			args: { doctype: list.doctype },
 		});
+		const kept = {
+			"Webhook Log": __("Completed events are kept {0} days. What failed, is dead, unrouted or in conflict stays, or as long as its integration says under Keep Events.", [days]),
+			"Sync Log": __("Runs are kept {0} days; one that waits for approval stays.", [days]),
+			"Integration Error Log": __("Resolved failures are kept {0} days; open ones stay.", [days]),
+		};
+		const text = days ? kept[list.doctype] : __("Nothing is removed by itself: Log Settings do not name this log.");
+		list.$frappe_list.find(".hub-retention").remove();
+		$(`<p class="hub-retention text-muted small">${text} </p>`)
+			.css({ padding: "8px 15px", margin: 0 })
+			.append(frappe.model.can_write("Log Settings") ? `<a href="/app/log-settings">${__("Log Settings")}</a>` : "")
+			.appendTo(list.$frappe_list);
+	};
 })();

@@ -44,6 +44,6 @@ async function replay_now(frm, failed, since) {
 		freeze: true,
 	});
 	const indicator = count ? "blue" : "orange";
-	frappe.show_alert({ message: __("{0} events are handled again", [count]), indicator });
+	frappe.show_alert({ message: __("{0} events will be handled again", [count]), indicator });
 	load_health(frm);
 }

@@ -1,7 +1,7 @@
 // Looking at a source before anything is written: Preview and Dry Run; and what an approval would remove.
 
 async function ask(frm, method) {
-	if (frm.is_dirty()) await frm.save();
+	if (!(await saved(frm))) return null;
 	const { message } = await frappe.call({
 		method: `integration_hub.api.${method}`,
 		args: { stream: frm.doc.name },
@@ -13,6 +13,7 @@ async function ask(frm, method) {
 
 async function preview(frm) {
 	const records = await ask(frm, "preview");
+	if (!records) return;
 	const fields = [...new Set(records.flatMap((record) => Object.keys(record.values)))];
 	const width = fields.length;
 	const rows = records.map((record) => {
@@ -37,6 +38,7 @@ function field_label(frm, fieldname) {
 
 async function dry_run(frm) {
 	const found = await ask(frm, "dry_run");
+	if (!found) return;
 	const { counts } = found;
 	const actions = {
 		create: ["green", __("Create")],
@@ -65,13 +67,19 @@ async function dry_run(frm) {
 			after,
 		]);
 	});
-	const summary = __("{0} would be created, {1} updated, {2} deleted, {3} fail, {4} are unchanged", [
-		counts.created,
-		counts.updated,
-		counts.deleted + found.orphans,
-		counts.failed,
-		counts.unchanged,
-	]);
+	const gone = counts.deleted + found.orphans;
+	const fates = {
+		Delete: __("{0} deleted", [gone]),
+		Disable: __("{0} disabled", [gone]),
+		Keep: __("{0} kept that are gone from the source", [gone]),
+	};
+	const summary = [
+		__("{0} would be created", [counts.created]),
+		__("{0} updated", [counts.updated]),
+		fates[frm.doc.deletion_policy],
+		__("{0} fail", [counts.failed]),
+		__("{0} are unchanged", [counts.unchanged]),
+	].join(", ");
 	const touched = counts.created + counts.updated + counts.deleted + counts.failed;
 	const lines = [{ text: summary }, ...found.notes.map((text) => ({ text }))];
 	if (found.sample.length < touched) {

@@ -11,14 +11,31 @@ const RUN_COLORS = {
 	"Needs Approval": "orange",
 };
 
-async function load_runs(frm) {
-	if (frm.is_new()) return;
+const WORKER_SECONDS = 600; // after that, nobody waits for a run that was handed to a worker
+
+// One form shows all documents of its DocType: what it knows of another one is forgotten.
+function forget_others(frm) {
+	if (frm.hub_stream === frm.doc.name) return;
+	frm.hub_stream = frm.doc.name;
+	frm.hub_run = frm.hub_last = frm.hub_waits = null;
+	frm.fields_dict.runs.$wrapper.empty();
+}
+
+// The state of the stream that is open; null if another one is by the time it comes.
+async function stream_state(frm) {
+	const { name } = frm.doc;
 	const { message } = await frappe.call({
 		method: "integration_hub.api.stream_state",
 		type: "GET",
-		args: { stream: frm.doc.name },
+		args: { stream: name },
 	});
-	if (message && cur_frm === frm) show_runs(frm, message);
+	return cur_frm === frm && frm.doc.name === name ? message : null;
+}
+
+async function load_runs(frm) {
+	if (frm.is_new()) return;
+	const state = await stream_state(frm);
+	if (state) show_runs(frm, state);
 }
 
 function show_runs(frm, state) {
@@ -124,25 +141,20 @@ function watch_form(frm) {
 
 // No word came: socket.io may be away, or nothing goes on.
 async function ask_again(frm) {
-	if (!frm.hub_run && !frm.hub_waits) return;
-	const { message } = await frappe.call({
-		method: "integration_hub.api.stream_state",
-		type: "GET",
-		args: { stream: frm.doc.name },
-	});
-	if (cur_frm !== frm || !message) return;
-	if (message.run) {
-		frm.hub_waits = false;
-		frm.hub_run = message.run;
+	if (!frm.hub_run && !(Date.now() - frm.hub_waits < WORKER_SECONDS * 1000)) return;
+	const state = await stream_state(frm);
+	if (!state) return;
+	if (state.run) {
+		frm.hub_waits = null;
+		frm.hub_run = state.run;
 		return show_run(frm);
 	}
-	const last = message.runs[message.runs.length - 1];
+	const last = state.runs.at(-1);
 	if (frm.hub_run || last?.name !== frm.hub_last) run_ended(frm);
 }
 
 function run_ended(frm) {
-	frm.hub_run = null;
-	frm.hub_waits = false;
+	frm.hub_run = frm.hub_waits = null;
 	if (frm.is_dirty()) load_runs(frm);
 	else frm.reload_doc();
 }

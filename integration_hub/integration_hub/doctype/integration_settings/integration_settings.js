@@ -1,3 +1,4 @@
+{% include "integration_hub/public/js/saved.js" %}
 {% include "integration_hub/public/js/cells.js" %}
 {% include "integration_hub/public/js/integration_health.js" %}
 {% include "integration_hub/public/js/integration_door.js" %}
@@ -12,8 +13,8 @@ frappe.ui.form.on("Integration Settings", {
 			frm.add_custom_button(__("Test Connection"), () => test_connection(frm));
 			frm.add_custom_button(__("Replay Events"), () => replay_many(frm), __("Actions"));
 			if (frm.doc.webhook_enabled) {
-				frm.add_custom_button(__("Send Test Webhook"), () => saved(frm, send_test));
-				frm.add_custom_button(__("Rotate Webhook Secret"), () => saved(frm, rotate_secret), __("Actions"));
+				frm.add_custom_button(__("Send Test Webhook"), () => once_saved(frm, send_test));
+				frm.add_custom_button(__("Rotate Webhook Secret"), () => once_saved(frm, rotate_secret), __("Actions"));
 			}
 		}
 		for (const [label, doctype] of [
@@ -44,13 +45,12 @@ async function offer_choices(frm) {
 }
 
 // What is tried is what stands in the database.
-async function saved(frm, work) {
-	if (frm.is_dirty()) await frm.save();
-	return work(frm);
+async function once_saved(frm, work) {
+	if (await saved(frm)) return work(frm);
 }
 
 async function test_connection(frm) {
-	if (frm.is_dirty()) await frm.save();
+	if (!(await saved(frm))) return;
 	const { message: found } = await frappe.call({
 		method: "integration_hub.api.test_connection",
 		args: { integration: frm.doc.name },

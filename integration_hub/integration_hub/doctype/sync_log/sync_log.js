@@ -6,7 +6,7 @@ frappe.ui.form.on("Sync Log", {
 		add_views(frm);
 		if (!integration_hub.may_act()) return;
 		if (frm.doc.status === "Needs Approval") offer_approval(frm);
-		else if (!["Running", "Completed"].includes(frm.doc.status)) offer_run(frm);
+		else if (!["Running", "Completed"].includes(frm.doc.status)) offer_again(frm);
 	},
 });
 
@@ -19,10 +19,13 @@ function add_views(frm) {
 	view(__("Other Runs"), "Sync Log", { stream: frm.doc.stream });
 }
 
-function offer_run(frm) {
+// A removal that failed is approved again where it waits: on the run that holds it.
+function offer_again(frm) {
+	if (frm.doc.mode === "Approval") return;
+	const again = frm.doc.mode === "Backfill" ? ["backfill_again", { sync_log: frm.doc.name }] : ["sync_now", { stream: frm.doc.stream }];
 	frm.add_custom_button(__("Run Again"), async () => {
 		const { stream } = frm.doc;
-		integration_hub.handed(stream, await integration_hub.call("sync_now", { stream }));
+		integration_hub.handed(stream, await integration_hub.call(...again));
 		frappe.set_route("List", "Sync Log", { stream });
 	});
 }

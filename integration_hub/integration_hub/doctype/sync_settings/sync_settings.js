@@ -1,3 +1,4 @@
+{% include "integration_hub/public/js/saved.js" %}
 {% include "integration_hub/public/js/cells.js" %}
 {% include "integration_hub/public/js/handed.js" %}
 {% include "integration_hub/public/js/run_progress.js" %}
@@ -7,6 +8,7 @@
 
 frappe.ui.form.on("Sync Settings", {
 	refresh(frm) {
+		forget_others(frm);
 		set_field_choices(frm);
 		if (frm.is_new()) return;
 		if (frm.has_perm("write")) {
@@ -99,14 +101,14 @@ function backfill(frm) {
 }
 
 async function sync_now(frm) {
-	if (frm.is_dirty()) await frm.save();
+	if (!(await saved(frm))) return;
 	const { message: warnings } = await frappe.call("integration_hub.api.sync_now", { stream: frm.doc.name });
 	handed_over(frm, warnings);
 }
 
 // A worker has it: from now on the form looks out for the run.
 function handed_over(frm, warnings) {
-	frm.hub_waits = true;
+	frm.hub_waits = Date.now();
 	handed(frm.doc.name, warnings);
 }
 
