@@ -19,6 +19,8 @@ from scripts.test_site import Bench, redis_running
 from tests_desk.bench import CLEAR, MARKUP, SETUP, run_on_site, served
 from tests_desk.desk import Desk
 
+PASSWORD = "desk-Pass-2781"
+
 
 def _wanted(name: str) -> str:
 	value = os.environ.get(name, "")
@@ -67,6 +69,23 @@ def page(site: tuple[str, bool]) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def desk(page: Page, site: tuple[str, bool]) -> Desk:
 	return Desk(page, *site)
+
+
+def _another(page: Page, site: tuple[str, bool], user: str) -> Iterator[Desk]:
+	context = page.context.browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+	context.set_default_timeout(60_000)
+	yield Desk(context.new_page(), *site, user, PASSWORD)
+	context.close()
+
+
+@pytest.fixture
+def viewer(page: Page, site: tuple[str, bool]) -> Iterator[Desk]:
+	yield from _another(page, site, "desk-viewer@example.com")
+
+
+@pytest.fixture
+def manager(page: Page, site: tuple[str, bool]) -> Iterator[Desk]:
+	yield from _another(page, site, "desk-manager@example.com")
 
 
 @pytest.fixture(autouse=True)

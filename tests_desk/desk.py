@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ WIDTHS = (390, 1280)
 class Desk:
 	"""A browser with a person logged in. `live`: realtime events reach it."""
 
-	def __init__(self, page: Page, url: str, live: bool):
+	def __init__(self, page: Page, url: str, live: bool, user: str = "Administrator", password: str = ""):
 		self.page, self.url, self.live = page, url, live
 		self.errors: list[str] = []
 		page.on("pageerror", lambda error: self.errors.append(str(error)))
 		page.on("console", self._note)
 		answer = page.request.post(
 			f"{url}/api/method/login",
-			form={"usr": "Administrator", "pwd": os.environ.get("ADMIN_PASSWORD", "admin")},
+			form={"usr": user, "pwd": password or os.environ.get("ADMIN_PASSWORD", "admin")},
 		)
 		assert answer.ok, answer.text()
 		self.enter()
@@ -108,6 +109,14 @@ class Desk:
 		else:
 			head.locator(f'button[data-label="{encoded(label)}"]').click()
 		self.page.wait_for_timeout(200)
+
+	def offers(self, *labels: str, without: Sequence[str] = ()) -> None:
+		"""Assert which buttons and menus the form's head has, and which not."""
+		head = self.page.locator(".page-head:visible").last
+		for label in labels:
+			expect(head.locator(f'[data-label="{encoded(label)}"]').first).to_be_visible()
+		for label in without:
+			expect(head.locator(f'[data-label="{encoded(label)}"]:visible')).to_have_count(0)
 
 	def card(self, label: str) -> None:
 		"""Press a number card of the workspace that is open."""

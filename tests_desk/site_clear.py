@@ -11,7 +11,8 @@ for doctype in ("Webhook Log", "Integration Error Log"):
 	frappe.db.delete(doctype, {"integration": "desk-crm"})
 for doctype, filters in (
 	("Sync Settings", {"integration": "desk-crm"}),
-	("Integration Settings", {"name": "desk-crm"}),
+	("Integration Settings", {"name": ["in", ("desk-crm", "desk-oauth")]}),
+	("User", {"name": ["in", ("desk-viewer@example.com", "desk-manager@example.com")]}),
 ):
 	for name in frappe.get_all(doctype, filters=filters, pluck="name"):
 		frappe.delete_doc(doctype, name, force=True)

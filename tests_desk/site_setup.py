@@ -2,6 +2,7 @@
 
 import frappe
 from frappe.installer import update_site_config
+from frappe.utils.password import update_password
 
 frappe.db.set_single_value("System Settings", {"setup_complete": 1, "enable_onboarding": 1})
 if frappe.db.get_default("desktop:home_page") == "setup-wizard":
@@ -40,3 +41,8 @@ if not frappe.db.exists("DocType", "Desk Customer"):
 			"permissions": [rights],
 		}
 	).insert()
+for role in ("Viewer", "Manager"):
+	email = f"desk-{role.lower()}@example.com"
+	user = {"doctype": "User", "email": email, "first_name": role, "send_welcome_email": 0}
+	frappe.get_doc({**user, "roles": [{"role": f"Integration {role}"}]}).insert()
+	update_password(email, "desk-Pass-2781")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 from playwright.sync_api import expect
 
-from integration_hub.sandbox import Sandbox, sender
+from integration_hub.sandbox import Sandbox, access, sender
 from tests_desk.desk import Desk, count, until, value
 
 OPENED = "d => cur_frm && cur_frm.doctype === d && !cur_frm.is_new()"
@@ -121,15 +122,6 @@ def test_a_run_is_approved_from_its_log(desk: Desk, crm: Sandbox):
 	assert count(desk, "Desk Customer") == len(crm.customers.alive())
 
 
-def test_a_checkpoint_is_reset_only_on_a_persons_word(desk: Desk):
-	desk.open("Sync Settings", "desk-customers")
-	desk.press("Reset Checkpoint", "Actions")
-	expect(desk.dialog).to_contain_text("Nothing is doubled")
-	desk.dialog.locator(".btn-primary:visible").click()
-	desk.rest()
-	assert not value(desk, "Sync Settings", "desk-customers", "checkpoint")
-
-
 def test_a_backfill_asks_from_when(desk: Desk):
 	desk.open("Sync Settings", "desk-customers")
 	desk.fill(updated_at_path="updated_at")
@@ -142,7 +134,27 @@ def test_a_backfill_asks_from_when(desk: Desk):
 	desk.dialog.locator('input[data-fieldname="since"]').press("Tab")
 	desk.dialog.locator(".btn-primary:visible").click()
 	desk.page.wait_for_function("n => frappe.db.count('Sync Log').then((c) => c > n)", arg=before)
+	until(desk, "Sync Log", newest(desk, "Sync Log", mode="Backfill"), "status", "Completed")
+	desk.open("Sync Settings", "desk-customers")
+
+
+def test_a_checkpoint_is_reset_only_on_a_persons_word(desk: Desk):
+	desk.fill(mode="Incremental")
+	desk.save()
+	desk.press("Sync Now")
+	desk.page.wait_for_function(
+		"frappe.db.get_value('Sync Settings', 'desk-customers', 'checkpoint').then((r) => r.message.checkpoint)"
+	)
 	until(desk, "Sync Settings", "desk-customers", "status", "OK")
+	desk.open("Sync Settings", "desk-customers")
+	desk.press("Reset Checkpoint", "Actions")
+	expect(desk.dialog).to_contain_text("Nothing is doubled")
+	desk.dialog.locator(".btn-primary:visible").click()
+	desk.rest()
+	assert not value(desk, "Sync Settings", "desk-customers", "checkpoint")
+	desk.open("Sync Settings", "desk-customers")
+	desk.fill(mode="Full")
+	desk.save()
 
 
 def test_a_run_is_seen_without_socketio(desk: Desk, crm: Sandbox):
@@ -186,3 +198,74 @@ def test_the_workspace_is_read(desk: Desk):
 	desk.rest()
 	desk.fits()
 	desk.show("desk-workspace", height=1180)
+
+
+def test_what_the_server_refuses_is_not_tried(desk: Desk):
+	desk.open("Sync Settings", "desk-customers")
+	before = count(desk, "Sync Log")
+	desk.fill(records_path="data[")
+	desk.press("Sync Now")
+	expect(desk.dialog).to_contain_text("Settings Not Saved")
+	desk.page.wait_for_timeout(3000)
+	assert count(desk, "Sync Log") == before
+	assert desk.page.locator(".desk-alert").filter(has_text="was handed to a worker").count() == 0
+	desk.errors.clear()  # a refused save is a 417, which the browser notes
+	desk.enter()
+
+
+def test_the_end_of_a_token_is_shown(desk: Desk, crm: Sandbox):
+	desk.new("Integration Settings")
+	desk.fill(integration_name="desk-oauth", base_url=crm.url, test_path="/v1/me")
+	desk.fill(auth_type="OAuth2 Client Credentials", token_url=f"{crm.url}/oauth/token")
+	desk.fill(client_id=access.CLIENT_ID, client_secret=access.CLIENT_SECRET)
+	desk.save()
+	desk.press("Test Connection")
+	expect(desk.dialog).to_contain_text("Connected")
+	desk.close_dialog()
+	ends = desk.field("health").locator(".col-6").filter(has_text="Token Ends")
+	expect(ends).to_contain_text(re.compile(r"\d\d:\d\d"))
+
+
+def test_checked_events_are_replayed_from_the_list(desk: Desk):
+	desk.page.evaluate(
+		"frappe.set_route('List', 'Webhook Log', { integration: 'desk-crm', status: 'Completed' })"
+	)
+	desk.page.wait_for_function("cur_list && cur_list.doctype === 'Webhook Log' && cur_list.data.length > 1")
+	desk.rest()
+	boxes = desk.page.locator(".list-row-container:visible .list-row-checkbox")
+	for number in (0, 1):
+		boxes.nth(number).check()
+	desk.page.locator(".actions-btn-group:visible > button").click()
+	desk.page.locator(".actions-btn-group .dropdown-menu a:visible").get_by_text("Replay", exact=True).click()
+	expect(desk.page.locator(".desk-alert").filter(has_text="2 events will be handled again")).to_be_visible()
+	kept = desk.page.locator(".hub-retention:visible")
+	expect(kept).to_contain_text("Completed events are kept 30 days")
+
+
+def test_a_viewer_sees_everything_and_is_offered_nothing(desk: Desk, viewer: Desk):
+	viewer.open("Integration Settings", "desk-crm")
+	expect(viewer.field("health")).to_contain_text("Last Success")
+	viewer.offers("View", without=("Test Connection", "Send Test Webhook", "Actions"))
+	viewer.open("Sync Settings", "desk-customers")
+	expect(viewer.page.locator(".hub-runs .hub-bar").last).to_be_visible()
+	viewer.offers("View", without=("Sync Now", "Try", "Actions"))
+	viewer.open("Webhook Log", newest(desk, "Webhook Log", status="Completed"))
+	viewer.offers("View", without=("Replay", "Dry-Run Replay"))
+	viewer.open("Integration Error Log", newest(desk, "Integration Error Log"))
+	viewer.offers("View", without=("Resolve", "Reopen", "Retry"))
+	assert not viewer.errors
+
+
+def test_a_manager_is_offered_what_a_manager_does(desk: Desk, manager: Desk):
+	manager.open("Integration Settings", "desk-crm")
+	manager.press("Test Connection")
+	expect(manager.dialog).to_contain_text("Connected")
+	manager.close_dialog()
+	manager.open("Sync Settings", "desk-customers")
+	manager.offers("Sync Now", "Try", "Actions", "View")
+	manager.open("Webhook Log", newest(desk, "Webhook Log", status="Completed"))
+	manager.press("Replay")
+	expect(
+		manager.page.locator(".desk-alert").filter(has_text="1 events will be handled again")
+	).to_be_visible()
+	assert not manager.errors
