@@ -19,7 +19,7 @@ from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.integration_hub import charts, door, readiness, repair, sight, streams
 from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.connection import try_connection
-from integration_hub.integration_hub.sentences import refuse
+from integration_hub.integration_hub.sentences import in_language, refuse
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
@@ -188,6 +188,7 @@ def preview(stream: str) -> list[dict]:
 def dry_run(stream: str) -> dict:
 	"""Return what a run would change, of the first pages, as far as one may see it; see sync.dryrun.DryRun."""
 	found = _looked(stream, lambda home: sync_dryrun.dry_run(home, stream, max_pages=PERSON_WAITS))
+	found.notes = [in_language(note) for note in found.notes]
 	return sight.seen(found.as_dict(), frappe.db.get_value("Sync Settings", stream, "target_doctype"))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from integration_hub.sentence import _
+
 AUTH_TYPES = (
 	"None",
 	"API Key Header",
@@ -114,28 +116,28 @@ def integration_problems(
 	"""
 	problems = []
 	if not config.base_url.startswith(("http://", "https://")):
-		problems.append(("base_url", "must start with http:// or https://"))
+		problems.append(("base_url", _("must start with http:// or https://")))
 	if config.auth_type not in AUTH_TYPES:
-		problems.append(("auth_type", f"{config.auth_type!r} is not one of {', '.join(AUTH_TYPES)}"))
+		problems.append(("auth_type", _("{0!r} is not one of {1}", config.auth_type, ", ".join(AUTH_TYPES))))
 	if config.auth_type in ("API Key Header", "API Key Query", "Basic", "Bearer", "HMAC") and not secrets.get(
 		"secret"
 	):
-		problems.append(("secret", f"is needed for {config.auth_type}"))
+		problems.append(("secret", _("is needed for {0}", config.auth_type)))
 	if config.auth_type == "Basic" and not config.username:
-		problems.append(("username", "is needed for Basic"))
+		problems.append(("username", _("is needed for Basic")))
 	if config.auth_type.startswith("OAuth2"):
 		if not config.token_url.startswith(("http://", "https://")):
-			problems.append(("token_url", "must start with http:// or https://"))
+			problems.append(("token_url", _("must start with http:// or https://")))
 		if not config.client_id:
-			problems.append(("client_id", "is needed for OAuth2"))
+			problems.append(("client_id", _("is needed for OAuth2")))
 	if config.auth_type == "Connected App" and not config.connected_app:
-		problems.append(("connected_app", "is needed for Connected App"))
+		problems.append(("connected_app", _("is needed for Connected App")))
 	if config.auth_type == "OAuth2 Refresh Token" and not secrets.get("refresh_token"):
-		problems.append(("refresh_token", "is needed for OAuth2 Refresh Token"))
+		problems.append(("refresh_token", _("is needed for OAuth2 Refresh Token")))
 	if config.webhook_enabled and not secrets.get("webhook_secret"):
-		problems.append(("webhook_secret", "is empty: every webhook would be rejected"))
+		problems.append(("webhook_secret", _("is empty: every webhook would be rejected")))
 	if config.queue_kind not in ("List", "Stream"):
-		problems.append(("queue_kind", f"{config.queue_kind!r} is neither List nor Stream"))
+		problems.append(("queue_kind", _("{0!r} is neither List nor Stream", config.queue_kind)))
 	for field in (
 		"connect_timeout",
 		"read_timeout",
@@ -146,7 +148,7 @@ def integration_problems(
 		"webhook_tolerance",
 	):
 		if getattr(config, field) <= 0:
-			problems.append((field, "must be above zero"))
+			problems.append((field, _("must be above zero")))
 	for field in (
 		"rate_limit",
 		"breaker_threshold",
@@ -158,7 +160,7 @@ def integration_problems(
 		"keep_conflict_days",
 	):
 		if getattr(config, field) < 0:
-			problems.append((field, "must not be negative"))
+			problems.append((field, _("must not be negative")))
 	if config.backoff_max < config.backoff_min:
-		problems.append(("backoff_max", "must not be below the shortest backoff"))
+		problems.append(("backoff_max", _("must not be below the shortest backoff")))
 	return problems

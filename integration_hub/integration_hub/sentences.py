@@ -9,6 +9,8 @@ import frappe
 from frappe import _
 from frappe.utils import escape_html
 
+from integration_hub.sentence import Sentence
+
 
 def _marked(_) -> tuple[str, ...]:
 	return (
@@ -41,8 +43,18 @@ def _marked(_) -> tuple[str, ...]:
 SENTENCES = frozenset(_marked(str))
 
 
+def in_language(sentence: object) -> str:
+	"""Return a sentence of the engine in the current user's language, what stands in it as well."""
+	if not isinstance(sentence, Sentence):
+		return str(sentence)
+	values = [in_language(v) if isinstance(v, Sentence | BaseException) else v for v in sentence.values]
+	return _(sentence.template).format(*values)
+
+
 def translated(error: BaseException) -> str:
 	"""Return an error's text, its sentence for people in the current user's language."""
+	if isinstance(message := getattr(error, "message", ""), Sentence):
+		return str(error).replace(message, in_language(message), 1)
 	sentence = getattr(error, "sentence", "")
 	return str(error).replace(sentence, _(sentence), 1) if sentence else str(error)
 

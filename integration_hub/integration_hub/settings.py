@@ -7,6 +7,8 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
+from integration_hub.integration_hub.sentences import in_language
+
 
 def keep_state(doc: Document, fields: Sequence[str]) -> None:
 	"""Take the fields the engine keeps from the database, under a lock: a form that was opened before the
@@ -21,4 +23,4 @@ def refuse(doc: Document, field: str, sentence: str) -> NoReturn:
 	"""Say what is wrong with a field, naming document and field, and stop the save."""
 	label = _(doc.meta.get_label(field)) if field else ""
 	place = ", ".join(part for part in (f"{_(doc.doctype)} {doc.name or ''}".strip(), label) if part)
-	frappe.throw(f"{place}: {_(sentence)}", title=_("Settings Not Saved"))
+	frappe.throw(f"{place}: {in_language(sentence)}", title=_("Settings Not Saved"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from integration_hub.sentence import _
 from integration_hub.stores.database import Row, chunks, in_list, in_transaction, insert_new
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import key, new_id, new_ids
@@ -181,7 +182,7 @@ def integrations_of(home: Home, names: Sequence[str]) -> set[str]:
 		sql = f"SELECT `name`, `integration` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})"
 		found |= {row["name"]: row["integration"] for row in home.db.query(sql, values)}
 	if missing := next((name for name in names if name not in found), None):
-		raise HubError("does not exist", doctype=DOCTYPE, name=missing)
+		raise HubError(_("does not exist"), doctype=DOCTYPE, name=missing)
 	return set(found.values())
 
 

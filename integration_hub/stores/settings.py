@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from integration_hub.sentence import _
 from integration_hub.stores.database import Database, Row, in_list, update
 from integration_hub.stores.home import Home, HubError
 
@@ -12,7 +13,7 @@ def settings_row(db: Database, doctype: str, name: str) -> Row:
 	"""Return one settings row; raises HubError if there is none."""
 	rows = db.query(f"SELECT * FROM `tab{doctype}` WHERE `name` = %s", [name])
 	if not rows:
-		raise HubError("does not exist", doctype=doctype, name=name)
+		raise HubError(_("does not exist"), doctype=doctype, name=name)
 	return rows[0]
 
 

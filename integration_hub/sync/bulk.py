@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from integration_hub.sentence import _
 from integration_hub.stores.database import in_list, insert_many, upsert_many
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Change, Home, HubError, Written
@@ -30,7 +31,7 @@ class BulkTarget:
 
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
 		if field != "name" and field not in self._fields:
-			raise HubError("there is no such field", doctype=self.doctype, field=field)
+			raise HubError(_("there is no such field"), doctype=self.doctype, field=field)
 		marks, params = in_list(values)
 		sql = f"SELECT `name`, `{field}` AS `value` FROM `tab{self.doctype}` WHERE `{field}` IN ({marks})"
 		return {str(row["value"]): row["name"] for row in self.home.db.query(sql, params)}

@@ -10,6 +10,7 @@ from croniter import croniter
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.lanes import MAX_LANES
 from integration_hub.connectors.pagination import PAGINATIONS
+from integration_hub.sentence import _
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Home
 from integration_hub.stores.settings import stream_rows
@@ -61,61 +62,61 @@ def stream_problems(stream: StreamConfig, fields: Fields, around: Surroundings) 
 
 def _source(stream: StreamConfig) -> Iterator[Problem]:
 	if stream.mode not in MODES:
-		yield "mode", f"{stream.mode!r} is not one of {', '.join(MODES)}"
+		yield "mode", _("{0!r} is not one of {1}", stream.mode, ", ".join(MODES))
 	if stream.pagination not in PAGINATIONS:
-		yield "pagination", f"{stream.pagination!r} is not one of {', '.join(PAGINATIONS)}"
+		yield "pagination", _("{0!r} is not one of {1}", stream.pagination, ", ".join(PAGINATIONS))
 	if not stream.endpoint:
-		yield "endpoint", "is empty"
+		yield "endpoint", _("is empty")
 	if stream.page_size <= 0:
-		yield "page_size", "must be above zero"
+		yield "page_size", _("must be above zero")
 	if not 1 <= stream.lanes <= MAX_LANES:
-		yield "lanes", f"must be from 1 to {MAX_LANES}"
+		yield "lanes", _("must be from 1 to {0}", MAX_LANES)
 	for line in stream.params.splitlines():
 		if line.strip() and "=" not in line:
-			yield "params", f"{line.strip()!r} is not name=value"
+			yield "params", _("{0!r} is not name=value", line.strip())
 	for field in ("records_path", "id_path", "updated_at_path", "deleted_path", "cursor_path", "more_path"):
 		path = getattr(stream, field)
 		if path and (problem := path_problem(path)):
 			yield field, problem
 	if stream.mode == "Incremental":
 		if not stream.updated_at_path:
-			yield "updated_at_path", "is needed for Incremental: the watermark comes from the data"
+			yield "updated_at_path", _("is needed for Incremental: the watermark comes from the data")
 		if not stream.changed_since_param:
-			yield "changed_since_param", "is needed for Incremental"
+			yield "changed_since_param", _("is needed for Incremental")
 	if stream.mode == "Cursor" and stream.pagination != "Cursor":
-		yield "pagination", "must be Cursor for a change feed"
+		yield "pagination", _("must be Cursor for a change feed")
 
 
 def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
 	if not fields:
-		yield "target_doctype", f"DocType {stream.target_doctype or '(empty)'} does not exist"
+		yield "target_doctype", _("DocType {0} does not exist", stream.target_doctype or "(empty)")
 		return
 	plain = {name for name, field in fields.items() if not field.fields}
 	if stream.match_field and stream.match_field not in {row.field for row in stream.mapping} & plain:
-		yield "match_field", f"{stream.match_field!r} is not mapped"
+		yield "match_field", _("{0!r} is not mapped", stream.match_field)
 	if stream.deletion_policy == "Disable":
 		if stream.disable_field not in plain:
-			yield "disable_field", f"{stream.target_doctype} has no field {stream.disable_field!r}"
+			yield "disable_field", _("{0} has no field {1!r}", stream.target_doctype, stream.disable_field)
 		elif stream.value_of_returned == "":
-			yield "enable_value", "is needed: what a record that returns is set to"
+			yield "enable_value", _("is needed: what a record that returns is set to")
 		for field in ("disable_value", "value_of_returned") if stream.disable_field in plain else ():
 			choices, value = fields[stream.disable_field].choices, str(getattr(stream, field))
 			if choices and value not in choices:
 				yield (
 					"disable_value" if field == "disable_value" else "enable_value",
-					f"{value!r} is not one of {', '.join(sorted(choices))}",
+					_("{0!r} is not one of {1}", value, ", ".join(sorted(choices))),
 				)
 	if stream.write_mode not in ("Documents", "Bulk"):
-		yield "write_mode", f"{stream.write_mode!r} is neither Documents nor Bulk"
+		yield "write_mode", _("{0!r} is neither Documents nor Bulk", stream.write_mode)
 	if stream.deletion_policy not in ("Keep", "Disable", "Delete"):
-		yield "deletion_policy", f"{stream.deletion_policy!r} is not one of Keep, Disable, Delete"
+		yield "deletion_policy", _("{0!r} is not one of Keep, Disable, Delete", stream.deletion_policy)
 
 
 def _mapping(stream: StreamConfig, fields: Fields, around: Surroundings) -> Iterator[Problem]:
 	if not fields:
 		return
 	if not stream.mapping:
-		yield "mapping", "is empty"
+		yield "mapping", _("is empty")
 	tables = {row.field for row in stream.mapping if row.conversion == "Rows"}
 	seen: set[str] = set()
 	for number, row in enumerate(stream.mapping, 1):
@@ -124,17 +125,17 @@ def _mapping(stream: StreamConfig, fields: Fields, around: Surroundings) -> Iter
 			leaf = _leaf(fields, row.field)
 			problems = [*_link(row, leaf, around)] if row.conversion == "Link" else []
 			if stream.write_mode == "Bulk" and leaf.kind == "Password":
-				problems.append(f"{row.field!r} is a password, which Bulk would store as it is")
+				problems.append(_("{0!r} is a password, which Bulk would store as it is", row.field))
 		if row.field in seen:
-			problems.append(f"field {row.field!r} is mapped twice")
+			problems.append(_("field {0!r} is mapped twice", row.field))
 		seen.add(row.field)
-		yield from (("mapping", f"row {number}: {problem}") for problem in problems)
+		yield from (("mapping", _("row {0}: {1}", number, problem)) for problem in problems)
 	if stream.write_mode == "Bulk":
 		for name in sorted(name for name, field in fields.items() if field.required and name not in seen):
-			yield "mapping", f"{stream.target_doctype} requires {name!r}, which no row fills"
+			yield "mapping", _("{0} requires {1!r}, which no row fills", stream.target_doctype, name)
 	for table in sorted(tables & fields.keys()):
 		if not any(name.startswith(f"{table}.") for name in seen):
-			yield "mapping", f"no field of table {table!r} is mapped ({table}.fieldname)"
+			yield "mapping", _("no field of table {0!r} is mapped ({0}.fieldname)", table)
 
 
 def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) -> Iterator[str]:
@@ -142,15 +143,18 @@ def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) ->
 	name, dot, child = row.field.partition(".")
 	field = fields.get(name)
 	if field is None:
-		yield f"{doctype} has no field {name!r}"
+		yield _("{0} has no field {1!r}", doctype, name)
 	elif dot and child not in field.fields:
-		yield f"table {name!r} of {doctype} has no field {child!r}"
+		yield _("table {0!r} of {1} has no field {2!r}", name, doctype, child)
 	elif dot and name not in tables:
-		yield f"table {name!r} needs a row of its own with conversion Rows"
+		yield _("table {0!r} needs a row of its own with conversion Rows", name)
 	elif not dot and bool(field.fields) != (row.conversion == "Rows"):
-		yield f"{name!r} is {'a' if field.fields else 'no'} table: conversion Rows is for tables, and for them alone"
+		if field.fields:
+			yield _("{0!r} is a table: it takes the conversion Rows", name)
+		else:
+			yield _("{0!r} is no table: the conversion Rows is for tables alone", name)
 	elif row.conversion == "Link" and _leaf(fields, row.field).kind != "Link":
-		yield f"{row.field!r} is no link to a DocType"
+		yield _("{0!r} is no link to a DocType", row.field)
 
 
 def _leaf(fields: Fields, path: str) -> Field:
@@ -165,9 +169,12 @@ def _link(row: FieldMapping, field: Field, around: Surroundings) -> Iterator[str
 		name = by[len(STREAM) :].strip()
 		target = around.target_of(name)
 		if target != field.options:
-			yield f"{row.field!r}: stream {name!r} {'does not exist' if not target else f'makes {target}, not {field.options}'}"
+			if target:
+				yield _("{0!r}: stream {1!r} makes {2}, not {3}", row.field, name, target, field.options)
+			else:
+				yield _("{0!r}: stream {1!r} does not exist", row.field, name)
 	elif by != "name" and (by not in (known := around.fields_of(field.options)) or known[by].fields):
-		yield f"{row.field!r}: {field.options} has no field {by!r}"
+		yield _("{0!r}: {1} has no field {2!r}", row.field, field.options, by)
 
 
 def _value(row: FieldMapping, transforms: Mapping[str, str]) -> Iterator[str]:
@@ -175,17 +182,17 @@ def _value(row: FieldMapping, transforms: Mapping[str, str]) -> Iterator[str]:
 	if row.source_path and (problem := path_problem(row.source_path)):
 		yield problem
 	if not row.source_path and not row.default_value:
-		yield f"{row.field!r} has neither a source path nor a default"
+		yield _("{0!r} has neither a source path nor a default", row.field)
 	try:
 		converter(row.conversion, row.argument, str, transforms)
 	except (ValueError, ConfigurationError) as error:
-		yield f"{row.field!r}: {error}"
+		yield _("{0!r}: {1}", row.field, error)
 
 
 def _schedule(stream: StreamConfig) -> Iterator[Problem]:
 	if stream.schedule not in ("Default", "Interval", "Cron", "Off"):
-		yield "schedule", f"{stream.schedule!r} is not one of Default, Interval, Cron, Off"
+		yield "schedule", _("{0!r} is not one of Default, Interval, Cron, Off", stream.schedule)
 	if stream.schedule == "Interval" and stream.interval_minutes <= 0:
-		yield "interval_minutes", "must be above zero"
+		yield "interval_minutes", _("must be above zero")
 	if stream.schedule == "Cron" and not croniter.is_valid(stream.cron):
-		yield "cron", f"{stream.cron!r} is not a cron expression"
+		yield "cron", _("{0!r} is not a cron expression", stream.cron)

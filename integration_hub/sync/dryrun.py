@@ -13,6 +13,7 @@ from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
+from integration_hub.sentence import _
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.home import Change, Home
 from integration_hub.stores.ids import new_id
@@ -83,7 +84,7 @@ def dry_run(
 				result.counts.created -= again  # a feed may say more than once what is new
 				result.counts.updated += again
 				if result.counts.pages == max_pages and not page.last:
-					result.notes.append(f"Only the first {max_pages} pages were looked at.")
+					result.notes.append(_("Only the first {0} pages were looked at.", max_pages))
 					return result
 		if mode.finds_orphans and stream.deletion_policy != "Keep" and result.counts.fetched and not unread:
 			_count_orphans(home, stream, met, result)
@@ -91,9 +92,9 @@ def dry_run(
 		result.approval = needs_approval(stream, gone, count_live(home.db, name))
 		if result.approval:
 			result.notes.append(
-				"That is more than may go by itself: what is beyond the limits waits for approval."
+				_("That is more than may go by itself: what is beyond the limits waits for approval.")
 			)
-		result.notes += [f"Nothing was found at {path}." for path in planner.mapper.never_found()]
+		result.notes += [_("Nothing was found at {0}.", path) for path in planner.mapper.never_found()]
 	return result
 
 
@@ -126,7 +127,7 @@ def _pages(connector: Any, mode: Full, result: DryRun) -> Iterator[Page]:
 	except ConnectorError as error:
 		if not mode.starts_over(error):
 			raise
-		result.notes.append("The cursor has expired: everything would be fetched again.")
+		result.notes.append(_("The cursor has expired: everything would be fetched again."))
 		yield from connector.pages(mode.request())
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.pages import ListRequest, Page
+from integration_hub.sentence import _
 from integration_hub.stores.home import HubError
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.conversions import parse_time, utc_text
@@ -31,7 +32,7 @@ class Period:
 		except (ValueError, OverflowError) as error:
 			raise HubError(str(error), field="period") from None
 		if last and last < first:
-			raise HubError(f"{until} is before {since}", field="period")
+			raise HubError(_("{0} is before {1}", until, since), field="period")
 		return cls(first, last)
 
 	def __str__(self) -> str:
@@ -186,11 +187,11 @@ class Backfill(Full):
 		for field in ("updated_at_path", "changed_since_param"):
 			if not getattr(stream, field):
 				raise HubError(
-					"is needed for a backfill", doctype="Sync Settings", name=stream.name, field=field
+					_("is needed for a backfill"), doctype="Sync Settings", name=stream.name, field=field
 				)
 		if stream.mode == "Cursor":
 			raise HubError(
-				"a change feed has no range of time to ask for; reset its checkpoint instead",
+				_("a change feed has no range of time to ask for; reset its checkpoint instead"),
 				doctype="Sync Settings",
 				name=stream.name,
 				field="mode",

@@ -9,6 +9,7 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import RetryLater
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
+from integration_hub.sentence import _
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, HubError
@@ -53,7 +54,7 @@ def run_stream(home: Home, name: str, triggered_by: str = "Person", period: Peri
 	mode_of(stream, period)  # may refuse the period
 	with home.lock(f"sync:{name}") as free:
 		if not free:
-			raise AlreadyRunning("is running already", doctype=DOCTYPE, name=name)
+			raise AlreadyRunning(_("is running already"), doctype=DOCTYPE, name=name)
 		beside = (mode_of(stream, period).name, str(period)) if period else ()
 		run = in_transaction(home.db, lambda: _open(home, load_stream(home, name), triggered_by, *beside))
 
@@ -73,11 +74,11 @@ def approve_deletions(home: Home, held_by: str, triggered_by: str = "Person") ->
 	"""
 	held = settings_row(home.db, "Sync Log", held_by)
 	if held["status"] != "Needs Approval":
-		raise HubError("has no deletions waiting for approval", doctype="Sync Log", name=held_by)
+		raise HubError(_("has no deletions waiting for approval"), doctype="Sync Log", name=held_by)
 	stream, integration = ready(home, held["stream"])
 	with home.lock(f"sync:{stream.name}") as free:
 		if not free:
-			raise AlreadyRunning("is running already", doctype=DOCTYPE, name=stream.name)
+			raise AlreadyRunning(_("is running already"), doctype=DOCTYPE, name=stream.name)
 
 		run = in_transaction(home.db, lambda: _open(home, stream, triggered_by, "Approval"))
 		with home.as_user(integration.run_as_user):
@@ -98,10 +99,12 @@ def ready(home: Home, name: str, resting: bool = False) -> tuple[StreamConfig, I
 	"""
 	stream = load_stream(home, name)
 	if not (stream.enabled or resting):
-		raise HubError("is disabled", doctype=DOCTYPE, name=name, field="enabled")
+		raise HubError(_("is disabled"), doctype=DOCTYPE, name=name, field="enabled")
 	integration = home.integration(stream.integration)
 	if not integration.enabled:
-		raise HubError("is disabled", doctype="Integration Settings", name=integration.name, field="enabled")
+		raise HubError(
+			_("is disabled"), doctype="Integration Settings", name=integration.name, field="enabled"
+		)
 	fields = home.target(stream.target_doctype, stream.write_mode).fields()
 	for field, sentence in stream_problems(stream, fields, surroundings(home)):
 		raise HubError(sentence, doctype=DOCTYPE, name=name, field=field)
@@ -188,7 +191,10 @@ def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: R
 	note_success(home, stream.integration)
 	if mode.in_the_future:
 		error = HubError(
-			f"{mode.in_the_future} records are dated more than a day from now; no watermark is made of that",
+			_(
+				"{0} records are dated more than a day from now; no watermark is made of that",
+				mode.in_the_future,
+			),
 			doctype=DOCTYPE,
 			name=stream.name,
 			field="updated_at_path",

@@ -32,6 +32,22 @@ class TestSettings(HubTestCase):
 			for word in words:
 				self.assertIn(word, message)
 
+	def test_what_is_wrong_is_said_in_the_persons_language(self):
+		texts = {
+			"row {0}: {1}": "Zeile {0}: {1}",
+			"{0!r} has neither a source path nor a default": "{0!r} hat weder Pfad noch Vorgabe",
+		}
+		for source, translated in texts.items():
+			row = {"language": "de", "source_text": source, "translated_text": translated}
+			frappe.get_doc({"doctype": "Translation", **row}).insert()
+		frappe.db.commit()
+		self.addCleanup(frappe.db.delete, "Translation", {"source_text": ["in", list(texts)]})
+		self.addCleanup(setattr, frappe.local, "lang", frappe.local.lang)
+		frappe.local.lang = "de"
+		mapping = [{"field": "city", "source_path": ""}]
+		message = self.refused("Sync Settings", "customers-full", mapping=mapping)
+		self.assertIn("Zeile 1: 'city' hat weder Pfad noch Vorgabe", message)
+
 	def test_wrong_streams_are_refused_by_field(self):
 		mapping = [{"field": "nosuch", "source_path": "id"}]
 		for values, words in (

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from integration_hub.sentence import _
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import key, new_id
 from integration_hub.webhooks.doorway import Doorway, doorway
@@ -39,7 +40,7 @@ def try_door(
 	"""
 	found = doorway(home, integration)
 	if not found:
-		raise HubError("takes no webhooks", doctype="Integration Settings", name=integration)
+		raise HubError(_("takes no webhooks"), doctype="Integration Settings", name=integration)
 	request = example(found, url, event_type or EVENT_TYPE, payload)
 	if found.secrets:  # without one the door says what is missing
 		request = found.scheme.signed(request, found.secrets[0])

@@ -12,6 +12,7 @@ import jmespath
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.registry import resolve
+from integration_hub.sentence import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import Row
 from integration_hub.stores.home import Home, HubError, Target
@@ -63,7 +64,9 @@ class Handling:
 			)
 		else:
 			raise HubError(
-				f"unknown action {route.action!r}", doctype="Integration Settings", name=row["integration"]
+				_("unknown action {0!r}", route.action),
+				doctype="Integration Settings",
+				name=row["integration"],
 			)
 		return {}
 
@@ -102,7 +105,7 @@ class Handling:
 			self._handlers = self.home.handlers()
 		if route.handler not in self._handlers:
 			raise HubError(
-				f"handler {route.handler!r} is not registered",
+				_("handler {0!r} is not registered", route.handler),
 				doctype="Integration Settings",
 				name=row["integration"],
 				field="routes",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from integration_hub.connectors.secrets import redactor_for
+from integration_hub.sentence import _
 from integration_hub.stores import inbox
 from integration_hub.stores.database import Row
 from integration_hub.stores.home import Change, Home, HubError, Target, Written
@@ -63,7 +64,7 @@ def preview(home: Home, names: Sequence[str]) -> Iterator[Effect]:
 	found = {row["name"]: row for row in inbox.load(home, names)}
 	for name in names:
 		if name not in found:
-			raise HubError("does not exist", doctype=inbox.DOCTYPE, name=name)
+			raise HubError(_("does not exist"), doctype=inbox.DOCTYPE, name=name)
 		yield _preview(home, found[name])
 
 
