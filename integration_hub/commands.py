@@ -171,8 +171,8 @@ _COUNTS = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
 def differences(result: Any) -> Iterator[str]:
 	"""Return what a dry run found, as lines of text."""
 	counts = {name: getattr(result.counts, name) for name in _COUNTS}
-	said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
-	yield f"{result.stream}: would be {said}"
+	said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+	yield f"{result.stream}: would be {said}" if said else f"{result.stream}: there would be nothing to do"
 	if result.orphans:
 		yield f"  {result.orphans} documents are no longer in the source: they would go"
 	for note in result.notes:
@@ -183,6 +183,9 @@ def differences(result: Any) -> Iterator[str]:
 			yield f"    {one.error}"
 		for field, (before, after) in one.changes.items():
 			yield f"    {field}: {_shown(before)} → {_shown(after)}"
+	touched = sum(counts[name] for name in ("created", "updated", "deleted", "failed"))
+	if len(result.sample) < touched:
+		yield f"  … and {touched - len(result.sample)} more"
 
 
 def _shown(value: Any) -> str:

@@ -62,7 +62,7 @@ def test_no_request_goes_to_this_machine(crm, host):
 	port = crm.url.rpartition(":")[2]
 	with connector(f"http://{host}:{port}") as client, pytest.raises(errors.ConnectionFailed) as caught:
 		client.get("/v1/me")
-	assert "does not allow" in str(caught.value) and crm.requests == 0
+	assert "is not allowed" in str(caught.value) and crm.requests == 0
 
 
 def test_an_allowed_host_is_called(crm):
@@ -78,7 +78,7 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(crm, monkeypatch):
 
 	monkeypatch.setattr(socket, "getaddrinfo", resolve)
 	url = crm.url.replace("127.0.0.1", "crm.example")
-	with connector(url) as client, pytest.raises(errors.ConnectionFailed, match="does not allow"):
+	with connector(url) as client, pytest.raises(errors.ConnectionFailed, match="is not allowed"):
 		client.get("/v1/me")
 	with connector(url, "crm.example") as client:
 		assert client.get("/v1/me")
@@ -205,7 +205,7 @@ def test_a_proxy_is_used_where_one_is_set(crm):
 	with BaseConnector(config, Memory(secret=API_KEY), allowed_hosts=["127.0.0.1"]) as client:
 		assert client.get("/v1/me") == {"name": "Sandbox CRM"}
 	with BaseConnector(config, Memory(secret=API_KEY)) as client:
-		with pytest.raises(errors.ConnectionFailed, match="does not allow"):  # the proxy's own address
+		with pytest.raises(errors.ConnectionFailed, match="is not allowed"):  # the proxy's own address
 			client.get("/v1/me")
 
 

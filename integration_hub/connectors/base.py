@@ -20,7 +20,7 @@ from integration_hub.connectors.auth import HeaderAuth, static_auth
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
-from integration_hub.connectors.guard import GuardedAdapter
+from integration_hub.connectors.guard import REFUSED, GuardedAdapter
 from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
@@ -287,6 +287,8 @@ class BaseConnector:
 			kind = errors.ConnectionFailed if _never_connected(error) else errors.ConnectionBroken
 			if _timed_out(error):
 				kind = errors.RequestTimeout
+			if REFUSED in str(error):
+				kind = errors.AddressNotAllowed
 			raise kind(self._detail(error), **context) from None
 		except requests.exceptions.ChunkedEncodingError as error:
 			raise errors.ConnectionBroken(self._detail(error), **context) from None

@@ -104,6 +104,12 @@ class ConnectionFailed(ConnectorError):
 	kind, sentence, retry = "Connection", "Connection failed. Check the address and your network.", "always"
 
 
+class AddressNotAllowed(ConnectionFailed):
+	"""The host is of a private network that may not be called: it would be so the next time."""
+
+	sentence, retry = "The address is not allowed.", "never"
+
+
 class ConnectionBroken(ConnectorError):
 	"""The connection broke after sending; the server may have acted."""
 

@@ -47,7 +47,10 @@ _NEVER = [
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-REFUSED = "is an address of a private network, which this site does not allow."
+REFUSED = (
+	"is an address of a private network. integration_hub_allowed_hosts of site_config.json (allowed_hosts of hub.toml)"
+	" names those that may be called."
+)
 
 
 class AddressRefused(OSError):

@@ -26,6 +26,7 @@ def _marked(_) -> tuple[str, ...]:
 		_("Rate limited. Please wait."),
 		_("Server error on the external system."),
 		_("Connection failed. Check the address and your network."),
+		_("The address is not allowed."),
 		_("The connection broke before the answer was complete."),
 		_("Request timed out. Please try again."),
 		_("The answer is larger than the settings allow."),

@@ -105,15 +105,20 @@ class Sandbox:
 		times: int = 1,
 		secret: str = "",
 	) -> dict[str, Any]:
-		"""Send a signed webhook for each customer, `times` times over; return the statuses answered."""
-		statuses = []
+		"""Send a signed webhook for each customer, `times` times over; return the statuses answered, 0 for none.
+
+		{"statuses": [number]}, and "problem": why, where the last one was not answered.
+		"""
+		statuses, problem = [], ""
 		for id in ids:
 			record = self.customers.get(id)
 			if record is None:
 				raise ValueError(f"customer {id} does not exist")
 			delivery = sender.make(event, record, secret or sender.SECRET)
-			statuses += [self._attempt(url, delivery) for _ in range(times)]
-		return {"statuses": statuses}
+			for _ in range(times):
+				status, problem = self._attempt(url, delivery)
+				statuses.append(status)
+		return {"statuses": statuses, **({"problem": problem} if problem else {})}
 
 	def token(self, call: Call) -> Reply:
 		form = dict(parse_qsl(call.body.decode("utf-8", "replace")))
@@ -121,18 +126,18 @@ class Sandbox:
 		return Reply(status, body, {"Cache-Control": "no-store"})
 
 	@staticmethod
-	def _attempt(url: str, delivery: sender.Delivery, tries: int = 5) -> int:
-		"""Send, and again after a failure, as providers do; return the last status, 0 for none."""
-		status = 0
+	def _attempt(url: str, delivery: sender.Delivery, tries: int = 5) -> tuple[int, str]:
+		"""Send, and again after a failure, as providers do; return the last status, 0 for none, and why there is none."""
+		status, problem = 0, ""
 		for attempt in range(tries):
 			try:
-				status = sender.send(url, delivery).status_code
-			except requests.RequestException:
-				status = 0
+				status, problem = sender.send(url, delivery).status_code, ""
+			except requests.RequestException as error:
+				status, problem = 0, str(error)
 			if 0 < status < 500:
-				return status
+				break
 			time.sleep(0.1 * 2**attempt)
-		return status
+		return status, problem
 
 
 class _Server(ThreadingHTTPServer):

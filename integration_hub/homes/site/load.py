@@ -44,7 +44,7 @@ def load_into_site(home: Any, source: Path | None, url: str) -> Iterator[str]:
 		for name, values in file.integrations.items():
 			_save("Integration Settings", name, {"routes": values["routes"]})
 	yield from said
-	yield "Next: `bench --site … integration-hub sync`, or open the streams in Desk."
+	yield f"Next: `bench --site {frappe.local.site} integration-hub sync`, or open the streams in Desk."
 
 
 def _example(url: str) -> HubFile:
