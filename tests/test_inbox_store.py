@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from integration_hub.stores import inbox
+from integration_hub.stores.schema import FORMER_INDEXES, INDEXES, index
 
 EVENT = inbox.Event("crm", "1", "x", "{}", "hash", "HTTP")
 
@@ -52,3 +53,16 @@ def test_an_event_whose_commit_was_only_believed_to_have_failed_is_received(home
 	assert inbox.store(home, [EVENT, replace(EVENT, body_hash="another")]) == ["received", "conflict"]
 	rows = home.db.query("SELECT `status` FROM `tabWebhook Log` ORDER BY `status`")
 	assert [row["status"] for row in rows] == ["Conflict", "Queued"]
+
+
+def test_a_home_that_is_older_gets_the_indexes_of_a_new_one(home):
+	def indexes() -> set[str]:
+		return {row["name"] for row in home.db.query("PRAGMA index_list(`tabWebhook Log`)")}
+
+	new = indexes()
+	for fields in FORMER_INDEXES["Webhook Log"]:
+		home.db.execute(index("tabWebhook Log", fields))
+	home.db.execute(f"DROP INDEX `tabWebhook Log_{'_'.join(INDEXES['Webhook Log'][1])}`")
+	assert indexes() != new
+	home.db.create_tables()
+	assert indexes() == new

@@ -129,8 +129,10 @@ class Consumer:
 		for verdict in stored.verdicts:
 			setattr(self.done, verdict, getattr(self.done, verdict) + 1)
 		self.done.unreadable += len(letters)
-		if "received" in stored.verdicts:
-			hand_over(self.home, self.config.name)
+		kept = [event for number, event in enumerate(events) if number not in stored.refused]
+		new = [e for e, verdict in zip(kept, stored.verdicts, strict=True) if verdict == "received"]
+		if keys := {event.ordering_key for event in new if not event.unrouted}:
+			hand_over(self.home, self.config.name, keys)
 
 	def _event(self, message: Message, routes: Sequence[Route]) -> Event:
 		"""Return the event a message is; raises MalformedEvent."""
