@@ -208,6 +208,44 @@ def test_deferring_ends(hub):
 	assert Defer(-5).seconds == 1 and Defer(10**9).seconds == 3600
 
 
+def large(hub: FileHome, *sizes: int) -> None:
+	"""Store events without a key whose bodies have about these sizes."""
+	for number, size in enumerate(sizes):
+		payload = json.dumps({"id": f"e{number}", "text": "x" * size})
+		inbox.store(hub, [inbox.Event("crm", f"e{number}", "x", payload, str(number), "HTTP")])
+
+
+def test_a_claim_is_no_more_than_can_be_in_memory(hub):
+	large(hub, *[1_000_000] * 20)
+	claimed = claims.claim_due(hub, "crm", 100)
+	assert 1 < len(claimed) < 10
+	assert sum(len(row["payload"]) for row in claimed) < 10_000_000
+	claims.give_back(hub, claimed)
+	assert drain(hub, "crm").completed == 20
+	assert [f"e{number}" for number in range(20)] == HANDLED
+
+
+def test_an_event_that_is_larger_than_a_claim_may_be_is_taken_alone(hub, monkeypatch):
+	monkeypatch.setattr(claims, "_MOST_BYTES", 1000)
+	large(hub, 10, 5000, 10, 10)
+	assert [row["event_id"] for row in claims.claim_due(hub, "crm", 100)] == ["e0"]
+	assert [row["event_id"] for row in claims.claim_due(hub, "crm", 100)] == ["e1"]
+	assert [row["event_id"] for row in claims.claim_due(hub, "crm", 100)] == ["e2", "e3"]
+
+
+def test_a_claim_that_is_full_keeps_the_order_of_keys(hub, monkeypatch):
+	monkeypatch.setattr(claims, "_MOST_BYTES", 100)  # three of them, about
+	put(hub, *(f"{letter}{number}" for number in range(6) for letter in "abc"))
+	first = claims.claim_due(hub, "crm", 100)
+	claims.give_back(hub, first[1:])  # as a batch does whose time is over
+	claims.give_back(hub, first[:1])
+	drain(hub, "crm")
+	assert [row["event_id"] for row in first] == ["a0", "b0", "c0", "a1", "b1"][: len(first)]
+	assert 1 < len(first) < 6
+	for letter in "abc":
+		assert [name for name in HANDLED if name[0] == letter] == [f"{letter}{n}" for n in range(6)]
+
+
 def test_a_failure_in_a_batch_undoes_itself_alone(hub):
 	put(hub, *(f"{letter}1" for letter in "abcdefg"))
 	FAILING.update({"c1", "e1"})

@@ -28,13 +28,14 @@ SEATS = 32  # drains of one integration at the same time, on all hosts
 _RETRIES = 20  # how many are tried for one that nobody else has locked
 _WINDOWS = 5  # how many batches of candidates are looked through for one that nobody else has locked
 
-# What handling needs of a row; some payloads are large, so nothing else is read.
+_MOST_BYTES = 8_000_000  # of the payloads of one claim, which are all in memory; a single one may be larger
+
+# What handling needs of a row, beside its payload.
 _COLUMNS = [
 	"name",
 	"integration",
 	"event_type",
 	"event_id",
-	"payload",
 	"ordering_key",
 	"attempts",
 	"deferrals",
@@ -134,18 +135,34 @@ def _candidates(
 
 
 def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Row]:
-	"""Lock candidates that are still to be had; what is behind one that is not joins `held_back`."""
+	"""Lock candidates that are still to be had; what is behind one that is not joins `held_back`.
+
+	They end where the payloads would be too much to have at once, and with the first one at the earliest.
+	"""
 	marks, names = in_list(row["name"] for row in candidates)
 	columns = ", ".join(f"`{name}`" for name in _COLUMNS)
-	sql = f"SELECT {columns} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `status` IN {WAITING} ORDER BY `name`"
+	sql = f"""SELECT {columns}, LENGTH(`payload`) AS `size` FROM `tab{DOCTYPE}`
+		WHERE `name` IN ({marks}) AND `status` IN {WAITING} ORDER BY `name`"""
 	locked = {row["name"]: row for row in home.db.query(f"{sql} {home.db.row_lock}", names)}
-	rows = []
+	rows, size = [], 0
 	for candidate in candidates:
 		row, key = locked.get(candidate["name"]), candidate["ordering_key"]
 		if row is None or key in held_back:
 			held_back |= {key} if key else set()
-		else:
-			rows.append(row)
+			continue
+		size += row.pop("size") or 0
+		if rows and size > _MOST_BYTES:
+			break
+		rows.append(row)
+	return _with_payloads(home, rows)
+
+
+def _with_payloads(home: Home, rows: list[Row]) -> list[Row]:
+	marks, names = in_list(row["name"] for row in rows)
+	sql = f"SELECT `name`, `payload` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})"
+	payloads = {row["name"]: row["payload"] for row in home.db.query(sql, names)} if rows else {}
+	for row in rows:
+		row["payload"] = payloads[row["name"]]
 	return rows
 
 

@@ -21,7 +21,7 @@ from integration_hub.api import choices, preview_replay, replay_since
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import SiteDoor
 from integration_hub.sandbox import sender
-from integration_hub.stores import inbox
+from integration_hub.stores import claims, inbox
 from integration_hub.tests.support import HubTestCase, errors, forget_jobs, site_door
 from integration_hub.webhooks import Defer
 from integration_hub.webhooks.drain import drain, sweep
@@ -226,6 +226,16 @@ if payload.get("fail"):
 		frappe.db.set_value("Webhook Log", {"event_id": "a1"}, "next_attempt_at", self.home.now())
 		frappe.db.commit()
 		self.assertEqual(sweep(self.home), ["crm"])
+
+	def test_a_claim_of_large_events_is_no_more_than_can_be_in_memory(self):
+		text = "x" * 1_000_000
+		self.put(*({"id": f"e{number:02}", "text": text} for number in range(12)))
+		claimed = claims.claim_due(self.home, "crm", 100)
+		self.assertTrue(1 < len(claimed) < 10, len(claimed))
+		self.assertEqual({len(json.loads(row["payload"])["text"]) for row in claimed}, {len(text)})
+		claims.give_back(self.home, claimed)
+		drain(self.home, "crm")
+		self.assertEqual(HANDLED, [f"e{number:02}" for number in range(12)])
 
 	def test_32_posts_of_one_event_at_once_many_times(self):
 		rounds = ROUNDS.get(frappe.db.db_type, 3)
