@@ -1,10 +1,14 @@
 """What the scheduler and the workers call. Thin: the work is the engine's."""
 
+from contextlib import closing
+from functools import partial
+
 import frappe
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.integration_hub import alerts
-from integration_hub.queues.consumer import OPERATION, consumer_for
+from integration_hub.queues.consumer import OPERATION, SwitchedOff, consumer_for
+from integration_hub.queues.turns import in_turns
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import resolve_errors
 from integration_hub.stores.home import HubError
@@ -12,6 +16,8 @@ from integration_hub.sync import run as sync_run
 from integration_hub.sync import schedule
 from integration_hub.sync.modes import Period
 from integration_hub.webhooks import drain
+
+QUEUE_SECONDS = 50.0  # the next minute's job goes on
 
 
 def sync_due_streams() -> None:
@@ -25,23 +31,33 @@ def sweep_webhook_inbox() -> None:
 
 
 def drain_external_queues() -> None:
-	"""Each minute: take what waits in external Redis lists, where no consumer process runs."""
+	"""Each minute: take what waits in external Redis queues, where no consumer process runs."""
 	home = SiteHome()
-	for row in home.db.query(
-		"SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `queue_enabled` = 1 ORDER BY `name`"
-	):
-		with home.lock(f"queue:{row['name']}") as free:
-			if free:
-				drain_queue(home, row["name"])
+	sql = "SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `queue_enabled` = 1"
+	in_turns([row["name"] for row in home.db.query(sql)], partial(drain_queue, home), QUEUE_SECONDS)
 
 
-def drain_queue(home: SiteHome, integration: str) -> None:
-	"""Take what waits in one integration's list. A failure is logged and does not hold up the others."""
-	try:
-		consumer_for(home, integration, "scheduled", home.external_redis_url()).drain()
-		in_transaction(home.db, lambda: resolve_errors(home, integration=integration, operation=OPERATION))
-	except Exception as error:  # noqa: BLE001 - logged, and the next list has its turn
-		home.log_error(error, integration=integration, operation=OPERATION)
+def drain_queue(home: SiteHome, integration: str, seconds: float) -> bool:
+	"""Take what waits in one integration's queue, for about `seconds`; tell whether it is worth another turn.
+
+	A failure is logged and does not hold up the others.
+	"""
+	with home.lock(f"queue:{integration}") as free:
+		if not free:
+			return False
+		try:
+			consumer = consumer_for(home, integration, "scheduled", home.external_redis_url())
+			with closing(consumer.redis):
+				more = consumer.drain(seconds).more
+			in_transaction(
+				home.db, lambda: resolve_errors(home, integration=integration, operation=OPERATION)
+			)
+		except SwitchedOff:  # since the names were read
+			return False
+		except Exception as error:  # noqa: BLE001 - logged, and the next queue has its turn
+			home.log_error(error, integration=integration, operation=OPERATION)
+			return False
+	return more
 
 
 def run_stream(stream: str, triggered_by: str, since: str = "", until: str = "") -> None:

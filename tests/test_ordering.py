@@ -11,10 +11,10 @@ import pytest
 
 from integration_hub.homes.file import FileHome
 from integration_hub.sandbox import sender
-from integration_hub.stores import claims, inbox
+from integration_hub.stores import claims, inbox, ordering
 from integration_hub.webhooks import Defer, batch
 from integration_hub.webhooks.defer import MAX_DEFERRALS
-from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.drain import drain, sweep
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
 
@@ -100,6 +100,67 @@ def test_a_long_queue_behind_one_key_does_not_block_the_others(hub):
 	assert HANDLED == ["b1"]
 
 
+def test_what_waits_for_a_retry_wakes_nobody(hub, monkeypatch):
+	woken: list[str] = []
+	monkeypatch.setattr(hub, "enqueue_drain", lambda integration, number=0: woken.append(integration))
+	put(hub, "a1")
+	FAILING.add("a1")
+	drain(hub, "crm")
+	woken.clear()
+	put(hub, "a2", "a3")
+	assert (woken, sweep(hub)) == ([], [])
+	put(hub, "b1")
+	assert woken == ["crm"]
+	assert ordering.due(hub) == {"crm": 1}, "what is behind the failed one does not count"
+
+	drain(hub, "crm")
+	retry_now(hub)
+	assert sweep(hub) == ["crm"]
+
+
+def test_what_comes_behind_an_event_being_handled_wakes_a_worker(hub, monkeypatch):
+	"""Who handles it may be at the end of its time: it is not said that it takes the next one up."""
+	woken: list[str] = []
+	put(hub, "a1")
+	claims.claim_due(hub, "crm", 10)
+	monkeypatch.setattr(hub, "enqueue_drain", lambda integration, number=0: woken.append(integration))
+	put(hub, "a2")
+	assert woken == ["crm"]
+
+
+def test_events_behind_more_failed_keys_than_are_listed_keep_their_order(hub, monkeypatch):
+	monkeypatch.setattr(ordering, "_MOST_KEYS", 2)
+	put(hub, *(f"{letter}{number}" for number in (1, 2) for letter in "abcde"))
+	FAILING.update(f"{letter}1" for letter in "abcd")
+	drain(hub, "crm")
+	assert HANDLED == ["e1", "e2"]
+	put(hub, "a3", "f1")
+	drain(hub, "crm")
+	assert HANDLED == ["e1", "e2", "f1"]
+	FAILING.clear()
+	retry_now(hub)
+	drain(hub, "crm")
+	for letter in "abcd":
+		assert [name for name in HANDLED if name[0] == letter][:2] == [f"{letter}1", f"{letter}2"]
+	assert HANDLED.index("a3") > HANDLED.index("a2")
+	assert set(states(hub).values()) == {"Completed"}
+
+
+def test_an_event_before_a_failed_one_of_its_key_is_handled_first(hub):
+	put(hub, "a1", "a2", "a3")
+	FAILING.add("a2")
+	drain(hub, "crm")
+	assert HANDLED == ["a1"] and states(hub)["a2"] == "Failed"
+	[first] = [
+		row["name"] for row in hub.db.query("SELECT `name` FROM `tabWebhook Log` WHERE `event_id` = 'a1'")
+	]
+	inbox.requeue(hub, [first])
+	FAILING.clear()
+	retry_now(hub)
+	drain(hub, "crm")
+	assert HANDLED == ["a1", "a1", "a2", "a3"]
+
+
 def test_two_claimants_never_hold_the_same_key(hub):
 	put(hub, "a1", "b1", "a2", "b2", "c1")
 	first = claims.claim_due(hub, "crm", 2)
@@ -145,6 +206,44 @@ def test_deferring_ends(hub):
 		drain(hub, "crm")
 	assert states(hub) == {"a1": "Dead"}
 	assert Defer(-5).seconds == 1 and Defer(10**9).seconds == 3600
+
+
+def large(hub: FileHome, *sizes: int) -> None:
+	"""Store events without a key whose bodies have about these sizes."""
+	for number, size in enumerate(sizes):
+		payload = json.dumps({"id": f"e{number}", "text": "x" * size})
+		inbox.store(hub, [inbox.Event("crm", f"e{number}", "x", payload, str(number), "HTTP")])
+
+
+def test_a_claim_is_no_more_than_can_be_in_memory(hub):
+	large(hub, *[1_000_000] * 20)
+	claimed = claims.claim_due(hub, "crm", 100)
+	assert 1 < len(claimed) < 10
+	assert sum(len(row["payload"]) for row in claimed) < 10_000_000
+	claims.give_back(hub, claimed)
+	assert drain(hub, "crm").completed == 20
+	assert [f"e{number}" for number in range(20)] == HANDLED
+
+
+def test_an_event_that_is_larger_than_a_claim_may_be_is_taken_alone(hub, monkeypatch):
+	monkeypatch.setattr(claims, "_MOST_BYTES", 1000)
+	large(hub, 10, 5000, 10, 10)
+	assert [row["event_id"] for row in claims.claim_due(hub, "crm", 100)] == ["e0"]
+	assert [row["event_id"] for row in claims.claim_due(hub, "crm", 100)] == ["e1"]
+	assert [row["event_id"] for row in claims.claim_due(hub, "crm", 100)] == ["e2", "e3"]
+
+
+def test_a_claim_that_is_full_keeps_the_order_of_keys(hub, monkeypatch):
+	monkeypatch.setattr(claims, "_MOST_BYTES", 100)  # three of them, about
+	put(hub, *(f"{letter}{number}" for number in range(6) for letter in "abc"))
+	first = claims.claim_due(hub, "crm", 100)
+	claims.give_back(hub, first[1:])  # as a batch does whose time is over
+	claims.give_back(hub, first[:1])
+	drain(hub, "crm")
+	assert [row["event_id"] for row in first] == ["a0", "b0", "c0", "a1", "b1"][: len(first)]
+	assert 1 < len(first) < 6
+	for letter in "abc":
+		assert [name for name in HANDLED if name[0] == letter] == [f"{letter}{n}" for n in range(6)]
 
 
 def test_a_failure_in_a_batch_undoes_itself_alone(hub):

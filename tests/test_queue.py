@@ -21,6 +21,7 @@ from integration_hub.homes.file import FileHome
 from integration_hub.queues import consumer as consumers
 from integration_hub.queues.consumer import SwitchedOff, consumer_for
 from integration_hub.queues.running import Running
+from integration_hub.queues.turns import in_turns
 from integration_hub.sandbox.redis import free_port, redis_server
 from integration_hub.stores.database import update
 from integration_hub.stores.home import HubError
@@ -75,7 +76,7 @@ def test_what_a_dead_consumer_had_read_is_stored_once(home, client):
 	assert len(rows(home)) == 1 and client.llen(consumer.processing) == 1
 
 	again = consumer_for(home, "crm")
-	assert again.recover() == 1
+	assert again.recover()
 	assert (again.done.duplicate, len(rows(home)), client.llen(again.processing)) == (1, 1, 0)
 
 
@@ -168,6 +169,65 @@ def test_a_queue_is_not_pointed_into_a_private_network(make_home, redis_url, mon
 	monkeypatch.setenv("CRM_QUEUE_URL", url)
 	with pytest.raises(HubError, match="queue_url"):
 		consumer_for(home, "crm")
+
+
+def numbers(home) -> list[int]:
+	return [json.loads(row["payload"])["n"] for row in rows(home)]
+
+
+def push(client, *ns: int) -> None:
+	for n in ns:
+		client.lpush(QUEUE, json.dumps({"type": "stock", "n": n}))
+
+
+def test_a_drain_whose_time_is_over_leaves_the_rest_for_the_next(home, client):
+	push(client, *range(250))
+	assert consumer_for(home, "crm").drain(0).more
+	assert 0 < len(rows(home)) < 250
+	while consumer_for(home, "crm").drain(0).more:
+		pass
+	assert numbers(home) == list(range(250))
+	assert client.keys("*") == []
+
+
+def test_taking_up_what_was_left_ends_with_the_time_too_and_stays_before_what_came_later(home, client):
+	push(client, *range(250))
+	gone = consumer_for(home, "crm")
+	gone.store = lambda *_: None  # read, and then it is no more
+	while gone.run_once():
+		pass
+	push(client, *range(250, 300))
+	assert consumer_for(home, "crm").drain(0).more
+	assert 0 < len(rows(home)) < 250 and client.llen(QUEUE) == 50
+
+	# What it has in hand still is found by another one, whatever its name.
+	while consumer_for(home, "crm", "another").drain(0).more:
+		pass
+	assert numbers(home) == list(range(300))
+	assert client.keys("*") == []
+
+
+def test_a_queue_that_never_ends_does_not_keep_the_others_waiting():
+	turns, left = [], {"long": 10**9, "short": 3, "shorter": 1}
+
+	def take(name: str, seconds: float) -> bool:
+		turns.append(name)
+		left[name] -= 1
+		return left[name] > 0
+
+	in_turns(["long", "short", "shorter"], take, 0.2)
+	assert left["short"] == left["shorter"] == 0
+	assert sorted(turns[:3]) == ["long", "short", "shorter"], "each has a turn before one has the second"
+	assert turns.count("long") > 3
+
+
+def test_another_queue_begins_each_time():
+	def first() -> str:
+		turns = []
+		in_turns("abc", lambda name, seconds: turns.append(name), 1)
+		return turns[0]
+
+	assert {first() for _ in range(100)} == set("abc")
 
 
 def test_a_message_that_is_too_large_is_a_dead_letter_and_the_others_go_through(home, client):

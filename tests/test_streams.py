@@ -90,6 +90,34 @@ def test_what_a_consumer_that_is_gone_had_read_is_taken_up(home, client, monkeyp
 	assert client.xpending(QUEUE, GROUP)["pending"] == 0
 
 
+def test_a_drain_whose_time_is_over_leaves_the_rest_for_the_next(home, client):
+	add(client, *range(250))
+	gone = consumer_for(home, "crm")
+	gone.recover()
+	gone.read(0)
+	gone.read(0)  # in hand, under the name that the next one has
+	done = 0
+	while (consumed := consumer_for(home, "crm").drain(0)).more:
+		assert 0 < consumed.received <= 100
+		done += consumed.received
+	assert done + consumed.received == 250
+	assert [int(json.loads(row["payload"])["n"]) for row in rows(home)] == list(range(250))
+
+
+def test_what_others_left_is_taken_up_in_pieces_too(home, client, monkeypatch):
+	add(client, *range(250))
+	gone = consumer_for(home, "crm", "gone")
+	gone.recover()
+	while gone.read(0):
+		pass
+	monkeypatch.setattr(streams, "SILENT_SECONDS", 0)
+	assert consumer_for(home, "crm").drain(0).more
+	assert 0 < len(rows(home)) < 250
+	while consumer_for(home, "crm").drain(0).more:
+		pass
+	assert numbers(home) == list(range(250))
+
+
 def test_killed_after_the_commit_and_before_the_acknowledgement(home, client):
 	add(client, 1)
 	consumer = consumer_for(home, "crm")

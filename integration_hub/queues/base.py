@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Consumed:
 	duplicate: int = 0
 	conflict: int = 0
 	unreadable: int = 0
+	more: bool = False  # the time was over before the queue was empty
 
 	@property
 	def total(self) -> int:
@@ -66,10 +68,12 @@ class Consumer:
 		self.dead = f"{self.queue}:dead"
 		self.done = Consumed()
 
-	def recover(self) -> int:
-		"""Take up what consumers that are gone had read and not committed; return how many.
+	def recover(self, until: float = math.inf) -> bool:
+		"""Take up what consumers that are gone had read and not committed; tell whether that is all of it.
 
 		That is an earlier one of this name, and those of other names that have been silent for a while.
+
+		until: when (of time.monotonic) no other batch is begun; one is taken in any case.
 		"""
 		raise NotImplementedError
 
@@ -82,7 +86,7 @@ class Consumer:
 		raise NotImplementedError
 
 	def leave(self) -> None:
-		"""Said at the end of a drain: this consumer has nothing in hand."""
+		"""Said at the end of a drain: this consumer is gone, unless it has something in hand still."""
 
 	def run_once(self, block: float = 0.0) -> int:
 		"""Store one batch; wait up to `block` seconds for its first message. Return how many were read."""
@@ -91,11 +95,15 @@ class Consumer:
 			self.store(batch)
 		return len(batch)
 
-	def drain(self) -> Consumed:
-		"""Store what waits now, for a scheduled run; return what became of it."""
-		self.recover()
-		while self.run_once():
-			pass
+	def drain(self, seconds: float = math.inf) -> Consumed:
+		"""Store what waits now, for about `seconds`, a batch at least; return what became of it.
+
+		What was read before and not stored is older, and goes before what waits in the queue.
+		"""
+		until = time.monotonic() + seconds
+		self.done.more = not self.recover(until)
+		while not self.done.more and self.run_once():
+			self.done.more = time.monotonic() >= until
 		self.leave()
 		return self.done
 
@@ -121,8 +129,10 @@ class Consumer:
 		for verdict in stored.verdicts:
 			setattr(self.done, verdict, getattr(self.done, verdict) + 1)
 		self.done.unreadable += len(letters)
-		if "received" in stored.verdicts:
-			hand_over(self.home, self.config.name)
+		kept = [event for number, event in enumerate(events) if number not in stored.refused]
+		new = [e for e, verdict in zip(kept, stored.verdicts, strict=True) if verdict == "received"]
+		if keys := {event.ordering_key for event in new if not event.unrouted}:
+			hand_over(self.home, self.config.name, keys)
 
 	def _event(self, message: Message, routes: Sequence[Route]) -> Event:
 		"""Return the event a message is; raises MalformedEvent."""

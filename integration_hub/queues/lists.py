@@ -7,6 +7,8 @@ while two equal messages stay two.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 
 import redis
@@ -41,14 +43,16 @@ class ListConsumer(Consumer):
 		self._names = f"{self.queue}:consumers"
 		self._take = client.register_script(_TAKE)
 
-	def recover(self) -> int:
-		count = self._recover(self.name)
+	def recover(self, until: float = math.inf) -> bool:
+		if not self._recover(self.name, until):
+			return False
 		for other in self.redis.smembers(self._names):
 			name = other.decode()
 			if name != self.name and not self.redis.exists(self._alive(name)):
-				count += self._recover(name)
+				if not self._recover(name, until):
+					return False
 				self.redis.srem(self._names, name)
-		return count
+		return True
 
 	def read(self, block: float) -> list[Message]:
 		self.redis.sadd(self._names, self.name)
@@ -64,7 +68,8 @@ class ListConsumer(Consumer):
 
 	def leave(self) -> None:
 		self.redis.delete(self._alive(self.name))
-		self.redis.srem(self._names, self.name)
+		if not self.redis.exists(self.arrived, self.processing):  # else others find it by the name
+			self.redis.srem(self._names, self.name)
 
 	@property
 	def _held_in(self) -> str:
@@ -72,19 +77,19 @@ class ListConsumer(Consumer):
 
 	_recovering = ""  # the processing list of the consumer whose messages are taken up
 
-	def _recover(self, name: str) -> int:
+	def _recover(self, name: str, until: float) -> bool:
 		arrived, processing = self._lists(name)
 		while self.redis.lmove(arrived, self.queue, src="RIGHT", dest="RIGHT"):
 			pass
-		count = 0
 		self._recovering = processing
 		try:
 			while batch := self.redis.lrange(processing, -BATCH, -1):
 				self.store([_message(item) for item in batch[::-1]])
-				count += len(batch)
+				if time.monotonic() >= until:
+					break
 		finally:
 			self._recovering = ""
-		return count
+		return not self.redis.exists(processing)
 
 	def _lists(self, name: str) -> tuple[str, str]:
 		return f"{self.queue}:arrived:{name}", f"{self.queue}:processing:{name}"

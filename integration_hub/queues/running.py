@@ -58,7 +58,9 @@ class Running:
 	def _step(self) -> int:
 		consumer = self._consumer
 		if time.monotonic() >= self._recover_at:
-			consumer.recover()
+			before = self._done.total
+			if not consumer.recover(time.monotonic() + _LOOK_SECONDS):
+				return self._done.total - before  # the rest after a look at the settings, and at `stop`
 			self._recover_at = time.monotonic() + SILENT_SECONDS
 		return consumer.run_once(block=_BLOCK_SECONDS)
 

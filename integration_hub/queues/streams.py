@@ -8,6 +8,8 @@ with more, the fields are the message.
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,21 +33,23 @@ class StreamConsumer(Consumer):
 		# Up to here everything is acknowledged: where a group that got lost begins anew.
 		self._mark = f"{self.queue}:done:{self.group}"
 
-	def recover(self) -> int:
+	def recover(self, until: float = math.inf) -> bool:
 		self._make_group()
-		count, start = 0, b"0-0"
 		while batch := self._entries("0"):
 			self.store([_message(*entry) for entry in batch])
-			count += len(batch)
+			if time.monotonic() >= until:
+				return False
+		start = b"0-0"
 		while True:
 			start, batch, *_ = self.redis.xautoclaim(
 				self.queue, self.group, self.name, SILENT_SECONDS * 1000, start, count=BATCH
 			)
 			if messages := [_message(*entry) for entry in batch if entry[0]]:
 				self.store(messages)
-				count += len(messages)
 			if start == b"0-0":
-				return count
+				return True
+			if time.monotonic() >= until:
+				return False
 
 	def read(self, block: float) -> list[Message]:
 		try:

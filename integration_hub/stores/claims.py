@@ -22,30 +22,29 @@ from integration_hub.stores.database import Row, in_list, in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import DOCTYPE, WAITING
+from integration_hub.stores.ordering import BEHIND_RETRY, BEHIND_UNTRIED, IN_HAND, held_keys, none_of
 
 SEATS = 32  # drains of one integration at the same time, on all hosts
 _RETRIES = 20  # how many are tried for one that nobody else has locked
 _WINDOWS = 5  # how many batches of candidates are looked through for one that nobody else has locked
 
-# What handling needs of a row; some payloads are large, so nothing else is read.
+_MOST_BYTES = 8_000_000  # of the payloads of one claim, which are all in memory; a single one may be larger
+
+# What handling needs of a row, beside its payload.
 _COLUMNS = [
 	"name",
 	"integration",
 	"event_type",
 	"event_id",
-	"payload",
 	"ordering_key",
 	"attempts",
 	"deferrals",
 ]
 
+_DUE = "`w`.`next_attempt_at` <= %(now)s"
 # An untried row that has not been put off is due whatever the clocks of two hosts say: order does not hang on them.
-_DUE = "(`w`.`next_attempt_at` <= %(now)s OR (`w`.`status` = 'Queued' AND `w`.`deferrals` = 0))"
-_SAME_KEY = f"""EXISTS (SELECT 1 FROM `tab{DOCTYPE}` `b` WHERE `b`.`integration` = `w`.`integration`
-	AND `b`.`ordering_key` = `w`.`ordering_key` AND """
-_IN_HAND = f"{_SAME_KEY} `b`.`status` = 'Processing')"
-_BEHIND = f"{_SAME_KEY} `b`.`status` = '%s' AND `b`.`deferrals` = 0 AND `b`.`name` < `w`.`name`)"
-_BEHIND_RETRY, _BEHIND_UNTRIED = _BEHIND % "Failed", _BEHIND % "Queued"
+_UNTRIED = f"`w`.`status` = 'Queued' AND ({_DUE} OR `w`.`deferrals` = 0)"
+_TRIED = f"`w`.`status` = 'Failed' AND {_DUE}"
 
 
 @contextmanager
@@ -96,8 +95,9 @@ def claim_due(home: Home, integration: str, size: int, seat: str = "") -> list[R
 
 def _lock_some(home: Home, integration: str, size: int) -> list[Row]:
 	"""Lock the rows to take, within the current transaction, and return them."""
-	untried = _untried(home, integration, size)
-	retries = _candidates(home, integration, "Failed", [_IN_HAND, _BEHIND_RETRY, _BEHIND_UNTRIED], _RETRIES)
+	held = held_keys(home, integration)
+	untried = _untried(home, integration, held, size)
+	retries = _candidates(home, integration, _TRIED, [IN_HAND, BEHIND_RETRY, BEHIND_UNTRIED], _RETRIES)
 	if retries and not (untried and untried[0]["name"] < retries[0]["name"]):
 		for candidate in retries:
 			if rows := _lock(home, [candidate], set()):
@@ -108,40 +108,61 @@ def _lock_some(home: Home, integration: str, size: int) -> list[Row]:
 			return []
 		if rows := _lock(home, untried, held_back):
 			return rows
-		untried = _untried(home, integration, size, untried[-1]["name"])
+		untried = _untried(home, integration, held, size, untried[-1]["name"])
 	return []
 
 
-def _untried(home: Home, integration: str, size: int, after: str = "") -> list[Row]:
+def _untried(home: Home, integration: str, held: Sequence[str], size: int, after: str = "") -> list[Row]:
+	# Of keys that are held back whole, no row is looked at.
+	free, values = none_of(held)
+	which = f"{_UNTRIED} AND {free}"
+	if after:
+		which, values = f"{which} AND `w`.`name` > %(after)s", {**values, "after": after}
 	# Earlier untried rows hold nobody back here: they are candidates of the same batch, before it.
-	return _candidates(home, integration, "Queued", [_IN_HAND, _BEHIND_RETRY], size, after)
+	return _candidates(home, integration, which, [IN_HAND, BEHIND_RETRY], size, **values)
 
 
 def _candidates(
-	home: Home, integration: str, status: str, held_back: Sequence[str], size: int, after: str = ""
+	home: Home, integration: str, which: str, held_back: Sequence[str], size: int, **values: str
 ) -> list[Row]:
 	free = " AND ".join(f"NOT {condition}" for condition in held_back)
-	sql = f"""SELECT `w`.`name`, `w`.`ordering_key` FROM `tab{DOCTYPE}` `w`
-		WHERE `w`.`integration` = %(integration)s AND `w`.`status` = %(status)s AND {_DUE}
-		AND `w`.`name` > %(after)s AND (COALESCE(`w`.`ordering_key`, '') = '' OR ({free}))
-		ORDER BY `w`.`name` LIMIT {int(size)}"""
-	values = {"integration": integration, "status": status, "now": home.now(), "after": after}
-	return home.db.query(sql, values)
+	# For the sake of the order MariaDB would read the whole inbox, what is completed too, and no index of what waits.
+	hint = "IGNORE INDEX (PRIMARY)" if home.db.dialect == "mariadb" else ""
+	sql = f"""SELECT `w`.`name`, `w`.`ordering_key` FROM `tab{DOCTYPE}` `w` {hint}
+		WHERE `w`.`integration` = %(integration)s AND {which}
+		AND (COALESCE(`w`.`ordering_key`, '') = '' OR ({free})) ORDER BY `w`.`name` LIMIT {int(size)}"""
+	return home.db.query(sql, {"integration": integration, "now": home.now(), **values})
 
 
 def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Row]:
-	"""Lock candidates that are still to be had; what is behind one that is not joins `held_back`."""
+	"""Lock candidates that are still to be had; what is behind one that is not joins `held_back`.
+
+	They end where the payloads would be too much to have at once, and with the first one at the earliest.
+	"""
 	marks, names = in_list(row["name"] for row in candidates)
 	columns = ", ".join(f"`{name}`" for name in _COLUMNS)
-	sql = f"SELECT {columns} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `status` IN {WAITING} ORDER BY `name`"
+	sql = f"""SELECT {columns}, LENGTH(`payload`) AS `size` FROM `tab{DOCTYPE}`
+		WHERE `name` IN ({marks}) AND `status` IN {WAITING} ORDER BY `name`"""
 	locked = {row["name"]: row for row in home.db.query(f"{sql} {home.db.row_lock}", names)}
-	rows = []
+	rows, size = [], 0
 	for candidate in candidates:
 		row, key = locked.get(candidate["name"]), candidate["ordering_key"]
 		if row is None or key in held_back:
 			held_back |= {key} if key else set()
-		else:
-			rows.append(row)
+			continue
+		size += row.pop("size") or 0
+		if rows and size > _MOST_BYTES:
+			break
+		rows.append(row)
+	return _with_payloads(home, rows)
+
+
+def _with_payloads(home: Home, rows: list[Row]) -> list[Row]:
+	marks, names = in_list(row["name"] for row in rows)
+	sql = f"SELECT `name`, `payload` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})"
+	payloads = {row["name"]: row["payload"] for row in home.db.query(sql, names)} if rows else {}
+	for row in rows:
+		row["payload"] = payloads[row["name"]]
 	return rows
 
 
@@ -229,12 +250,3 @@ def _release(home: Home, where: str, values: Sequence[str], max_attempts: int) -
 		)
 
 	return in_transaction(home.db, release) if names else 0
-
-
-def due(home: Home) -> dict[str, int]:
-	"""Return how many events each enabled integration has to handle now, of those that have any."""
-	sql = f"""SELECT `integration`, COUNT(*) AS `n` FROM `tab{DOCTYPE}`
-		WHERE `status` IN {WAITING} AND `next_attempt_at` <= %s
-		AND `integration` IN (SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1)
-		GROUP BY `integration`"""
-	return {row["integration"]: row["n"] for row in home.db.query(sql, [home.now()])}

@@ -175,6 +175,11 @@ def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
 	raise AssertionError("unreachable")
 
 
+def as_it_is(db: Database) -> str:
+	"""Return what ends a SELECT that is to find its rows as they are now, whatever the snapshot shows; locks them."""
+	return "" if db.dialect == "sqlite" else "FOR UPDATE"
+
+
 def in_list(values: Iterable[Any]) -> tuple[str, list[Any]]:
 	"""Return (`%s, %s, …`, values) for an IN clause; an empty list matches nothing."""
 	listed = list(values)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from integration_hub.sentence import _
-from integration_hub.stores.database import Row, chunks, in_list, in_transaction, insert_new
+from integration_hub.stores.database import Row, as_it_is, chunks, in_list, in_transaction, insert_new
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import key, new_id, new_ids
 
@@ -40,8 +40,7 @@ def store(home: Home, events: Sequence[Event]) -> list[Verdict]:
 	"""Add events and commit them: the unique key decides, not a look before. Not within a transaction.
 
 	The same id and body again counts a delivery; another body under the same id becomes a Conflict row.
-	Which of the two it is is looked up in a second transaction: the first one's snapshot may be older than
-	the row that was in its way.
+	All of it is one transaction: who is told of a failure and repeats the events finds none of them here.
 	"""
 	if not events:
 		return []
@@ -49,23 +48,25 @@ def store(home: Home, events: Sequence[Event]) -> list[Verdict]:
 		_row(name, event, event.key, "Unrouted" if event.unrouted else "Queued")
 		for name, event in zip(new_ids(len(events)), events, strict=True)
 	]
-	new = in_transaction(home.db, lambda: _insert(home, rows))
-	if len(new) == len(rows):
-		return ["received"] * len(rows)
 
-	def known() -> list[Verdict]:
+	def add() -> list[Verdict]:
+		# The insert comes first: it waits for the rows that are in its way.
+		new = _insert(home, rows)
 		return [
-			"received" if row[0] in new else _repeated(home, event)
+			"received" if row[0] in new else _known(home, event, row[0])
 			for event, row in zip(events, rows, strict=True)
 		]
 
-	return in_transaction(home.db, known)
+	return in_transaction(home.db, add)
 
 
-def _repeated(home: Home, event: Event) -> Verdict:
-	found = home.db.query(
-		f"SELECT `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` = %s", [event.key]
-	)
+def _known(home: Home, event: Event, name: str) -> Verdict:
+	"""Return the verdict on an event whose key there is already; `name` is what its own row would be called."""
+	sql = f"SELECT `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` = %s {as_it_is(home.db)}"
+	found = home.db.query(sql, [event.key])
+	# An earlier attempt has made it, whose commit was only believed to have failed.
+	if found and found[0]["name"] == name:
+		return "received"
 	if found and found[0]["body_hash"] == event.body_hash:
 		_count_delivery(home, event.key)
 		return "duplicate"

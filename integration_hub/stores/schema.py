@@ -70,8 +70,19 @@ def create_statements(doctype: Mapping[str, Any]) -> Iterator[str]:
 			yield index(table, [field["fieldname"]], unique)
 	if doctype.get("istable"):
 		yield index(table, ["parent"])
+	for fields in FORMER_INDEXES.get(doctype["name"], ()):
+		yield f"DROP INDEX IF EXISTS `{table}_{'_'.join(fields)}`"
 	for fields in INDEXES.get(doctype["name"], ()):
 		yield index(table, fields)
+
+
+def index_name(fields: Iterable[str]) -> str:
+	"""Return what an index over several columns is called on a site: as Frappe would call it, if that is not too long."""
+	name = "_".join(fields)
+	return f"{name}_index" if len(name) + len("_index") <= _LONGEST_NAME else name[:_LONGEST_NAME]
+
+
+_LONGEST_NAME = 63  # Postgres; MariaDB takes one more
 
 
 def index(table: str, fields: Iterable[str], unique: str = "") -> str:
@@ -85,10 +96,19 @@ def index(table: str, fields: Iterable[str], unique: str = "") -> str:
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 	"External Record": (("target_name",),),
 	"Webhook Log": (
-		("integration", "status", "next_attempt_at"),
-		("integration", "status", "name"),
-		("integration", "ordering_key", "status", "name"),
+		("integration", "status", "next_attempt_at", "ordering_key"),
+		# All that taking events asks of a row: of what is held back, no row itself is read.
+		("integration", "status", "name", "ordering_key", "next_attempt_at", "deferrals"),
+		("integration", "status", "ordering_key", "name"),
 		("status", "claimed_at"),
 	),
 	"Sync Log": (("stream", "status"),),
+}
+# What there was before, to be removed.
+FORMER_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+	"Webhook Log": (
+		("integration", "status", "next_attempt_at"),
+		("integration", "status", "name"),
+		("integration", "ordering_key", "status", "name"),
+	),
 }

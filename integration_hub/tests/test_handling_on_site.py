@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import frappe
 import requests
 from frappe.model.document import Document
+from frappe.utils.background_jobs import get_queue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
@@ -20,10 +21,10 @@ from integration_hub.api import choices, preview_replay, replay_since
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import SiteDoor
 from integration_hub.sandbox import sender
-from integration_hub.stores import inbox
-from integration_hub.tests.support import HubTestCase, errors, site_door
+from integration_hub.stores import claims, inbox
+from integration_hub.tests.support import HubTestCase, errors, forget_jobs, site_door
 from integration_hub.webhooks import Defer
-from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.drain import drain, sweep
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.receiver import receiver
@@ -205,6 +206,36 @@ if payload.get("fail"):
 			self.assertEqual([span[1] for span in mine], [f"{key}{n:02}" for n in range(15)])
 			for before, after in pairwise(mine):
 				self.assertLessEqual(before[3], after[2], "one at a time")
+
+	def test_what_waits_for_a_retry_takes_no_worker(self):
+		def waiting() -> int:
+			site = frappe.local.site
+			return len([job for job in get_queue("default").get_jobs() if job.kwargs.get("site") == site])
+
+		self.route({"action": "Call Function", "handler": "note"}, ordering_key_path="key")
+		self.put({"id": "a1", "key": "a", "does": "fail"})
+		drain(self.home, "crm")
+		forget_jobs()
+		self.home.drain_begins("crm")
+		self.put({"id": "a2", "key": "a"}, {"id": "a3", "key": "a"})
+		self.assertEqual((sweep(self.home), waiting()), ([], 0))
+		self.put({"id": "b1", "key": "b"})
+		self.assertEqual(waiting(), 1)
+		drain(self.home, "crm")
+		self.assertEqual(self.todos(), ["b1"])
+		frappe.db.set_value("Webhook Log", {"event_id": "a1"}, "next_attempt_at", self.home.now())
+		frappe.db.commit()
+		self.assertEqual(sweep(self.home), ["crm"])
+
+	def test_a_claim_of_large_events_is_no_more_than_can_be_in_memory(self):
+		text = "x" * 1_000_000
+		self.put(*({"id": f"e{number:02}", "text": text} for number in range(12)))
+		claimed = claims.claim_due(self.home, "crm", 100)
+		self.assertTrue(1 < len(claimed) < 10, len(claimed))
+		self.assertEqual({len(json.loads(row["payload"])["text"]) for row in claimed}, {len(text)})
+		claims.give_back(self.home, claimed)
+		drain(self.home, "crm")
+		self.assertEqual(HANDLED, [f"e{number:02}" for number in range(12)])
 
 	def test_32_posts_of_one_event_at_once_many_times(self):
 		rounds = ROUNDS.get(frappe.db.db_type, 3)

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import frappe
 import redis
@@ -11,6 +12,7 @@ from frappe.utils.background_jobs import get_queue
 from integration_hub import jobs
 from integration_hub.api import replay_events
 from integration_hub.sandbox import sender
+from integration_hub.stores import inbox
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, errors, site_door, work
 
@@ -129,6 +131,27 @@ class TestInbox(HubTestCase):
 		jobs.sweep_webhook_inbox()
 		work()
 		self.assertEqual(self.statuses(), {"Completed": 1})
+
+	def test_a_long_queue_does_not_keep_another_integration_waiting(self):
+		client = redis.from_url(frappe.conf.redis_queue)
+		crm = frappe.get_doc("Integration Settings", "crm")
+		crm.update({"queue_enabled": 1, "queue_url": frappe.conf.redis_queue, "queue_name": "hub_test_long"})
+		crm.save()
+		other = frappe.copy_doc(crm).update({"integration_name": "other", "queue_name": "hub_test_short"})
+		other.queue_url = frappe.conf.redis_queue
+		other.insert()
+		frappe.db.commit()
+		self.addCleanup(client.delete, "hub_test_long", "hub_test_short")
+		message = json.dumps({"type": "x"})
+		client.lpush("hub_test_long", *[message] * 8000)
+		client.lpush("hub_test_short", *[message] * 3)
+		with patch.object(jobs, "QUEUE_SECONDS", 1):
+			jobs.drain_external_queues()
+		self.assertEqual(inbox.counts(self.home, "other"), {"Unrouted": 3})
+		self.assertGreater(client.llen("hub_test_long"), 0, "it is not taken to its end first")
+		jobs.drain_external_queues()
+		self.assertEqual(inbox.counts(self.home, "crm"), {"Unrouted": 8000})
+		self.assertEqual(client.keys("hub_test_*"), [])
 
 	def test_messages_of_a_redis_list_reach_the_same_inbox(self):
 		url = frappe.conf.redis_queue  # any Redis will do

@@ -3,7 +3,7 @@
 import frappe
 
 from integration_hub.install import ROLES
-from integration_hub.stores.schema import INDEXES, columns, doctypes
+from integration_hub.stores.schema import INDEXES, columns, doctypes, index_name
 from integration_hub.tests.support import IntegrationTestCase
 
 
@@ -59,5 +59,5 @@ class TestInstall(IntegrationTestCase):
 	def test_composite_indexes_exist(self):
 		for doctype, groups in INDEXES.items():
 			for fields in groups:
-				index = frappe.db.get_index_name(list(fields))
+				index = index_name(fields)
 				self.assertTrue(frappe.db.has_index(f"tab{doctype}", index), f"{doctype} {fields}")

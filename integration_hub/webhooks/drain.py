@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.stores import claims
+from integration_hub.stores import claims, ordering
 from integration_hub.stores.home import Home
 from integration_hub.webhooks.batch import MAX_ATTEMPTS, Batch, Drained
 
@@ -35,7 +35,7 @@ def drain(home: Home, integration: str, seconds: float = 240) -> Drained:
 def sweep(home: Home) -> list[str]:
 	"""Take up what a crash, a dead worker or an absent Redis left behind; return the integrations it woke."""
 	claims.release_abandoned(home, CLAIM_SECONDS, MAX_ATTEMPTS)
-	waiting = claims.due(home)
+	waiting = ordering.due(home)
 	for integration, count in waiting.items():
 		for number in range(min(1 + count // _BACKLOG, _MAX_DRAINS)):
 			home.enqueue_drain(integration, number + 1)

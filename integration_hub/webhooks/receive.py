@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.ordering import waits_for_retry
 from integration_hub.webhooks.bodies import MalformedEvent, UnsupportedMedia, media_type, parse_body
 from integration_hub.webhooks.doorway import Doorway, doorway
 from integration_hub.webhooks.events import read_event
@@ -115,13 +116,17 @@ def _stored(home: Home, event: inbox.Event, verdict: inbox.Verdict) -> Answer:
 	if verdict == "received" and event.unrouted:
 		return Answer(202, "unrouted")
 	if verdict == "received":
-		hand_over(home, event.integration)
+		hand_over(home, event.integration, [event.ordering_key])
 	return Answer(202 if verdict == "conflict" else 200, verdict)
 
 
-def hand_over(home: Home, integration: str) -> None:
-	"""Have a worker drain the inbox. The rows are committed: if this fails, the sweep takes them up."""
+def hand_over(home: Home, integration: str, keys: Collection[str] = ()) -> None:
+	"""Have a worker drain the inbox. The rows are committed: if this fails, the sweep takes them up.
+
+	keys: the ordering keys of what is new; the worker is spared where all of it waits for an earlier one's retry.
+	"""
 	try:
-		home.enqueue_drain(integration)
+		if not waits_for_retry(home, integration, keys):
+			home.enqueue_drain(integration)
 	except Exception:
 		logger.exception("Inbox of %s not handed over; the sweep will", integration)

@@ -78,6 +78,7 @@ class DoorHome(SiteHome):
 		if not stamp or time.monotonic() - looked > _LOOK_SECONDS:
 			frappe.db.rollback()  # a new snapshot
 			stamp = super().settings_stamp(integration)
+			frappe.db.rollback()  # what is asked once an event is committed is not answered from this one
 			if stamp:
 				_stamps[place] = (time.monotonic(), stamp)
 		return stamp
