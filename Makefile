@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-site test-desk chaos benchmark lint format clean
+.PHONY: demo test test-site test-upgrade test-desk chaos benchmark lint format clean
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
@@ -22,7 +22,11 @@ benchmark: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(BENCHMARK)
 
 test-site:
-	@$(PYTHON) scripts/test_site.py
+	@$(PYTHON) -m scripts.test_site
+
+# Data made by the first release survives `bench migrate` to this one; part of `make test-site`.
+test-upgrade:
+	@$(PYTHON) -m scripts.test_upgrade
 
 # FRAPPE_BENCH=path SITE=name make test-desk
 test-desk: $(INSTALLED)

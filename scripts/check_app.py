@@ -29,6 +29,9 @@ def problems() -> Iterator[str]:
 		for dotted in dotted_paths(path):
 			if not resolves(dotted):
 				yield f"{path.relative_to(ROOT)}: {dotted} leads nowhere"
+	for dotted in (APP / "patches.txt").read_text().split():
+		if not dotted.startswith("[") and not module_file(dotted):
+			yield f"patches.txt: {dotted} leads nowhere"
 
 
 def doctype_problems(path: Path, doctype: dict, names: set[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import requests
 
 from integration_hub.sandbox.redis import free_port
-from scripts.test_site import Bench, _listens
+from scripts.benches import Bench, listens
 
 _SCRIPTS = ("site_setup.py", "site_clear.py", "site_markup.py")
 SETUP, CLEAR, MARKUP = (Path(__file__).parent / name for name in _SCRIPTS)
@@ -66,7 +66,7 @@ def served(bench: Bench, site: str) -> Iterator[tuple[str, bool]]:
 		stack.enter_context(started(web, sites))
 		worker = owned(bench, [*helper, "worker", "--queue", "short,default,long"])
 		stack.enter_context(started(worker, sites))
-		live = bool(shutil.which("node")) and not _listens(socketio)
+		live = bool(shutil.which("node")) and not listens(socketio)
 		if live:
 			node = ["node", "apps/frappe/socketio.js"]
 			stack.enter_context(started(owned(bench, node, FRAPPE_SITE=site), bench.path))

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from integration_hub.sandbox import Sandbox
-from scripts.test_site import Bench, redis_running
+from scripts.benches import Bench, redis_running
 from tests_desk.bench import CLEAR, MARKUP, SETUP, run_on_site, served
 from tests_desk.desk import Desk
 

@@ -17,7 +17,8 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from integration_hub.connectors import errors
 from integration_hub.connectors.auth import HeaderAuth, printable
 from integration_hub.connectors.base import BaseConnector
-from integration_hub.connectors.secrets import Secret
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.secrets import Secret, Secrets
 
 LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
 LOCK_SECONDS = 60
@@ -62,6 +63,19 @@ class Token:
 		return f"<Token until {self.expires_at:.0f}>"
 
 
+def seed_of(config: IntegrationConfig, secrets: Secrets) -> str:
+	"""Return the fingerprint of the settings that a token is made from."""
+	parts = [
+		config.auth_type,
+		config.token_url,
+		config.client_id,
+		config.scope,
+		secrets.get("client_secret"),
+		secrets.get("refresh_token") if "Refresh" in config.auth_type else "",
+	]
+	return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
 class OAuth2Connector(BaseConnector):
 	"""A connector whose requests carry an OAuth2 access token.
 
@@ -102,15 +116,7 @@ class OAuth2Connector(BaseConnector):
 		return Token.loads(self.secrets.get("oauth_token"))
 
 	def _seed(self) -> str:
-		parts = [
-			self.config.auth_type,
-			self.config.token_url,
-			self.config.client_id,
-			self.config.scope,
-			self.secrets.get("client_secret"),
-			self.secrets.get("refresh_token") if "Refresh" in self.config.auth_type else "",
-		]
-		return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+		return seed_of(self.config, self.secrets)
 
 	def _renew(self, rejected: str | None) -> Token:
 		"""Fetch a new token, unless another process did so meanwhile. `rejected` is one that got a 401."""

@@ -80,6 +80,21 @@ def errors() -> list[Any]:
 	return frappe.get_all("Integration Error Log", fields=["*"], order_by="name")
 
 
+def connection_number() -> int:
+	"""Return what the database's server calls the current connection."""
+	[[number]] = frappe.db.sql(f"SELECT {_NUMBER[frappe.db.db_type]}")
+	return number
+
+
+def cut(connection: int) -> None:
+	"""Have the server end a connection, as it does when it is stopped."""
+	frappe.db.sql(_CUT[frappe.db.db_type] % connection)
+
+
+_NUMBER = {"mariadb": "CONNECTION_ID()", "postgres": "pg_backend_pid()"}
+_CUT = {"mariadb": "KILL CONNECTION %d", "postgres": "SELECT pg_terminate_backend(%d)"}
+
+
 def forget_jobs() -> None:
 	"""Take the jobs that other tests have left off the queues: only this site's, a bench may have others."""
 	for name in ("default", "long"):

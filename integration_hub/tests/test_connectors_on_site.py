@@ -1,6 +1,7 @@
 """Connectors where the database has snapshots, core keeps tokens, and another Frappe site answers."""
 
 import threading
+from unittest.mock import patch
 
 import frappe
 import requests
@@ -85,17 +86,12 @@ class TestConnectors(HubTestCase):
 		self.assertSame("cursor")
 
 	def test_private_addresses_are_refused_outside_developer_mode(self):
-		developer_mode = frappe.conf.developer_mode
-		try:
-			frappe.conf.developer_mode = 0
+		with patch.dict(frappe.local.conf, developer_mode=0, integration_hub_allowed_hosts=[]):
 			row = run_stream(self.home, "customers-cursor")
 			self.assertEqual(row["status"], "Failed")
 			self.assertIn("does not allow", row["error"])
 			frappe.conf.integration_hub_allowed_hosts = ["127.0.0.1"]
 			self.assertEqual(run_stream(self.home, "customers-cursor")["status"], "Completed")
-		finally:
-			frappe.conf.developer_mode = developer_mode
-			frappe.conf.pop("integration_hub_allowed_hosts", None)
 
 	def test_an_open_breaker_is_seen_on_the_form_and_puts_runs_off(self):
 		from integration_hub.api import health, test_connection

@@ -35,6 +35,8 @@ def doorway(home: Home, name: str) -> Doorway | None:
 
 	Raises HubError or ConfigurationError where its settings cannot work.
 	"""
+	if "\x00" in name:  # Postgres takes no such text, not even to look for it
+		return None
 	stamp = home.settings_stamp(name)
 	if not stamp:
 		return _load(home, name)

@@ -87,11 +87,13 @@ class SiteDatabase:
 
 	@contextmanager
 	def savepoint(self) -> Iterator[None]:
-		name = f"hub_{next(_numbers)}"
+		name, transaction = f"hub_{next(_numbers)}", _current_transaction()
 		frappe.db._cursor.execute(f"SAVEPOINT {name}")  # one a record: through frappe.db it costs thrice that
 		callbacks = [(manager, len(manager._functions)) for manager in _callback_managers()]
 		try:
 			yield
+			# Who commits or rolls back within the block takes the savepoint along.
+			there = _current_transaction() is transaction and _release(name)
 		except Exception as error:
 			if not self.is_transient(error):  # a deadlock has rolled back everything, savepoints too
 				_roll_back_to(name)
@@ -99,7 +101,7 @@ class SiteDatabase:
 					while len(manager._functions) > size:
 						manager._functions.pop()
 			raise
-		self.broken = not _release(name) or self.broken
+		self.broken = self.broken or not there
 
 	def is_duplicate(self, error: BaseException) -> bool:
 		if isinstance(error, frappe.DuplicateEntryError | frappe.UniqueValidationError):
@@ -142,9 +144,26 @@ class SiteDatabase:
 			return False
 		kind = type(error).__name__
 		if self.dialect == "postgres":
-			return kind == "InterfaceError" or (kind == "OperationalError" and bool(frappe.db._conn.closed))
+			# The server may have had the time to say why (AdminShutdown, an OperationalError), or not.
+			closed = not frappe.db._conn or bool(frappe.db._conn.closed)
+			return kind == "InterfaceError" or (closed and isinstance(error, frappe.db.OperationalError))
 		code = error.args[0] if error.args else None
 		return kind == "InterfaceError" or (kind == "OperationalError" and code in _LOST)
+
+
+class _Transaction:
+	"""Stands for a transaction: the first of what is called when it is rolled back, forgotten when it ends."""
+
+	def __call__(self) -> None:
+		"""There is nothing to do."""
+
+
+def _current_transaction() -> _Transaction:
+	"""Return what stands for the current transaction: another one once frappe.db has committed or rolled back."""
+	functions = frappe.db.after_rollback._functions
+	if not (functions and isinstance(functions[0], _Transaction)):
+		functions.appendleft(_Transaction())
+	return functions[0]
 
 
 def _roll_back_to(name: str) -> None:
@@ -157,11 +176,15 @@ def _roll_back_to(name: str) -> None:
 
 
 def _release(name: str) -> bool:
-	"""Release a savepoint; tell whether it was still there: who commits or rolls back within takes it along."""
+	"""Release a savepoint; tell whether it was still there: raw SQL may have ended its transaction unnoticed.
+
+	Postgres takes no statement more after such an error, nor after one that somebody's code has swallowed: it is
+	raised there.
+	"""
 	try:
 		frappe.db._cursor.execute(f"RELEASE SAVEPOINT {name}")
 	except Exception as error:
-		if not _is_gone(error):
+		if frappe.db.db_type == "postgres" or not _is_gone(error):
 			raise
 		return False
 	return True
@@ -169,6 +192,8 @@ def _release(name: str) -> bool:
 
 def _is_gone(error: Exception) -> bool:
 	"""Tell whether an error says that there is no such savepoint (MariaDB: ER_SP_DOES_NOT_EXIST)."""
+	if getattr(error, "pgcode", None) == "3B001":  # invalid_savepoint_specification
+		return True
 	return (bool(error.args) and error.args[0] == 1305) or "no such savepoint" in str(error)
 
 

@@ -1,0 +1,11 @@
+"""A stream says now whether records of it have failed; one that does not say so never tries them again."""
+
+import frappe
+
+
+def execute() -> None:
+	"""Flag the streams that have failed records."""
+	frappe.db.sql(
+		"""UPDATE `tabSync Settings` SET `has_failed` = 1
+			WHERE `name` IN (SELECT `stream` FROM `tabExternal Record` WHERE `status` = 'Failed')"""
+	)
