@@ -86,6 +86,10 @@ def test_an_unreadable_message_goes_to_the_dead_letters_with_its_reason(home, cl
 	assert consumer.drain().unreadable == 1
 	letter = json.loads(client.rpop(consumer.dead))
 	assert letter["reason"] == "body_not_utf8" and "not json" in letter["message"]
+	consumer_for(home, "crm").drain()  # and that goes well, which resolves nothing
+	[told] = home.db.query("SELECT * FROM `tabIntegration Error Log`")
+	assert (told["operation"], told["kind"], told["status"]) == ("Dead Letter", "body_not_utf8", "Open")
+	assert consumer.dead in told["message"]
 
 
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(home, client):

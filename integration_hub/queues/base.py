@@ -6,8 +6,6 @@ id of its own, or is given one that stays with it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from typing import ClassVar
 import redis
 
 from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.queues.letters import Letter, tell
 from integration_hub.queues.pieces import store_in_pieces
 from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import Event
@@ -115,15 +114,16 @@ class Consumer:
 			try:
 				event = self._event(message, routes)
 			except MalformedEvent as error:
-				letters.append(dead_letter(message.body, str(error)))
+				letters.append(Letter(message.body, str(error)))
 				continue
 			readable.append(message)
 			events.append(event)
 		stored = store_in_pieces(self.home, events)
-		letters += [dead_letter(readable[n].body, reason) for n, reason in stored.refused.items()]
+		letters += [Letter(readable[n].body, reason) for n, reason in stored.refused.items()]
+		tell(self.home, self.config.name, self.dead, letters)
 		with self.redis.pipeline(transaction=True) as pipe:
 			for letter in letters:
-				pipe.lpush(self.dead, letter)
+				pipe.lpush(self.dead, letter.text())
 			self.acknowledge(pipe, messages)
 			pipe.execute()
 		for verdict in stored.verdicts:
@@ -142,15 +142,3 @@ class Consumer:
 			raise MalformedEvent("body_too_large")
 		payload = parse_body(message.body)
 		return read_event(self.config, message.body, payload, routes, "Queue", default_id=message.default_id)
-
-
-def dead_letter(message: bytes, reason: str) -> str:
-	"""Return what is kept of an unreadable message: all of it, and why."""
-	return json.dumps(
-		{
-			"reason": reason,
-			"message": message.decode("utf-8", "backslashreplace"),
-			"sha256": hashlib.sha256(message).hexdigest(),
-			"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-		}
-	)
