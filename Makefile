@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-site test-upgrade test-desk chaos benchmark lint format clean
+.PHONY: demo test test-site test-upgrade test-desk chaos fuzz benchmark lint format clean
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
@@ -16,6 +16,11 @@ test: lint
 # Five minutes of faults: make chaos CHAOS='--minutes 1 --seed 7', or --bench PATH.
 chaos: $(INSTALLED)
 	@$(BIN)/python -m chaos $(CHAOS)
+
+# Fuzzing led by coverage: make fuzz FUZZ='--seconds 600 paths'.
+fuzz: $(INSTALLED)
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[fuzz]'
+	@$(BIN)/python -m fuzz $(FUZZ)
 
 # What it costs: make benchmark BENCHMARK='--quick', or the names of some. On a site: FRAPPE_BENCH=PATH SITE=NAME.
 benchmark: $(INSTALLED)

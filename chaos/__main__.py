@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chaos.run import OpenStage, run
 from chaos.stage import file_stage
+from integration_hub.stores.home import HubError
 
 
 def main() -> int:
@@ -80,4 +81,7 @@ def _folder(keep: Path | None) -> Path:
 
 
 if __name__ == "__main__":
-	sys.exit(main())
+	try:
+		sys.exit(main())
+	except HubError as error:
+		sys.exit(str(error))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -17,23 +16,24 @@ import requests
 from cryptography.fernet import Fernet
 
 from chaos import effects
-from chaos.hand import Hand
+from chaos.hand import Hand, time_passes
 from chaos.ledger import Ledger
+from chaos.plan import Targets
 from chaos.processes import Fell, Kept
-from chaos.proxy import Proxy
 from chaos.pushers import Pusher
 from chaos.redis_server import RedisServer
-from chaos.senders import News, Sender
+from chaos.senders import News, Post, Sender
 from chaos.settings import chaos_toml
 from chaos.source import Source, changes
-from chaos.stage import Stage, environment
+from chaos.stage import Command, Door, Stage, environment
+from chaos.way import Way
 from integration_hub.sandbox import sender
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.redis import free_port
+from integration_hub.stores.home import Home
 
 LANES = 4
 CONSUMERS = (("crm", "one"), ("crm", "two"), ("bus", "one"))
-PROCESSES = ("receiver", "worker-1", "worker-2", *(f"consumer-{i}-{name}" for i, name in CONSUMERS))
 _CALM = {"500": 0.02, "reset": 0.01, "truncate": 0.01, "garbage": 0.01, "slow": 0.01}
 
 
@@ -45,11 +45,11 @@ class Arena:
 		self.ledger = Ledger()
 		self.crm = Source(customers, seed)
 		self.redis = RedisServer(folder / "redis", secrets.token_hex(8))
-		self._door = free_port()
+		self._port = free_port()
 		self.ways = {
-			"CRM": Proxy(int(self.crm.url.rpartition(":")[2])),
-			"receiver": Proxy(self._door),
-			"Redis": Proxy(self.redis.port),
+			"CRM": Way(int(self.crm.url.rpartition(":")[2])),
+			"receiver": Way(self._port),
+			"Redis": Way(self.redis.port),
 		}
 		self.crm.faults.slow_seconds = 0.5
 		self.secrets = {
@@ -59,6 +59,8 @@ class Arena:
 			"CRM_QUEUE_URL": self.redis.url(self.ways["Redis"].port),
 		}
 		(folder / "hub.toml").write_text(chaos_toml(f"http://127.0.0.1:{self.ways['CRM'].port}"))
+		self.doors = [Door("receiver", "/webhooks/crm", "/health")]
+		self.servers = {"Redis": self.redis}
 		self.processes: dict[str, Kept] = {}
 		self.fell: list[Fell] = []
 		self.began = time.time()
@@ -78,33 +80,55 @@ class Arena:
 			with self.crm:
 				yield
 		finally:
-			self._stop.set()
-			for process in self.processes.values():
-				process.kill()
 			for way in self.ways.values():
 				way.close()
 			self.redis.stop()
 			os.environ.clear()
 			os.environ.update(before)
 
-	def begin(self, stage: Stage) -> None:
-		"""Start the hub's processes on a stage, and the load."""
+	@contextmanager
+	def peopled(self, stage: Stage) -> Iterator[None]:
+		"""Have the hub's processes ready for a stage, to begin within the block; after it nothing of them runs."""
 		self.stage = stage
 		effects.home = stage.home
-		self.crm.faults.set(rates=_CALM)
-		worker = [sys.executable, "-m", "chaos.worker", *stage.worker]
-		commands = {
-			"receiver": [*stage.hub, "serve", "--port", str(self._door), "--workers", "2"],
-			"worker-1": worker,
-			"worker-2": worker,
-		}
+		self.ways |= stage.ways
+		self.servers |= stage.servers
+		self.doors += stage.doors
+		commands = {"receiver": Command([*stage.hub, "serve", "--port", str(self._port), "--workers", "2"])}
 		for integration, name in CONSUMERS:
-			commands[f"consumer-{integration}-{name}"] = [*stage.hub, "consume", integration, "--name", name]
-		for name, command in commands.items():
-			self.processes[name] = Kept(name, command, self.folder, environment({}), stage.cwd)
-			self.processes[name].start()
-		self._await_receiver()
-		self._hand = Hand(stage.opened)
+			line = [*stage.hub, "consume", integration, "--name", name]
+			commands[f"consumer-{integration}-{name}"] = Command(line)
+		for name, command in {**commands, **stage.processes}.items():
+			self.processes[name] = Kept(name, command, self.folder, environment(), stage.cwd)
+		try:
+			yield
+		finally:
+			self._stop.set()
+			for process in self.processes.values():
+				process.kill()
+				process.end_orphans()
+			for way in stage.ways.values():
+				way.clear()
+
+	def targets(self) -> Targets:
+		"""Return what a plan may disturb."""
+		return Targets(
+			processes=list(self.processes),
+			workers=[name for name, process in self.processes.items() if process.command.jobs],
+			ways=list(self.ways),
+			servers=list(self.servers),
+			disconnect=self.stage.disconnect is not None,
+			database=self.stage.database is not None,
+		)
+
+	def begin(self) -> None:
+		"""Start the hub's processes, and the load."""
+		self.crm.faults.set(rates=_CALM)
+		for process in self.processes.values():
+			process.start()
+		for door in self.doors:
+			self._await(door)
+		self._hand = Hand(self.stage.opened)
 		self._hand.start()
 		self._start_load()
 
@@ -114,14 +138,15 @@ class Arena:
 			if name not in self._frozen and (found := process.fell()):
 				self.fell.append(found)
 
-	def end(self) -> dict[str, int]:
-		"""Undo all faults, have the load finish, ask the processes to stop; return exit codes that are not 0."""
+	def calm_down(self) -> None:
+		"""Undo all faults, and have the load finish; the processes go on."""
 		for name in self.processes:
 			self.thaw(name)
 			self.processes[name].start()
 		if self.stage.database:
 			self.stage.database.start()
-		self.redis.start()
+		for name in self.servers:
+			self.start_redis(name)
 		for way in self.ways.values():
 			way.clear()
 		self.crm.faults.set()
@@ -132,15 +157,35 @@ class Arena:
 		while any(thread.is_alive() for thread in self._threads):
 			self.tick()
 			time.sleep(0.1)
+
+	def end(self) -> dict[str, int]:
+		"""Ask the processes to stop; return exit codes that should be 0 and are not."""
 		self._hand.stop()
+		for server in self.stage.servers.values():
+			server.write_down()
+		for process in self.processes.values():
+			process.ask_to_stop()  # all at once: some finish what they have in hand
 		codes = {name: process.stop() for name, process in self.processes.items()}
-		return {name: code for name, code in codes.items() if code not in (0, effects.KILLED_BY_EVENT)}
+		for process in self.processes.values():
+			process.end_orphans()
+		return {
+			name: code
+			for name, code in codes.items()
+			if self.processes[name].command.ours and code not in (0, effects.KILLED_BY_EVENT)
+		}
 
 	# What can be done to it, by name.
 
 	def kill(self, name: str) -> None:
 		self._frozen.discard(name)
 		self.processes[name].kill()
+
+	def kill_alone(self, name: str) -> None:
+		self._frozen.discard(name)
+		self.processes[name].kill_alone()
+
+	def kill_job(self, name: str) -> None:
+		self.processes[name].kill_job()
 
 	def start(self, name: str) -> None:
 		self.processes[name].start()
@@ -154,11 +199,11 @@ class Arena:
 		self._frozen.discard(name)
 		self.processes[name].thaw()
 
-	def stop_redis(self, hard: bool) -> None:
-		self.redis.stop(hard)
+	def stop_redis(self, name: str, hard: bool) -> None:
+		self.servers[name].stop(hard)
 
-	def start_redis(self) -> None:
-		self.redis.start()
+	def start_redis(self, name: str) -> None:
+		self.servers[name].start()
 
 	def stop_database(self, hard: bool) -> None:
 		self.stage.database.stop(hard)
@@ -209,27 +254,40 @@ class Arena:
 		self.crm.clock_put_right()
 
 	def time_passes(self) -> None:
-		self._hand.let_time_pass()
+		self.do(time_passes)
+		self.do(lambda _: self.stage.elapse())
 
-	def _await_receiver(self) -> None:
-		url = f"http://127.0.0.1:{self._door}/health"
-		for _ in range(300):
+	def disconnect(self) -> None:
+		self.do(self.stage.disconnect)
+
+	def do(self, work: Callable[[Home], None]) -> None:
+		"""Have something done to the hub's database, soon."""
+		self._hand.do(work)
+
+	def _await(self, door: Door) -> None:
+		for _ in range(600):
 			try:
-				requests.get(url, timeout=1)
+				requests.get(self._url(door, door.probe), headers=door.headers, timeout=2)
 				return
 			except requests.RequestException:
 				time.sleep(0.1)
-		raise RuntimeError(f"The receiver did not start:\n{self.processes['receiver'].last_words()}")
+		raise RuntimeError(f"The {door.way} did not start:\n{self.processes[door.way].last_words()}")
+
+	def _url(self, door: Door, path: str) -> str:
+		return f"http://127.0.0.1:{self.ways[door.way].port}{path}"
 
 	def _start_load(self) -> None:
-		door = f"http://127.0.0.1:{self.ways['receiver'].port}/webhooks/crm"
 		news = News(self.crm)
-		self._threads = [
-			Sender(lane, door, news, self.ledger, self.seed, self._stop) for lane in range(LANES)
-		]
+		for lane in range(LANES):
+			door = self.doors[lane % len(self.doors)]
+			post = Post(self._url(door, door.path), door.headers)
+			self._threads.append(
+				Sender(lane, post, news, self.ledger, self.seed, self._stop, self.stage.pace)
+			)
 		client = redis.from_url(self.redis.url(), socket_timeout=5)
 		self._threads += [
-			Pusher(kind, client, self.ledger, self.seed, self._stop) for kind in ("list", "stream")
+			Pusher(kind, client, self.ledger, self.seed, self._stop, self.stage.pace)
+			for kind in ("list", "stream")
 		]
 		self._threads.append(threading.Thread(target=self._live, name="the CRM's own life", daemon=True))
 		for thread in self._threads:
@@ -238,5 +296,5 @@ class Arena:
 	def _live(self) -> None:
 		"""The CRM's customers change."""
 		dice = Random(f"{self.seed} changes")
-		while not self._stop.wait(dice.uniform(0.05, 0.3)):
+		while not self._stop.wait(dice.uniform(0.05, 0.3) * self.stage.pace):
 			self.crm.change(**changes(dice))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
 from chaos.settings import STREAMS
-from integration_hub.stores.database import in_transaction
+from integration_hub.stores.database import in_list, in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.sync.schedule import want
+from integration_hub.webhooks.batch import MAX_ATTEMPTS
 
 _EVERY = 1.0  # seconds between two calls for each stream
 
@@ -22,8 +23,9 @@ class Hand(threading.Thread):
 		super().__init__(name="hand", daemon=True)
 		self._open, self._told = open_home, queue.Queue()
 
-	def let_time_pass(self) -> None:
-		self._told.put(time_passes)
+	def do(self, work: Callable[[Home], None]) -> None:
+		"""Have something done soon; not at all, where the database does not let it."""
+		self._told.put(work)
 
 	def stop(self) -> None:
 		self._told.put(None)
@@ -47,6 +49,19 @@ class Hand(threading.Thread):
 def want_all(home: Home) -> None:
 	for stream in STREAMS:
 		in_transaction(home.db, lambda stream=stream: want(home, stream))
+
+
+def retries_are_due(home: Home) -> None:
+	"""Let what waits for its next attempt wait no longer."""
+	sql = "UPDATE `tabWebhook Log` SET `next_attempt_at` = %s WHERE `status` IN ('Failed', 'Queued')"
+	in_transaction(home.db, lambda: home.db.execute(sql, [home.now()]))
+
+
+def last_attempts(home: Home, ids: Collection[str]) -> None:
+	"""Let failed events have one more attempt, and no more."""
+	marks, values = in_list(ids)
+	sql = f"UPDATE `tabWebhook Log` SET `attempts` = %s WHERE `status` = 'Failed' AND `event_id` IN ({marks})"
+	in_transaction(home.db, lambda: home.db.execute(sql, [MAX_ATTEMPTS - 1, *values]))
 
 
 def time_passes(home: Home) -> None:

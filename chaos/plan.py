@@ -20,67 +20,102 @@ class Step:
 	does: str = ""  # "" for the end of a fault, which is told with its beginning
 
 
-Draw = Callable[[random.Random, float, Sequence[str]], Iterator[Step]]
+@dataclass(frozen=True)
+class Targets:
+	"""What there is to be disturbed.
+
+	processes: who may be killed; workers: those whose jobs are processes of their own. ways: what may be cut.
+	servers: the Redis servers. disconnect: are there database connections to cut at the server? database: may
+	it be stopped?
+	"""
+
+	processes: Sequence[str]
+	workers: Sequence[str] = ()
+	ways: Sequence[str] = ("CRM", "receiver", "Redis")
+	servers: Sequence[str] = ("Redis",)
+	disconnect: bool = False
+	database: bool = False
 
 
-def schedule(seed: int, seconds: float, processes: Sequence[str], *, database: bool = False) -> list[Step]:
-	"""Return the steps of a run, by time. processes: who may be killed. database: may it be stopped?"""
+Draw = Callable[[random.Random, float, Targets], Iterator[Step]]
+
+
+def schedule(seed: int, seconds: float, targets: Targets) -> list[Step]:
+	"""Return the steps of a run, by time."""
 	dice = random.Random(seed)
-	kinds = {**_KINDS, _database: 3} if database else _KINDS
+	kinds = dict(_KINDS)
+	kinds |= {_kill_job: 5, _kill_watcher: 3} if targets.workers else {}
+	kinds |= {_disconnect: 3} if targets.disconnect else {}
+	kinds |= {_database: 3} if targets.database else {}
 	steps: list[Step] = []
 	at = CALM
 	while at < seconds:
 		[kind] = dice.choices(list(kinds), list(kinds.values()))
-		steps += kind(dice, at, processes)
+		steps += kind(dice, at, targets)
 		at += dice.uniform(*_PAUSES)
 	return sorted((step for step in steps if step.at < seconds), key=lambda step: step.at)
 
 
-def _kill(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
-	name = dice.choice(processes)
+def _kill(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	name = dice.choice(targets.processes)
 	yield Step(at, "kill", (name,), f"kill {name}")
 	yield Step(at + dice.uniform(0, 1), "start", (name,))
 
 
-def _freeze(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
-	name, seconds = dice.choice(processes), dice.uniform(0.5, 3)
+def _kill_job(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	name = dice.choice(targets.workers)
+	yield Step(at, "kill_job", (name,), f"kill the job of {name}")
+
+
+def _kill_watcher(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	name = dice.choice(targets.workers)
+	yield Step(at, "kill_alone", (name,), f"kill {name}, and let its job go on")
+	yield Step(at + dice.uniform(0, 1), "start", (name,))
+
+
+def _freeze(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	name, seconds = dice.choice(targets.processes), dice.uniform(0.5, 3)
 	yield Step(at, "freeze", (name,), f"freeze {name} for {seconds:.1f} s")
 	yield Step(at + seconds, "thaw", (name,))
 
 
-def _redis(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
-	seconds, hard = dice.uniform(0.3, 3), dice.random() < 0.5
-	yield Step(at, "stop_redis", (hard,), f"{'kill' if hard else 'stop'} Redis for {seconds:.1f} s")
-	yield Step(at + seconds, "start_redis")
+def _redis(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	seconds, hard, name = dice.uniform(0.3, 3), dice.random() < 0.5, dice.choice(targets.servers)
+	yield Step(at, "stop_redis", (name, hard), f"{'kill' if hard else 'stop'} {name} for {seconds:.1f} s")
+	yield Step(at + seconds, "start_redis", (name,))
 
 
-def _database(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _disconnect(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	yield Step(at, "disconnect", (), "the database kills all connections")
+
+
+def _database(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	seconds, hard = dice.uniform(0.5, 3), dice.random() < 0.5
 	yield Step(at, "stop_database", (hard,), f"{'kill' if hard else 'stop'} MariaDB for {seconds:.1f} s")
 	yield Step(at + seconds, "start_database")
 
 
-def _cut(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
-	way, seconds = dice.choice(WAYS), dice.choice((0.0, dice.uniform(0.2, 2)))
+def _cut(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	way, seconds = dice.choice(targets.ways), dice.choice((0.0, dice.uniform(0.2, 2)))
 	yield Step(at, "cut", (way, bool(seconds)), f"cut all connections to the {way}{_for(seconds)}")
 	yield Step(at + seconds, "clear", (way,))
 
 
-def _slow(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
-	way, seconds, delay = dice.choice(WAYS), dice.uniform(1, 4), dice.choice((0.02, 0.2))
+def _slow(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	way, seconds, delay = dice.choice(targets.ways), dice.uniform(1, 4), dice.choice((0.02, 0.2))
 	yield Step(
 		at, "slow", (way, delay), f"slow the {way} by {delay * 1000:.0f} ms a packet, for {seconds:.1f} s"
 	)
 	yield Step(at + seconds, "clear", (way,))
 
 
-def _hang(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
-	way, seconds = dice.choice(WAYS), dice.uniform(1, 4)
+def _hang(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	way, seconds = dice.choice(targets.ways), dice.uniform(1, 4)
 	yield Step(at, "hang", (way,), f"let the {way} fall silent for {seconds:.1f} s")
 	yield Step(at + seconds, "clear", (way,))
 
 
-def _storm(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _storm(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	kind, rate, seconds = (
 		dice.choice(("500", "503", "reset", "truncate", "garbage")),
 		dice.uniform(0.3, 1),
@@ -92,7 +127,7 @@ def _storm(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator
 	yield Step(at + seconds, "fair_weather")
 
 
-def _squeeze(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _squeeze(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	limit, seconds = dice.randint(2, 10), dice.uniform(1, 4)
 	yield Step(
 		at, "budget", (limit,), f"the CRM takes no more than {limit} requests a second, for {seconds:.1f} s"
@@ -100,41 +135,40 @@ def _squeeze(dice: random.Random, at: float, processes: Sequence[str]) -> Iterat
 	yield Step(at + seconds, "budget", (0,))
 
 
-def _revoke(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _revoke(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	yield Step(at, "revoke_tokens", (), "the CRM revokes all tokens")
 
 
-def _expire(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _expire(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	yield Step(at, "expire_feed", (), "the CRM forgets its change feed: cursors expire")
 
 
-def _spoil(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _spoil(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	start, seconds = dice.random(), dice.uniform(2, 8)
 	yield Step(at, "spoil_page", (start,), f"a page of the CRM's records is bad, for {seconds:.1f} s")
 	yield Step(at + seconds, "mend_records")
 
 
-def _clock(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _clock(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	hours = dice.choice((1, 24))
 	yield Step(at, "move_clock", (hours * 3600,), f"the CRM's clock jumps ahead by {hours} h")
 
 
-def _clock_back(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _clock_back(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	seconds = dice.randint(1, 20)
 	yield Step(at, "move_clock", (-seconds,), f"the CRM's clock goes back by {seconds} s")
 
 
-def _wrong_clock(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _wrong_clock(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	seconds = dice.uniform(1, 3)
 	yield Step(at, "clock_from_the_future", (), f"the CRM's clock is days in the future, for {seconds:.1f} s")
 	yield Step(at + seconds, "clock_put_right")
 
 
-def _time_passes(dice: random.Random, at: float, processes: Sequence[str]) -> Iterator[Step]:
+def _time_passes(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	yield Step(at, "time_passes", (), "a quarter of an hour passes: claims run out, retries are due")
 
 
-WAYS = ("CRM", "receiver", "Redis")
 _KINDS: dict[Draw, int] = {
 	_kill: 12,
 	_freeze: 4,

@@ -6,14 +6,19 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.effects import KILLED_BY_EVENT
+from chaos.stage import Command
 
-_YOUNG, _NO_DATABASE = 15, "Can't connect to MySQL server"  # seconds; what one says who begins without it
+_YOUNG = 15  # seconds
+_NO_DATABASE = (
+	"Can't connect to MySQL server",
+	"Lost connection to MySQL server",
+)  # says who begins without it
 _PATIENCE = 40  # seconds in which a process that is asked to stop has to have finished what it has in hand
 
 
@@ -29,13 +34,13 @@ class Fell:
 class Kept:
 	"""One command, as a process (with those it starts) that is there as long as it is to be there."""
 
-	def __init__(self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str], cwd: Path):
-		self.name, self._command, self._env, self._cwd = name, list(command), dict(env), cwd
+	def __init__(self, name: str, command: Command, folder: Path, env: Mapping[str, str], cwd: Path):
+		self.name, self.command, self._env, self._cwd = name, command, dict(env), cwd
 		self.log = folder / f"{name}.log"
 		self._process: subprocess.Popen | None = None
-		self.kills = 0
+		self._orphans: set[int] = set()
 		self._started = 0.0
-		self.killed_by_events = 0
+		self.kills = self.killed_by_events = self.fallen = 0
 
 	@property
 	def running(self) -> bool:
@@ -47,7 +52,7 @@ class Kept:
 		self._started = time.monotonic()
 		with self.log.open("a") as log:
 			self._process = subprocess.Popen(
-				self._command,
+				self.command.line,
 				env=self._env,
 				cwd=self._cwd,
 				stdin=subprocess.DEVNULL,
@@ -57,12 +62,35 @@ class Kept:
 			)
 
 	def kill(self) -> None:
+		"""Kill it with all it has started."""
 		if self.running:
 			self.kills += 1
 		if self._process:
 			self._signal(signal.SIGKILL)
 			self._process.wait()
 			self._process = None
+
+	def kill_alone(self) -> None:
+		"""Kill it, and let what it has started go on."""
+		if self.running:
+			self.kills += 1
+			self.thaw()
+			self._orphans.update(descendants(self._process.pid))
+			self._process.kill()
+			self._process.wait()
+			self._process = None
+
+	def kill_job(self) -> None:
+		"""Kill what it has started, not itself."""
+		for pid in descendants(self._process.pid) if self.running else ():
+			_kill(pid, signal.SIGKILL)
+
+	def end_orphans(self) -> None:
+		"""Kill what is left of those who were killed alone."""
+		for pid in self._orphans:
+			if str(self._cwd) == _cwd(pid):  # and not another's, who has got its number since
+				_kill(pid, signal.SIGKILL)
+		self._orphans.clear()
 
 	def freeze(self) -> None:
 		self._signal(signal.SIGSTOP)
@@ -71,7 +99,7 @@ class Kept:
 		self._signal(signal.SIGCONT)
 
 	def fell(self) -> Fell | None:
-		"""Start it again if it has ended by itself; return how, unless an event was to kill it."""
+		"""Start it again if it has ended by itself; return how, unless it may, or an event was to kill it."""
 		if self._process is None or self.running:
 			return None
 		code, self._process = self._process.returncode, None
@@ -80,17 +108,21 @@ class Kept:
 		if code == KILLED_BY_EVENT:
 			self.killed_by_events += 1
 			return None
-		if young and _NO_DATABASE in self.last_words():  # its supervisor starts it again, as we do
-			return None
-		return Fell(self.name, code, self.last_words())
+		self.fallen += 1
+		words = self.last_words()
+		if young and any(text in words for text in _NO_DATABASE):
+			return None  # its supervisor starts it again, as we do
+		return Fell(self.name, code, words) if self.command.ours else None
 
-	def stop(self) -> int:
-		"""Ask it to end; return its exit code, -9 if it had to be killed."""
-		if not self._process:
-			return 0
+	def ask_to_stop(self) -> None:
 		self.thaw()
 		if self.running:
 			self._process.terminate()
+
+	def stop(self) -> int:
+		"""Wait for the end it was asked for; return its exit code, -9 if it had to be killed."""
+		if not self._process:
+			return 0
 		try:
 			return self._process.wait(_PATIENCE)
 		except subprocess.TimeoutExpired:
@@ -104,6 +136,36 @@ class Kept:
 		return "\n".join(lines[-15:])
 
 	def _signal(self, number: int) -> None:
+		"""Signal it and all it has started: its group, and those that have left it."""
 		if self._process:
+			others = descendants(self._process.pid)
 			with suppress(ProcessLookupError):
 				os.killpg(self._process.pid, number)
+			for pid in others:
+				_kill(pid, number)
+
+
+def descendants(pid: int) -> list[int]:
+	"""Return the processes that a process has started, and those that they have; on Linux."""
+	children: dict[int, list[int]] = {}
+	for entry in Path("/proc").glob("[0-9]*/stat"):
+		with suppress(OSError):
+			parent = int(entry.read_text().rpartition(")")[2].split()[1])
+			children.setdefault(parent, []).append(int(entry.parent.name))
+	found, look = [], [pid]
+	while look:
+		began = children.get(look.pop(), [])
+		found += began
+		look += began
+	return found
+
+
+def _cwd(pid: int) -> str:
+	with suppress(OSError):
+		return os.readlink(f"/proc/{pid}/cwd")
+	return ""
+
+
+def _kill(pid: int, number: int) -> None:
+	with suppress(ProcessLookupError, PermissionError):
+		os.kill(pid, number)

@@ -1,9 +1,10 @@
-"""A TCP proxy that cuts, slows and silences what goes through it."""
+"""A TCP proxy that cuts, slows and silences what goes through it: python -m chaos.proxy PORT, told what to do by lines."""
 
 from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -29,7 +30,7 @@ class Proxy:
 
 	def cut(self, refuse: bool) -> None:
 		"""Break all connections with a TCP reset; with `refuse`, new ones too, until `clear`."""
-		self._refusing = refuse
+		self._refusing = bool(refuse)
 		with self._lock:
 			found, self._open = self._open, set()
 		self.cuts += len(found) // 2
@@ -102,3 +103,20 @@ def _reset(end: socket.socket) -> None:
 		end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 		end.shutdown(socket.SHUT_RD)
 	end.close()
+
+
+def main(to: int) -> None:
+	"""Print the proxy's port, then do what each line says, and print how many connections it has cut."""
+	proxy = Proxy(to)
+	print(proxy.port, flush=True)
+	do = {"cut": proxy.cut, "slow": proxy.slow, "hang": proxy.hang, "clear": proxy.clear}
+	for line in sys.stdin:
+		what, *numbers = line.split()
+		before = proxy.cuts
+		do[what](*map(float, numbers))
+		print(proxy.cuts - before, flush=True)
+	proxy.close()
+
+
+if __name__ == "__main__":
+	main(int(sys.argv[1]))

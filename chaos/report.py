@@ -31,7 +31,7 @@ class Report:
 			+ f", seed {seed}, {_clock(self._seconds)}, {place}."
 		)
 		self._say(
-			f"A CRM of {customers} customers behind a proxy, a Redis of its own; {', '.join(processes)}.\n"
+			f"A CRM of {customers} customers behind a proxy, Redis of its own; {', '.join(processes)}.\n"
 		)
 
 	def start(self) -> None:
@@ -53,24 +53,21 @@ class Report:
 			self._log.write(f"({step.action} took {seconds:.1f} s)\n")
 
 	def pulse(self, arena: Arena) -> None:
-		"""Tell how it goes: on one line that is written over, else now and then."""
-		now = time.monotonic()
-		if now - self._told < (0.2 if self._terminal else _EVERY):
-			return
-		self._told = now
+		"""Tell how it goes."""
 		counts = arena.ledger.counts
-		line = (
-			f"{_clock(now - self._began)} of {_clock(self._seconds)}  {self._faults} faults, "
-			f"{counts['effects'] + counts['news']:,} events, {counts['on the list'] + counts['on the stream']:,} messages"
+		self._note(
+			f"{_clock(time.monotonic() - self._began)} of {_clock(self._seconds)}  {self._faults} faults, "
+			f"{counts['effects'] + counts['news']:,} events, {counts['on the list'] + counts['on the stream']:,} messages",
+			self._last[:60],
 		)
-		if self._terminal:
-			click.echo(f"\r\x1b[K{line}  {click.style(self._last[:60], dim=True)}", nl=False)
-		else:
-			click.echo(line)
 
 	def settling(self) -> None:
 		self._wipe()
 		click.echo(f"{_clock(time.monotonic() - self._began)}  no more faults; what is left is handled")
+
+	def resting(self, left: str) -> None:
+		"""Tell what is still to be handled."""
+		self._note(f"{_clock(time.monotonic() - self._began)}  {left}")
 
 	def end(self, arena: Arena, steps: Sequence[Step], verdicts: Sequence[Verdict]) -> bool:
 		"""Print what was done and what came of it; return whether all is right."""
@@ -87,6 +84,17 @@ class Report:
 			self._say(f"\n{fell.name} ended with {fell.code}; its last words:\n{fell.last}")
 		self._say("\n" + ("chaos: ok" if right else "chaos: FAILED"))
 		return right
+
+	def _note(self, line: str, more: str = "") -> None:
+		"""Print what counts for the moment: on one line that is written over, else now and then."""
+		now = time.monotonic()
+		if now - self._told < (0.2 if self._terminal else _EVERY):
+			return
+		self._told = now
+		if self._terminal:
+			click.echo(f"\r\x1b[K{line}  {click.style(more, dim=True)}", nl=False)
+		else:
+			click.echo(line)
 
 	def _table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
 		self._say(click.style(title, bold=True))
@@ -120,6 +128,8 @@ def _done(arena: Arena, steps: Sequence[Step]) -> list[tuple[str, str]]:
 	met = {kind: count for kind, count in arena.crm.faults.met.items() if count}
 	met["429"] = arena.crm.budget.refused
 	rows.append(("workers killed by an event", f"{by_events:,}"))
+	fallen = sum(process.fallen for process in arena.processes.values())
+	rows.append(("processes that fell with what they need", f"{fallen:,}"))
 	rows += [(f"answers of the CRM: {kind}", f"{count:,}") for kind, count in met.items() if count]
 	rows.append(("connections cut", f"{sum(way.cuts for way in arena.ways.values()):,}"))
 	return rows
@@ -127,6 +137,9 @@ def _done(arena: Arena, steps: Sequence[Step]) -> list[tuple[str, str]]:
 
 _NAMES = {
 	"kill": "processes killed",
+	"kill_job": "jobs killed",
+	"kill_alone": "workers killed, whose jobs went on",
+	"disconnect": "database connections killed",
 	"freeze": "processes frozen",
 	"stop_redis": "Redis stopped",
 	"stop_database": "MariaDB stopped",

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from chaos.arena import PROCESSES, Arena
+from chaos.arena import Arena
 from chaos.leaks import leaks
 from chaos.plan import Step, schedule
 from chaos.report import Report
+from chaos.rest import come_to_rest
 from chaos.settle import settle
 from chaos.stage import Stage
 from chaos.verdict import verdicts
@@ -32,16 +33,18 @@ def run(
 	"""Run in an empty folder; print what happens; return whether all is right in the end."""
 	report = Report(folder, seconds, verbose, terminal)
 	arena = Arena(folder, customers, seed)
-	with arena.open(), open_stage(folder) as stage:
-		steps = schedule(seed, seconds, PROCESSES, database=stage.database is not None)
-		report.head(seed, customers, stage.place, PROCESSES)
-		arena.begin(stage)
+	with arena.open(), open_stage(folder) as stage, arena.peopled(stage):
+		steps = schedule(seed, seconds, arena.targets())
+		report.head(seed, customers, stage.place, list(arena.processes))
+		arena.begin()
 		report.start()
 		_carry_out(arena, steps, seconds, report)
 		report.settling()
+		arena.calm_down()
+		rest = come_to_rest(arena, report.resting)
 		codes = arena.end()
 		settled = settle(arena)
-		found = [*verdicts(arena, settled, codes), leaks(arena)]
+		found = [rest, *verdicts(arena, settled, codes), leaks(arena)]
 		return report.end(arena, steps, found)
 
 

@@ -6,6 +6,8 @@ import json
 import random
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -40,20 +42,31 @@ class News:
 			return found[0] if found else None
 
 
+@dataclass(frozen=True)
+class Post:
+	"""Where a sender posts to."""
+
+	url: str
+	headers: Mapping[str, str]
+
+
 class Sender(threading.Thread):
 	"""One lane: events of all kinds, whose effects have to come in their order."""
 
-	def __init__(self, lane: int, door: str, news: News, ledger: Ledger, seed: int, stop: threading.Event):
+	def __init__(
+		self, lane: int, door: Post, news: News, ledger: Ledger, seed: int, stop: threading.Event, pace: float
+	):
 		super().__init__(name=f"sender-{lane}", daemon=True)
 		self._key, self._door, self._news, self._ledger = f"lane-{lane}", door, news, ledger
 		self._dice, self._over = random.Random(f"{seed} sender {lane}"), stop
+		self._pace = pace
 		self._last: dict[str, Any] | None = None  # the effect that was taken last
 
 	def run(self) -> None:
 		kinds = {self._effect: 12, self._tell: 6, self._repeat: 1}
 		kinds |= {self._forge: 1, self._contradict: 1, self._send_unknown: 1}
 		number = 0
-		while not self._over.wait(_PAUSE):
+		while not self._over.wait(_PAUSE * self._pace):
 			number += 1
 			[kind] = self._dice.choices(list(kinds), list(kinds.values()))
 			try:
@@ -110,12 +123,13 @@ class Sender(threading.Thread):
 		"""Post until there is an answer below 500; return its word. Raises TimeoutError if there never is."""
 		body = json.dumps(event).encode()
 		headers = {"Content-Type": "application/json", sender.HEADER: sender.sign(body, secret)}
+		headers |= self._door.headers
 		until, answer = time.monotonic() + _GIVE_UP, "none"
 		for tries in count(1):
 			if time.monotonic() > until and tries > _TRIES:
 				break
 			try:
-				response = requests.post(self._door, data=body, headers=headers, timeout=_TIMEOUT)
+				response = requests.post(self._door.url, data=body, headers=headers, timeout=_TIMEOUT)
 				answer = str(response.status_code)
 				if response.status_code < 500:
 					return response.json()["status"]

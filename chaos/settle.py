@@ -11,7 +11,7 @@ from chaos.settings import INTEGRATIONS, STREAMS
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home
-from integration_hub.sync.run import run_stream
+from integration_hub.sync.run import AlreadyRunning, run_stream
 from integration_hub.webhooks.drain import drain, sweep
 from integration_hub.webhooks.replay import replay
 
@@ -40,7 +40,7 @@ def settle(arena: Arena) -> Settled:
 		sweep(home)
 		worked = sum(drain(home, integration).total for integration in INTEGRATIONS)
 		done.replayed += replay(home, _worth_a_replay(arena))
-		done.waiting = _waiting(home)
+		done.waiting = waiting(home)
 		if not done.waiting:
 			break
 		if not worked:
@@ -60,7 +60,8 @@ def _worth_a_replay(arena: Arena) -> list[str]:
 	return [row["name"] for row in dead if row["event_id"] not in arena.ledger.bad_news]
 
 
-def _waiting(home: Home) -> dict[str, int]:
+def waiting(home: Home) -> dict[str, int]:
+	"""Return how many events are in each state that is no end."""
 	found: dict[str, int] = {}
 	for integration in INTEGRATIONS:
 		for status, count in inbox.counts(home, integration).items():
@@ -73,7 +74,10 @@ def _sync(home: Home, stream: str) -> str:
 	"""Run a stream until it completes; return how its last run ended if it does not."""
 	row = {}
 	for _ in range(_TRIES):
-		row = run_stream(home, stream, "Chaos")
+		try:
+			row = run_stream(home, stream, "Chaos")
+		except AlreadyRunning:  # of a process that was killed this moment
+			row = {"status": "Running", "error": ""}
 		if row["status"] == "Completed":
 			return ""
 		time.sleep(1)  # what Redis keeps of a budget that was squeezed

@@ -4,35 +4,50 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import frappe
 from frappe.installer import update_site_config
-from frappe.utils import background_jobs
+from frappe.utils import background_jobs, now_datetime
 
 from chaos import effects
 from chaos.mariadb import MariaDB
 from chaos.settings import INTEGRATIONS, STREAMS
-from chaos.stage import Stage
+from chaos.stage import Command, Door, Stage
+from chaos.surroundings import Surroundings
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.load import load_into_site
 from integration_hub.sandbox.example import TABLES
-from integration_hub.stores.home import HubError
+from integration_hub.stores.home import Home, HubError
 
 _LOGS = ("Sync Log", "External Record", "Webhook Log", "Integration Error Log")
-_SETTINGS = ("Integration Settings", "Sync Settings", "Webhook Route", "Sync Field Mapping")
-_FRAPPE = ("Error Log", "Version", "Activity Log", "Scheduled Job Log", "Comment")
-_JOBS = ("integration_hub.jobs.drain_inbox", "frappe.model.delete_doc.delete_dynamic_links")
 _HOSTS = "integration_hub_allowed_hosts"
+_QUEUES = ("default,short", "long,short", "short,default,long", "long,default,short")  # of a worker each
+_CONNECTIONS = {
+	"mariadb": (
+		"SELECT `ID` AS `id` FROM information_schema.PROCESSLIST WHERE `ID` <> CONNECTION_ID() "
+		"AND `USER` = SUBSTRING_INDEX(USER(), '@', 1)",
+		"KILL %s",
+	),
+	"postgres": (
+		"SELECT pid AS id FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()",
+		"SELECT pg_terminate_backend(%s)",
+	),
+}
+
+
+def know_handler() -> None:
+	"""Have this process know the run's handler: hooks know the handlers of installed apps alone."""
+	SiteHome.handlers = lambda _: {"note": effects.HANDLER}
+	# Where workers are killed faster than they work, Frappe would refuse to delete documents after 500 of them.
+	background_jobs._check_queue_size = lambda queue: None
 
 
 @contextmanager
 def opened(site: str) -> Iterator[SiteHome]:
-	"""Open a site whose events the run's handler handles: hooks know the handlers of installed apps alone."""
-	SiteHome.handlers = lambda _: {"note": effects.HANDLER}
-	# Where nobody works off the bench's queue, Frappe would refuse to delete documents after 500 of them.
-	background_jobs._check_queue_size = lambda queue: None
+	"""Open a site whose events the run's handler handles."""
+	know_handler()
 	with SiteHome.opened(site) as home:
 		yield home
 
@@ -42,47 +57,84 @@ def site_stage(site: str, mariadb: MariaDB | None = None) -> Callable[[Path], Ab
 
 	@contextmanager
 	def stage(folder: Path) -> Iterator[Stage]:
-		with opened(site) as home:
+		with Surroundings(site, folder).open() as surroundings, opened(site) as home:
 			_refuse_to_overwrite()
-			before = frappe.conf.get(_HOSTS)
+			before, began = frappe.conf.get(_HOSTS), now_datetime()
 			update_site_config(_HOSTS, ["127.0.0.1"], validate=False)
 			try:
 				_prepare(home, folder / "hub.toml")
-				yield _stage(home, site, mariadb)
+				yield _stage(home, site, surroundings, mariadb)
 			finally:
 				home.reconnect()
 				if not mariadb:  # else the site goes as a whole
-					_clear()
-				_forget_jobs(site)
+					_clear(began)
 				update_site_config(_HOSTS, before or "None", validate=False)
 
 	return stage
 
 
-def _stage(home: SiteHome, site: str, mariadb: MariaDB | None) -> Stage:
+def _stage(home: SiteHome, site: str, surroundings: Surroundings, mariadb: MariaDB | None) -> Stage:
 	frappe_command = [sys.executable, "-m", "frappe.utils.bench_helper", "frappe", "--site", site]
 	sites = Path(frappe.local.sites_path).resolve()
-	doctypes = [
-		name for name in (*_LOGS, *_SETTINGS, *TABLES.values(), *_FRAPPE) if frappe.db.table_exists(name)
-	]
 	return Stage(
 		home=home,
 		opened=lambda: opened(site),
 		place=f"the site {site}, Frappe {frappe.__version__}, {frappe.db.db_type}",
 		hub=[*frappe_command, "integration-hub"],
-		worker=["--site", site],
 		cwd=sites,
+		processes=_processes(site, surroundings.web_port),
+		ways=surroundings.ways,
+		doors=[
+			Door(
+				"web",
+				"/api/method/integration_hub.api.webhook/crm",
+				"/api/method/frappe.ping",
+				{"X-Frappe-Site-Name": site},
+			)
+		],
+		servers=surroundings.servers,
+		elapse=surroundings.elapse,
+		disconnect=_disconnect if frappe.db.db_type in _CONNECTIONS else None,
 		logs=[sites / site / "logs", sites.parent / "logs"],
-		tables=[*(f"tab{name}" for name in doctypes), "tabSingles", effects.TABLE],
+		tables=_tables(home),
 		database=mariadb,
+		pace=3,  # each job is a process, and each document that goes a job more
 	)
+
+
+def _processes(site: str, web_port: int) -> dict[str, Command]:
+	"""Return what a bench runs: a web server, workers, a scheduler."""
+	python = sys.executable
+	bind = ["-b", f"127.0.0.1:{web_port}", "--workers", "2", "--timeout", "120", "--preload"]
+	processes = {"web": Command([python, "-m", "gunicorn", *bind, "frappe.app:application"], ours=False)}
+	for number, queues in enumerate(_QUEUES, 1):
+		line = [python, "-m", "chaos.rq_worker", queues]
+		processes[f"rq-{number}"] = Command(line, ours=False, jobs=True)
+	processes["scheduler"] = Command([python, "-m", "chaos.ticks", site])
+	return processes
+
+
+def _tables(home: Home) -> list[str]:
+	if home.db.dialect == "sqlite":
+		sql = "SELECT `name` FROM `sqlite_master` WHERE `type` = 'table'"
+	else:
+		schema = "DATABASE()" if home.db.dialect == "mariadb" else "current_schema()"
+		sql = f"""SELECT `table_name` AS `name` FROM information_schema.tables
+			WHERE `table_schema` = {schema} AND `table_type` = 'BASE TABLE'"""
+	return [row["name"] for row in home.db.query(sql)]
+
+
+def _disconnect(home: Home) -> None:
+	"""Kill all connections of the site's user but this one."""
+	find, kill = _CONNECTIONS[home.db.dialect]
+	for row in home.db.query(find):
+		with suppress(Exception):  # gone already
+			home.db.execute(kill, [row["id"]])
 
 
 def _prepare(home: SiteHome, toml: Path) -> None:
 	list(load_into_site(home, toml, ""))
 	frappe.db.sql_ddl(effects.create(home))
-	with home.connector("crm") as connector:
-		connector.reset()  # what an earlier run has left in Redis
 	frappe.db.commit()
 
 
@@ -97,19 +149,12 @@ def _refuse_to_overwrite() -> None:
 				raise HubError("exists; the run would use this name", doctype=doctype, name=name)
 
 
-def _forget_jobs(site: str) -> None:
-	"""Take the run's jobs off the bench's queue, where no worker has done so."""
-	for queue in background_jobs.get_queues():
-		for job in queue.jobs:
-			if job.kwargs.get("site") == site and job.kwargs.get("method") in _JOBS:
-				job.delete()
-
-
-def _clear() -> None:
+def _clear(began: object) -> None:
 	frappe.db.rollback()
 	for doctype in _LOGS:
 		field = "stream" if doctype == "External Record" else "integration"
 		frappe.db.delete(doctype, {field: ["in", STREAMS if field == "stream" else INTEGRATIONS]})
+	frappe.db.delete("Scheduled Job Log", {"creation": [">=", began]})
 	frappe.db.delete("Webhook Route", {"parent": ["in", INTEGRATIONS]})
 	for doctype, names in (
 		("Sync Settings", STREAMS),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from chaos import effects
+from chaos.redis_server import RedisServer
+from chaos.way import Way
 from integration_hub.homes.file import FileHome
 from integration_hub.stores.home import Home
 
@@ -28,30 +31,62 @@ class Database(Protocol):
 		"""Start it, unless it runs."""
 
 
+@dataclass(frozen=True)
+class Command:
+	"""What a process runs. ours: else it is started again when it ends, as its supervisor would, and nothing said.
+
+	jobs: it has each job done by a process of its own, which may be killed by itself.
+	"""
+
+	line: Sequence[str]
+	ours: bool = True
+	jobs: bool = False
+
+
+@dataclass(frozen=True)
+class Door:
+	"""Where senders post, by way of a proxy. probe: the path that answers once the process is there."""
+
+	way: str
+	path: str
+	probe: str
+	headers: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Stage:
 	"""A home set up for the run.
 
-	opened: opens it once more, for another thread. hub: the command `integration-hub` for it. worker: options of chaos.worker. cwd: where processes run.
-	logs: folders besides the run's own whose new lines are searched for secrets.
-	tables: those of the database whose rows are.
+	opened: opens it once more, for another thread. hub: the command `integration-hub` for it. cwd: where processes run.
+	processes: those besides the receiver and the consumers. ways, doors, servers: those besides the run's own.
+	elapse: lets time pass where it is not written in the hub's tables. disconnect: cuts the hub's database
+	connections at the server. logs: folders besides the run's own whose new lines are searched for secrets.
+	tables: those of the database whose rows are. pace: how many times as long everybody else waits between two
+	things they do.
 	"""
 
 	home: Home
 	opened: Callable[[], AbstractContextManager[Home]]
 	place: str
 	hub: list[str]
-	worker: list[str]
 	cwd: Path
+	processes: dict[str, Command]
+	ways: dict[str, Way] = field(default_factory=dict)
+	doors: list[Door] = field(default_factory=list)
+	servers: dict[str, RedisServer] = field(default_factory=dict)
+	elapse: Callable[[], None] = lambda: None
+	disconnect: Callable[[Home], None] | None = None
 	logs: list[Path] = field(default_factory=list)
 	tables: list[str] = field(default_factory=list)
 	database: Database | None = None
+	pace: float = 1.0
 
 
 @contextmanager
 def file_stage(folder: Path) -> Iterator[Stage]:
 	"""Set up the home without a bench: hub.toml is in `folder`, the secrets in the environment."""
 	toml = str(folder / "hub.toml")
+	worker = Command([sys.executable, "-m", "chaos.worker", "--config", toml])
 	with FileHome(toml) as home:
 		home.db.execute(effects.create(home))
 		hub = [sys.executable, "-c", "from integration_hub.commands import main; main()", "--config", toml]
@@ -61,15 +96,13 @@ def file_stage(folder: Path) -> Iterator[Stage]:
 			lambda: FileHome(toml),
 			"one SQLite file",
 			hub,
-			["--config", toml],
 			ROOT,
+			{"worker-1": worker, "worker-2": worker},
 			tables=[row["name"] for row in found],
 		)
 
 
-def environment(more: Mapping[str, Any]) -> dict[str, str]:
+def environment() -> dict[str, str]:
 	"""Return the environment of the run's processes, in which this checkout comes first."""
-	import os
-
 	path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-	return {**os.environ, "PYTHONPATH": path, **more}
+	return {**os.environ, "PYTHONPATH": path}

@@ -144,21 +144,27 @@ def _records(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 
 
 def _queues(arena: Arena) -> Iterator[Verdict]:
+	left, pending = left_on_queues(arena)
 	with redis.from_url(arena.redis.url()) as client:
 		dead = [
 			json.loads(letter)["message"]
 			for name in (LIST, STREAM)
 			for letter in client.lrange(f"{name}:dead", 0, -1)
 		]
-		left = client.llen(LIST) + sum(client.llen(key) for key in client.scan_iter(f"{LIST}:processing:*"))
-		left += sum(client.llen(key) for key in client.scan_iter(f"{LIST}:arrived:*"))
-		pending = client.xpending(STREAM, GROUP)["pending"]
 	yield Verdict(
 		"Left on the queues", f"{left} on the list, {pending} pending in the stream", not (left or pending)
 	)
 	garbage = {body.decode("utf-8", "backslashreplace") for body in arena.ledger.garbage}
 	text = f"{len(dead):,} for {len(garbage):,} unreadable messages that Redis confirmed"
 	yield Verdict("Dead letters", text, garbage <= set(dead) and len(dead) == len(set(dead)))
+
+
+def left_on_queues(arena: Arena) -> tuple[int, int]:
+	"""Return how many messages are on the list, or in somebody's hand, and how many are pending in the stream."""
+	with redis.from_url(arena.redis.url()) as client:
+		left = client.llen(LIST) + sum(client.llen(key) for key in client.scan_iter(f"{LIST}:processing:*"))
+		left += sum(client.llen(key) for key in client.scan_iter(f"{LIST}:arrived:*"))
+		return left, client.xpending(STREAM, GROUP)["pending"]
 
 
 def _same(what: str, wrong: object) -> Verdict:

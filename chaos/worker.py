@@ -1,26 +1,14 @@
-"""`integration-hub work`, in a process that knows the run's handler: python -m chaos.worker (--config TOML | --site SITE)"""
+"""`integration-hub work`, in a process that knows the run's handler: python -m chaos.worker --config TOML"""
 
 from __future__ import annotations
 
 import argparse
 import logging
-from contextlib import AbstractContextManager
 
 from chaos import effects
 from integration_hub.commands import until_stopped
+from integration_hub.homes.file import FileHome
 from integration_hub.homes.worker import Worked, work
-from integration_hub.stores.home import Home
-
-
-def opened(config: str, site: str) -> AbstractContextManager[Home]:
-	"""Return the home to be opened, whose events the run's handler handles."""
-	if site:
-		from chaos.site import opened as opened_site
-
-		return opened_site(site)
-	from integration_hub.homes.file import FileHome
-
-	return FileHome(config)
 
 
 def report(done: Worked) -> None:
@@ -29,11 +17,10 @@ def report(done: Worked) -> None:
 
 def main() -> None:
 	parser = argparse.ArgumentParser()
-	parser.add_argument("--config", default="")
-	parser.add_argument("--site", default="")
+	parser.add_argument("--config", required=True)
 	options = parser.parse_args()
 	logging.basicConfig(level=logging.WARNING)
-	with opened(options.config, options.site) as home, until_stopped() as stop:
+	with FileHome(options.config) as home, until_stopped() as stop:
 		effects.home, effects.mortal = home, True
 		work(home, stop, report)
 

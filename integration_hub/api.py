@@ -16,6 +16,7 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
+from integration_hub.homes.site.jobs import enqueue_once
 from integration_hub.integration_hub import charts, door, readiness, repair, sight, streams
 from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.connection import try_connection
@@ -161,9 +162,9 @@ def _runnable(stream: str, beside: bool = False) -> Document:
 
 def _hand_over(job: str, **arguments: str) -> list[str]:
 	"""Give a long job to a worker, once; return what may keep it from being done."""
-	arguments |= {"queue": "long", "timeout": SYNC_SECONDS, "deduplicate": True}
+	arguments |= {"queue": "long", "timeout": SYNC_SECONDS}
 	try:
-		frappe.enqueue(job, triggered_by=f"Person {frappe.session.user}", **arguments)
+		enqueue_once(job, triggered_by=f"Person {frappe.session.user}", **arguments)
 	except RedisError:
 		frappe.throw(_("The job queue (Redis) does not answer: nothing can be handed to a worker."))
 	return readiness.warnings()

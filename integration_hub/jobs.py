@@ -6,6 +6,7 @@ from functools import partial
 import frappe
 
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.jobs import forget_dead_schedule
 from integration_hub.integration_hub import alerts
 from integration_hub.queues.consumer import OPERATION, SwitchedOff, consumer_for
 from integration_hub.queues.turns import in_turns
@@ -22,16 +23,19 @@ QUEUE_SECONDS = 50.0  # the next minute's job goes on
 
 def sync_due_streams() -> None:
 	"""Each minute: hand the streams that are due to workers."""
+	forget_dead_schedule()
 	schedule.enqueue_due_streams(SiteHome())
 
 
 def sweep_webhook_inbox() -> None:
 	"""Each minute: take up events that were left behind, and retries that are due."""
+	forget_dead_schedule()
 	drain.sweep(SiteHome())
 
 
 def drain_external_queues() -> None:
 	"""Each minute: take what waits in external Redis queues, where no consumer process runs."""
+	forget_dead_schedule()
 	home = SiteHome()
 	sql = "SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `queue_enabled` = 1"
 	in_turns([row["name"] for row in home.db.query(sql)], partial(drain_queue, home), QUEUE_SECONDS)
@@ -106,4 +110,5 @@ def drain_inbox(integration: str) -> None:
 
 def watch_for_problems() -> None:
 	"""Every quarter of an hour: tell people of what no single failure shows."""
+	forget_dead_schedule()
 	alerts.tell_of_problems()

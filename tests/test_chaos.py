@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chaos.plan import schedule
+from chaos.plan import Targets, schedule
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,11 +28,14 @@ def test_what_was_confirmed_is_done_once_and_everything_equals_its_source(tmp_pa
 
 
 def test_the_same_seed_is_the_same_plan():
-	names = ["receiver", "worker-1"]
-	assert schedule(7, 120, names) == schedule(7, 120, names) != schedule(8, 120, names)
-	actions = {step.action for step in schedule(7, 3600, names)}
+	targets = Targets(["receiver", "worker-1"])
+	assert schedule(7, 120, targets) == schedule(7, 120, targets) != schedule(8, 120, targets)
+	actions = {step.action for step in schedule(7, 3600, targets)}
 	assert {"kill", "freeze", "stop_redis", "cut", "spoil_page", "move_clock", "time_passes"} <= actions
-	assert "stop_database" not in actions
+	assert not {"stop_database", "disconnect", "kill_job", "kill_alone"} & actions
+	site = Targets(["rq-1"], workers=["rq-1"], disconnect=True, database=True)
+	actions = {step.action for step in schedule(7, 3600, site)}
+	assert {"stop_database", "disconnect", "kill_job", "kill_alone"} <= actions
 
 
 _BROKEN = """

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from contextlib import suppress
 from email.utils import format_datetime
 
@@ -15,13 +16,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
+from fuzz.targets import SEEDS, TARGETS
 from integration_hub.connectors import errors, rest
 from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.oauth2 import OAuth2Connector, Token
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.pagination import PAGINATIONS
 from integration_hub.connectors.redact import Redactor
-from integration_hub.connectors.rest import RestConnector
+from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.retry import retry_after
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.stores.database import in_transaction
@@ -34,6 +36,7 @@ from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.webhooks import rejections
 from integration_hub.webhooks.receiver import receiver
 from integration_hub.webhooks.schemes import SCHEMES, BadSignature
+from tests import monsters
 from tests.canned import Answer, Canned, connector
 from tests.test_connectors import Memory
 from tests.test_schemes import URL as DOOR
@@ -85,6 +88,7 @@ bodies = (
 	pages.map(lambda page: json.dumps(page).encode())
 	| values.map(lambda v: json.dumps(v).encode())
 	| st.binary(max_size=50)
+	| st.sampled_from(monsters.BODIES)
 )
 waits = (
 	texts
@@ -153,6 +157,66 @@ def test_any_answers_end_a_run_as_one_of_its_ends(home, stream, answers):
 	assert row["status"] in ("Completed", "Partial", "Failed", "Postponed", "Needs Approval")
 
 
+_MB = 1024 * 1024
+
+
+@pytest.mark.parametrize("bomb", monsters.BOMBS)
+@pytest.mark.parametrize("auth", ["None", "OAuth2 Client Credentials"])
+def test_what_a_source_packs_into_little_takes_no_more_memory_than_an_answer_may(bomb, auth):
+	"""A list's page, or a token endpoint's answer, that unpacks to hundreds of megabytes."""
+	adapter = Canned([Answer(200, *monsters.BOMBS[bomb])])
+	options = {"auth_type": auth, "token_url": "http://crm.example/token", "client_id": "x"}
+	tracemalloc.start()
+	try:
+		with connector(
+			OAuth2RestConnector, adapter, Memory(client_secret="c"), max_response_mb=1, **options
+		) as client:
+			with pytest.raises(errors.ConnectorError):
+				list(client.pages(lists("Page Number")))
+		assert tracemalloc.get_traced_memory()[1] < 40 * _MB
+	finally:
+		tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", PAGINATIONS)
+def test_pages_that_never_end_take_no_more_memory_the_longer_they_go_on(kind, monkeypatch):
+	"""A source whose pages lead on for ever, each with a next page and other records."""
+	monkeypatch.setattr(rest, "MAX_PAGES", 200)
+	adapter = _Endless()
+	with connector(RestConnector, adapter, Memory()) as client:
+		walk, peaks = client.pages(lists(kind)), []
+		tracemalloc.start()
+		try:
+			with suppress(errors.MalformedAnswer):
+				for number, _ in enumerate(walk, 1):
+					if number % 50 == 0:
+						peaks.append(tracemalloc.get_traced_memory()[1])
+						tracemalloc.reset_peak()
+		finally:
+			tracemalloc.stop()
+	if len(peaks) > 1:  # others see an end
+		assert peaks[-1] < peaks[0] + 2 * _MB
+
+
+class _Endless(Canned):
+	"""Another full page each time, with whatever it is that a next page is read from."""
+
+	def __init__(self):
+		super().__init__([], most=10_000)
+
+	def send(self, request, **options):
+		number = self.asked
+		page = {
+			"data": [{"id": f"{number}-{n}", "name": "x" * 1000} for n in range(3)],
+			"next": f"/list?page={number}",
+			"next_cursor": f"c{number}",
+			"has_more": True,
+		}
+		link = {"Link": f'</list?page={number}>; rel="next"'}
+		self.answers = [Answer(200, link, json.dumps(page).encode())]
+		return super().send(request, **options)
+
+
 tokens = st.fixed_dictionaries(
 	{},
 	optional={
@@ -193,6 +257,7 @@ def test_a_stored_token_that_is_none_is_none(text):
 
 
 @given(value=waits, status=statuses, more=headers)
+@example(value="0", status=200, more={"X-RateLimit-Remaining": "0\x1c"})  # blank to strip, and not to int
 def test_a_wait_is_none_or_a_number_of_seconds(value, status, more):
 	seconds = retry_after(value)
 	assert seconds is None or 0 <= seconds <= 7 * 24 * 3600
@@ -349,6 +414,15 @@ likely = st.fixed_dictionaries(
 		"content-type": st.sampled_from(["application/json", "application/x-www-form-urlencoded"]) | texts,
 	}
 )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@given(data=st.binary(max_size=200))
+def test_the_targets_of_the_guided_fuzzer_let_nothing_out(target, data):
+	for seed in SEEDS[target]:
+		TARGETS[target](seed)
+		TARGETS[target](seed + data)
+	TARGETS[target](data)
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))

@@ -393,6 +393,34 @@ def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, c
 	assert len(names) == 1
 
 
+def test_a_late_event_does_not_bring_back_what_an_undated_deletion_took_and_a_tombstone_dates(hub, crm):
+	from integration_hub.stores.ids import new_id
+	from integration_hub.sync.page import PageWriter
+	from integration_hub.sync.run import load_stream
+
+	def listed(record: dict, deleted: bool) -> None:
+		writer = PageWriter(
+			hub, load_stream(hub, "customers-full"), Redactor(), seen=new_id(), operation="Sync"
+		)
+		with hub.db.transaction():
+			writer.write([record], deleted=deleted)
+
+	def told(kind: str, record: dict) -> None:
+		body = sender.make(kind, record).body
+		assert (
+			receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body)).status
+			< 300
+		)
+		assert drain(hub, "crm").completed == 1
+
+	record = {**crm.customers.alive()[0], "updated_at": "2026-01-01T00:00:00Z"}
+	listed(record, deleted=False)
+	told("customer.deleted", {"id": record["id"]})
+	listed({**record, "updated_at": "2026-01-01T00:00:10Z"}, deleted=True)
+	told("customer.updated", {**record, "updated_at": "2026-01-01T00:00:05Z"})
+	assert not table(hub, "full")
+
+
 def command(hub: FileHome, *arguments: str, expected: int = 0) -> str:
 	done = CliRunner().invoke(integration_hub, ["--config", str(hub.file.folder / "hub.toml"), *arguments])
 	assert done.exit_code == expected, done.output

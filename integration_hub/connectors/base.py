@@ -213,6 +213,8 @@ class BaseConnector:
 			return None
 		try:
 			return jsonlib.loads(response.content)
+		except RecursionError:
+			raise self._error(errors.MalformedAnswer, response, detail="It is nested too deeply.") from None
 		except ValueError as error:
 			raise self._error(errors.MalformedAnswer, response, detail=f"Not JSON: {error}") from None
 

@@ -42,4 +42,5 @@ def _budget(headers: Mapping[str, str]) -> tuple[int | None, float | None]:
 
 
 def _number(text: str | None) -> int | None:
-	return int(text) if text and re.fullmatch(r"\d{1,12}", text.strip(), re.ASCII) else None
+	text = (text or "").strip()
+	return int(text) if re.fullmatch(r"\d{1,12}", text, re.ASCII) else None

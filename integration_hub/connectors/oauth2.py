@@ -56,7 +56,7 @@ class Token:
 				if values
 				else None
 			)
-		except (ValueError, TypeError, AttributeError):
+		except (ValueError, TypeError, AttributeError, RecursionError):
 			return None
 
 	def __repr__(self) -> str:
@@ -190,7 +190,7 @@ class OAuth2Connector(BaseConnector):
 				key: Secret(value) if isinstance(value, str) else value for key, value in answer.items()
 			}
 			return {**answer, "expires_in": _lifetime(answer.get("expires_in"))}
-		except (ValueError, TypeError, AttributeError) as error:
+		except (ValueError, TypeError, AttributeError, RecursionError) as error:
 			detail = f"The token endpoint's answer is no token ({type(error).__name__})."
 			raise self._error(errors.MalformedAnswer, response, detail=detail) from None
 		except OAuth2Error as error:

@@ -81,7 +81,8 @@ class PageWriter:
 	def _carry_out(self, plan: Plan, again: bool) -> Counts:
 		"""Do what a plan of this transaction says; return what became of its records."""
 		counts = Counts()
-		known = [plan.found[item.external_id] for item in (*plan.remove, *(item for item, _ in plan.changes))]
+		touched = (*plan.remove, *plan.forget, *(item for item, _ in plan.changes))
+		known = [plan.found[item.external_id] for item in touched]
 		bindings.hold(self.home.db, [binding for binding in known if not binding.new])
 		if not again:
 			counts.fetched = plan.fetched

@@ -23,7 +23,7 @@ class Plan:
 
 	records: what can be told by its id. unidentified: why the others cannot.
 	changes: what is to be written, with the record it comes from; adopted: documents found by match field.
-	remove: what the source says is deleted. forget: deletions of what never was here.
+	remove: what the source says is deleted. forget: deletions of what never was here, or is gone, and not at so late a time.
 	unchanged: bindings that were met and need no write. stale: how many of the page came too late.
 	"""
 
@@ -123,12 +123,13 @@ class Planner:
 		binding = plan.found[item.external_id]
 		if (
 			binding.missing_run
-			or binding.status == "Deleted"
 			or self._is_stale(item, binding)
 			or (binding.new and self.current)
+			or (binding.status == "Deleted" and item.source_time <= (binding.source_time or ""))
 		):
 			plan.stale += 1
-		elif binding.new:  # the event that made it is still on its way, and shall find that it is too late
+		elif binding.new or binding.status == "Deleted":
+			# An event of an earlier time is still on its way, maybe, and shall find that it is too late.
 			plan.forget.append(item)
 		else:
 			plan.remove.append(item)

@@ -22,6 +22,7 @@ from integration_hub.connectors.registry import connector_for
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.documents import DocumentTarget, SiteBulkTarget, doctype_fields
+from integration_hub.homes.site.jobs import enqueue_once
 from integration_hub.homes.site.locks import site_lock
 from integration_hub.homes.site.scripts import run_script
 from integration_hub.homes.site.secrets import SiteSecrets
@@ -138,12 +139,11 @@ class SiteHome:
 			frappe.local.form_dict = form
 
 	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
-		frappe.enqueue(
+		enqueue_once(
 			"integration_hub.jobs.run_stream",
 			queue="long",
 			timeout=SYNC_SECONDS,
 			job_id=f"integration_hub:sync:{stream}",
-			deduplicate=True,
 			enqueue_after_commit=bool(frappe.db.transaction_writes),  # with the event that asked for it
 			stream=stream,
 			triggered_by=triggered_by,
@@ -155,18 +155,12 @@ class SiteHome:
 		That it waits is noted, and forgotten when it begins. Other numbers, which the sweep uses, are jobs of
 		that name: should the note have outlived its job, the sweep's drain forgets it.
 		"""
-		options = {"job_id": f"integration_hub:drain:{integration}:{number}", "deduplicate": True}
-		if not number:
-			if not self._note_drain(integration):
-				return
-			options = {}
-		frappe.enqueue(
-			"integration_hub.jobs.drain_inbox",
-			queue="default",
-			timeout=_DRAIN_SECONDS,
-			integration=integration,
-			**options,
-		)
+		method, options = "integration_hub.jobs.drain_inbox", {"queue": "default", "timeout": _DRAIN_SECONDS}
+		if number:
+			job_id = f"integration_hub:drain:{integration}:{number}"
+			enqueue_once(method, job_id=job_id, integration=integration, **options)
+		elif self._note_drain(integration):
+			frappe.enqueue(method, integration=integration, **options)
 
 	def drain_begins(self, integration: str) -> None:
 		"""From now on an event that comes in may be too late for this drain: it is worth another one."""

@@ -41,7 +41,7 @@ def stated_end(token: str) -> float | None:
 	try:
 		claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
 		return float(claims["exp"])
-	except (binascii.Error, ValueError, TypeError, KeyError):
+	except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
 		return None
 
 
