@@ -176,6 +176,28 @@ class TestDeskForms(HubTestCase):
 		with self.assertRaisesRegex(frappe.ValidationError, "in use"):
 			api.rotate_webhook_secret("crm", "a-new-secret")
 
+	def test_a_secret_that_senders_may_still_use_is_dropped_on_a_persons_word_only(self):
+		api.rotate_webhook_secret("crm", "mistyped")
+		with self.assertRaisesRegex(
+			frappe.ValidationError, "crm, Previous Webhook Secret: it is still taken"
+		):
+			api.rotate_webhook_secret("crm", "as-it-was-meant")
+		secrets = SiteSecrets("crm")
+		self.assertEqual(secrets.get("webhook_secret_old"), "sandbox-webhook-secret")
+		api.rotate_webhook_secret("crm", "as-it-was-meant", drop_previous="true")
+		self.assertEqual(secrets.get("webhook_secret"), "as-it-was-meant")
+		self.assertEqual(secrets.get("webhook_secret_old"), "mistyped")
+
+	def test_a_backfill_says_which_end_of_the_time_is_wrong(self):
+		for since, until, words in (
+			("yesterday", None, "Sync Settings customers-incremental, From – .*yesterday"),
+			("2026-01-01", "soon", "Sync Settings customers-incremental, Until – .*soon"),
+			("2026-01-02", "2026-01-01", "Sync Settings customers-incremental, Until – .*before"),
+			("0001-01-01T00:00:00+05:00", None, "Sync Settings customers-incremental, From – "),
+		):
+			with self.assertRaisesRegex(frappe.ValidationError, words):
+				api.backfill("customers-incremental", since, until)
+
 	# runs
 
 	def test_a_form_sees_the_run_that_goes_on_and_the_last_ones(self):

@@ -4,8 +4,11 @@ from frappe.model.document import Document
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.install import MODULE
+from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_state, refuse
+from integration_hub.stores.bindings import count_live, forget
 from integration_hub.stores.home import HubError
+from integration_hub.stores.runs import close_abandoned
 from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig, moved
 
@@ -40,6 +43,7 @@ class SyncSettings(Document):
 			self.check_target()
 		for field, sentence in stream_problems(stream, fields, surroundings(home)):
 			refuse(self, field, sentence)
+		authority.check_stream(self)
 		self.keep_target()
 		self.start_over_if_moved()
 		self.warn_of_doubles()
@@ -71,8 +75,7 @@ class SyncSettings(Document):
 		"""What is bound is bound to documents of one DocType."""
 		if self.is_new() or not self.has_value_changed("target_doctype"):
 			return
-		bound = frappe.db.count("External Record", {"stream": self.name, "status": ["!=", "Deleted"]})
-		if bound:
+		if bound := count_live(SiteHome().db, self.name):
 			refuse(
 				self,
 				"target_doctype",
@@ -104,4 +107,22 @@ class SyncSettings(Document):
 		route = frappe.db.get_value("Webhook Route", {"stream": self.name}, "parent")
 		if route:
 			frappe.throw(_("A route of {0} leads here.").format(route), frappe.LinkExistsError)
-		frappe.db.delete("External Record", {"stream": self.name})
+		self.check_rest()
+		forget(SiteHome().db, self.name)
+
+	def check_rest(self) -> None:
+		"""A run whose stream is gone would find nothing bound, and make each document once more."""
+		home = SiteHome()
+		with home.lock(f"sync:{self.name}") as free:
+			if not free:
+				frappe.throw(
+					_("{0} {1} is running. Wait for the end of the run, then delete it.").format(
+						_(self.doctype), frappe.bold(self.name)
+					),
+					title=_("Not Deleted"),
+				)
+			# A run that begins from now on waits for the end of this transaction, and then finds no stream.
+			frappe.db.get_value(self.doctype, self.name, "name", for_update=True)
+			close_abandoned(
+				home, self.name
+			)  # if its process is gone; what might be left of it commits no more
