@@ -6,6 +6,10 @@
 
 frappe.ui.form.on("Integration Settings", {
 	setup: offer_choices,
+	onload(frm) {
+		// They are others' secrets: how strong they are is not for a person here to choose.
+		for (const field of Object.values(frm.fields_dict)) field.disable_password_checks?.();
+	},
 	refresh(frm) {
 		show_door(frm);
 		if (frm.is_new()) return;
