@@ -11,6 +11,7 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.scripts import script_problem
+from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_state, refuse
 from integration_hub.webhooks.schemes import scheme_for
 
@@ -35,18 +36,7 @@ class IntegrationSettings(Document):
 		):
 			refuse(self, field, sentence)
 		self.check_registered(config)
-		self.check_user()
-
-	def check_user(self) -> None:
-		"""Only a System Manager lets an integration write as somebody else, or as Administrator."""
-		if "System Manager" in frappe.get_roles():
-			return
-		before = self.get_doc_before_save()
-		if before is None and not self.run_as_user:
-			self.run_as_user = frappe.session.user
-		kept = before is not None and before.run_as_user == self.run_as_user
-		if not kept and self.run_as_user != frappe.session.user:
-			refuse(self, "run_as_user", "only a System Manager may set another user than themselves")
+		authority.check_integration(self)
 
 	def check_registered(self, config: IntegrationConfig) -> None:
 		"""Refuse names that no app has registered."""

@@ -4,6 +4,7 @@ from frappe.model.document import Document
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.install import MODULE
+from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_state, refuse
 from integration_hub.stores.home import HubError
 from integration_hub.sync.check import stream_problems, surroundings
@@ -40,6 +41,7 @@ class SyncSettings(Document):
 			self.check_target()
 		for field, sentence in stream_problems(stream, fields, surroundings(home)):
 			refuse(self, field, sentence)
+		authority.check_stream(self)
 		self.keep_target()
 		self.start_over_if_moved()
 		self.warn_of_doubles()

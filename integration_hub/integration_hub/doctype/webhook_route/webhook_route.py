@@ -1,5 +1,11 @@
 from frappe.model.document import Document
 
+from integration_hub.integration_hub.authority import refuse_by_itself
+
 
 class WebhookRoute(Document):
 	"""A row of its parent's table."""
+
+	def validate(self) -> None:
+		"""Only called for a row that is saved without its document."""
+		refuse_by_itself(self)
