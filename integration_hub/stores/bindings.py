@@ -215,6 +215,12 @@ def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str 
 	)
 
 
+def forget(db: Database, stream: str) -> int:
+	"""Delete all that a stream has bound; return how many there were. No row of another stream is looked at."""
+	where, params = _of(stream)
+	return db.execute(f"DELETE FROM `tab{DOCTYPE}` WHERE {where}", params)
+
+
 def mark_kept(db: Database, name: str, error: str) -> None:
 	"""Note why the document of a binding could not be removed."""
 	db.execute(f"UPDATE `tab{DOCTYPE}` SET `error` = %s WHERE `name` = %s", [error, name])

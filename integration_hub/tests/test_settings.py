@@ -3,6 +3,7 @@
 import frappe
 
 from integration_hub.connectors import OAuth2Connector
+from integration_hub.homes.site.aside import aside
 from integration_hub.sandbox.access import REFRESH_TOKEN
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase
@@ -104,3 +105,55 @@ class TestSettings(HubTestCase):
 	def test_an_integration_with_streams_is_not_deleted(self):
 		with self.assertRaises(frappe.LinkExistsError):
 			frappe.delete_doc("Integration Settings", "crm")
+
+	def test_a_stream_is_not_deleted_while_it_runs(self):
+		"""Its pages would find nothing bound, and make each document once more."""
+		refusals = []
+
+		def delete() -> str:
+			try:
+				frappe.delete_doc("Sync Settings", "customers-full")
+			except frappe.ValidationError as error:
+				return str(error)
+			return ""
+
+		def look(_) -> None:
+			if not refusals:
+				refusals.append(aside(delete))
+
+		self.home.watcher = look
+		row = run_stream(self.home, "customers-full")
+		self.home.watcher = None
+		self.assertIn("customers-full", refusals[0])
+		self.assertIn("is running", refusals[0])
+		self.assertEqual((row["status"], row["created"]), ("Completed", 120))
+		frappe.db.commit()
+		self.assertEqual(delete(), "")
+
+	def test_a_deleted_stream_takes_its_bindings_along_and_no_others(self):
+		for stream in ("customers-full", "customers-cursor"):
+			run_stream(self.home, stream)
+		frappe.delete_doc("Sync Settings", "customers-cursor")
+		left = frappe.get_all("External Record", fields=["stream"], distinct=True, pluck="stream")
+		self.assertEqual(left, ["customers-full"])
+		self.assertEqual(frappe.db.count("External Record"), 120)
+
+	def test_a_stream_whose_run_was_killed_is_deleted_and_its_run_closed(self):
+		killed = run_stream(self.home, "customers-cursor")["name"]
+		frappe.db.set_value("Sync Log", killed, "status", "Running")
+		frappe.db.set_value("Sync Settings", "customers-cursor", "status", "Running")
+		frappe.delete_doc("Sync Settings", "customers-cursor")
+		self.assertEqual(frappe.db.get_value("Sync Log", killed, "status"), "Interrupted")
+
+	def test_deleting_a_stream_locks_no_binding_of_another(self):
+		if frappe.db.db_type != "mariadb":
+			self.skipTest("SQLite has one writer, Postgres locks what it deletes only")
+		for stream in ("customers-full", "customers-cursor"):
+			run_stream(self.home, stream)
+		others = frappe.get_all(
+			"External Record", {"stream": "customers-full"}, pluck="name", order_by="name"
+		)
+		frappe.delete_doc("Sync Settings", "customers-cursor")
+		sql = "SELECT `name` FROM `tabExternal Record` WHERE `stream` = %s FOR UPDATE SKIP LOCKED"
+		free = aside(lambda: frappe.db.sql(sql, "customers-full"))
+		self.assertGreaterEqual(len(free), len(others) - 1)  # InnoDB locks the row that ends the range, too

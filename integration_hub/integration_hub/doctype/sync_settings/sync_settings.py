@@ -6,7 +6,9 @@ from integration_hub.homes.site import SiteHome
 from integration_hub.install import MODULE
 from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_state, refuse
+from integration_hub.stores.bindings import forget
 from integration_hub.stores.home import HubError
+from integration_hub.stores.runs import close_abandoned
 from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig, moved
 
@@ -106,4 +108,22 @@ class SyncSettings(Document):
 		route = frappe.db.get_value("Webhook Route", {"stream": self.name}, "parent")
 		if route:
 			frappe.throw(_("A route of {0} leads here.").format(route), frappe.LinkExistsError)
-		frappe.db.delete("External Record", {"stream": self.name})
+		self.check_rest()
+		forget(SiteHome().db, self.name)
+
+	def check_rest(self) -> None:
+		"""A run whose stream is gone would find nothing bound, and make each document once more."""
+		home = SiteHome()
+		with home.lock(f"sync:{self.name}") as free:
+			if not free:
+				frappe.throw(
+					_("{0} {1} is running. Wait for the end of the run, then delete it.").format(
+						_(self.doctype), frappe.bold(self.name)
+					),
+					title=_("Not Deleted"),
+				)
+			# A run that begins from now on waits for the end of this transaction, and then finds no stream.
+			frappe.db.get_value(self.doctype, self.name, "name", for_update=True)
+			close_abandoned(
+				home, self.name
+			)  # if its process is gone; what might be left of it commits no more
