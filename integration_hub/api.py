@@ -329,10 +329,10 @@ def send_test_webhook(integration: str, event_type: str = "", payload: str = "")
 
 
 @frappe.whitelist(methods=["POST"])
-def rotate_webhook_secret(integration: str, secret: str) -> None:
-	"""Ask senders for a new secret, and go on taking the one before it."""
+def rotate_webhook_secret(integration: str, secret: str, drop_previous: bool | str = False) -> None:
+	"""Ask senders for a new secret, and go on taking the one before it; see door.rotate_secret."""
 	frappe.get_doc("Integration Settings", integration).check_permission("write")
-	door.rotate_secret(integration, secret)
+	door.rotate_secret(integration, secret, frappe.utils.sbool(drop_previous) is True)
 
 
 @frappe.whitelist(methods=["GET"])

@@ -57,11 +57,22 @@ def _object(payload: str) -> dict[str, Any] | None:
 	return value
 
 
-def rotate_secret(integration: str, secret: str) -> None:
-	"""Make `secret` the one that is asked for, and go on taking the one before it."""
+def rotate_secret(integration: str, secret: str, drop_previous: bool = False) -> None:
+	"""Make `secret` the one that is asked for, and go on taking the one before it.
+
+	drop_previous: the one before that, if it is still taken, is no longer.
+	"""
 	doc = frappe.get_doc("Integration Settings", integration)
 	current = SiteSecrets(integration).get("webhook_secret")
 	if secret == current:
 		frappe.throw(_("That is the secret in use."))
+	if doc.webhook_secret_old and not drop_previous:
+		place = f"{_(doc.doctype)} {doc.name}, {_(doc.meta.get_label('webhook_secret_old'))}"
+		frappe.throw(
+			_(
+				"{0}: it is still taken, and would be no longer. Empty it once no sender uses it, or confirm that none does."
+			).format(place),
+			title=_("The Secret Was Not Rotated"),
+		)
 	doc.update({"webhook_secret": secret, "webhook_secret_old": current or ""})
 	doc.save()

@@ -176,6 +176,18 @@ class TestDeskForms(HubTestCase):
 		with self.assertRaisesRegex(frappe.ValidationError, "in use"):
 			api.rotate_webhook_secret("crm", "a-new-secret")
 
+	def test_a_secret_that_senders_may_still_use_is_dropped_on_a_persons_word_only(self):
+		api.rotate_webhook_secret("crm", "mistyped")
+		with self.assertRaisesRegex(
+			frappe.ValidationError, "crm, Previous Webhook Secret: it is still taken"
+		):
+			api.rotate_webhook_secret("crm", "as-it-was-meant")
+		secrets = SiteSecrets("crm")
+		self.assertEqual(secrets.get("webhook_secret_old"), "sandbox-webhook-secret")
+		api.rotate_webhook_secret("crm", "as-it-was-meant", drop_previous="true")
+		self.assertEqual(secrets.get("webhook_secret"), "as-it-was-meant")
+		self.assertEqual(secrets.get("webhook_secret_old"), "mistyped")
+
 	# runs
 
 	def test_a_form_sees_the_run_that_goes_on_and_the_last_ones(self):

@@ -88,6 +88,11 @@ function show_answer({ status, reason, event_id, log }) {
 }
 
 function rotate_secret(frm) {
+	if (frm.is_dirty()) {
+		// Afterwards the form is read anew, and what was typed into it would be gone.
+		frappe.msgprint(__("Save the form first, or reload it."));
+		return;
+	}
 	const dialog = new frappe.ui.Dialog({
 		title: __("Rotate Webhook Secret"),
 		fields: [
@@ -99,7 +104,12 @@ function rotate_secret(frm) {
 		],
 		primary_action_label: __("Rotate"),
 		primary_action: async ({ secret }) => {
-			await frappe.call("integration_hub.api.rotate_webhook_secret", { integration: frm.doc.name, secret });
+			if (!(await may_drop_previous(frm))) return;
+			await frappe.call("integration_hub.api.rotate_webhook_secret", {
+				integration: frm.doc.name,
+				secret,
+				drop_previous: Boolean(frm.doc.webhook_secret_old),
+			});
 			dialog.hide();
 			frm.reload_doc();
 			frappe.show_alert({ message: __("Both secrets are taken now"), indicator: "green" });
@@ -107,4 +117,16 @@ function rotate_secret(frm) {
 	});
 	dialog.fields_dict.secret.df.no_strength_check = 1;
 	dialog.show();
+}
+
+// Two are taken at a time: a third one pushes out the first, which a sender may still use.
+function may_drop_previous(frm) {
+	if (!frm.doc.webhook_secret_old) return true;
+	return new Promise((resolve) => {
+		frappe.confirm(
+			__("The secret before the one in use is still taken. After this it is not: events of a sender that uses it are refused. Does no sender use it any more?"),
+			() => resolve(true),
+			() => resolve(false)
+		);
+	});
 }
