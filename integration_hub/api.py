@@ -115,7 +115,7 @@ def backfill(stream: str, since: str, until: str | None = None) -> list[str]:
 	"""
 	doc = _runnable(stream, beside=True)
 	try:
-		period = Period.read(_utc(since), _utc(until, end=True) if until else "")
+		period = _period(stream, since, until)
 		mode_of(doc.config(), period)
 	except HubError as error:
 		refuse(error)
@@ -169,13 +169,24 @@ def _hand_over(job: str, **arguments: str) -> list[str]:
 	return readiness.warnings()
 
 
-def _utc(text: str, end: bool = False) -> str:
+def _period(stream: str, since: str, until: str | None) -> Period:
+	"""Return the range of time that a person wrote. Raises HubError naming the field."""
+	place = {"doctype": "Sync Settings", "name": stream}
+	first = _utc(since, **place, field=_("From"))
+	last = _utc(until, end=True, **place, field=_("Until")) if until else ""
+	try:
+		return Period.read(first, last)
+	except HubError as error:
+		raise HubError(error.message, **place, field=_("Until")) from None
+
+
+def _utc(text: str, end: bool = False, **place: str) -> str:
 	"""Return what a person wrote in the site's time zone as UTC; a bare date is its beginning, or its end."""
 	text = f"{text.strip()} 23:59:59.999999" if end and len(text.strip()) == 10 else text
 	try:
 		return utc_text(parse_time(text, zone(get_system_timezone())))
-	except ValueError as error:
-		refuse(error)
+	except (ValueError, OverflowError) as error:
+		raise HubError(str(error), **place) from None
 
 
 @frappe.whitelist(methods=["POST"])

@@ -188,6 +188,16 @@ class TestDeskForms(HubTestCase):
 		self.assertEqual(secrets.get("webhook_secret"), "as-it-was-meant")
 		self.assertEqual(secrets.get("webhook_secret_old"), "mistyped")
 
+	def test_a_backfill_says_which_end_of_the_time_is_wrong(self):
+		for since, until, words in (
+			("yesterday", None, "Sync Settings customers-incremental, From – .*yesterday"),
+			("2026-01-01", "soon", "Sync Settings customers-incremental, Until – .*soon"),
+			("2026-01-02", "2026-01-01", "Sync Settings customers-incremental, Until – .*before"),
+			("0001-01-01T00:00:00+05:00", None, "Sync Settings customers-incremental, From – "),
+		):
+			with self.assertRaisesRegex(frappe.ValidationError, words):
+				api.backfill("customers-incremental", since, until)
+
 	# runs
 
 	def test_a_form_sees_the_run_that_goes_on_and_the_last_ones(self):
