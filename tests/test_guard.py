@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from integration_hub.connectors import BaseConnector, errors, guard
-from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.config import IntegrationConfig, integration_problems
 from integration_hub.sandbox.access import API_KEY
 from tests.test_connectors import Memory
 
@@ -207,6 +212,100 @@ def test_a_proxy_is_used_where_one_is_set(crm):
 	with BaseConnector(config, Memory(secret=API_KEY)) as client:
 		with pytest.raises(errors.ConnectionFailed, match="is not allowed"):  # the proxy's own address
 			client.get("/v1/me")
+
+
+@pytest.fixture
+def proxy() -> Iterator[tuple[str, list[str]]]:
+	"""A proxy that asks for credentials: its URL, and what it was told."""
+	told: list[str] = []
+	wanted = f"Basic {b64encode(b'ada:l/ove@lace').decode()}"
+
+	class Handler(BaseHTTPRequestHandler):
+		def answer(self, status: int) -> None:
+			told.append(f"{self.command} {self.headers.get('Proxy-Authorization')}")
+			self.send_response(status if self.headers.get("Proxy-Authorization") == wanted else 407)
+			self.send_header("Content-Length", "2")
+			self.end_headers()
+			self.wfile.write(b"{}")
+
+		def do_GET(self) -> None:
+			self.answer(200)
+
+		def do_CONNECT(self) -> None:
+			self.answer(502)  # it goes no further
+
+		def log_message(self, *args: object) -> None:
+			return
+
+	server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+	threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+	yield f"http://127.0.0.1:{server.server_port}", told
+	server.shutdown()
+	server.server_close()
+
+
+def through(proxy: str, base_url: str, **secrets: str) -> BaseConnector:
+	config = IntegrationConfig("x", base_url=base_url, auth_type="Bearer", max_attempts=1, proxy=proxy)
+	return BaseConnector(config, Memory(secret=API_KEY, **secrets), allowed_hosts=["127.0.0.1"])
+
+
+def test_a_proxy_is_told_the_credentials_kept_for_it(proxy):
+	url, told = proxy
+	with through(url, "http://crm.example", proxy_secret="ada:l/ove@lace") as client:
+		assert client.get("/x") == {}
+	assert told[0].startswith("GET Basic ")
+	with through(url, "http://crm.example") as client:
+		with pytest.raises(errors.ConnectorError, match="407"):
+			client.get("/x")
+	assert told[1] == "GET None"
+
+
+def test_a_proxy_is_told_before_a_tunnel_and_nothing_shows_what(proxy, caplog):
+	caplog.set_level(logging.DEBUG)
+	url, told = proxy
+	with through(url, "https://crm.example", proxy_secret="ada:l/ove@lace") as client:
+		with pytest.raises(errors.ConnectionFailed) as caught:
+			client.get("/x")
+		shown = [
+			repr(vars(client)),
+			repr(vars(client.session)),
+			str(caught.value),
+			repr(vars(caught.value)),
+			caplog.text,
+		]
+		assert client.redactor.text("the proxy said: l/ove@lace") == "the proxy said: [redacted]"
+	assert told[0].startswith("CONNECT Basic ")
+	for text in shown:
+		for secret in ("l/ove@lace", "l%2Fove", told[0].rpartition(" ")[2]):
+			assert secret not in text
+
+
+@pytest.mark.parametrize(
+	"settings",
+	[
+		{"base_url": "https://ada:lovelace@crm.example"},
+		{"base_url": "https://ada@crm.example/v1"},
+		{"test_path": "https://ada:lovelace@crm.example/v1/me"},
+		{"token_url": "https://ada:lovelace@crm.example/token"},
+		{"proxy": "http://ada:lovelace@proxy.example:3128"},
+		{"proxy": "ada:lovelace@proxy.example:3128"},
+		{"proxy": "http://ada:love/lace@proxy.example:3128"},
+		{"webhook_url": "https://ada:lovelace@site.example/x"},
+	],
+)
+def test_no_url_of_the_settings_holds_credentials(settings):
+	config = IntegrationConfig("x", **{"base_url": "https://crm.example", **settings})
+	[(field, sentence)] = integration_problems(config, {})
+	assert [field] == list(settings)
+	assert "user and password" in sentence
+	assert "lovelace" not in sentence
+
+
+def test_an_at_sign_behind_the_host_is_no_credential():
+	config = IntegrationConfig(
+		"x", base_url="https://crm.example/@me?to=a@b", test_path="@me", webhook_url="https://a.example/x@y"
+	)
+	assert integration_problems(config, {}) == []
 
 
 @pytest.mark.parametrize("evil", ["\\", "\t", "@", " "])

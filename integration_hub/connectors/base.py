@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from integration_hub.connectors.guard import REFUSED, GuardedAdapter
 from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
-from integration_hub.connectors.secrets import Secrets, redactor_for
+from integration_hub.connectors.secrets import Secret, Secrets, redactor_for
 
 _CHUNK = 64 * 1024
 _SHOWN_BODY = 500
@@ -73,12 +74,17 @@ class BaseConnector:
 				self.redactor.add(f"{user}:{secret}")  # as Basic sends it
 		self.session = requests.Session()
 		for scheme in ("http://", "https://"):
-			self.session.mount(scheme, GuardedAdapter(allowed_hosts))
+			self.session.mount(scheme, GuardedAdapter(allowed_hosts, self._proxy_authorization()))
 		self.session.trust_env = False  # neither proxies nor .netrc of the machine decide where secrets go
 		self.session.headers.update({"Accept": "application/json", "User-Agent": "integration-hub"})
 		self.session.verify = config.verify_tls
 		if config.proxy:
 			self.session.proxies = {"http": config.proxy, "https": config.proxy}
+
+	def _proxy_authorization(self) -> str:
+		"""Return the header that the proxy asks for, "" where there is no proxy, or it asks for none."""
+		given = self.secrets.get("proxy_secret") if self.config.proxy else None
+		return Secret(f"Basic {b64encode(given.encode()).decode()}") if given else ""
 
 	# Is a record that stays in the source surely met by one walk of a list, whatever changes meanwhile?
 	stable_pages = False

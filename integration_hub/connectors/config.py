@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -112,9 +113,9 @@ def integration_problems(
 ) -> list[tuple[str, str]]:
 	"""Return what is wrong with the settings as (field, sentence), empty when they can work.
 
-	`secrets` maps Password fields to their values; only their presence is looked at.
+	`secrets` maps Password fields to their values, masks or references; only their presence is looked at.
 	"""
-	problems = []
+	problems = [*_credentials(config)]
 	if not config.base_url.startswith(("http://", "https://")):
 		problems.append(("base_url", _("must start with http:// or https://")))
 	if config.auth_type not in AUTH_TYPES:
@@ -164,3 +165,25 @@ def integration_problems(
 	if config.backoff_max < config.backoff_min:
 		problems.append(("backoff_max", _("must not be below the shortest backoff")))
 	return problems
+
+
+# What is wrong with credentials in the URLs of the settings, which whoever may look at them reads.
+_CREDENTIALS = {
+	"base_url": _("must hold no user and password: Authentication has fields for them"),
+	"test_path": _("must hold no user and password: Authentication has fields for them"),
+	"token_url": _("must hold no user and password: Client ID and Client Secret are for them"),
+	"proxy": _("must hold no user and password: Proxy Secret (proxy_secret) is for them, as user:password"),
+	"webhook_url": _("must hold no user and password: it is signed without them"),
+}
+_USERINFO = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//[^/?#\\]*@", re.IGNORECASE)
+
+
+def _credentials(config: IntegrationConfig) -> Iterator[tuple[str, str]]:
+	for field, sentence in _CREDENTIALS.items():
+		if has_credentials(getattr(config, field)) or (field == "proxy" and "@" in config.proxy):
+			yield field, sentence
+
+
+def has_credentials(url: str) -> bool:
+	"""Tell whether a URL names a user before its host."""
+	return bool(_USERINFO.match(url))

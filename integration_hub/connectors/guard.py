@@ -112,15 +112,23 @@ class _Guarded:
 
 
 class GuardedAdapter(HTTPAdapter):
-	"""A requests adapter whose connections, each of them, go to vetted addresses only."""
+	"""A requests adapter whose connections, each of them, go to vetted addresses only.
 
-	def __init__(self, allowed: Iterable[str] = ()):
+	proxy_authorization: what a proxy is told, and nobody behind it; "" for nothing.
+	"""
+
+	def __init__(self, allowed: Iterable[str] = (), proxy_authorization: str = ""):
+		self._proxy_authorization = proxy_authorization
 		self._allowed = frozenset(host.lower() for host in allowed)
 		super().__init__()
 
 	def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs) -> None:
 		self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
 		self.poolmanager.pool_classes_by_scheme = self._pools()
+
+	def proxy_headers(self, proxy: str) -> dict[str, str]:
+		"""The headers for a proxy: its URL, which may be shown, holds no credentials."""
+		return {"Proxy-Authorization": self._proxy_authorization} if self._proxy_authorization else {}
 
 	def proxy_manager_for(self, proxy: str, **kwargs):
 		"""A proxy's own address is vetted like any other; what it connects to is its own to decide."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from croniter import croniter
 
+from integration_hub.connectors.config import has_credentials
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.lanes import MAX_LANES
 from integration_hub.connectors.pagination import PAGINATIONS
@@ -67,6 +68,11 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 		yield "pagination", _("{0!r} is not one of {1}", stream.pagination, ", ".join(PAGINATIONS))
 	if not stream.endpoint:
 		yield "endpoint", _("is empty")
+	if has_credentials(stream.endpoint):
+		yield (
+			"endpoint",
+			_("must hold no user and password: the integration's Authentication has fields for them"),
+		)
 	if stream.page_size <= 0:
 		yield "page_size", _("must be above zero")
 	if not 1 <= stream.lanes <= MAX_LANES:

@@ -2,8 +2,10 @@
 
 import frappe
 
+from integration_hub import api
 from integration_hub.connectors import OAuth2Connector
 from integration_hub.homes.site.aside import aside
+from integration_hub.patches.v0_1 import move_proxy_credentials
 from integration_hub.sandbox.access import REFRESH_TOKEN
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase
@@ -23,6 +25,10 @@ class TestSettings(HubTestCase):
 		for values, words in (
 			({"base_url": "ftp://x"}, ("Integration Settings crm", "Base URL")),
 			({"token_url": "x"}, ("Token URL",)),
+			({"base_url": "https://ada:lovelace@crm.example"}, ("Base URL", "user and password")),
+			({"token_url": "https://ada:lovelace@crm.example/t"}, ("Token URL", "Client Secret")),
+			({"proxy": "http://ada:lovelace@proxy.example"}, ("Proxy", "Proxy Secret")),
+			({"webhook_url": "https://ada:lovelace@hub.example"}, ("Public URL",)),
 			({"connect_timeout": 0}, ("Connect Timeout",)),
 			({"connector": "Nothing"}, ("Connector", "not registered")),
 			({"webhook_scheme": "Nothing"}, ("Signature Scheme",)),
@@ -56,6 +62,7 @@ class TestSettings(HubTestCase):
 			({"target_doctype": "Nothing"}, ("Target DocType", "Nothing")),
 			({"target_doctype": "System Settings"}, ("Target DocType", "Single")),
 			({"records_path": "data["}, ("Records Path", "JMESPath")),
+			({"endpoint": "https://ada:lovelace@crm.example/v1"}, ("Endpoint", "user and password")),
 			({"schedule": "Cron", "cron": "often"}, ("Cron",)),
 			({"mode": "Incremental", "updated_at_path": ""}, ("Updated At Path",)),
 		):
@@ -157,3 +164,40 @@ class TestSettings(HubTestCase):
 		sql = "SELECT `name` FROM `tabExternal Record` WHERE `stream` = %s FOR UPDATE SKIP LOCKED"
 		free = aside(lambda: frappe.db.sql(sql, "customers-full"))
 		self.assertGreaterEqual(len(free), len(others) - 1)  # InnoDB locks the row that ends the range, too
+
+	def test_a_proxy_keeps_its_credentials_where_nobody_reads_them(self):
+		doc = frappe.get_doc("Integration Settings", "crm")
+		doc.update({"proxy": "http://127.0.0.1:9", "proxy_secret": "ada:lovelace"}).save()
+		frappe.db.commit()
+		found = api.test_connection("crm")
+		told = frappe.get_all("Integration Error Log", fields=["*"])
+		rows = frappe.get_all("Integration Settings", fields=["*"]) + frappe.get_all(
+			"Version", fields=["data"]
+		)
+		for shown in (found, told, rows):
+			for secret in ("lovelace", "YWRhOmxvdmVsYWNl"):
+				self.assertNotIn(secret, frappe.as_json(shown))
+		self.assertFalse(found["ok"])
+		self.assertEqual(self.home.secrets("crm").get("proxy_secret"), "ada:lovelace")
+
+	def test_credentials_in_a_proxys_url_are_moved_by_the_upgrade(self):
+		old = "http://ada:love%2Flace@proxy.example:3128"
+		frappe.db.set_value("Integration Settings", "crm", "proxy", old)
+		data = {"changed": [["read_timeout", "30", "7"], ["proxy", "", old]], "added": []}
+		version = frappe.get_doc(
+			{
+				"doctype": "Version",
+				"ref_doctype": "Integration Settings",
+				"docname": "crm",
+				"data": frappe.as_json(data),
+			}
+		).insert(ignore_permissions=True)
+		for _ in range(2):  # a patch may be run again
+			move_proxy_credentials.execute()
+			doc = frappe.get_doc("Integration Settings", "crm")
+			self.assertEqual(doc.proxy, "http://proxy.example:3128")
+			self.assertEqual(self.home.secrets("crm").get("proxy_secret"), "ada:love/lace")
+			version.reload()
+			self.assertNotIn("lace", version.data)
+			self.assertIn("proxy.example", version.data)
+			doc.save()  # the settings can be saved as they are now
