@@ -21,6 +21,7 @@ from integration_hub.integration_hub import readiness
 from integration_hub.integration_hub.sentences import SENTENCES, refuse
 from integration_hub.integration_hub.sight import readable_fields
 from integration_hub.stores import inbox
+from integration_hub.stores.bindings import name_range
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 from integration_hub.sync.schedule import want
@@ -189,7 +190,14 @@ def held_documents(sync_log: str, start: int = 0, size: int = 100) -> dict:
 	"""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
-	filters = {"missing_run": log.name, "stream": log.stream, "status": ["!=", "Deleted"]}
+	first, end = name_range(log.stream)
+	filters = [
+		["name", ">=", first],
+		["name", "<", end],
+		["stream", "=", log.stream],
+		["missing_run", "=", log.name],
+		["status", "!=", "Deleted"],
+	]
 	fields = ["name", "external_id", "target_doctype", "target_name", "adopted", "source_time"]
 	page = {"limit_start": int(start), "limit_page_length": int(size), "order_by": "name"}
 	policy = frappe.db.get_value("Sync Settings", log.stream, "deletion_policy")
@@ -201,9 +209,9 @@ def held_documents(sync_log: str, start: int = 0, size: int = 100) -> dict:
 	}
 
 
-def _count_going(filters: dict, policy: str | None) -> int:
+def _count_going(filters: list[list[Any]], policy: str | None) -> int:
 	"""Count the documents that an approval deletes or disables; see sync.deletion.remove_documents."""
 	if policy not in ("Delete", "Disable"):
 		return 0
-	going = {**filters, "target_name": ["is", "set"]}
-	return frappe.db.count("External Record", going | ({"adopted": 0} if policy == "Delete" else {}))
+	own = [["adopted", "=", 0]] if policy == "Delete" else []
+	return frappe.db.count("External Record", [*filters, ["target_name", "is", "set"], *own])

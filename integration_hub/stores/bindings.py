@@ -62,8 +62,16 @@ def _prefix(stream: str) -> str:
 
 def _of(stream: str) -> tuple[str, list[str]]:
 	"""Return the condition that finds a stream's bindings, and its parameters."""
+	return "`name` >= %s AND `name` < %s AND `stream` = %s", [*name_range(stream), stream]
+
+
+def name_range(stream: str) -> tuple[str, str]:
+	"""Return between which names a stream's bindings lie: from the first, and before the second.
+
+	Those of another one may lie there too, if rarely.
+	"""
 	prefix = _prefix(stream)
-	return "`name` >= %s AND `name` < %s AND `stream` = %s", [prefix, f"{prefix}g", stream]  # g: behind hex
+	return prefix, f"{prefix}g"  # g: behind hex
 
 
 def has_any(db: Database, stream: str) -> bool:

@@ -13,6 +13,7 @@ from integration_hub.stores.ids import key, new_id, new_ids
 
 DOCTYPE = "Webhook Log"
 WAITING = "('Queued', 'Failed')"  # states that a drain takes up when they are due
+UNSETTLED = ("Queued", "Processing", "Failed", "Dead", "Unrouted", "Conflict")
 
 Verdict = Literal["received", "duplicate", "conflict"]
 
@@ -131,9 +132,11 @@ def _count_delivery(home: Home, event_key: str) -> None:
 
 
 def counts(home: Home, integration: str) -> dict[str, int]:
-	"""Return how many events an integration has in each state."""
-	sql = f"SELECT `status`, COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE `integration` = %s GROUP BY `status`"
-	return {row["status"]: row["n"] for row in home.db.query(sql, [integration])}
+	"""Return how many events an integration has in each state but Completed, which nearly all are in."""
+	marks, states = in_list(UNSETTLED)
+	sql = f"""SELECT `status`, COUNT(*) AS `n` FROM `tab{DOCTYPE}`
+		WHERE `integration` = %s AND `status` IN ({marks}) GROUP BY `status`"""
+	return {row["status"]: row["n"] for row in home.db.query(sql, [integration, *states])}
 
 
 def select(

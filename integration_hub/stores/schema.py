@@ -94,7 +94,8 @@ def index(table: str, fields: Iterable[str], unique: str = "") -> str:
 # Indexes over several columns, which doctype JSON cannot say. The doctypes' `on_doctype_update` reads them
 # from here, so that both homes have the same.
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
-	"External Record": (("target_name",),),
+	# The last two are for screens, which ask for what few rows are; a stream's rows lie together by their names.
+	"External Record": (("target_name",), ("status", "stream"), ("missing_run",)),
 	"Webhook Log": (
 		("integration", "status", "next_attempt_at", "ordering_key"),
 		# All that taking events asks of a row: of what is held back, no row itself is read.

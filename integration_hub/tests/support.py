@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.load import load_into_site
+from integration_hub.integration_hub.charts import CACHED
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.example import FIELDS, TABLES
 
@@ -44,6 +45,7 @@ class HubTestCase(IntegrationTestCase):
 		self.crm.__enter__()
 		self.addCleanup(self.crm.stop)
 		self.home = SiteHome()
+		frappe.cache.delete_keys(CACHED)
 		self.home.drain_begins("crm")  # of an earlier test
 		self.clear()
 		list(load_into_site(self.home, None, self.crm.url))

@@ -1,5 +1,7 @@
 """What installing the app puts on a site."""
 
+from pathlib import Path
+
 import frappe
 
 from integration_hub.install import ROLES
@@ -61,3 +63,8 @@ class TestInstall(IntegrationTestCase):
 			for fields in groups:
 				index = index_name(fields)
 				self.assertTrue(frappe.db.has_index(f"tab{doctype}", index), f"{doctype} {fields}")
+
+	def test_what_a_patch_is_named_after_is_there(self):
+		for line in Path(frappe.get_app_path("integration_hub", "patches.txt")).read_text().splitlines():
+			if line and not line.startswith("["):
+				self.assertTrue(frappe.get_attr(f"{line}.execute"), line)

@@ -119,7 +119,7 @@ class TestSettings(HubTestCase):
 
 		def delete() -> str:
 			try:
-				frappe.delete_doc("Sync Settings", "customers-full")
+				frappe.delete_doc("Sync Settings", "customers-cursor")
 			except frappe.ValidationError as error:
 				return str(error)
 			return ""
@@ -129,9 +129,9 @@ class TestSettings(HubTestCase):
 				refusals.append(aside(delete))
 
 		self.home.watcher = look
-		row = run_stream(self.home, "customers-full")
+		row = run_stream(self.home, "customers-cursor")
 		self.home.watcher = None
-		self.assertIn("customers-full", refusals[0])
+		self.assertIn("customers-cursor", refusals[0])
 		self.assertIn("is running", refusals[0])
 		self.assertEqual((row["status"], row["created"]), ("Completed", 120))
 		frappe.db.commit()

@@ -6,7 +6,7 @@ from integration_hub.homes.site import SiteHome
 from integration_hub.install import MODULE
 from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_state, refuse
-from integration_hub.stores.bindings import forget
+from integration_hub.stores.bindings import count_live, forget
 from integration_hub.stores.home import HubError
 from integration_hub.stores.runs import close_abandoned
 from integration_hub.sync.check import stream_problems, surroundings
@@ -75,8 +75,7 @@ class SyncSettings(Document):
 		"""What is bound is bound to documents of one DocType."""
 		if self.is_new() or not self.has_value_changed("target_doctype"):
 			return
-		bound = frappe.db.count("External Record", {"stream": self.name, "status": ["!=", "Deleted"]})
-		if bound:
+		if bound := count_live(SiteHome().db, self.name):
 			refuse(
 				self,
 				"target_doctype",
