@@ -40,6 +40,7 @@ class Kept:
 		self._process: subprocess.Popen | None = None
 		self._orphans: set[int] = set()
 		self._started = 0.0
+		self._young = False
 		self.kills = self.killed_by_events = self.fallen = 0
 
 	@property
@@ -117,14 +118,19 @@ class Kept:
 	def ask_to_stop(self) -> None:
 		self.thaw()
 		if self.running:
+			self._young = time.monotonic() - self._started < _YOUNG
 			self._process.terminate()
 
 	def stop(self) -> int:
-		"""Wait for the end it was asked for; return its exit code, -9 if it had to be killed."""
+		"""Wait for the end it was asked for; return its exit code, -9 if it had to be killed.
+
+		One that was asked while it still began, before it listens to that, ends as well as it can.
+		"""
 		if not self._process:
 			return 0
 		try:
-			return self._process.wait(_PATIENCE)
+			code = self._process.wait(_PATIENCE)
+			return 0 if self._young and code == -signal.SIGTERM else code
 		except subprocess.TimeoutExpired:
 			self._signal(signal.SIGKILL)
 			return self._process.wait()
