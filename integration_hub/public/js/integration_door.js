@@ -88,11 +88,6 @@ function show_answer({ status, reason, event_id, log }) {
 }
 
 function rotate_secret(frm) {
-	if (frm.is_dirty()) {
-		// Afterwards the form is read anew, and what was typed into it would be gone.
-		frappe.msgprint(__("Save the form first, or reload it."));
-		return;
-	}
 	const dialog = new frappe.ui.Dialog({
 		title: __("Rotate Webhook Secret"),
 		fields: [
