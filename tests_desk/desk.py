@@ -181,3 +181,11 @@ def until(desk: Desk, doctype: str, name: str, field: str, wanted: str, seconds:
 	while (found := value(desk, doctype, name, field)) != wanted:
 		assert time.monotonic() < end, f"{doctype} {name}: {field} is {found!r}, not {wanted!r}"
 		time.sleep(0.5)
+
+
+def settled(desk: Desk, question: str, arg: object = None, seconds: int = 90) -> None:
+	"""Ask the server until its answer is true. Playwright's own waiting takes a promise for one."""
+	end = time.monotonic() + seconds
+	while not desk.page.evaluate(question, arg):
+		assert time.monotonic() < end, question
+		time.sleep(0.5)

@@ -8,7 +8,7 @@ import re
 from playwright.sync_api import expect
 
 from integration_hub.sandbox import Sandbox, access, sender
-from tests_desk.desk import Desk, count, until, value
+from tests_desk.desk import Desk, count, settled, until, value
 
 OPENED = "d => cur_frm && cur_frm.doctype === d && !cur_frm.is_new()"
 FAILED = "n => frappe.db.get_value('Webhook Log', n, 'status').then((r) => ['Failed', 'Dead'].includes(r.message.status))"
@@ -20,12 +20,13 @@ def newest(desk: Desk, doctype: str, **filters: str) -> str:
 
 
 def route(desk: Desk, path: str) -> None:
-	"""Say where the events' records lie."""
+	"""Say where the events' records lie; and let one attempt do, so that nothing is tried again meanwhile."""
 	desk.open("Integration Settings", "desk-crm")
 	desk.page.evaluate(
 		"path => frappe.model.set_value('Webhook Route', cur_frm.doc.routes[0].name, 'record_path', path)",
 		path,
 	)
+	desk.page.evaluate("cur_frm.set_value('max_attempts', 1)")
 	desk.save()
 
 
@@ -35,7 +36,7 @@ def test_a_dry_run_replay_shows_what_would_change(desk: Desk, crm: Sandbox):
 	url = f"{desk.url}/api/method/integration_hub.api.webhook/desk-crm"
 	assert sender.send(url, sender.make("customer.updated", record)).status_code == 200
 	event = newest(desk, "Webhook Log", event_type="customer.updated")
-	desk.page.wait_for_function(FAILED, arg=event)
+	settled(desk, FAILED, event)
 	route(desk, "data")
 	desk.open("Webhook Log", event)
 	desk.press("Dry-Run Replay")
@@ -131,8 +132,8 @@ def test_a_backfill_asks_from_when(desk: Desk):
 	desk.dialog.locator('input[data-fieldname="since"]').fill("2020-01-01 00:00:00")
 	desk.dialog.locator('input[data-fieldname="since"]').press("Tab")
 	desk.dialog.locator(".btn-primary:visible").click()
-	desk.page.wait_for_function(
-		"frappe.db.count('Sync Log', { filters: { integration: 'desk-crm', mode: 'Backfill' } })"
+	settled(
+		desk, "() => frappe.db.count('Sync Log', { filters: { integration: 'desk-crm', mode: 'Backfill' } })"
 	)
 	until(desk, "Sync Log", newest(desk, "Sync Log", mode="Backfill"), "status", "Completed")
 	desk.open("Sync Settings", "desk-customers")
@@ -142,8 +143,9 @@ def test_a_checkpoint_is_reset_only_on_a_persons_word(desk: Desk):
 	desk.fill(mode="Incremental")
 	desk.save()
 	desk.press("Sync Now")
-	desk.page.wait_for_function(
-		"frappe.db.get_value('Sync Settings', 'desk-customers', 'checkpoint').then((r) => r.message.checkpoint)"
+	settled(
+		desk,
+		"() => frappe.db.get_value('Sync Settings', 'desk-customers', 'checkpoint').then((r) => r.message.checkpoint)",
 	)
 	until(desk, "Sync Settings", "desk-customers", "status", "OK")
 	desk.open("Sync Settings", "desk-customers")
