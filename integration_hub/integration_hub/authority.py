@@ -7,6 +7,7 @@ decides what is done in that name: without the role System Manager, the name has
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import frappe
 from frappe import _
@@ -26,6 +27,12 @@ _TOKEN_FIELDS = (
 	"proxy",
 	"verify_tls",
 )
+# Which secrets go to the host of a URL.
+_SENT_TO = {
+	"base_url": ("secret", "client_secret", "refresh_token"),
+	"token_url": ("client_secret", "refresh_token"),
+	"proxy": ("proxy_secret",),
+}
 # When a stream runs, and not what it does.
 _TIMES = ("enabled", "schedule", "interval_minutes", "cron")
 
@@ -39,6 +46,7 @@ def check_integration(doc: Document) -> None:
 		doc.run_as_user = doc.run_as_user or user
 	if _has_changed(doc, ("run_as_user",)) and doc.run_as_user != user:
 		refuse(doc, "run_as_user", _("only a System Manager may set another user than themselves"))
+	_check_secrets(doc)
 	if doc.auth_type == "Connected App":
 		_check_token(doc, user)
 	if doc.run_as_user != user and _has_new_routes(doc):
@@ -68,6 +76,23 @@ def refuse_by_itself(row: Document) -> None:
 
 def _may_use_any_name() -> bool:
 	return "System Manager" in frappe.get_roles()
+
+
+def _check_secrets(doc: Document) -> None:
+	"""Refuse to send a secret that one cannot read to another host: who moves the address enters it again."""
+	before = doc.get_doc_before_save()
+	for url, secrets in _SENT_TO.items() if before else ():
+		if _host(doc.get(url)) == _host(before.get(url)):
+			continue
+		for field in secrets:
+			if doc.get(field) and doc.is_dummy_password(doc.get(field)):
+				label = _(doc.meta.get_label(url))
+				refuse(doc, field, _("enter it again: {0} leads to another host now").format(label))
+
+
+def _host(url: str | None) -> tuple[str, str]:
+	parts = urlsplit(url or "")
+	return parts.scheme.lower(), parts.netloc.lower()
 
 
 def _check_token(doc: Document, user: str) -> None:

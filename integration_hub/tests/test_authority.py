@@ -36,6 +36,28 @@ class TestAuthority(HubTestCase):
 			self.assertIn(word, str(caught.exception))
 		frappe.db.rollback()
 
+	# secrets
+
+	def test_a_secret_that_one_cannot_read_goes_to_no_other_host(self):
+		values = {"doctype": "Integration Settings", "integration_name": "shop", "base_url": self.crm.url}
+		frappe.get_doc({**values, "auth_type": "Bearer", "secret": "s3cret"}).insert()
+		frappe.db.commit()
+		self.addCleanup(frappe.db.commit)
+		self.addCleanup(frappe.delete_doc, "Integration Settings", "shop", force=True)
+		self.addCleanup(frappe.set_user, "Administrator")
+		doc = frappe.get_doc("Integration Settings", "shop")
+		doc.base_url = f"{self.crm.url}/v1"
+		doc.save()  # the same host
+		doc.base_url = "https://elsewhere.example.com"
+		self.refused(doc, "Integration Settings shop, Secret", "Base URL")
+		doc = frappe.get_doc("Integration Settings", "shop")
+		doc.update({"base_url": "https://elsewhere.example.com", "secret": "another"})
+		doc.save()
+		frappe.set_user("Administrator")
+		doc = frappe.get_doc("Integration Settings", "shop")
+		doc.base_url = self.crm.url
+		doc.save()
+
 	# tokens
 
 	def make_app(self) -> str:
