@@ -10,6 +10,7 @@ import pytest
 from integration_hub.connectors import errors
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
+from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.registry import connector_for
 from integration_hub.connectors.secrets import Secret
 from integration_hub.sandbox.access import CLIENT_SECRET, REFRESH_TOKEN
@@ -105,3 +106,9 @@ def test_nothing_a_failing_sync_writes_holds_a_secret(make_home, crm, monkeypatc
 	written += caplog.text.encode()
 	for secret in (*_tokens(token), CLIENT_SECRET, "wrong/secret+value", "wrong%2Fsecret"):
 		assert secret.encode() not in written, secret
+
+
+def test_a_secret_with_a_lone_surrogate_is_masked_as_well():
+	"""JSON may hold one, and no encoding takes it."""
+	redactor = Redactor(["\ud800-a-token-of-theirs"])
+	assert "a-token-of-theirs" not in redactor.text("it was \ud800-a-token-of-theirs")

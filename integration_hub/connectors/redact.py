@@ -71,13 +71,16 @@ class Redactor:
 def _forms(value: str) -> set[str]:
 	"""Return a secret as it may stand in URLs, JSON, `repr` and headers."""
 	bare = value.strip()
+	whole = bare.encode(
+		"utf-8", "replace"
+	)  # an answer's JSON may hold lone surrogates, which no encoding takes
 	return {
 		value,
 		bare,
-		quote(bare, safe=""),
-		quote(bare),
-		quote_plus(bare),
+		quote(whole, safe=""),
+		quote(whole),
+		quote_plus(whole),
 		json.dumps(bare)[1:-1],
 		repr(bare)[1:-1],
-		base64.b64encode(bare.encode("utf-8", "replace")).decode(),
+		base64.b64encode(whole).decode(),
 	}

@@ -89,7 +89,7 @@ class TestConnectors(HubTestCase):
 		with patch.dict(frappe.local.conf, developer_mode=0, integration_hub_allowed_hosts=[]):
 			row = run_stream(self.home, "customers-cursor")
 			self.assertEqual(row["status"], "Failed")
-			self.assertIn("does not allow", row["error"])
+			self.assertIn("integration_hub_allowed_hosts", row["error"])
 			frappe.conf.integration_hub_allowed_hosts = ["127.0.0.1"]
 			self.assertEqual(run_stream(self.home, "customers-cursor")["status"], "Completed")
 
