@@ -115,12 +115,7 @@ def backfill(stream: str, since: str, until: str | None = None) -> list[str]:
 	since, until: ISO 8601; without an offset, in the site's time zone; a bare date as `until` is the whole day.
 	"""
 	doc = _runnable(stream, beside=True)
-	try:
-		period = _period(stream, since, until)
-		mode_of(doc.config(), period)
-	except HubError as error:
-		refuse(error)
-	return _backfill(stream, period)
+	return _backfill(doc, lambda: _period(stream, since, until))
 
 
 @frappe.whitelist(methods=["POST"])
@@ -128,17 +123,23 @@ def backfill_again(sync_log: str) -> list[str]:
 	"""Have a worker fetch the range of time once more that a backfill did not finish; return warnings."""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
-	_runnable(log.stream, beside=True)
+	doc = _runnable(log.stream, beside=True)
 	if log.mode != "Backfill" or not log.period:
 		frappe.throw(_("{0} is no backfill.").format(sync_log))
-	return _backfill(log.stream, Period.parse(log.period))
+	return _backfill(doc, lambda: Period.parse(log.period))
 
 
-def _backfill(stream: str, period: Period) -> list[str]:
+def _backfill(doc: Document, read: Callable[[], Period]) -> list[str]:
+	"""Hand a backfill over, once its range of time is read and the stream can be asked for one."""
+	try:
+		period = read()
+		mode_of(doc.config(), period)
+	except HubError as error:
+		refuse(error)
 	return _hand_over(
 		"integration_hub.jobs.run_stream",
-		job_id=f"integration_hub:backfill:{stream}:{period}",
-		stream=stream,
+		job_id=f"integration_hub:backfill:{doc.name}:{period}",
+		stream=doc.name,
 		since=period.since,
 		until=period.until,
 	)
