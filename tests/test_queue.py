@@ -19,6 +19,7 @@ import redis
 
 from integration_hub.homes.file import FileHome
 from integration_hub.queues import consumer as consumers
+from integration_hub.queues import lists
 from integration_hub.queues.consumer import SwitchedOff, consumer_for
 from integration_hub.queues.running import Running
 from integration_hub.queues.turns import in_turns
@@ -442,3 +443,13 @@ def test_a_redis_that_wants_a_password_is_shown(home, client):
 		client.execute_command("AUTH", "other")
 		client.config_set("requirepass", "")
 	assert "uthentication" in trouble(home)[0][4]
+
+
+def test_large_messages_are_read_fewer_at_a_time(home, client, monkeypatch):
+	monkeypatch.setattr(lists, "BATCH_BYTES", 10_000)
+	for n in range(40):
+		client.lpush(QUEUE, json.dumps({"type": "stock", "n": n, "text": "x" * 3000}))
+	consumer = consumer_for(home, "crm")
+	assert consumer.run_once() == 4
+	assert consumer.drain().received == 40
+	assert numbers(home) == list(range(40))

@@ -167,3 +167,14 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(home, client, monkeypat
 	monkeypatch.setattr(streams, "SILENT_SECONDS", 0)
 	consumer_for(home, "crm").drain()
 	assert numbers(home) == list(range(600))
+
+
+def test_large_entries_are_read_fewer_at_a_time(home, client, monkeypatch):
+	monkeypatch.setattr(streams, "BATCH_BYTES", 10_000)
+	for n in range(40):
+		client.xadd(QUEUE, {"message": json.dumps({"type": "stock", "n": n, "text": "x" * 3000})})
+	consumer = consumer_for(home, "crm")
+	batches = [consumer.run_once() for _ in range(3)]
+	assert batches == [10, 3, 3]
+	assert consumer.drain().received == 40
+	assert numbers(home) == list(range(40))

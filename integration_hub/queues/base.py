@@ -25,6 +25,7 @@ from integration_hub.webhooks.messages import MAX_BODY
 from integration_hub.webhooks.receive import hand_over
 
 BATCH = 100
+BATCH_BYTES = 8 * 1024 * 1024  # of a batch, about: large messages are read fewer at a time
 SILENT_SECONDS = 120  # a consumer that says nothing for longer is taken for gone
 
 

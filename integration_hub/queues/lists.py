@@ -14,19 +14,21 @@ from collections.abc import Sequence
 import redis
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.queues.base import BATCH, SILENT_SECONDS, Consumer, Message
+from integration_hub.queues.base import BATCH, BATCH_BYTES, SILENT_SECONDS, Consumer, Message
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 
-# Moves up to ARGV[2] messages from the arrived list and the queue to the processing list, each behind a
-# stamp `<ARGV[1]>-<number>:`. Returns the stamped messages, oldest first.
+# Moves up to ARGV[2] messages, no more once they have ARGV[3] bytes, from the arrived list and the queue to the
+# processing list, each behind a stamp `<ARGV[1]>-<number>:`. Returns the stamped messages, oldest first.
 _TAKE = """
-local taken = {}
+local taken, bytes = {}, 0
 for number = 1, tonumber(ARGV[2]) do
 	local message = redis.call('RPOP', KEYS[2]) or redis.call('RPOP', KEYS[1])
 	if not message then break end
 	taken[number] = ARGV[1] .. '-' .. number .. ':' .. message
 	redis.call('LPUSH', KEYS[3], taken[number])
+	bytes = bytes + #message
+	if bytes >= tonumber(ARGV[3]) then break end
 end
 return taken
 """
@@ -59,7 +61,8 @@ class ListConsumer(Consumer):
 		self.redis.set(self._alive(self.name), "1", ex=SILENT_SECONDS)
 		if block:
 			self.redis.blmove(self.queue, self.arrived, block, src="RIGHT", dest="LEFT")
-		stamped = self._take(keys=[self.queue, self.arrived, self.processing], args=[new_id(), BATCH])
+		keys = [self.queue, self.arrived, self.processing]
+		stamped = self._take(keys=keys, args=[new_id(), BATCH, BATCH_BYTES])
 		return [_message(item) for item in stamped]
 
 	def acknowledge(self, pipe: redis.client.Pipeline, messages: Sequence[Message]) -> None:

@@ -16,10 +16,11 @@ from typing import Any
 import redis
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.queues.base import BATCH, SILENT_SECONDS, Consumer, Message
+from integration_hub.queues.base import BATCH, BATCH_BYTES, SILENT_SECONDS, Consumer, Message
 from integration_hub.stores.home import Home
 
 _LAST_NUMBER = 2**64 - 1
+_CAREFUL = 10  # entries of the first batch, before their size is known
 
 
 class StreamConsumer(Consumer):
@@ -32,6 +33,7 @@ class StreamConsumer(Consumer):
 		self.group = config.queue_group
 		# Up to here everything is acknowledged: where a group that got lost begins anew.
 		self._mark = f"{self.queue}:done:{self.group}"
+		self._size = BATCH_BYTES // _CAREFUL  # of an entry, as the last batch had them
 
 	def recover(self, until: float = math.inf) -> bool:
 		self._make_group()
@@ -42,8 +44,9 @@ class StreamConsumer(Consumer):
 		start = b"0-0"
 		while True:
 			start, batch, *_ = self.redis.xautoclaim(
-				self.queue, self.group, self.name, SILENT_SECONDS * 1000, start, count=BATCH
+				self.queue, self.group, self.name, SILENT_SECONDS * 1000, start, count=self._count
 			)
+			self._weigh(batch)
 			if messages := [_message(*entry) for entry in batch if entry[0]]:
 				self.store(messages)
 			if start == b"0-0":
@@ -72,9 +75,21 @@ class StreamConsumer(Consumer):
 	def _entries(self, since: str, block: float = 0.0) -> list[tuple[bytes, Any]]:
 		milliseconds = int(block * 1000) or None
 		found = self.redis.xreadgroup(
-			self.group, self.name, {self.queue: since}, count=BATCH, block=milliseconds
+			self.group, self.name, {self.queue: since}, count=self._count, block=milliseconds
 		)
-		return found[0][1] if found else []
+		entries = found[0][1] if found else []
+		self._weigh(entries)
+		return entries
+
+	@property
+	def _count(self) -> int:
+		"""Return how many entries to ask for: Redis counts them, and does not weigh them."""
+		return max(1, min(BATCH, BATCH_BYTES // max(self._size, 1)))
+
+	def _weigh(self, entries: Sequence[tuple[bytes, Mapping[bytes, bytes] | None]]) -> None:
+		if entries:
+			size = sum(len(value) for _, fields in entries for value in (fields or {}).values())
+			self._size = size // len(entries)
 
 	def _make_group(self) -> None:
 		"""Make the group, to read from where everything is acknowledged: at first, from the beginning.
