@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from redis.exceptions import RedisError
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores.home import HubError
@@ -80,7 +79,11 @@ def told(command: Callable) -> Callable:
 			return command(*args, **options)
 		except (HubError, ConnectorError) as error:
 			raise click.ClickException(str(error)) from None
-		except RedisError as error:
+		except Exception as error:
+			from redis.exceptions import RedisError  # a client that no other command of the bench need load
+
+			if not isinstance(error, RedisError):
+				raise
 			raise click.ClickException(f"Redis: {error}") from None
 
 	return wrapper

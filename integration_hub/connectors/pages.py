@@ -16,7 +16,9 @@ class ListRequest:
 	8601), "" for everything; since_param: the query parameter that says so. until, until_param: the same for an
 	end, which a connector may leave to the caller. by_time: a watermark will be made
 	of what is read, so what changes during the walk has to be met by it or come after it. with_deletions:
-	tombstones are wanted too, where the source has them. lanes: how many pages may be fetched at a time.
+	tombstones are wanted too, where the source has them. lanes: how many pages may be fetched at a time. ahead:
+	may a page be fetched while the caller has the one before it in hand? Not where asking for it tells the source
+	that the one before is safe.
 	"""
 
 	endpoint: str
@@ -31,6 +33,7 @@ class ListRequest:
 	by_time: bool = False
 	with_deletions: bool = False
 	lanes: int = 1
+	ahead: bool = False
 
 
 @dataclass(frozen=True)

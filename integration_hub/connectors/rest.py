@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jmespath
 import requests
 
+from integration_hub.connectors.ahead import Fetcher
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.lanes import fetch_in_lanes
@@ -34,27 +35,32 @@ class RestConnector(BaseConnector):
 			walk.secret_param = self.config.api_key_name
 		if request.lanes > 1 and walk.independent:
 			responses = fetch_in_lanes(self, request.endpoint, params, walk, request.lanes)
-		else:
-			responses = _one_by_one(self, request.endpoint, params, walk)
-		return _read(self, responses, walk, request.records_path)
+			return _read(self, responses, walk, request.records_path)
+		fetcher = Fetcher(self, request.endpoint, params, walk)
+		begin = fetcher.begin if request.ahead else None
+		return _read(self, _one_by_one(fetcher, walk), walk, request.records_path, begin)
 
 
 class OAuth2RestConnector(OAuth2Connector, RestConnector):
 	"""Any REST API behind OAuth2, by settings alone."""
 
 
-def _one_by_one(
-	connector: BaseConnector, endpoint: str, params: dict[str, Any], walk: Paginator
-) -> Iterator[requests.Response]:
+def _one_by_one(fetcher: Fetcher, walk: Paginator) -> Iterator[requests.Response]:
 	while not walk.done:
-		path, query = walk.update_request(endpoint, params)
-		yield connector.request("GET", path, params=query, raw=True)
+		yield fetcher.fetch()
 
 
 def _read(
-	connector: BaseConnector, responses: Iterable[requests.Response], walk: Paginator, records_path: str
+	connector: BaseConnector,
+	responses: Iterable[requests.Response],
+	walk: Paginator,
+	records_path: str,
+	begin: Callable[[], None] | None = None,
 ) -> Iterator[Page]:
-	"""Turn answers into pages. A page that comes twice, or no end, is an error instead of a loop."""
+	"""Turn answers into pages. A page that comes twice, or no end, is an error instead of a loop.
+
+	begin: called with each page, before the caller has it: has the next one fetched meanwhile.
+	"""
 	previous: list | None = None
 	states: set[str] = set()
 	empty = 0
@@ -71,6 +77,8 @@ def _read(
 		if walk.state in states and not walk.done:
 			raise MalformedAnswer("The pages lead in a circle.")
 		states.add(walk.state)
+		if begin:
+			begin()
 		yield Page(records, walk.state, walk.done, len(response.content))
 
 

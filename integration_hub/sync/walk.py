@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.errors import ConnectorError, RetryLater
-from integration_hub.connectors.pages import Page
+from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import chunks, in_transaction, update
 from integration_hub.stores.home import Home
@@ -43,7 +44,7 @@ def look_again(home: Home, run: Run, mode: Full, writer: PageWriter, connector: 
 	"""Walk the list a second time, from its beginning, and write what the first walk did not meet as it is."""
 	if not mode.again:
 		mode.again, mode.resumed = True, ""
-	for page in connector.pages(mode.request()):
+	for page in _pages(connector, mode.request(), mode.stream):
 		_commit(home, run, writer, page, None, again=True)
 		mode.resumed = page.state
 
@@ -61,7 +62,7 @@ def may_remove(
 		return False
 	if not (mode.stable or mode.again) and count_live(home.db, stream.name, before=run.seen):
 		try:
-			for page in connector.pages(stream.list_request()):
+			for page in _pages(connector, stream.list_request(), stream):
 				run.counts.add(in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page)))
 				run.counts.pages += 1
 		except RetryLater:
@@ -84,12 +85,17 @@ def _fetch(
 	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
 ) -> None:
 	keep_whole(home, stream, run, mode)
-	for page in connector.pages(mode.request()):
+	for page in _pages(connector, mode.request(), stream):
 		checkpoint = mode.after_page(page, writer.mapper)
 		mode.met += len(page.records)
 		mode.walked += 1
 		_commit(home, run, writer, mode.wanted(page, writer.mapper), checkpoint)
 		mode.resumed = page.state
+
+
+def _pages(connector: BaseConnector, request: ListRequest, stream: StreamConfig) -> Iterator[Page]:
+	"""Walk a list, a page ahead of what is written. Not a change feed: it may drop what is asked to be behind."""
+	return connector.pages(replace(request, ahead=stream.mode != "Cursor"))
 
 
 def _commit(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import frappe
-from frappe.model.rename_doc import get_link_fields
 
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import Change, HubError, Written
@@ -112,6 +111,8 @@ class SiteBulkTarget(BulkTarget):
 
 def _kept(doctype: str, names: Sequence[str]) -> dict[str, Exception]:
 	"""Return why documents cannot go: they are submitted, or others link to them. One query a place of links."""
+	from frappe.model.rename_doc import get_link_fields  # with it comes much that a run seldom needs
+
 	among = ["in", list(names)]
 	submitted = frappe.get_all(doctype, filters={"name": among, "docstatus": 1}, pluck="name")
 	errors: dict[str, Exception] = {

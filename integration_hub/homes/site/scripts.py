@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import frappe
-from frappe.utils import safe_exec
 
 from integration_hub.stores.home import HubError
 
@@ -29,6 +28,8 @@ def run_script(name: str, given: Mapping[str, Any]) -> None:
 	It may neither commit nor roll back: its writes commit together with the event. Raises HubError where it may
 	not run, and whatever the script raises.
 	"""
+	from frappe.utils import safe_exec  # few need it, and it costs each start a sixth of a second
+
 	if not safe_exec.is_safe_exec_enabled():
 		raise HubError(
 			"server scripts are disabled on this bench (server_script_enabled)", doctype=DOCTYPE, name=name

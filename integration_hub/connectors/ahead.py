@@ -1,0 +1,62 @@
+"""Fetching one page ahead: while the caller writes a page, the one behind it is on its way.
+
+Never two requests at a time, and never more than one page that nobody has asked for yet.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from integration_hub.connectors.errors import AuthenticationFailed
+from integration_hub.connectors.pagination import Paginator
+
+if TYPE_CHECKING:
+	from integration_hub.connectors.base import BaseConnector
+
+
+class Fetcher:
+	"""Fetches the page that a paginator stands at; the caller updates `walk` with each answer."""
+
+	def __init__(self, connector: BaseConnector, endpoint: str, params: dict[str, Any], walk: Paginator):
+		self._connector, self._endpoint, self._params, self._walk = connector, endpoint, params, walk
+		self._begun: Future | None = None
+
+	def begin(self) -> None:
+		"""Have the page fetched in another thread.
+
+		Secrets are read in the caller's, for they live in a database connection. Raises nothing: the page in
+		hand is not to suffer from what the next one meets.
+		"""
+		if self._walk.done:
+			return
+		self._begun = future = Future()
+		try:
+			path, query = self._walk.update_request(self._endpoint, self._params)
+			auth = self._connector.authenticate()
+		except Exception as error:  # noqa: BLE001 - it is raised where the page is asked for
+			future.set_exception(error)
+			return
+
+		def work() -> None:
+			try:
+				future.set_result(self._connector.request("GET", path, params=query, raw=True, auth=auth))
+			except BaseException as error:  # noqa: BLE001 - it is raised where the page is asked for
+				future.set_exception(error)
+
+		# A daemon: who is told to stop does not wait for an answer that nobody wants any more.
+		threading.Thread(target=work, name="ahead", daemon=True).start()
+
+	def fetch(self) -> requests.Response:
+		"""Return the answer for the page, whether it was begun or not. Raises ConnectorError."""
+		begun, self._begun = self._begun, None
+		if begun:
+			try:
+				return begun.result()
+			except AuthenticationFailed:
+				pass  # the token ran out on the way; here, in the caller's thread, it can be renewed
+		path, query = self._walk.update_request(self._endpoint, self._params)
+		return self._connector.request("GET", path, params=query, raw=True)
