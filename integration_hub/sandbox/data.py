@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -87,11 +88,11 @@ class Customers:
 			row = self._rows.get(id) or self._deleted.get(id)
 			return dict(row) if row else None
 
-	def select(self, since: str = "", with_deleted: bool = False) -> list[Customer]:
+	def select(self, since: str = "", with_deleted: bool = False) -> Sequence[Customer]:
 		"""Return customers changed at or after `since`, oldest change first; all, by id, without it."""
 		with self._lock:
 			if not since:
-				return self.alive()
+				return _Listed(self._rows, sorted(self._rows))
 			rows = [*self._rows.values(), *(self._deleted.values() if with_deleted else ())]
 			changed = [dict(row) for row in rows if row["updated_at"] >= since]
 		return sorted(changed, key=lambda row: (row["updated_at"], row["id"]))
@@ -179,3 +180,19 @@ class Customers:
 		"""Move the CRM's clock; sometimes it stands, so that several changes share a time."""
 		self._clock += timedelta(milliseconds=self._random.choice((0, 0, 1, 250, 1000)))
 		return self._clock.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class _Listed(Sequence[Customer]):
+	"""All customers by id, of which only those that are looked at are copied: a page costs what a page holds."""
+
+	def __init__(self, rows: dict[str, Customer], ids: list[str]):
+		self._rows, self._ids = rows, ids
+
+	def __len__(self) -> int:
+		return len(self._ids)
+
+	def __getitem__(self, place: Any) -> Any:
+		if isinstance(place, slice):
+			found = (self._rows.get(id) for id in self._ids[place])
+			return [dict(row) for row in found if row]  # another thread may have deleted it meanwhile
+		return dict(self._rows[self._ids[place]])

@@ -8,7 +8,7 @@ import hmac
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -133,18 +133,18 @@ def _size(call: Call) -> int:
 	return _number(call, "limit", 100, 1, 1000)
 
 
-def _page(call: Call, rows: list[Customer]) -> Reply:
+def _page(call: Call, rows: Sequence[Customer]) -> Reply:
 	size, page = _size(call), _number(call, "page", 1, 1)
 	chosen = rows[(page - 1) * size : page * size]
 	return Reply(200, {"data": chosen, "page": page, "has_more": page * size < len(rows)})
 
 
-def _offset(call: Call, rows: list[Customer]) -> Reply:
+def _offset(call: Call, rows: Sequence[Customer]) -> Reply:
 	size, offset = _size(call), _number(call, "offset", 0)
 	return Reply(200, {"data": rows[offset : offset + size], "total": len(rows)})
 
 
-def _cursor(call: Call, rows: list[Customer]) -> Reply:
+def _cursor(call: Call, rows: Sequence[Customer]) -> Reply:
 	size, start = _size(call), _start(call)
 	more = start + size < len(rows)
 	return Reply(
@@ -152,19 +152,19 @@ def _cursor(call: Call, rows: list[Customer]) -> Reply:
 	)
 
 
-def _next(call: Call, rows: list[Customer]) -> Reply:
+def _next(call: Call, rows: Sequence[Customer]) -> Reply:
 	size, start = _size(call), _start(call)
 	link = _link(call, start + size) if start + size < len(rows) else None
 	return Reply(200, {"data": rows[start : start + size], "next": link})
 
 
-def _link_header(call: Call, rows: list[Customer]) -> Reply:
+def _link_header(call: Call, rows: Sequence[Customer]) -> Reply:
 	size, start = _size(call), _start(call)
 	headers = {"Link": f'<{_link(call, start + size)}>; rel="next"'} if start + size < len(rows) else {}
 	return Reply(200, rows[start : start + size], headers)
 
 
-STYLES: dict[str, Callable[[Call, list[Customer]], Reply]] = {
+STYLES: dict[str, Callable[[Call, Sequence[Customer]], Reply]] = {
 	"page": _page,
 	"offset": _offset,
 	"cursor": _cursor,
