@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.machine import machine
 from benchmarks.record import Record
-from benchmarks.suite import SUITE, Bench, Benchmark, run
+from benchmarks.suite import SUITE, Bench, Benchmark, kept_as, run
 
 
 def main() -> int:
@@ -34,8 +34,9 @@ def main() -> int:
 			continue
 		here = machine(bench if benchmark.site else None)
 		if not options.quick:
-			worse += record.worse(benchmark.name, figures, here)
-			record.put(benchmark.name, figures, here)
+			name = kept_as(benchmark, bench)
+			worse += record.worse(name, figures, here)
+			record.put(name, figures, here)
 	if options.write and not options.quick:
 		record.write()
 	return _end(worse, failed, options.quick)

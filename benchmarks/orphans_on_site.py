@@ -13,7 +13,16 @@ from dataclasses import replace
 import frappe
 
 from benchmarks.figures import ROUNDS, Figure, say, size
-from benchmarks.sync_on_site import DOCTYPE, STREAM, bulk_stream, empty, make_doctype, pages, records
+from benchmarks.sync_on_site import (
+	DOCTYPE,
+	STREAM,
+	bulk_stream,
+	empty,
+	make_doctype,
+	pages,
+	records,
+	remove_doctype,
+)
 from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.site import SiteHome
 from integration_hub.stores import bindings
@@ -73,9 +82,7 @@ def main(site: str) -> None:
 	frappe.set_user("Administrator")
 	make_doctype()
 	figures = [figure for count in COUNTS for figure in measure(SiteHome(), count)]
-	empty()
-	frappe.delete_doc("DocType", DOCTYPE, force=True)
-	frappe.db.commit()
+	remove_doctype()
 	say(figures)
 
 

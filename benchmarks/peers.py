@@ -9,49 +9,27 @@ of 1,000, and merge by key: a first load, then the whole list again with a tenth
 from __future__ import annotations
 
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import frappe
 import pymysql
-import requests
 from frappe.installer import update_site_config
 
 from benchmarks.connectors import sandbox_process
-from benchmarks.figures import ROUNDS, Figure, say, size
+from benchmarks.dlt_peer import DATASET, PAGE, Dlt, race, run
+from benchmarks.figures import say, size
 from benchmarks.sync_on_site import DOCTYPE, make_doctype
+from integration_hub.homes.site import SiteHome
 from integration_hub.sandbox.access import API_KEY
 from integration_hub.sandbox.example import FIELDS
+from integration_hub.sync.run import run_stream
 
 NAME = "hub-benchmark"
-COUNT, PAGE = size(20_000, quick=2000), 1000
-DATABASE = "hub_benchmark_dlt"
-_DLT = f'''
-import sys, dlt, pyarrow, requests
-url, dsn, folder = sys.argv[1:]
-
-key = {{"id": {{"data_type": "text", "precision": 140}}}}  # MariaDB indexes no text without a length
-
-@dlt.resource(name="customer", primary_key="id", write_disposition="merge", columns=key)
-def customers():
-	with requests.Session() as session:
-		session.headers["X-API-Key"] = "{API_KEY}"
-		page, more = 1, True
-		while more:
-			answer = session.get(url + "/v1/customers/page", params={{"page": page, "limit": {PAGE}}}).json()
-			yield pyarrow.Table.from_pylist(answer["data"])
-			page, more = page + 1, answer["has_more"]
-
-destination = dlt.destinations.sqlalchemy(dsn, create_primary_keys=True)
-pipeline = dlt.pipeline("peer", destination=destination, dataset_name="{DATABASE}", pipelines_dir=folder)
-pipeline.run(customers()).raise_on_failed_jobs()
-'''
+COUNT = size(20_000, quick=2000)
 
 
 def root() -> dict[str, object]:
@@ -72,32 +50,14 @@ def as_root(*statements: str) -> list[tuple]:
 		return list(cursor.fetchall())
 
 
-class Dlt:
-	"""The peer. It keeps what it has loaded in a folder, as it would from one run to the next."""
+def drop() -> None:
+	"""Remove what dlt has written."""
+	as_root(*(f"DROP DATABASE IF EXISTS `{name}`" for name in (DATASET, f"{DATASET}_staging")))
+	as_root(f"CREATE DATABASE `{DATASET}`")
 
-	name = "dlt"
 
-	def __init__(self, folder: Path, url: str):
-		self._folder, self._url, self._rounds = folder, url, 0
-		self._python = os.environ.get("HUB_BENCHMARK_DLT") or _environment(folder / "env")
-		(folder / "peer.py").write_text(_DLT)
-
-	def clear(self) -> None:
-		self._rounds += 1
-		as_root(*(f"DROP DATABASE IF EXISTS `{name}`" for name in (DATABASE, f"{DATABASE}_staging")))
-		as_root(f"CREATE DATABASE `{DATABASE}`")
-
-	def load(self) -> None:
-		given = root()
-		dsn = "mysql+pymysql://{user}:{password}@{host}:{port}/".format(**given) + DATABASE
-		state = self._folder / f"state-{self._rounds}"
-		_run([self._python, str(self._folder / "peer.py"), self._url, dsn, str(state)])
-
-	def count(self) -> int:
-		return as_root(f"SELECT COUNT(*) FROM `{DATABASE}`.`customer`")[0][0]
-
-	def close(self) -> None:
-		as_root(*(f"DROP DATABASE IF EXISTS `{name}`" for name in (DATABASE, f"{DATABASE}_staging")))
+def written() -> int:
+	return as_root(f"SELECT COUNT(*) FROM `{DATASET}`.`customer`")[0][0]
 
 
 class Ours:
@@ -106,7 +66,7 @@ class Ours:
 	name = "ours, Bulk"
 
 	def __init__(self, site: str, url: str):
-		self._site = site
+		self._site, self._home = site, SiteHome()
 		_remove()
 		make_doctype()
 		frappe.get_doc(_integration(url)).insert()
@@ -120,7 +80,11 @@ class Ours:
 
 	def load(self) -> None:
 		hub = [sys.executable, "-m", "frappe.utils.bench_helper", "frappe", "--site", self._site]
-		_run([*hub, "integration-hub", "sync", NAME])
+		run([*hub, "integration-hub", "sync", NAME])
+
+	def load_here(self) -> None:
+		"""As a worker does, which is there already."""
+		assert run_stream(self._home, NAME)["status"] == "Completed"
 
 	def count(self) -> int:
 		frappe.db.commit()
@@ -128,45 +92,6 @@ class Ours:
 
 	def close(self) -> None:
 		_remove()
-
-
-def measure(ours: Ours, dlt: Dlt, url: str) -> Iterator[Figure]:
-	took: dict[str, list[float]] = {}
-	for _ in range(ROUNDS):  # by turns, so that both meet the same machine
-		for one in (ours, dlt):
-			one.clear()
-			took.setdefault(f"{one.name}, first load", []).append(_timed(one.load))
-			assert one.count() == COUNT, (one.name, one.count())
-		requests.post(f"{url}/_sandbox/change", json={"update": COUNT // 10}, timeout=60)
-		for one in (ours, dlt):
-			took.setdefault(f"{one.name}, again, 10% changed", []).append(_timed(one.load))
-			assert one.count() == COUNT, (one.name, one.count())
-	medians = {name: statistics.median(rounds) for name, rounds in took.items()}
-	yield from (Figure(name, COUNT / seconds, "records/s") for name, seconds in medians.items())
-	for step in ("first load", "again, 10% changed"):
-		yield Figure(f"ours / dlt, {step}", medians[f"dlt, {step}"] / medians[f"ours, Bulk, {step}"], "×")
-
-
-def _timed(work) -> float:
-	started = time.perf_counter()
-	work()
-	return time.perf_counter() - started
-
-
-def _run(command: list[str]) -> None:
-	done = subprocess.run(command, capture_output=True, text=True, check=False)
-	if done.returncode:
-		raise RuntimeError(
-			f"{command[:4]} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-3000:]}"
-		)
-
-
-def _environment(folder: Path) -> str:
-	"""Make dlt's own environment; return its Python."""
-	print("Installing dlt into a temporary folder", flush=True)
-	_run([sys.executable, "-m", "venv", str(folder)])
-	_run([str(folder / "bin/pip"), "install", "-q", "dlt[sqlalchemy]", "pymysql", "pyarrow", "requests"])
-	return str(folder / "bin/python")
 
 
 def _integration(url: str) -> dict[str, object]:
@@ -227,12 +152,13 @@ def main(site: str) -> None:
 	frappe.connect()
 	frappe.set_user("Administrator")
 	with tempfile.TemporaryDirectory() as folder, sandbox_process(0, COUNT) as url, _sandbox_allowed():
-		ours, dlt = Ours(site, url), Dlt(Path(folder), url)
+		dsn = "mysql+pymysql://{user}:{password}@{host}:{port}/".format(**root()) + DATASET
+		ours, dlt = Ours(site, url), Dlt(Path(folder), url, dsn, drop, written)
 		try:
-			say(list(measure(ours, dlt, url)))
+			say(list(race(ours, dlt, url, COUNT)))
 		finally:
 			ours.close()
-			dlt.close()
+			as_root(*(f"DROP DATABASE IF EXISTS `{name}`" for name in (DATASET, f"{DATASET}_staging")))
 
 
 if __name__ == "__main__":

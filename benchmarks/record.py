@@ -43,7 +43,9 @@ class Record:
 	def write(self) -> None:
 		"""Write the file, and the tables into the page, whose other text stays."""
 		order = [benchmark.name for benchmark in SUITE]
-		self.kept = {name: self.kept[name] for name in order if name in self.kept}
+		known = [name for name in self.kept if _parts(name)[0] in order]
+		known.sort(key=lambda name: (order.index(_parts(name)[0]), name))
+		self.kept = {name: self.kept[name] for name in known}
 		self._path.write_text(json.dumps(self.kept, indent="\t", ensure_ascii=False) + "\n")
 		text = PAGE.read_text() if PAGE.exists() else f"# Performance\n\n{BEGIN}\n{END}\n"
 		if BEGIN not in text:
@@ -56,15 +58,23 @@ class Record:
 		"""Return the figures as Markdown, one table a benchmark, its machine named above it."""
 		about = {benchmark.name: benchmark.about for benchmark in SUITE}
 		parts = []
-		for name, kept in self.kept.items():
+		for key, kept in self.kept.items():
+			name, database = _parts(key)
+			title = f"{about[name]}: {database}" if database else about[name]
 			where = ", ".join(
 				f"{key} {value}" for key, value in kept["machine"].items() if key != "processor"
 			)
 			rows = "".join(f"| {figure['name']} | {Figure(**figure)} |\n" for figure in kept["figures"])
 			parts.append(
-				f"\n### {about[name]}\n\n`python -m benchmarks {name}` on {kept['machine']['processor']}; {where}.\n\n| | |\n|---|--:|\n{rows}"
+				f"\n### {title}\n\n`python -m benchmarks {name}` on {kept['machine']['processor']}; {where}.\n\n| | |\n|---|--:|\n{rows}"
 			)
 		return "".join(parts) + "\n"
+
+
+def _parts(name: str) -> tuple[str, str]:
+	"""Return the benchmark and the database that figures are kept as (see suite.kept_as)."""
+	benchmark, _, database = name.partition("@")
+	return benchmark, database
 
 
 def _loss(old: Figure, new: Figure) -> float:

@@ -27,10 +27,12 @@ class Benchmark:
 SUITE = (
 	Benchmark("connectors", "Fetching in lanes; how much of a shared budget is used"),
 	Benchmark("sync_on_file", "Writing records, SQLite without a bench"),
+	Benchmark("sync_million_on_file", "Writing 1,000,000 records, SQLite without a bench"),
 	Benchmark("sync_memory", "Peak memory of a sync, SQLite without a bench"),
 	Benchmark("doors_on_file", "Acknowledging webhooks, SQLite without a bench"),
 	Benchmark("queue_on_file", "Taking messages off a Redis list, SQLite without a bench"),
 	Benchmark("inbox_lag", "From POST to Completed under a steady load, SQLite without a bench"),
+	Benchmark("peers_on_file", "REST into SQLite, ours and dlt, without a bench"),
 	Benchmark("sync_on_site", "Writing records, on a site", site=True),
 	Benchmark("sync_million_on_site", "Writing 1,000,000 records, on a site", site=True),
 	Benchmark("orphans_on_site", "Finding and removing what is gone, on a site", site=True),
@@ -69,6 +71,13 @@ class Bench:
 		done = subprocess.run(command, env=env, check=True, capture_output=True, text=True, **options)
 		name, version = done.stdout.strip().splitlines()[-2:]
 		return name, version
+
+
+def kept_as(benchmark: Benchmark, bench: Bench | None) -> str:
+	"""Return what a benchmark's figures are kept as: by its name, and by the database of the site if it is another than
+	MariaDB, `NAME@DATABASE`."""
+	database = bench.database()[0] if bench and benchmark.site else "MariaDB"
+	return benchmark.name if database == "MariaDB" else f"{benchmark.name}@{database}"
 
 
 def run(benchmark: Benchmark, bench: Bench | None, quick: bool) -> list[Figure]:

@@ -12,17 +12,16 @@ import time
 from collections.abc import Callable
 
 import frappe
-import pymysql
 
 from benchmarks.figures import Figure, say, size
 from benchmarks.sync_on_site import (
 	DOCTYPE,
 	bulk_stream,
-	database,
 	empty,
 	make_doctype,
 	raw,
 	records,
+	remove_doctype,
 	write,
 )
 from integration_hub.homes.site import SiteHome
@@ -53,8 +52,7 @@ def main(site: str) -> None:
 	make_doctype()
 	home, stream = SiteHome(), bulk_stream()
 	empty()
-	with pymysql.connect(**database()) as connection:
-		limit = in_parts(lambda rows: raw(rows, connection))
+	limit = in_parts(raw)
 	empty()
 	write(home, stream, records(stop=PART))
 	small = peak()
@@ -71,9 +69,7 @@ def main(site: str) -> None:
 	figures.append(Figure(f"peak memory after {PART:,} records", small, "MB", "lower"))
 	figures.append(Figure(f"peak memory after {COUNT:,} records, three times", peak(), "MB", "lower"))
 	say(figures)
-	empty()
-	frappe.delete_doc("DocType", DOCTYPE, force=True)
-	frappe.db.commit()
+	remove_doctype()
 
 
 if __name__ == "__main__":

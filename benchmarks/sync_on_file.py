@@ -1,11 +1,10 @@
 """Writing records that are fetched already, on the home without a bench: the naive loop, ours, the driver's limit.
 
-python -m benchmarks.sync_on_file; HUB_BENCHMARK_MILLION=1 for a million records.
+python -m benchmarks.sync_on_file
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from integration_hub.stores.ids import new_id
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream
 
-COUNT = 1_000_000 if os.environ.get("HUB_BENCHMARK_MILLION") else size(20_000, quick=2000)
+COUNT = size(20_000, quick=2000)
 PAGE = 1000
 FIELDS = ("customer_id", "customer_name", "email", "city", "credit_limit", "active")
 HUB = """
@@ -49,7 +48,7 @@ active = "Check"
 """
 
 
-def records(changed: float = 0.0) -> list[dict]:
+def records(count: int, changed: float = 0.0) -> list[dict]:
 	step = int(1 / changed) if changed else 0
 	return [
 		{
@@ -60,7 +59,7 @@ def records(changed: float = 0.0) -> list[dict]:
 			"credit_limit": n * 1.5,
 			"active": n % 2,
 		}
-		for n in range(COUNT)
+		for n in range(count)
 	]
 
 
@@ -125,18 +124,18 @@ def empty(home: FileHome) -> None:
 		home.db.execute(f"DELETE FROM `{table}`")
 
 
-def measure(home: FileHome, plain: Plain) -> dict[str, float]:
+def measure(home: FileHome, plain: Plain, count: int) -> dict[str, float]:
 	"""Return the seconds of each way."""
-	first, tenth = records(), records(changed=0.1)
-	rounds = {"rounds": 1} if COUNT > 100_000 else {}
+	first, tenth = records(count), records(count, changed=0.1)
+	rounds = {"rounds": 1} if count > 100_000 else {}
 
 	def timed(prepare, work) -> float:
 		return median_seconds((prepare, False), (work, True), **rounds)
 
 	return {
-		"naive, one commit, first load": timed(plain.empty, lambda: plain.naive(first, COUNT + 1)),
+		"naive, one commit, first load": timed(plain.empty, lambda: plain.naive(first, count + 1)),
 		"naive, commit a record, first load": timed(plain.empty, lambda: plain.naive(first, 1)),
-		"naive, one commit, 10% changed": timed(lambda: None, lambda: plain.naive(tenth, COUNT + 1)),
+		"naive, one commit, 10% changed": timed(lambda: None, lambda: plain.naive(tenth, count + 1)),
 		"driver's multi-row upsert, first load": timed(plain.empty, lambda: plain.upsert(first)),
 		"driver's multi-row upsert, again": timed(lambda: None, lambda: plain.upsert(tenth)),
 		"ours, first load": timed(lambda: empty(home), lambda: write(home, first)),
@@ -145,12 +144,12 @@ def measure(home: FileHome, plain: Plain) -> dict[str, float]:
 	}
 
 
-def main() -> None:
+def main(count: int = COUNT) -> None:
 	with tempfile.TemporaryDirectory() as folder:
 		(Path(folder) / "hub.toml").write_text(HUB)
 		with FileHome(Path(folder) / "hub.toml") as home:
-			took = measure(home, Plain(Path(folder) / "plain.db"))
-	figures = [Figure(name, COUNT / seconds, "records/s") for name, seconds in took.items()]
+			took = measure(home, Plain(Path(folder) / "plain.db"), count)
+	figures = [Figure(name, count / seconds, "records/s") for name, seconds in took.items()]
 	ratios = (
 		("ours / driver, first load", "driver's multi-row upsert, first load", "ours, first load"),
 		("ours / naive with a commit a record", "naive, commit a record, first load", "ours, first load"),

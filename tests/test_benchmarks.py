@@ -64,3 +64,20 @@ def test_a_quick_benchmark_runs_and_keeps_nothing():
 
 def test_percentiles():
 	assert percentiles([n / 1000 for n in range(1, 101)]) == {"p50": 51, "p95": 96, "p99": 100}
+
+
+def test_figures_of_another_database_are_kept_beside_those_of_mariadb(tmp_path, monkeypatch):
+	monkeypatch.setattr(records, "PAGE", tmp_path / "performance.md")
+	record = Record(tmp_path / "results.json")
+	for name, rate in (
+		("sync_on_site@PostgreSQL", 2),
+		("orphans_on_site", 3),
+		("sync_on_site", 1),
+		("gone", 4),
+	):
+		record.put(name, [Figure("rate", rate, "records/s")], HERE)
+	record.write()
+	text = (tmp_path / "performance.md").read_text()
+	titles = [line for line in text.splitlines() if line.startswith("###")]
+	assert [title.endswith(": PostgreSQL") for title in titles] == [False, True, False]
+	assert "`python -m benchmarks sync_on_site` on Abacus" in text

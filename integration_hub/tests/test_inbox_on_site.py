@@ -143,14 +143,14 @@ class TestInbox(HubTestCase):
 		frappe.db.commit()
 		self.addCleanup(client.delete, "hub_test_long", "hub_test_short")
 		message = json.dumps({"type": "x"})
-		client.lpush("hub_test_long", *[message] * 8000)
+		client.lpush("hub_test_long", *[message] * 20_000)
 		client.lpush("hub_test_short", *[message] * 3)
-		with patch.object(jobs, "QUEUE_SECONDS", 1):
+		with patch.object(jobs, "QUEUE_SECONDS", 0.5):
 			jobs.drain_external_queues()
 		self.assertEqual(inbox.counts(self.home, "other"), {"Unrouted": 3})
 		self.assertGreater(client.llen("hub_test_long"), 0, "it is not taken to its end first")
 		jobs.drain_external_queues()
-		self.assertEqual(inbox.counts(self.home, "crm"), {"Unrouted": 8000})
+		self.assertEqual(inbox.counts(self.home, "crm"), {"Unrouted": 20_000})
 		self.assertEqual(client.keys("hub_test_*"), [])
 
 	def test_messages_of_a_redis_list_reach_the_same_inbox(self):

@@ -193,6 +193,21 @@ class TestBulk(WritingTestCase):
 			self.assertEqual(row["status"], "Completed", row["error"])
 			self.assertSame("full")
 
+	def test_a_mirror_whose_columns_were_changed_is_still_written(self):
+		"""On SQLite, Frappe 16 then loses the primary key of the table."""
+		frappe.db.set_value("Sync Settings", "customers-full", "write_mode", "Bulk")
+		doctype = frappe.get_doc("DocType", "Sandbox Customer")
+		field = next(field for field in doctype.fields if field.fieldname == "city")
+		before, field.default = field.default, "Pune"
+		doctype.save()
+		for change in ({}, {"create": 5, "update": 40, "delete": 7}):
+			self.crm.change(**change)
+			row = run_stream(self.home, "customers-full")
+			self.assertEqual(row["status"], "Completed", row["error"])
+			self.assertSame("full")
+		field.default = before
+		doctype.save()
+
 	def test_a_mirror_is_checked_in_bulk_and_bad_rows_stand_alone(self):
 		run_stream(self.home, "customers-full")
 		for row in self.crm.customers._rows.values():

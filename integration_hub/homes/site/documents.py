@@ -7,6 +7,7 @@ from typing import Any
 
 import frappe
 
+from integration_hub.homes.site.indexes import keep_name_unique
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import Change, HubError, Written
 from integration_hub.stores.schema import TABLES
@@ -87,9 +88,15 @@ class DocumentTarget:
 class SiteBulkTarget(BulkTarget):
 	"""Rows of one DocType, if the current user may write all of its documents."""
 
+	_has_key = False
+
 	def write(self, changes: Sequence[Change]) -> list[Written]:
-		refused = self._refused("create", "write") if changes else None
-		return [Written(None, refused) for _ in changes] if refused else super().write(changes)
+		if refused := self._refused("create", "write") if changes else None:
+			return [Written(None, refused) for _ in changes]
+		if frappe.db.db_type == "sqlite" and not self._has_key:
+			keep_name_unique(self.doctype)
+			self._has_key = True
+		return super().write(changes)
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		refused = self._refused("delete")

@@ -1,8 +1,8 @@
 """The inbox's indexes have got other columns; those it had go."""
 
-from integration_hub.integration_hub.doctype.webhook_log.webhook_log import on_doctype_update
+from integration_hub.homes.site.indexes import add_indexes
 
 
 def execute() -> None:
 	"""Add and drop indexes as a site that is new has them."""
-	on_doctype_update()
+	add_indexes("Webhook Log")

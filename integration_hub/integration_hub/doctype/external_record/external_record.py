@@ -1,8 +1,8 @@
 import frappe
 from frappe.model.document import Document
 
+from integration_hub.homes.site.indexes import add_indexes
 from integration_hub.integration_hub.origins import doctypes_of
-from integration_hub.stores.schema import INDEXES
 
 
 class ExternalRecord(Document):
@@ -18,5 +18,4 @@ class ExternalRecord(Document):
 
 
 def on_doctype_update() -> None:
-	for fields in INDEXES["External Record"]:
-		frappe.db.add_index("External Record", list(fields))
+	add_indexes("External Record")

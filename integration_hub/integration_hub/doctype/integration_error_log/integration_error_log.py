@@ -1,9 +1,8 @@
-import frappe
 from frappe.model.document import Document
 
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.indexes import add_indexes
 from integration_hub.stores.retention import clear_settled
-from integration_hub.stores.schema import INDEXES
 
 
 class IntegrationErrorLog(Document):
@@ -16,5 +15,4 @@ class IntegrationErrorLog(Document):
 
 
 def on_doctype_update() -> None:
-	for fields in INDEXES.get("Integration Error Log", ()):
-		frappe.db.add_index("Integration Error Log", list(fields))
+	add_indexes("Integration Error Log")
