@@ -88,14 +88,16 @@ class TestInstall(IntegrationTestCase):
 		self.assertFalse(has_index("Webhook Log", ("event_key",)))
 		for method in frappe.get_hooks("after_migrate", app_name="integration_hub"):
 			frappe.get_attr(method)()
-		for fields in (("name",), ("event_key",), *INDEXES["Webhook Log"]):
+		for fields in (("event_key",), *INDEXES["Webhook Log"]):
 			self.assertTrue(has_index("Webhook Log", fields), fields)
 		row = {"event_key": "once", "integration": "crm"}
 		insert(SiteHome().db, "Webhook Log", {"name": "one", **row})
+		self.assertEqual(frappe.db.get_value("Webhook Log", "one", ["attempts", "docstatus"]), (0, 0))
 		self.addCleanup(frappe.db.delete, "Webhook Log", {"event_key": "once"})
-		with self.assertRaises(Exception) as caught:
-			insert(SiteHome().db, "Webhook Log", {"name": "two", **row})
-		self.assertTrue(SiteHome().db.is_duplicate(caught.exception))
+		for again in ({"name": "two", **row}, {"name": "one", "event_key": "another"}):
+			with self.assertRaises(Exception) as caught:
+				insert(SiteHome().db, "Webhook Log", again)
+			self.assertTrue(SiteHome().db.is_duplicate(caught.exception))
 
 	def columns_of(self, table: str) -> list:
 		return frappe.db.sql(f"PRAGMA table_info(`{table}`)", as_dict=True)

@@ -98,6 +98,11 @@ class SiteBulkTarget(BulkTarget):
 			self._has_key = True
 		return super().write(changes)
 
+	def _stamps(self) -> dict[str, Any]:
+		if frappe.db.db_type != "sqlite":
+			return super()._stamps()
+		return {**super()._stamps(), "docstatus": 0, "idx": 0}  # a table made anew has no defaults
+
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		refused = self._refused("delete")
 		if refused:

@@ -1,7 +1,8 @@
 """Indexes of the app's tables that a DocType's JSON cannot say, and keys that Frappe loses on SQLite.
 
 To change a column there, Frappe 16 makes the table anew from its columns' names and types: without its primary key,
-its unique and its other indexes (frappe/database/sqlite/schema.py, alter). What is to be there once would be no more.
+its unique and its other indexes, and without what its columns are by default (frappe/database/sqlite/schema.py, alter).
+What is to be there once would be so no more.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Iterator
 
 import frappe
 
-from integration_hub.stores.schema import FORMER_INDEXES, INDEXES, doctypes, index, index_name
+from integration_hub.stores.schema import FORMER_INDEXES, INDEXES, columns, doctypes, index, index_name
 
 
 def add_indexes(doctype: str) -> None:
 	"""Make what is missing of a DocType's indexes; remove those of earlier versions. Commits."""
 	if frappe.db.db_type == "sqlite":
-		restore_keys(doctype)
+		restore(doctype)
 	else:
 		for fields in INDEXES.get(doctype, ()):
 			frappe.db.add_index(doctype, list(fields), index_name(fields))
@@ -28,12 +29,15 @@ def after_migrate() -> None:
 	"""Bring back, on SQLite, what a change of a column has taken, by a migration or by Customize Form."""
 	if frappe.db.db_type == "sqlite":
 		for doctype in doctypes():
-			restore_keys(doctype)
+			restore(doctype)
 
 
-def restore_keys(doctype: str) -> None:
-	"""Make the indexes of one of the app's tables that are missing. For SQLite. Commits."""
-	keep_name_unique(doctype)
+def restore(doctype: str) -> None:
+	"""Give one of the app's tables what it lacks of its keys, defaults and indexes. For SQLite. Commits."""
+	if not frappe.db.table_exists(doctype):
+		return  # a Single
+	if not has_primary_key(doctype):
+		_remake(doctype)
 	there = set(indexed(f"tab{doctype}"))
 	for fields, unique in _wanted(doctype):
 		if not any(found == fields and (is_unique or not unique) for found, is_unique in there):
@@ -43,10 +47,39 @@ def restore_keys(doctype: str) -> None:
 def keep_name_unique(doctype: str) -> None:
 	"""See to it that each document's name is there once, in the table of any DocType. For SQLite."""
 	table = f"tab{doctype}"
-	if any(row.pk for row in frappe.db.sql(f"PRAGMA table_info(`{table}`)", as_dict=True)):
-		return
-	if (("name",), True) not in indexed(table):
+	if not has_primary_key(doctype) and (("name",), True) not in indexed(table):
 		frappe.db._cursor.execute(index(table, ["name"], "UNIQUE "))  # within the transaction that needs it
+
+
+def has_primary_key(doctype: str) -> bool:
+	return any(column.pk for column in _columns(doctype))
+
+
+def _remake(doctype: str) -> None:
+	"""Make a table anew as it was meant; columns that somebody has added stay. Raises what SQLite does, for a name that
+	is there twice, say, and changes nothing then."""
+	meant, new = columns(doctypes()[doctype]), f"`tab{doctype}_meant`"
+	definitions = {column.name: meant.get(column.name, column.type) for column in _columns(doctype)}
+	values = [
+		f"COALESCE(`{name}`, 0)" if "NOT NULL" in kind else f"`{name}`" for name, kind in definitions.items()
+	]
+	frappe.db.commit()
+	try:
+		for sql in (
+			f"CREATE TABLE {new} ({', '.join(f'`{name}` {kind}' for name, kind in definitions.items())})",
+			f"INSERT INTO {new} SELECT {', '.join(values)} FROM `tab{doctype}`",
+			f"DROP TABLE `tab{doctype}`",
+			f"ALTER TABLE {new} RENAME TO `tab{doctype}`",
+		):
+			frappe.db._cursor.execute(sql)
+	except Exception:
+		frappe.db.rollback()
+		raise
+	frappe.db.commit()
+
+
+def _columns(doctype: str) -> list[frappe._dict]:
+	return frappe.db.sql(f"PRAGMA table_info(`tab{doctype}`)", as_dict=True)
 
 
 def _wanted(doctype: str) -> Iterator[tuple[tuple[str, ...], bool]]:
