@@ -93,6 +93,8 @@ class TestInstall(IntegrationTestCase):
 		row = {"event_key": "once", "integration": "crm"}
 		insert(SiteHome().db, "Webhook Log", {"name": "one", **row})
 		self.assertEqual(frappe.db.get_value("Webhook Log", "one", ["attempts", "docstatus"]), (0, 0))
+		types = {column.name: column.type for column in self.columns_of(table)}
+		self.assertEqual(types["completed_at"], "DATETIME")
 		self.addCleanup(frappe.db.delete, "Webhook Log", {"event_key": "once"})
 		for again in ({"name": "two", **row}, {"name": "one", "event_key": "another"}):
 			with self.assertRaises(Exception) as caught:

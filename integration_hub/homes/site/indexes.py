@@ -59,7 +59,12 @@ def _remake(doctype: str) -> None:
 	"""Make a table anew as it was meant; columns that somebody has added stay. Raises what SQLite does, for a name that
 	is there twice, say, and changes nothing then."""
 	meant, new = columns(doctypes()[doctype]), f"`tab{doctype}_meant`"
-	definitions = {column.name: meant.get(column.name, column.type) for column in _columns(doctype)}
+	definitions = {}
+	for column in _columns(
+		doctype
+	):  # a type is what Frappe calls it, which tells its driver what to make of it
+		rest = meant.get(column.name, "").partition(" ")[2]
+		definitions[column.name] = f"{column.type} {rest}".strip()
 	values = [
 		f"COALESCE(`{name}`, 0)" if "NOT NULL" in kind else f"`{name}`" for name, kind in definitions.items()
 	]
