@@ -21,7 +21,7 @@ add_to_apps_screen = [
 ]
 
 after_install = "integration_hub.install.after_install"
-after_migrate = "integration_hub.homes.site.indexes.after_migrate"
+after_migrate = "integration_hub.install.after_migrate"
 before_uninstall = "integration_hub.install.before_uninstall"
 after_uninstall = "integration_hub.install.after_uninstall"
 

@@ -18,6 +18,16 @@ def after_install() -> None:
 	settings.save(ignore_permissions=True)
 
 
+def after_migrate() -> None:
+	"""Bring back, on SQLite, what a change of a column has taken, by a migration or by Customize Form."""
+	if frappe.db.db_type == "sqlite":
+		from integration_hub.homes.site.indexes import restore
+		from integration_hub.stores.schema import doctypes
+
+		for doctype in doctypes():
+			restore(doctype)
+
+
 def before_uninstall() -> None:
 	"""Remove what uninstalling an app leaves behind: secrets, jobs, log settings, traces of the documents."""
 	for doctype in frappe.get_all("DocType", filters={"module": MODULE}, pluck="name"):

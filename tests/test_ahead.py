@@ -14,6 +14,7 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.registry import connector_for
+from integration_hub.connectors.rest import RestConnector
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import API_KEY
 from integration_hub.sync.run import run_stream
@@ -96,8 +97,10 @@ def test_what_the_next_page_meets_does_not_harm_the_one_in_hand(crm):
 			next(pages)
 
 
-@pytest.mark.parametrize(("stream", "ahead"), [("full", True), ("incremental", True), ("cursor", False)])
-def test_a_change_feed_is_not_asked_for_more_than_is_written(make_home, crm, monkeypatch, stream, ahead):
+@pytest.mark.parametrize(("stream", "ahead"), [("full", True), ("incremental", False), ("cursor", False)])
+def test_only_what_can_be_counted_off_is_asked_for_before_it_is_wanted(
+	make_home, crm, monkeypatch, stream, ahead
+):
 	begun = []
 	monkeypatch.setattr(Fetcher, "begin", lambda fetcher: begun.append(fetcher))
 	home = make_home()
@@ -130,3 +133,39 @@ def test_a_page_that_nobody_waits_for_any_more_holds_nothing_up(make_home, crm, 
 		{"status": "Interrupted", "pages": 1}
 	]
 	answer.set()
+
+
+def test_a_cursor_and_a_link_are_followed_only_from_what_is_written(crm):
+	for kind, style in STYLES[2:]:
+		with open_connector(crm) as connector:
+			before = crm.requests
+			next(connector.pages(a_list(kind, style)))
+			assert crm.requests == before + 1
+			assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+
+
+def test_a_connector_of_ones_own_is_asked_in_its_callers_thread_alone(crm):
+	threads = set()
+
+	class Own(RestConnector):
+		def request(self, *args, **options):
+			threads.add(threading.current_thread())
+			return super().request(*args, **options)
+
+	config = IntegrationConfig("crm", base_url=crm.url, auth_type="API Key Header", **FAST)
+	with Own(config, Memory(secret=API_KEY), LocalCoordination(), allowed_hosts=LOCAL) as connector:
+		assert sum(len(page.records) for page in connector.pages(a_list())) == 250
+	assert threads == {threading.current_thread()}
+
+
+def test_a_connector_that_is_closed_sends_no_more(crm):
+	"""What was begun and nobody wants ends with its attempt, and is not tried again."""
+	crm.faults.set(rates={"500": 1.0})
+	connector = open_connector(crm, backoff_min=0.2, backoff_max=0.2, max_attempts=50)
+	crm.faults.set(following=["none"], rates={"500": 1.0})
+	next(connector.pages(a_list()))
+	until(lambda: crm.requests > 1)
+	connector.close()
+	[thread] = [thread for thread in threading.enumerate() if thread.name == "ahead"]
+	thread.join(20)
+	assert not thread.is_alive() and crm.requests < 5

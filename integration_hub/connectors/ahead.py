@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from integration_hub.connectors.errors import AuthenticationFailed
+from integration_hub.connectors.errors import AuthenticationFailed, ConnectorError
 from integration_hub.connectors.pagination import Paginator
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Fetcher:
 	def begin(self) -> None:
 		"""Have the page fetched in another thread.
 
-		Secrets are read in the caller's, for they live in a database connection. Raises nothing: the page in
-		hand is not to suffer from what the next one meets.
+		Secrets are read in the caller's, for they live in a database connection. Raises no ConnectorError: the
+		page in hand is not to suffer from what the next one meets.
 		"""
 		if self._walk.done:
 			return
@@ -37,8 +37,8 @@ class Fetcher:
 		try:
 			path, query = self._walk.update_request(self._endpoint, self._params)
 			auth = self._connector.authenticate()
-		except Exception as error:  # noqa: BLE001 - it is raised where the page is asked for
-			future.set_exception(error)
+		except ConnectorError as error:
+			future.set_exception(error)  # it is raised where the page is asked for
 			return
 
 		def work() -> None:
@@ -47,7 +47,8 @@ class Fetcher:
 			except BaseException as error:  # noqa: BLE001 - it is raised where the page is asked for
 				future.set_exception(error)
 
-		# A daemon: who is told to stop does not wait for an answer that nobody wants any more.
+		# A daemon: who is told to stop does not wait for an answer that nobody wants any more. It ends with the
+		# attempt it is at, once the connector is closed.
 		threading.Thread(target=work, name="ahead", daemon=True).start()
 
 	def fetch(self) -> requests.Response:

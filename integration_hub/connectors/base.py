@@ -69,6 +69,7 @@ class BaseConnector:
 			config.name, self.coordination, config.breaker_threshold, config.breaker_seconds
 		)
 		self.redactor = redactor_for(secrets)
+		self._closed = False
 		for user, field in ((config.username, "secret"), (config.client_id, "client_secret")):
 			if user and (secret := secrets.get(field)):
 				self.redactor.add(f"{user}:{secret}")  # as Basic sends it
@@ -99,7 +100,8 @@ class BaseConnector:
 		return f"<{type(self).__name__} {self.config.name}>"
 
 	def close(self) -> None:
-		"""Close pooled connections."""
+		"""Close pooled connections; nothing more is sent."""
+		self._closed = True
 		self.session.close()
 
 	def token_expires_at(self) -> float | None:
@@ -247,6 +249,8 @@ class BaseConnector:
 	def _exchange(self, method: str, url: str, auth: AuthBase | None, **options: Any) -> requests.Response:
 		"""Send once, following redirects of safe methods within the origin."""
 		for _ in range(_MAX_REDIRECTS + 1):
+			if self._closed:  # while another thread was about to
+				raise errors.ConfigurationError("The connector is closed.", method=method)
 			self._await_budget(method, url)
 			response = self._transport(method, url, auth, **options)
 			if pause := pause_asked(response.headers, response.status_code):

@@ -17,8 +17,8 @@ class ListRequest:
 	end, which a connector may leave to the caller. by_time: a watermark will be made
 	of what is read, so what changes during the walk has to be met by it or come after it. with_deletions:
 	tombstones are wanted too, where the source has them. lanes: how many pages may be fetched at a time. ahead:
-	may a page be fetched while the caller has the one before it in hand? Not where asking for it tells the source
-	that the one before is safe.
+	may a page that can be counted off be fetched while the caller has the one before it in hand? Not where asking for
+	it tells the source that the one before is safe.
 	"""
 
 	endpoint: str

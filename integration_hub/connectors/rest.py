@@ -25,6 +25,10 @@ MAX_EMPTY = (
 class RestConnector(BaseConnector):
 	"""Any REST API, by settings alone."""
 
+	# May another thread send a request while the caller writes a page? A subclass says so for itself: what it
+	# overrides may need the caller's database.
+	fetches_ahead = True
+
 	def pages(self, request: ListRequest) -> Iterator[Page]:
 		"""Walk a list; raises MalformedAnswer where there is no list of objects at its records path."""
 		since = {request.since_param: request.since} if request.since else {}
@@ -37,12 +41,16 @@ class RestConnector(BaseConnector):
 			responses = fetch_in_lanes(self, request.endpoint, params, walk, request.lanes)
 			return _read(self, responses, walk, request.records_path)
 		fetcher = Fetcher(self, request.endpoint, params, walk)
-		begin = fetcher.begin if request.ahead else None
+		# A cursor or a link is the source's: to follow it may tell it that what came before is safe.
+		ahead = request.ahead and walk.independent and vars(type(self)).get("fetches_ahead", False)
+		begin = fetcher.begin if ahead else None
 		return _read(self, _one_by_one(fetcher, walk), walk, request.records_path, begin)
 
 
 class OAuth2RestConnector(OAuth2Connector, RestConnector):
 	"""Any REST API behind OAuth2, by settings alone."""
+
+	fetches_ahead = True
 
 
 def _one_by_one(fetcher: Fetcher, walk: Paginator) -> Iterator[requests.Response]:

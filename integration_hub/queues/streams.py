@@ -33,7 +33,7 @@ class StreamConsumer(Consumer):
 		self.group = config.queue_group
 		# Up to here everything is acknowledged: where a group that got lost begins anew.
 		self._mark = f"{self.queue}:done:{self.group}"
-		self._size = BATCH_BYTES // _CAREFUL  # of an entry, as the last batch had them
+		self._size = BATCH_BYTES // _CAREFUL  # of the largest entry, as far as they were large lately
 
 	def recover(self, until: float = math.inf) -> bool:
 		self._make_group()
@@ -87,9 +87,10 @@ class StreamConsumer(Consumer):
 		return max(1, min(BATCH, BATCH_BYTES // max(self._size, 1)))
 
 	def _weigh(self, entries: Sequence[tuple[bytes, Mapping[bytes, bytes] | None]]) -> None:
+		"""Learn from a batch: at once that entries are large, and slowly that they are small again."""
 		if entries:
-			size = sum(len(value) for _, fields in entries for value in (fields or {}).values())
-			self._size = size // len(entries)
+			sizes = [sum(map(len, fields.values())) if fields else 0 for _, fields in entries]
+			self._size = max(*sizes, self._size // 2)
 
 	def _make_group(self) -> None:
 		"""Make the group, to read from where everything is acknowledged: at first, from the beginning.

@@ -64,16 +64,21 @@ def create_statements(doctype: Mapping[str, Any]) -> Iterator[str]:
 	table = f"tab{doctype['name']}"
 	body = ", ".join(f"`{name}` {kind}" for name, kind in columns(doctype).items())
 	yield f"CREATE TABLE IF NOT EXISTS `{table}` ({body})"
-	for field in doctype["fields"]:
-		if field.get("unique") or field.get("search_index"):
-			unique = "UNIQUE " if field.get("unique") else ""
-			yield index(table, [field["fieldname"]], unique)
-	if doctype.get("istable"):
-		yield index(table, ["parent"])
 	for fields in FORMER_INDEXES.get(doctype["name"], ()):
 		yield f"DROP INDEX IF EXISTS `{table}_{'_'.join(fields)}`"
+	for fields, unique in indexes(doctype):
+		yield index(table, fields, "UNIQUE " if unique else "")
+
+
+def indexes(doctype: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
+	"""Return the columns of each index that a doctype's table has, and whether it is unique."""
+	for field in doctype["fields"]:
+		if field.get("unique") or field.get("search_index"):
+			yield (field["fieldname"],), bool(field.get("unique"))
+	if doctype.get("istable"):
+		yield ("parent",), False
 	for fields in INDEXES.get(doctype["name"], ()):
-		yield index(table, fields)
+		yield tuple(fields), False
 
 
 def index_name(fields: Iterable[str]) -> str:

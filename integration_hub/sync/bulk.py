@@ -122,7 +122,9 @@ class BulkTarget:
 		columns = ["name", *fields]
 		table = [(name, *_stored(values, fields, self._fields)) for name, values in rows]
 		if new:
-			insert_many(self.home.db, self.doctype, columns, table, self._stamps())
+			insert_many(
+				self.home.db, self.doctype, columns, table, {**self._stamps(), **self._defaults(fields)}
+			)
 			return
 		update = [*fields, "modified", "modified_by"]
 		upsert_many(self.home.db, self.doctype, columns, table, update=update, same=self._stamps())
@@ -150,6 +152,10 @@ class BulkTarget:
 						WHERE `parent` IN ({marks}) AND `parenttype` = %s AND `parentfield` = %s""",
 					[*values, self.doctype, name],
 				)
+
+	def _defaults(self, fields: Sequence[str]) -> dict[str, Any]:
+		"""Return what a new row has in the columns beside `fields` and the stamps, where the table does not say so."""
+		return {}
 
 	def _stamps(self) -> dict[str, Any]:
 		now, owner = self.home.now(), self.home.owner()

@@ -94,7 +94,7 @@ def _fetch(
 
 
 def _pages(connector: BaseConnector, request: ListRequest, stream: StreamConfig) -> Iterator[Page]:
-	"""Walk a list, a page ahead of what is written. Not a change feed: it may drop what is asked to be behind."""
+	"""Walk a list, a page ahead of what is written. Not a change feed, which may drop what is said to be behind."""
 	return connector.pages(replace(request, ahead=stream.mode != "Cursor"))
 
 

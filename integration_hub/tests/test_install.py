@@ -16,7 +16,7 @@ from integration_hub.tests.support import IntegrationTestCase
 
 def has_index(doctype: str, fields: Sequence[str]) -> bool:
 	if frappe.db.db_type == "sqlite":  # by what it is over: names are shared by all tables there
-		return tuple(fields) in {found for found, _ in indexed(f"tab{doctype}")}
+		return tuple(fields) in {found.fields for found in indexed(f"tab{doctype}")}
 	return bool(frappe.db.has_index(f"tab{doctype}", index_name(fields)))
 
 
@@ -87,13 +87,17 @@ class TestInstall(IntegrationTestCase):
 		):
 			frappe.db.sql_ddl(sql)
 		self.assertFalse(has_index("Webhook Log", ("event_key",)))
+		frappe.db.sql_ddl(
+			f"CREATE UNIQUE INDEX `somebodys` ON `{table}` (`body_hash`)"
+		)  # by a Custom Field, say
+		self.addCleanup(frappe.db.sql_ddl, "DROP INDEX `somebodys`")
 		for method in frappe.get_hooks("after_migrate", app_name="integration_hub"):
 			frappe.get_attr(method)()
-		for fields in (("event_key",), *INDEXES["Webhook Log"]):
+		for fields in (("event_key",), ("creation",), ("body_hash",), *INDEXES["Webhook Log"]):
 			self.assertTrue(has_index("Webhook Log", fields), fields)
 		row = {"event_key": "once", "integration": "crm"}
 		insert(SiteHome().db, "Webhook Log", {"name": "one", **row})
-		self.assertEqual(frappe.db.get_value("Webhook Log", "one", ["attempts", "docstatus"]), (0, 0))
+		self.assertEqual(frappe.db.get_value("Webhook Log", "one", ["attempts", "deliveries"]), (0, 1))
 		self.assertEqual({column.name: column.type for column in self.columns_of(table)}, types)
 		self.addCleanup(frappe.db.delete, "Webhook Log", {"event_key": "once"})
 		for again in ({"name": "two", **row}, {"name": "one", "event_key": "another"}):

@@ -10,7 +10,7 @@ import frappe
 from integration_hub.homes.site.indexes import keep_name_unique
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import Change, HubError, Written
-from integration_hub.stores.schema import TABLES
+from integration_hub.stores.schema import NUMERIC, TABLES
 from integration_hub.sync.bulk import BulkTarget
 
 
@@ -88,20 +88,19 @@ class DocumentTarget:
 class SiteBulkTarget(BulkTarget):
 	"""Rows of one DocType, if the current user may write all of its documents."""
 
-	_has_key = False
-
 	def write(self, changes: Sequence[Change]) -> list[Written]:
 		if refused := self._refused("create", "write") if changes else None:
 			return [Written(None, refused) for _ in changes]
-		if frappe.db.db_type == "sqlite" and not self._has_key:
-			keep_name_unique(self.doctype)
-			self._has_key = True
+		if frappe.db.db_type == "sqlite" and changes:
+			keep_name_unique(self.doctype)  # each time: what is rolled back takes it along
 		return super().write(changes)
 
-	def _stamps(self) -> dict[str, Any]:
+	def _defaults(self, fields: Sequence[str]) -> dict[str, Any]:
 		if frappe.db.db_type != "sqlite":
-			return super()._stamps()
-		return {**super()._stamps(), "docstatus": 0, "idx": 0}  # a table made anew has no defaults
+			return {}
+		# A table that Frappe has made anew has no defaults (see homes.site.indexes), and Frappe finds no NULL.
+		numbers = [name for name, field in self.fields().items() if field.kind in NUMERIC]
+		return {name: 0 for name in ("docstatus", "idx", *numbers) if name not in fields}
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		refused = self._refused("delete")
