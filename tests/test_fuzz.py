@@ -29,7 +29,7 @@ from integration_hub.queues.consumer import consumer_for
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.ids import new_id
 from integration_hub.sync.config import FieldMapping, StreamConfig
-from integration_hub.sync.conversions import CONVERSIONS
+from integration_hub.sync.conversions import CONVERSIONS, parse_time, utc_text, utc_text_of
 from integration_hub.sync.mapping import Mapper, MappingError, path_problem
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
@@ -499,3 +499,33 @@ def test_a_long_text_is_masked_in_a_time_that_grows_with_its_length_alone(piece)
 	"""An error page of a third of a megabyte: squared, this would take days."""
 	assert Redactor(["hunter22"]).text(piece * (300_000 // len(piece)))
 	assert len(Redactor(["hunter22"]).text(piece * (300_000 // len(piece)), 500)) <= 501
+
+
+_NEARLY_TIMES = st.one_of(
+	st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='microseconds')}Z"),
+	st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='milliseconds')}Z"),
+	st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='seconds')}Z"),
+	st.from_regex(
+		r"[0-9W]{4}[-0-9][0-9W]{2}-[0-9]{1,2}[T ,][0-9]{2}:?[0-9]{2}:?[0-9]{2}[.,Z+][0-9Z:]{0,8}",
+		fullmatch=True,
+	),
+	st.text("0123456789-:.TZ+W, ", min_size=20, max_size=27),
+)
+
+
+@given(_NEARLY_TIMES)
+@example("2026-W01-1T00:00:00Z")
+@example("2026-01-01T00:00:00,123Z")
+@example("2026-02-30T00:00:00Z")
+@example("2026-01-01T24:00:00Z")
+@example("2026-01-01T00:00:60Z")
+@example("2026-01-01T00:00+01:00:00Z")
+def test_the_quick_way_to_read_a_time_is_the_slow_one(text):
+	try:
+		slow = utc_text(parse_time(text))
+	except ValueError:
+		slow = None
+	try:
+		assert utc_text_of(text) == slow
+	except ValueError:
+		assert slow is None

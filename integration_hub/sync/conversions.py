@@ -254,6 +254,21 @@ def parse_date(value: Any) -> str:
 	return parse_time(value).date().isoformat()
 
 
+def utc_text_of(value: Any) -> str:
+	"""Return `utc_text(parse_time(value))`, which most sources nearly write by themselves: that is a page's seventh.
+
+	Raises ValueError.
+	"""
+	if value.__class__ is str and len(value) in (20, 24, 27) and value[-1] == "Z" and value[19] in "Z.":
+		try:
+			text = datetime.fromisoformat(value[:-1]).isoformat(timespec="microseconds")
+		except ValueError:
+			text = ""  # what is wrong with it is said below
+		if text[:19] == value[:19]:
+			return f"{text}Z"
+	return utc_text(parse_time(value))
+
+
 def utc_text(moment: datetime) -> str:
 	"""Return an aware datetime as UTC text with microseconds, which sorts by time. Raises ValueError."""
 	try:

@@ -14,7 +14,7 @@ from jmespath.exceptions import JMESPathError
 
 from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
-from integration_hub.sync.conversions import LocalTime, converter, parse_time, utc_text
+from integration_hub.sync.conversions import LocalTime, converter, utc_text, utc_text_of
 
 Reader = Callable[[Any], Any]
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -93,7 +93,7 @@ class Mapper:
 		if value in (None, ""):
 			return ""
 		try:
-			return utc_text(parse_time(value))
+			return utc_text_of(value)
 		except ValueError as error:
 			raise MappingError(f"updated_at_path: {error}") from None
 
