@@ -11,7 +11,7 @@ from frappe.utils.background_jobs import get_job, get_queue
 from rq.job import JobStatus
 
 from integration_hub import jobs
-from integration_hub.tests.support import HubTestCase, forget_jobs
+from integration_hub.tests.support import HubTestCase, forget_jobs, work
 
 LONG_AGO = "2020-01-01T00:00:00.000000Z"
 SYNC = "integration_hub:sync:customers-full"
@@ -64,6 +64,13 @@ class TestDeadJobs(HubTestCase):
 		for pid in (worker.pid, *map(int, horses.split())):
 			os.kill(pid, signal.SIGKILL)
 		worker.wait()
+
+	def test_a_worker_has_imported_what_the_jobs_it_forks_need(self):
+		"""Half a second of each job, otherwise."""
+		self.addCleanup(frappe.cache.delete_value, "hub_test_loaded")
+		frappe.enqueue("integration_hub.tests.forked.note_what_is_loaded")
+		work()
+		self.assertIs(frappe.cache.get_value("hub_test_loaded"), True)
 
 	def test_a_job_that_a_worker_took_with_it_before_its_start_is_enqueued_again(self):
 		self.home.enqueue_sync(STREAM, "Schedule")
