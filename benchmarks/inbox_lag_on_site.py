@@ -19,6 +19,7 @@ from benchmarks.figures import say
 from benchmarks.inbox_doors import NAME, clear, prepare
 from benchmarks.inbox_lag import figures_of, steady
 from benchmarks.load import server
+from integration_hub.forking import preload
 from integration_hub.homes.site import SiteHome
 from integration_hub.sandbox.redis import free_port
 
@@ -29,6 +30,7 @@ def work() -> None:
 	"""Work as `bench worker` does, and know the handler."""
 	from frappe.utils.background_jobs import start_worker
 
+	preload()
 	SiteHome.handlers = lambda self: HANDLERS
 	start_worker("short,default,long", quiet=True)
 

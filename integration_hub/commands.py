@@ -7,16 +7,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial, wraps
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.forking import WORKERS, preload
 from integration_hub.stores.home import HubError
 
 pass_context = click.pass_context
@@ -44,11 +44,8 @@ def main() -> None:
 
 commands = [integration_hub]  # where bench looks
 
-# Bench imports this file for each of its commands. A worker forks for each job, which then imports what the worker has
-# not: ours would take half a second of each job, more than most of them last.
-if {"worker", "worker-pool"}.intersection(sys.argv):
-	with suppress(Exception):  # other apps' jobs shall run whatever is wrong here; ours will say what it is
-		import_module("integration_hub.jobs")
+if WORKERS.intersection(sys.argv):  # bench imports this file for each of its commands
+	preload()
 
 
 def site_of(ctx: click.Context) -> str | None:
