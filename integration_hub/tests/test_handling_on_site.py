@@ -322,6 +322,37 @@ if payload.get("fail"):
 		self.assertEqual(answers, [(200, "received")] * 4)
 		self.assertEqual(len(self.states()), 4)
 
+	def test_the_receiver_keeps_no_snapshot_when_it_rests(self):
+		"""It may rest for a night, while the server throws away nothing that the snapshot shows."""
+		client = Client(receiver(SiteDoor(frappe.local.site)))
+		self.route({"action": "Call Function", "handler": "note"}, ordering_key_path="customer")
+
+		def post(number: int) -> int:
+			body = json.dumps({"id": f"e{number}", "event": "x", "customer": "c"}).encode()
+			return client.post(
+				"/webhooks/crm", data=body, headers={sender.HEADER: sender.sign(body)}
+			).status_code
+
+		def forget() -> None:
+			frappe.db.delete("Note", {"title": "after the event"})
+			frappe.db.commit()
+
+		self.addCleanup(forget)
+		forget()
+
+		def seen() -> int:
+			return frappe.db.sql("SELECT COUNT(*) FROM `tabNote` WHERE `title` = 'after the event'")[0][0]
+
+		with ThreadPoolExecutor(1) as pool:
+			for number in range(3):  # the settings are read with the first one, and looked at again later
+				self.assertEqual(pool.submit(post, number).result(), 200)
+				frappe.get_doc({"doctype": "Note", "title": "after the event", "public": 1}).insert()
+				frappe.db.commit()
+				self.assertEqual(pool.submit(seen).result(), 1)
+				forget()
+				pool.submit(lambda: frappe.db.rollback()).result()
+			pool.submit(frappe.destroy).result()
+
 	def test_the_receiver_sees_changed_settings_within_a_second_or_so(self):
 		client = Client(receiver(SiteDoor(frappe.local.site)))
 		body = b'{"id": "e1", "event": "x"}'

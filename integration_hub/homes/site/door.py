@@ -12,7 +12,7 @@ import frappe
 
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.home import SiteHome
-from integration_hub.stores.database import Params
+from integration_hub.stores.database import Params, Row
 from integration_hub.webhooks.receiver import receiver
 
 logger = logging.getLogger("integration_hub.webhooks")
@@ -34,6 +34,26 @@ class DoorDatabase(SiteDatabase):
 	the commit. A new snapshot is not begun before, as elsewhere: the unique index decides, whatever it shows.
 	"""
 
+	reading = False  # since the last commit: is there a snapshot?
+
+	def rest(self) -> None:
+		"""End what a query has begun.
+
+		While a snapshot is kept, the server throws away nothing that it shows, and what others ask of the inbox takes
+		ever longer.
+		"""
+		if not self.reading:
+			return
+		self.reading = False
+		if self.dialect == "mariadb":
+			frappe.db._conn.rollback()
+		else:
+			frappe.db.rollback()
+
+	def query(self, sql: str, params: Params = None) -> list[Row]:
+		self.reading = True
+		return super().query(sql, params)
+
 	def execute(self, sql: str, params: Params = None) -> int:
 		if self.dialect != "mariadb":
 			return super().execute(sql, params)
@@ -45,6 +65,7 @@ class DoorDatabase(SiteDatabase):
 		if self.dialect != "mariadb":
 			with super().transaction():
 				yield
+			self.reading = False
 			return
 		if not frappe.db._conn:  # Frappe connects with the first statement that goes through it
 			frappe.db.connect()
@@ -55,6 +76,7 @@ class DoorDatabase(SiteDatabase):
 				frappe.db._conn.rollback()
 			raise
 		frappe.db._conn.commit()
+		self.reading = False
 
 	def is_transient(self, error: BaseException) -> bool:
 		if super().is_transient(error):
@@ -79,6 +101,7 @@ class DoorHome(SiteHome):
 			frappe.db.rollback()  # a new snapshot
 			stamp = super().settings_stamp(integration)
 			frappe.db.rollback()  # what is asked once an event is committed is not answered from this one
+			self.db.reading = True  # they are, where they have changed
 			if stamp:
 				_stamps[place] = (time.monotonic(), stamp)
 		return stamp
@@ -116,7 +139,11 @@ class SiteDoor:
 	def _home(self) -> Iterator[ReceiverHome]:
 		if not self._usable():
 			self._connect()
-		yield self._thread.home
+		try:
+			yield self._thread.home
+		finally:
+			with suppress(Exception):  # a connection that is broken is made anew when it is needed
+				self._thread.home.db.rest()
 
 	def _usable(self) -> bool:
 		"""Tell whether the thread's connection is there and not too old."""
