@@ -114,13 +114,20 @@ def _receiver(command: list[str], folder: Path) -> Iterator[str]:
 	"""Start `… serve` as a process of its own; give the URL events are posted to."""
 	port = free_port()
 	with (folder / "serve.log").open("w") as log:
-		process = subprocess.Popen([*command, "serve", "--port", str(port)], stdout=log, stderr=log)
+		# In a session of its own: Ctrl+C is for the demo, which stops it.
+		process = subprocess.Popen(
+			[*command, "serve", "--port", str(port)], stdout=log, stderr=log, start_new_session=True
+		)
 	try:
 		_await(f"http://127.0.0.1:{port}/health", process)
 		yield f"http://127.0.0.1:{port}/webhooks/crm"
 	finally:
 		process.terminate()
-		process.wait(20)
+		try:
+			process.wait(20)
+		except subprocess.TimeoutExpired:
+			process.kill()
+			process.wait()
 
 
 def _await(url: str, process: subprocess.Popen) -> None:
