@@ -66,6 +66,7 @@ class WritingTestCase(HubTestCase):
 				frappe.delete_doc("DocType", name, force=True)
 				frappe.db.commit()
 				frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
+				frappe.db.commit()  # on Postgres, DDL is part of a transaction
 		super().tearDownClass()
 
 
