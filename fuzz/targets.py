@@ -14,11 +14,12 @@ from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.oauth2 import Token
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.pagination import PAGINATIONS
+from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.rest import RestConnector
 from integration_hub.connectors.retry import retry_after
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import CONVERSIONS
-from integration_hub.sync.mapping import Mapper, MappingError, path_problem
+from integration_hub.sync.mapping import Mapper, MappingError
 from integration_hub.webhooks.bodies import MalformedEvent, UnsupportedMedia, parse_body
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.schemes import SCHEMES, BadSignature, scheme_for

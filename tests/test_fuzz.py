@@ -22,6 +22,7 @@ from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.oauth2 import OAuth2Connector, Token
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.pagination import PAGINATIONS
+from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.retry import retry_after
@@ -30,7 +31,7 @@ from integration_hub.stores.database import in_transaction
 from integration_hub.stores.ids import new_id
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import CONVERSIONS, parse_time, utc_text, utc_text_of
-from integration_hub.sync.mapping import Mapper, MappingError, path_problem
+from integration_hub.sync.mapping import Mapper, MappingError
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.webhooks import rejections

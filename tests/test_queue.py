@@ -93,6 +93,18 @@ def test_an_unreadable_message_goes_to_the_dead_letters_with_its_reason(home, cl
 	assert consumer.dead in told["message"]
 
 
+def test_a_message_for_which_a_path_of_the_settings_costs_too_much_is_a_dead_letter(
+	make_home, client, redis_url
+):
+	bomb = "{a:@,b:@}|" * 16 + "@"
+	home = make_home(('event_id_path = "id"', f'event_id_path = "id || length({bomb})"'), redis_url=redis_url)
+	for message in ({"id": "m-1", "type": "stock"}, {"type": "stock"}):
+		client.lpush(QUEUE, json.dumps(message))
+	consumer = consumer_for(home, "crm")
+	assert (consumer.drain().received, consumer.done.unreadable) == (1, 1)
+	assert json.loads(client.rpop(consumer.dead))["reason"].startswith("path_too_costly")
+
+
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(home, client):
 	total = 600
 	for number in range(total):

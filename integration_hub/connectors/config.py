@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from integration_hub.connectors.paths import path_problem
 from integration_hub.sentence import _
 
 AUTH_TYPES = (
@@ -137,6 +138,9 @@ def integration_problems(
 		problems.append(("refresh_token", _("is needed for OAuth2 Refresh Token")))
 	if config.webhook_enabled and not secrets.get("webhook_secret"):
 		problems.append(("webhook_secret", _("is empty: every webhook would be rejected")))
+	for field in ("event_type_path", "event_id_path", "ordering_key_path"):
+		if (path := getattr(config, field)) and (problem := path_problem(path)):
+			problems.append((field, problem))
 	if config.queue_kind not in ("List", "Stream"):
 		problems.append(("queue_kind", _("{0!r} is neither List nor Stream", config.queue_kind)))
 	for field in (

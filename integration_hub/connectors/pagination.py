@@ -11,11 +11,11 @@ from copy import copy
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-import jmespath
 import requests
 from requests.utils import parse_header_links
 
 from integration_hub.connectors.errors import MalformedAnswer
+from integration_hub.connectors.paths import PathError, search
 
 Params = dict[str, Any]
 
@@ -70,7 +70,7 @@ class PageNumber(Paginator):
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
 		self.state = str(int(self.state) + self.step(records))
-		self.done = not records or bool(self.more_path and not jmespath.search(self.more_path, answer))
+		self.done = not records or bool(self.more_path and not found_at(answer, self.more_path, "more_path"))
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
 		return path, {**params, self.page_param: self.state, **_sized(self.size_param, self.size)}
@@ -126,8 +126,8 @@ class Cursor(Paginator):
 		self.size_param, self.size = size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
-		cursor = jmespath.search(self.cursor_path, answer)
-		more = jmespath.search(self.more_path, answer) if self.more_path else bool(cursor)
+		cursor = found_at(answer, self.cursor_path, "cursor_path")
+		more = found_at(answer, self.more_path, "more_path") if self.more_path else bool(cursor)
 		if cursor is not None and not isinstance(cursor, str | int):
 			raise MalformedAnswer(f"The cursor at {self.cursor_path!r} is neither text nor a number.")
 		if not self.more_path and not records and str(cursor) == self.state:
@@ -155,7 +155,7 @@ class NextLink(Paginator):
 		self.next_path, self.size_param, self.size = next_path, size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
-		self._follow(jmespath.search(self.next_path, answer), response)
+		self._follow(found_at(answer, self.next_path, "cursor_path"), response)
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
 		return (self.state, {}) if self.state else (path, {**params, **_sized(self.size_param, self.size)})
@@ -190,6 +190,14 @@ class LinkHeader(NextLink):
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
 		links = parse_header_links(response.headers.get("Link", ""))
 		self._follow(next((link["url"] for link in links if link.get("rel") == "next"), None), response)
+
+
+def found_at(answer: Any, path: str, field: str) -> Any:
+	"""Return what stands at a path of an answer; raises MalformedAnswer, which names the field of the settings."""
+	try:
+		return search(path, answer)
+	except PathError as error:
+		raise MalformedAnswer(f"{field} {path[:80]!r}: {error}.") from None
 
 
 def _sized(param: str, size: int) -> Params:

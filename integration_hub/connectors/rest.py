@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import jmespath
 import requests
 
 from integration_hub.connectors.ahead import Fetcher
@@ -14,7 +13,7 @@ from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.lanes import fetch_in_lanes
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.pagination import NextLink, Paginator, paginator
+from integration_hub.connectors.pagination import NextLink, Paginator, found_at, paginator
 
 MAX_PAGES = 100_000
 MAX_EMPTY = (
@@ -92,7 +91,7 @@ def _read(
 
 def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
 	"""Return the list of objects at `records_path`; raises MalformedAnswer if there is none."""
-	found = jmespath.search(records_path, answer) if records_path else answer
+	found = found_at(answer, records_path, "records_path") if records_path else answer
 	if not isinstance(found, list):
 		raise MalformedAnswer(f"records_path {records_path or '(whole answer)'}: no list is there.")
 	if not all(isinstance(record, dict) for record in found):

@@ -15,6 +15,7 @@ from typing import ClassVar
 import redis
 
 from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.paths import PathTooCostly
 from integration_hub.queues.letters import Letter, tell
 from integration_hub.queues.pieces import store_in_pieces
 from integration_hub.stores.home import Home
@@ -142,4 +143,9 @@ class Consumer:
 		if len(message.body) > MAX_BODY:
 			raise MalformedEvent("body_too_large")
 		payload = parse_body(message.body)
-		return read_event(self.config, message.body, payload, routes, "Queue", default_id=message.default_id)
+		try:
+			return read_event(
+				self.config, message.body, payload, routes, "Queue", default_id=message.default_id
+			)
+		except PathTooCostly as error:
+			raise MalformedEvent(f"path_too_costly: {error}") from None

@@ -11,6 +11,7 @@ from integration_hub.connectors.config import has_credentials
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.lanes import MAX_LANES
 from integration_hub.connectors.pagination import PAGINATIONS
+from integration_hub.connectors.paths import path_problem
 from integration_hub.sentence import _
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Home
@@ -18,7 +19,6 @@ from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.links import STREAM
-from integration_hub.sync.mapping import path_problem
 
 Problem = tuple[str, str]  # field, sentence
 

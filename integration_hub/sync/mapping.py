@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-
+from integration_hub.connectors.paths import PathError, Reader, reader
 from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter, utc_text, utc_text_of
 
-Reader = Callable[[Any], Any]
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MAX_ID = 500
 # A record dated later than this from now has a wrong clock: as a watermark it would hide every change until then,
@@ -24,8 +21,6 @@ _MAX_ID = 500
 FUTURE = timedelta(days=1)
 _FALSE = frozenset({"", "0", "n", "no", "false", "off", "null", "none"})
 _SCALARS = frozenset({str, int, float})
-# What a JMESPath function that does not fit the record's values raises: the record's problem.
-_UNREADABLE = (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 
 class MappingError(ValueError):
@@ -58,9 +53,9 @@ class Mapper:
 	def __init__(
 		self, stream: StreamConfig, local_time: LocalTime, transforms: Mapping[str, str] | None = None
 	):
-		self._id = reader(stream.id_path)
-		self._time = reader(stream.updated_at_path) if stream.updated_at_path else None
-		self._deleted = reader(stream.deleted_path) if stream.deleted_path else None
+		self._id = _reader(stream.id_path, "id_path")
+		self._time = _reader(stream.updated_at_path, "updated_at_path") if stream.updated_at_path else None
+		self._deleted = _reader(stream.deleted_path, "deleted_path") if stream.deleted_path else None
 		self._rows = _compiled(stream.mapping, local_time, transforms or {})
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
@@ -146,7 +141,7 @@ class _Row:
 	def __init__(self, row: FieldMapping, local_time: LocalTime, transforms: Mapping[str, str]):
 		self.field, self.label = row.field, row.field
 		self.source_path, self.default, self.required = row.source_path, row.default_value, row.required
-		self.read = reader(row.source_path) if row.source_path else None
+		self.read = _reader(row.source_path, row.field) if row.source_path else None
 		is_plain = row.conversion == "" and _PLAIN.fullmatch(row.source_path) and "." not in row.source_path
 		self.plain_key = row.source_path if is_plain else ""
 		try:
@@ -158,7 +153,7 @@ class _Row:
 		"""Return the field's value for a record; raises MappingError."""
 		try:
 			value = self.read(record) if self.read else None
-		except _UNREADABLE as error:
+		except PathError as error:
 			raise MappingError(f"{self.label}: {_first_line(error)}") from None
 		if value is None or value == "":
 			value = self.default or None
@@ -220,49 +215,24 @@ def _renamed(row: FieldMapping, field: str) -> FieldMapping:
 	return FieldMapping(row.source_path, field, row.conversion, row.argument, row.default_value, row.required)
 
 
-def reader(path: str) -> Reader:
-	"""Return a function that looks a JMESPath up in a record.
-
-	Most paths are names and dots; for those a look-up in dictionaries gives the same, and costs a tenth.
-	"""
-	if not _PLAIN.fullmatch(path):
-		return jmespath.compile(path).search
-	names = path.split(".")
-	if len(names) == 1:
-		return lambda record: record.get(path) if isinstance(record, dict) else None
-
-	def read(record: Any) -> Any:
-		for name in names:
-			if not isinstance(record, dict):
-				return None
-			record = record.get(name)
-		return record
-
-	return read
-
-
-def path_problem(path: str) -> str | None:
-	"""Return why a JMESPath expression cannot be used, None if it can."""
+def _reader(path: str, field: str) -> Reader:
 	try:
-		jmespath.compile(path)
-	except JMESPathError as error:
-		return f"{path!r} is not a JMESPath expression ({_first_line(error)})"
-	except (RecursionError, ValueError) as error:
-		return f"{path[:80]!r} is not an expression that can be read ({_first_line(error)})"
-	return None
+		return reader(path)
+	except PathError as error:
+		raise MappingError(f"{field}: {error}") from None
 
 
 def _is_found(row: _Row, record: Mapping[str, Any]) -> bool:
 	try:
 		return bool(row.read) and row.read(record) is not None
-	except _UNREADABLE:
+	except PathError:
 		return False
 
 
 def _search(path: Reader, record: Mapping[str, Any], field: str) -> Any:
 	try:
 		return path(record)
-	except _UNREADABLE as error:
+	except PathError as error:
 		raise MappingError(f"{field}: {_first_line(error)}") from None
 
 

@@ -7,21 +7,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Any, Literal
 
-from jmespath.exceptions import JMESPathError
-
 from integration_hub.connectors.config import IntegrationConfig, typed_values
+from integration_hub.connectors.paths import PathError, PathTooCostly, search
 from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.settings import child_rows
-from integration_hub.sync.mapping import reader
 from integration_hub.webhooks.schemes.base import Places
 
 _SHOWN_HEADERS = ("content-type", "user-agent", "date")
 _MAX_ORDERING_KEY = 140
-_reader = lru_cache(1000)(reader)  # of the few paths that settings name
 
 
 @dataclass(frozen=True)
@@ -117,16 +113,25 @@ def _encodes(text: str) -> bool:
 
 
 def scalar(payload: Any, path: str) -> str:
-	"""Return the text or number at a path as text, "" if there is none."""
+	"""Return the text or number at a path as text, "" if there is none.
+
+	Raises PathTooCostly, which is the settings' fault and not the sender's.
+	"""
 	if not path:
 		return ""
 	try:
-		value = _reader(path)(payload)
-	except JMESPathError:
+		value = search(path, payload)
+	except PathTooCostly as error:
+		raise PathTooCostly(f"{path[:80]!r}: {error}") from None
+	except PathError:
 		return ""
 	if isinstance(value, bool) or not isinstance(value, str | int | float):
 		return ""
-	return str(value).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+	try:
+		text = str(value)
+	except ValueError:  # a sum may have more digits than Python writes
+		return ""
+	return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def load_routes(home: Home, integration: str) -> list[Route]:

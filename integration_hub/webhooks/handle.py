@@ -8,8 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NoReturn
 
-import jmespath
-
+from integration_hub.connectors.paths import PathError, search
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.registry import resolve
 from integration_hub.sentence import _
@@ -72,7 +71,10 @@ class Handling:
 
 	def _write_record(self, row: Row, route: Route, payload: Any, *, deleted: bool | None) -> Reference:
 		"""Write or remove one record through the stream's mapping and bindings, as a sync would."""
-		record = jmespath.search(route.record_path, payload) if route.record_path else payload
+		try:
+			record = search(route.record_path, payload) if route.record_path else payload
+		except PathError as error:
+			raise HandlerFailed(f"record_path {route.record_path[:80]!r}: {error}") from None
 		if not isinstance(record, Mapping):
 			raise HandlerFailed(
 				f"There is no record at {route.record_path or '(whole body)'!r} of the event."

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import HubFile
 from integration_hub.stores.bindings import count_live
@@ -59,6 +60,10 @@ def check(file: HubFile) -> None:
 				"is needed to keep OAuth2 tokens", name=f"{file.name} [hub]", field="encryption_key"
 			)
 		for row in values["routes"]:
+			if row.get("record_path") and (problem := path_problem(row["record_path"])):
+				raise HubError(
+					f"record_path: {problem}", name=f"{file.name} [integration.{name}]", field="routes"
+				)
 			if row.get("stream") and row["stream"] not in file.streams:
 				raise HubError(
 					f"stream {row['stream']!r} does not exist",

@@ -7,6 +7,7 @@ from frappe.model.document import Document
 from integration_hub.connectors import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
@@ -49,6 +50,8 @@ class IntegrationSettings(Document):
 			except ConnectorError as error:
 				refuse(self, "webhook_scheme", error.detail)
 		for row in self.routes:
+			if row.record_path and (problem := path_problem(row.record_path)):
+				refuse(self, "routes", f"row {row.idx}: record_path: {problem}")
 			if row.action == "Call Function" and row.handler not in home.handlers():
 				refuse(self, "routes", f"row {row.idx}: handler {row.handler!r} is not registered by an app")
 			if row.action == "Run Server Script" and (problem := script_problem(row.server_script)):
