@@ -24,7 +24,7 @@ from integration_hub.sync.run import run_stream
 COUNT = size(20_000, quick=2000)
 HUB = """
 [hub]
-allowed_hosts = ["127.0.0.1"]
+allowed_hosts = ["127.0.0.1:*"]
 
 [integration.crm]
 base_url = "{url}"

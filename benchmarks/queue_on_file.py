@@ -22,7 +22,7 @@ COUNT = size(10_000, quick=1000)
 QUEUE = "benchmark_events"
 HUB = f"""
 [hub]
-allowed_hosts = ["127.0.0.1"]
+allowed_hosts = ["127.0.0.1:*"]
 
 [integration.crm]
 base_url = "https://example.com"

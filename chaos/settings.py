@@ -40,6 +40,7 @@ _REPLACED = (
 		'integration = "crm"\n',
 		'integration = "crm"\nschedule = "Off"\npage_size = 50\nmax_delete_count = 100000\n',
 	),
+	('allowed_hosts = ["', 'allowed_hosts = ["127.0.0.1:*", "'),  # the queue's port is not known here
 	("\n[stream.customers-full]\n", f"{_BUS}\n[stream.customers-full]\n"),
 )
 

@@ -60,7 +60,7 @@ def site_stage(site: str, mariadb: MariaDB | None = None) -> Callable[[Path], Ab
 		with Surroundings(site, folder).open() as surroundings, opened(site) as home:
 			_refuse_to_overwrite()
 			before, began = frappe.conf.get(_HOSTS), now_datetime()
-			update_site_config(_HOSTS, ["127.0.0.1"], validate=False)
+			update_site_config(_HOSTS, ["127.0.0.1:*"], validate=False)
 			try:
 				_prepare(home, folder / "hub.toml")
 				yield _stage(home, site, surroundings, mariadb)

@@ -49,6 +49,8 @@ def make_home(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
 		if redis_url:
 			monkeypatch.setenv("CRM_QUEUE_URL", redis_url)
 		text = hub_toml(crm.url, redis_url=redis_url).replace("backoff_min = 0.2", "backoff_min = 0.01")
+		# Tests put servers of their own beside the sandbox.
+		text = text.replace('allowed_hosts = ["', 'allowed_hosts = ["127.0.0.1:*", "')
 		for old, new in replacements:
 			assert old in text, f"{old!r} is not in the example"
 			text = text.replace(old, new)

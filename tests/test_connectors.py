@@ -22,7 +22,7 @@ from integration_hub.connectors.retry import RetryPolicy, retry_after
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import API_KEY, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 
-LOCAL = ["127.0.0.1"]
+LOCAL = ["127.0.0.1:*"]
 FAST = {"backoff_min": 0.01, "backoff_max": 0.05}
 
 

@@ -335,7 +335,7 @@ def test_the_connector_of_settings_alone_runs(make_home, crm, tmp_path, monkeypa
 	toml = toml.replace("https://shop.example.com/api", f"{crm.url}/v1").replace(
 		'"customers"', '"customers/page"'
 	)
-	(tmp_path / "shop.toml").write_text(f'[hub]\nallowed_hosts = ["127.0.0.1"]\n{toml}')
+	(tmp_path / "shop.toml").write_text(f'[hub]\nallowed_hosts = ["127.0.0.1:*"]\n{toml}')
 	with FileHome(tmp_path / "shop.toml") as home:
 		assert run_stream(home, "shop-customers")["created"] == 250
 
@@ -552,7 +552,7 @@ def test_a_message_pushed_by_hand_is_an_event(tmp_path, redis_url, monkeypatch):
 			program, *words = shlex.split(line)
 			assert program == "redis-cli"
 			client.execute_command(*words)
-	hub = f'[hub]\nallowed_hosts = ["127.0.0.1"]\n{toml}'
+	hub = f'[hub]\nallowed_hosts = ["127.0.0.1:*"]\n{toml}'
 	as_stream = hub.replace('"List"', '"Stream"').replace('"shop_events"', '"shop_stream"')
 	assert as_stream != hub
 	for text in (hub, as_stream):

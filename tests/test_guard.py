@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import socket
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from integration_hub.connectors import BaseConnector, errors, guard
+from integration_hub.connectors.allowed import is_allowed
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.homes.file.config import load
 from integration_hub.sandbox.access import API_KEY
+from integration_hub.stores.home import HubError
 from tests.test_connectors import Memory
 
 
@@ -71,8 +78,93 @@ def test_no_request_goes_to_this_machine(crm, host):
 
 
 def test_an_allowed_host_is_called(crm):
-	with connector(crm.url, "127.0.0.1") as client:
+	with connector(crm.url, "127.0.0.1:*") as client:
 		assert client.get("/v1/me")
+
+
+@pytest.mark.parametrize(
+	("entry", "called", "allowed"),
+	[
+		("127.0.0.1:8000", "127.0.0.1:8000", True),
+		("127.0.0.1:8000", "127.0.0.1:8001", False),
+		("127.0.0.1:08000", "127.0.0.1:8000", True),
+		("127.0.0.1:8000", "127.0.0.2:8000", False),
+		("127.0.0.1:8000", "127.0.0.1:80", False),
+		("127.0.0.1", "127.0.0.1:80", True),
+		("127.0.0.1", "127.0.0.1:443", False),
+		("127.0.0.1", "127.0.0.1:6379", False),
+		("127.0.0.1:80", "127.0.0.1:80", True),
+		("127.0.0.1:*", "127.0.0.1:6379", True),
+		("[::1]:8000", "[::1]:8000", True),
+		("[0:0:0:0:0:0:0:1]:8000", "[::1]:8000", True),
+		("[::1]:8000", "[::1]:80", False),
+		("[::1]", "[::1]:80", True),
+		("::1", "[::1]:80", True),
+		("::1", "[::1]:8000", False),
+		("[::1]:*", "[::1]:8000", True),
+		("LocalHost.:8000", "localhost:8000", True),
+		("localhost:8000", "127.0.0.1:8000", False),
+		("*", "127.0.0.1:8000", True),
+		("*:8000", "127.0.0.1:8000", False),
+		("127.0.0.1:", "127.0.0.1:80", False),
+		("127.0.0.1:0", "127.0.0.1:80", False),
+		("127.0.0.1:99999", "127.0.0.1:80", False),
+		("127.0.0.1:8000:8000", "127.0.0.1:8000", False),
+		("http://127.0.0.1:8000", "127.0.0.1:8000", False),
+		("user@127.0.0.1:8000", "127.0.0.1:8000", False),
+		("127.0.0.1/x", "127.0.0.1:80", False),
+		("", "127.0.0.1:80", False),
+	],
+)
+def test_an_entry_allows_a_host_at_its_ports(entry, called, allowed):
+	host, _, port = called.rpartition(":")
+	if allowed:
+		assert guard.vetted(host.strip("[]"), int(port), [entry], 80)
+	else:
+		with pytest.raises(guard.AddressRefused, match=re.escape(called)):
+			guard.vetted(host.strip("[]"), int(port), [entry], 80)
+
+
+@given(st.text(max_size=30))
+def test_no_entry_breaks_off_a_call_and_none_allows_but_what_it_names(entry):
+	allowed = is_allowed("127.0.0.1", 8000, 80, [entry])
+	assert not allowed or entry.strip().startswith(("127.0.0.1", "*"))
+
+
+def test_a_host_that_is_allowed_is_not_called_at_another_port(crm):
+	host, _, port = crm.url.partition("//")[2].partition(":")
+	for entry, allowed in ((f"{host}:{port}", True), (host, False), (f"{host}:{int(port) + 1}", False)):
+		with connector(crm.url, entry) as client:
+			if allowed:
+				assert client.get("/v1/me")
+				continue
+			with pytest.raises(errors.AddressNotAllowed):
+				client.get("/v1/me")
+
+
+def test_a_proxy_is_called_at_its_own_port_only(crm):
+	"""A request for https goes through a proxy of http: 443 is not the port that its entry stands for."""
+	for scheme in ("http", "https"):
+		config = IntegrationConfig(
+			"x", base_url=f"{scheme}://crm.example", proxy="http://127.0.0.1:443", max_attempts=1
+		)
+		with BaseConnector(config, Memory(), allowed_hosts=["127.0.0.1"]) as client:
+			with pytest.raises(errors.AddressNotAllowed):
+				client.get("/x")
+		config = replace(config, proxy="http://127.0.0.1")
+		with BaseConnector(config, Memory(), allowed_hosts=["127.0.0.1"]) as client:
+			with pytest.raises(errors.ConnectionFailed) as caught:
+				client.get("/x")
+		assert not isinstance(caught.value, errors.AddressNotAllowed)
+
+
+@pytest.mark.parametrize(
+	"given", ['["127.0.0.1:99999"]', '["http://127.0.0.1"]', '[""]', "[1.5]", '"127.0.0.1"']
+)
+def test_an_entry_that_allows_nothing_is_refused_in_hub_toml(tmp_path, given):
+	(tmp_path / "hub.toml").write_text(f"[hub]\nallowed_hosts = {given}\n")
+	with pytest.raises(HubError, match="allowed_hosts"):
+		load(tmp_path / "hub.toml")
 
 
 def test_a_name_that_resolves_to_a_private_address_is_refused(crm, monkeypatch):
@@ -85,7 +177,7 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(crm, monkeypatch):
 	url = crm.url.replace("127.0.0.1", "crm.example")
 	with connector(url) as client, pytest.raises(errors.ConnectionFailed, match="is not allowed"):
 		client.get("/v1/me")
-	with connector(url, "crm.example") as client:
+	with connector(url, "crm.example:*") as client:
 		assert client.get("/v1/me")
 
 
@@ -98,7 +190,7 @@ def test_a_name_is_resolved_once_so_that_it_cannot_change_in_between(crm, monkey
 		return real(answers.pop(0) if host == "crm.example" else host, port, *args, **kwargs)
 
 	monkeypatch.setattr(socket, "getaddrinfo", resolve)
-	with connector(crm.url.replace("127.0.0.1", "crm.example"), "crm.example") as client:
+	with connector(crm.url.replace("127.0.0.1", "crm.example"), "crm.example:*") as client:
 		assert client.get("/v1/me")
 	assert answers == ["10.9.9.9"]
 
@@ -195,7 +287,7 @@ def test_tls_is_verified_against_the_name_although_an_address_is_connected_to(tl
 			max_attempts=1,
 			verify_tls=bool(verify),
 		)
-		with BaseConnector(config, Memory(secret=API_KEY), allowed_hosts=[host]) as client:
+		with BaseConnector(config, Memory(secret=API_KEY), allowed_hosts=[f"{host}:{port}"]) as client:
 			if verify == pem:
 				client.session.verify = str(pem)
 			if fine:
@@ -207,7 +299,7 @@ def test_tls_is_verified_against_the_name_although_an_address_is_connected_to(tl
 
 def test_a_proxy_is_used_where_one_is_set(crm):
 	config = IntegrationConfig("x", base_url="http://crm.example", auth_type="API Key Header", proxy=crm.url)
-	with BaseConnector(config, Memory(secret=API_KEY), allowed_hosts=["127.0.0.1"]) as client:
+	with BaseConnector(config, Memory(secret=API_KEY), allowed_hosts=["127.0.0.1:*"]) as client:
 		assert client.get("/v1/me") == {"name": "Sandbox CRM"}
 	with BaseConnector(config, Memory(secret=API_KEY)) as client:
 		with pytest.raises(errors.ConnectionFailed, match="is not allowed"):  # the proxy's own address
@@ -246,7 +338,7 @@ def proxy() -> Iterator[tuple[str, list[str]]]:
 
 def through(proxy: str, base_url: str, **secrets: str) -> BaseConnector:
 	config = IntegrationConfig("x", base_url=base_url, auth_type="Bearer", max_attempts=1, proxy=proxy)
-	return BaseConnector(config, Memory(secret=API_KEY, **secrets), allowed_hosts=["127.0.0.1"])
+	return BaseConnector(config, Memory(secret=API_KEY, **secrets), allowed_hosts=["127.0.0.1:*"])
 
 
 def test_a_proxy_is_told_the_credentials_kept_for_it(proxy):

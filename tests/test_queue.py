@@ -333,7 +333,7 @@ def test_a_host_that_is_allowed_may_be_anywhere(make_home, client, redis_url, na
 	names.append("127.0.0.1")
 	client.lpush(QUEUE, json.dumps({"type": "stock"}))
 	home = make_home(
-		('allowed_hosts = ["127.0.0.1"', 'allowed_hosts = ["queue.example"'),
+		('allowed_hosts = ["127.0.0.1', 'allowed_hosts = ["queue.example:*", "127.0.0.1'),
 		redis_url=redis_url.replace("127.0.0.1", "queue.example"),
 	)
 	assert consumer_for(home, "crm").drain().received == 1
@@ -343,7 +343,7 @@ def test_a_private_url_of_the_sites_owner_works(make_home, client, redis_url, mo
 	monkeypatch.setenv("CRM_QUEUE_URL", "")
 	client.lpush(QUEUE, json.dumps({"type": "stock"}))
 	home = make_home(
-		('allowed_hosts = ["127.0.0.1", "localhost"]', "allowed_hosts = []"),
+		('allowed_hosts = ["127', 'allowed_hosts = [] # ["127'),
 		('queue_url = "env:CRM_QUEUE_URL"\n', ""),
 		redis_url=redis_url,
 	)
@@ -365,7 +365,9 @@ def test_with_tls_the_certificate_has_to_be_the_hosts(
 	certificate, key = self_signed(tmp_path, named)
 	with tls_in_front_of(redis_url, certificate, key) as port:
 		url = f"rediss://queue.example:{port}/0?ssl_ca_certs={certificate}{options}"
-		home = make_home(('allowed_hosts = ["127.0.0.1"', 'allowed_hosts = ["queue.example"'), redis_url=url)
+		home = make_home(
+			('allowed_hosts = ["127.0.0.1', 'allowed_hosts = ["queue.example:*", "127.0.0.1'), redis_url=url
+		)
 		queue = consumer_for(home, "crm").redis
 		if not said:
 			assert queue.ping()

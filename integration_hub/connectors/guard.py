@@ -19,6 +19,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from integration_hub.connectors.allowed import is_allowed
+
 
 class _HideQuery(logging.Filter):
 	"""urllib3 logs each request's target at DEBUG; a query may carry an API key."""
@@ -44,12 +46,13 @@ _NEVER = [
 		"::ffff:0:0:0/96",
 	)
 ]
+_OWN_PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 REFUSED = (
 	"is an address of a private network. integration_hub_allowed_hosts of site_config.json (allowed_hosts of hub.toml)"
-	" names those that may be called."
+	" names those that may be called, with their port where it is not the scheme's own."
 )
 
 
@@ -69,30 +72,30 @@ def is_public(address: _Address) -> bool:
 	return address.is_global and not address.is_multicast and not any(address in net for net in _NEVER)
 
 
-def vetted(host: str, port: int, allowed: frozenset[str]) -> list[str]:
+def vetted(host: str, port: int, allowed: Iterable[str], own_port: int) -> list[str]:
 	"""Return the addresses of a host; raises AddressRefused if one of them is not to be called.
 
-	allowed: hosts that may have any address; `*` for all.
+	allowed: hosts that may have any address, with ports; see allowed.place. own_port: that of the URL's scheme.
 	"""
 	found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 	addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-	if "*" in allowed or host.lower().rstrip(".") in allowed:
+	if is_allowed(host, port, own_port, allowed):
 		return addresses
 	for text in addresses:
 		# A name with one public and one private address is an attempt, not an accident: all must be public.
 		if not is_public(ipaddress.ip_address(text.partition("%")[0])):
-			raise AddressRefused(f"{host} {REFUSED}")
+			raise AddressRefused(f"{f'[{host}]' if ':' in host else host}:{port} {REFUSED}")
 	return addresses
 
 
 class _Guarded:
 	"""Mixed into urllib3's connections: connects to a vetted address; TLS still checks the name."""
 
-	allowed: frozenset[str] = frozenset()
+	allowed: tuple[str, ...] = ()
 
 	def _new_conn(self) -> socket.socket:
 		try:
-			addresses = vetted(self._dns_host, self.port, self.allowed)
+			addresses = vetted(self._dns_host, self.port, self.allowed, self._own_port())
 		except socket.gaierror as error:
 			raise NameResolutionError(self.host, self, error) from error
 		except (AddressRefused, UnicodeError) as error:
@@ -110,6 +113,10 @@ class _Guarded:
 				last = error
 		raise NewConnectionError(self, f"Failed to establish a new connection: {last}") from last
 
+	def _own_port(self) -> int:
+		"""Return the port that a URL without one means: a proxy's is that of the proxy's scheme."""
+		return _OWN_PORTS[self.proxy.scheme] if self.proxy else self.default_port
+
 
 class GuardedAdapter(HTTPAdapter):
 	"""A requests adapter whose connections, each of them, go to vetted addresses only.
@@ -119,7 +126,7 @@ class GuardedAdapter(HTTPAdapter):
 
 	def __init__(self, allowed: Iterable[str] = (), proxy_authorization: str = ""):
 		self._proxy_authorization = proxy_authorization
-		self._allowed = frozenset(host.lower() for host in allowed)
+		self._allowed = tuple(allowed)
 		super().__init__()
 
 	def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs) -> None:

@@ -67,7 +67,7 @@ def hint(error: errors.ConnectorError, config: IntegrationConfig) -> str:
 	"""Return what a person may do about a failed call, "" where nothing better than the error is known."""
 	if REFUSED in error.detail:
 		return _(
-			"If this site may call it, name the host in integration_hub_allowed_hosts of site_config.json."
+			"If this site may call it, name the host, with its port, in integration_hub_allowed_hosts of site_config.json."
 		)
 	if "CERTIFICATE_VERIFY_FAILED" in error.detail:
 		return _("Its certificate is not trusted here. Is the host name right? Has the certificate expired?")

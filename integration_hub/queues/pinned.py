@@ -10,6 +10,7 @@ from redis.connection import Connection, SSLConnection
 
 from integration_hub.connectors.guard import vetted
 
+_OWN_PORT = 6379
 # Of the options a URL may have, those that lead nowhere else and name no files but certificates.
 _OPTIONS = frozenset(
 	{
@@ -35,11 +36,11 @@ _OPTIONS = frozenset(
 class _Pinned(Connection):
 	"""Connects to an address that was vetted a moment ago; `host` stays the name, which TLS checks."""
 
-	allowed: ClassVar[frozenset[str]] = frozenset()
+	allowed: ClassVar[tuple[str, ...]] = ()
 
 	def _connect(self) -> Any:
 		name, last = self.host, OSError("no address")
-		for address in vetted(name, self.port, self.allowed):
+		for address in vetted(name, self.port, self.allowed, _OWN_PORT):
 			self.host = address
 			try:
 				return super()._connect()
@@ -73,7 +74,7 @@ def pinned_client(url: str, allowed: list[str], **options: Any) -> redis.Redis:
 	for name, _ in parse_qsl(parts.query, keep_blank_values=True):
 		if name not in _OPTIONS:
 			raise ValueError(f"must not have the option {name}")
-	hosts = frozenset(host.lower() for host in allowed)
-	vetted(parts.hostname, parts.port or 6379, hosts)  # to say so at once
+	hosts = tuple(allowed)
+	vetted(parts.hostname, parts.port or _OWN_PORT, hosts, _OWN_PORT)  # to say so at once
 	kind = _PinnedTLS if parts.scheme == "rediss" else _Pinned
 	return redis.from_url(url, connection_class=type(kind.__name__, (kind,), {"allowed": hosts}), **options)

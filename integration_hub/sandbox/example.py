@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import urlsplit
+
 _FIELDS = """customer_id = "Data"
 customer_name = "Data"
 email = "Data"
@@ -27,6 +30,13 @@ TABLES = {
 }
 
 
+def _places(url: str, redis_url: str) -> list[str]:
+	"""Return the entries of `allowed_hosts`: the sandbox, and the port of a Redis on this machine."""
+	redis = urlsplit(redis_url)
+	queue = [f"127.0.0.1:{redis.port or 6379}"] if redis.hostname else []
+	return [urlsplit(url).netloc, *queue]
+
+
 def hub_toml(url: str, *, redis_url: str = "", key: str = "env:HUB_KEY") -> str:
 	"""Return a hub.toml for the sandbox at `url`.
 
@@ -44,7 +54,7 @@ def hub_toml(url: str, *, redis_url: str = "", key: str = "env:HUB_KEY") -> str:
 [hub]
 database = "hub.db"
 encryption_key = "{key}"
-allowed_hosts = ["127.0.0.1", "localhost"]  # the sandbox; other private addresses are refused
+allowed_hosts = {json.dumps(_places(url, redis_url))}  # the sandbox; other private addresses are refused
 {hub_redis}
 [integration.crm]
 base_url = "{url}"

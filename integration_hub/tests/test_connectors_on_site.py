@@ -90,7 +90,7 @@ class TestConnectors(HubTestCase):
 			row = run_stream(self.home, "customers-cursor")
 			self.assertEqual(row["status"], "Failed")
 			self.assertIn("integration_hub_allowed_hosts", row["error"])
-			frappe.conf.integration_hub_allowed_hosts = ["127.0.0.1"]
+			frappe.conf.integration_hub_allowed_hosts = ["127.0.0.1:*"]
 			self.assertEqual(run_stream(self.home, "customers-cursor")["status"], "Completed")
 
 	def test_an_open_breaker_is_seen_on_the_form_and_puts_runs_off(self):

@@ -185,7 +185,7 @@ class TestDocs(HubTestCase):
 		for page in ("docs/connectors.md", "docs/security.md"):
 			[text] = fenced("json", page)
 			with patch.dict(frappe.conf, frappe.parse_json(text), developer_mode=0):
-				self.assertEqual(allowed_hosts(), ["erp.internal", "10.0.0.7"])
+				self.assertEqual(allowed_hosts(), ["erp.internal", "10.0.0.7:8443"])
 
 	def test_commands_of_frappe_and_bench_exist_with_their_options(self):
 		known, left = get_app_commands("frappe"), []

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from integration_hub.connectors.allowed import ANY, place
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.stores.home import HubError
 from integration_hub.stores.schema import NO_COLUMN, doctypes
@@ -56,7 +57,7 @@ class HubFile:
 
 	@property
 	def allowed_hosts(self) -> list[str]:
-		"""Hosts of a private network that integrations may call; `*` for all."""
+		"""Hosts of a private network that integrations may call; see connectors.allowed."""
 		return list(self.hub.get("allowed_hosts", ()))
 
 	def secret(self, integration: str, fieldname: str) -> str | None:
@@ -104,6 +105,7 @@ def load(path: Path) -> HubFile:
 	_known(data.get("hub", {}), _HUB_KEYS, "[hub]")
 	for key in KEPT.keys() & data.get("hub", {}).keys():
 		_check_days(data["hub"][key], key)
+	_check_hosts(data.get("hub", {}).get("allowed_hosts", []))
 	file = HubFile(
 		folder=path.resolve().parent,
 		name=path.name,
@@ -184,6 +186,18 @@ def _known(values: Mapping, allowed: set[str], table: str) -> None:
 def _check_days(value: Any, key: str) -> None:
 	if type(value) is not int or value < 0:
 		raise HubError("must be a number of days; 0 keeps rows for good", name="hub.toml [hub]", field=key)
+
+
+def _check_hosts(hosts: Any) -> None:
+	"""Raise HubError where an entry allows nothing: a host that was not allowed would tell only when it is called."""
+	at = {"name": "hub.toml [hub]", "field": "allowed_hosts"}
+	if not isinstance(hosts, list):
+		raise HubError("must be a list of hosts", **at)
+	for entry in hosts:
+		try:
+			entry == ANY or place(entry)
+		except ValueError as error:
+			raise HubError(str(error), **at) from None
 
 
 def _check_reference(file: HubFile, reference: Any, table: str, fieldname: str) -> None:

@@ -250,7 +250,7 @@ class SiteHome:
 def allowed_hosts() -> list[str]:
 	"""Return the hosts of private networks that the site lets integrations call.
 
-	`integration_hub_allowed_hosts` in site_config.json: a list, `*` for all; all in developer mode.
+	`integration_hub_allowed_hosts` in site_config.json: a list, see connectors.allowed; all in developer mode.
 	"""
 	configured = frappe.conf.get("integration_hub_allowed_hosts") or []
 	hosts = [configured] if isinstance(configured, str) else list(configured)

@@ -29,7 +29,7 @@ def stage(site: str) -> Callable[[Path], AbstractContextManager[tuple[SiteHome, 
 	def on_site(toml: Path) -> Iterator[tuple[SiteHome, list[str]]]:
 		with SiteHome.opened(site) as home:
 			_refuse_to_overwrite()
-			frappe.local.conf.integration_hub_allowed_hosts = ["127.0.0.1"]  # the sandbox, in this process
+			frappe.local.conf.integration_hub_allowed_hosts = ["127.0.0.1:*"]  # the sandbox, in this process
 			try:
 				list(load_into_site(home, toml, ""))
 				for stream in STREAMS:  # the demo runs them, and the scheduler does not
