@@ -25,10 +25,10 @@ from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 from integration_hub.sync import dryrun as sync_dryrun
-from integration_hub.sync.conversions import parse_time, utc_text, zone
 from integration_hub.sync.modes import Period, mode_of
 from integration_hub.sync.run import ready
 from integration_hub.sync.schedule import want
+from integration_hub.sync.times import parse_time, utc_text, zone
 from integration_hub.webhooks import replay
 from integration_hub.webhooks.messages import MAX_BODY
 from integration_hub.webhooks.receive import receive, too_large

@@ -30,10 +30,11 @@ from integration_hub.queues.consumer import consumer_for
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.ids import new_id
 from integration_hub.sync.config import FieldMapping, StreamConfig
-from integration_hub.sync.conversions import CONVERSIONS, parse_time, utc_text, utc_text_of
+from integration_hub.sync.conversions import CONVERSIONS
 from integration_hub.sync.mapping import Mapper, MappingError
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
+from integration_hub.sync.times import parse_time, utc_text, utc_text_of
 from integration_hub.webhooks import rejections
 from integration_hub.webhooks.receiver import receiver
 from integration_hub.webhooks.schemes import SCHEMES, BadSignature

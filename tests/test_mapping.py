@@ -55,7 +55,7 @@ def test_conversions(value, conversion, argument, expected):
 	("value", "conversion", "argument", "says"),
 	[
 		("a lot", "Number", "", "not a number"),
-		("nan", "Number", "", "not a finite number"),
+		(float("nan"), "Number", "", "not a finite number"),
 		(1.5, "Integer", "", "not a whole number"),
 		("maybe", "Check", "", "neither true nor false"),
 		("tomorrow", "Date", "", "not an ISO 8601 date"),

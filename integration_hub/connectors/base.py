@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import re
 import time
 from base64 import b64encode
@@ -22,6 +21,7 @@ from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
 from integration_hub.connectors.guard import REFUSED, GuardedAdapter
+from integration_hub.connectors.json_text import read_json
 from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
@@ -220,7 +220,7 @@ class BaseConnector:
 		if not response.content.strip():
 			return None
 		try:
-			return jsonlib.loads(response.content)
+			return read_json(response.content)
 		except RecursionError:
 			raise self._error(errors.MalformedAnswer, response, detail="It is nested too deeply.") from None
 		except ValueError as error:

@@ -32,7 +32,7 @@ class Change:
 
 	external_id: str
 	name: str | None
-	values: Mapping[str, Any]
+	values: dict[str, Any]
 
 
 @dataclass(slots=True)

@@ -20,6 +20,8 @@ STANDARD_COLUMNS = {
 	"idx": "INTEGER NOT NULL DEFAULT 0",
 }
 CHILD_COLUMNS = {"parent": "TEXT", "parentfield": "TEXT", "parenttype": "TEXT"}
+# What every document has, and no mapping may fill: Frappe, or the hub, sets it.
+KEPT_COLUMNS = STANDARD_COLUMNS.keys() | CHILD_COLUMNS.keys()
 
 TABLES = frozenset({"Table", "Table MultiSelect"})  # rows of another table
 # Layout only, or rows of another table: no column.

@@ -15,6 +15,7 @@ from integration_hub.connectors.paths import path_problem
 from integration_hub.sentence import _
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Home
+from integration_hub.stores.schema import KEPT_COLUMNS
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
@@ -148,7 +149,9 @@ def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) ->
 	"""Say what is wrong with where a row leads to."""
 	name, dot, child = row.field.partition(".")
 	field = fields.get(name)
-	if field is None:
+	if (child if dot else name) in KEPT_COLUMNS:
+		yield _("{0!r} is set by the site itself, and no row can fill it", row.field)
+	elif field is None:
 		yield _("{0} has no field {1!r}", doctype, name)
 	elif dot and child not in field.fields:
 		yield _("table {0!r} of {1} has no field {2!r}", name, doctype, child)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Any
 from integration_hub.connectors.paths import PathError, Reader, reader
 from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
-from integration_hub.sync.conversions import LocalTime, converter, utc_text, utc_text_of
+from integration_hub.sync.conversions import LocalTime, converter
+from integration_hub.sync.times import is_no_time, utc_text, utc_text_of
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MAX_ID = 500
@@ -20,7 +22,7 @@ _MAX_ID = 500
 # and its own deletion, dated when the clock is put right, would be taken for an old one.
 FUTURE = timedelta(days=1)
 _FALSE = frozenset({"", "0", "n", "no", "false", "off", "null", "none"})
-_SCALARS = frozenset({str, int, float})
+_SCALARS = frozenset({str, int})  # not float: NaN is one
 
 
 class MappingError(ValueError):
@@ -36,7 +38,7 @@ class Mapped:
 	"""
 
 	external_id: str
-	values: Mapping[str, Any]
+	values: dict[str, Any]
 	source_time: str
 	deleted: bool
 	content_hash: str = ""
@@ -73,6 +75,8 @@ class Mapper:
 		value = _search(self._id, record, "id_path")
 		if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
 			raise MappingError("id_path: the record has no id there")
+		if isinstance(value, float) and not math.isfinite(value):
+			raise MappingError(f"id_path: {value!r} is no id")
 		if isinstance(value, float) and value.is_integer():
 			value = int(value)
 		text = str(value)
@@ -85,7 +89,7 @@ class Mapper:
 	def source_time(self, record: Mapping[str, Any]) -> str:
 		"""Return the record's time of change as UTC text, "" if none; raises MappingError if unreadable."""
 		value = _search(self._time, record, "updated_at_path") if self._time else None
-		if value in (None, ""):
+		if value in (None, "") or is_no_time(value):
 			return ""
 		try:
 			return utc_text_of(value)
@@ -95,7 +99,7 @@ class Mapper:
 	def is_deleted(self, record: Mapping[str, Any]) -> bool:
 		found = _search(self._deleted, record, "deleted_path") if self._deleted else False
 		if isinstance(found, str):  # "false", "no" and "0" mean what they say; a date, say, that there is one
-			return found.strip().lower() not in _FALSE
+			return found.strip().lower() not in _FALSE and not is_no_time(found)
 		return bool(found)
 
 	def map(
@@ -136,12 +140,23 @@ class Mapper:
 class _Row:
 	"""One row of the mapping, compiled."""
 
-	__slots__ = ("convert", "default", "field", "label", "plain_key", "read", "required", "source_path")
+	__slots__ = (
+		"convert",
+		"default",
+		"field",
+		"is_time",
+		"label",
+		"plain_key",
+		"read",
+		"required",
+		"source_path",
+	)
 
 	def __init__(self, row: FieldMapping, local_time: LocalTime, transforms: Mapping[str, str]):
 		self.field, self.label = row.field, row.field
 		self.source_path, self.default, self.required = row.source_path, row.default_value, row.required
 		self.read = _reader(row.source_path, row.field) if row.source_path else None
+		self.is_time = row.conversion in ("Date", "Datetime")
 		is_plain = row.conversion == "" and _PLAIN.fullmatch(row.source_path) and "." not in row.source_path
 		self.plain_key = row.source_path if is_plain else ""
 		try:
@@ -155,7 +170,7 @@ class _Row:
 			value = self.read(record) if self.read else None
 		except PathError as error:
 			raise MappingError(f"{self.label}: {_first_line(error)}") from None
-		if value is None or value == "":
+		if value is None or value == "" or (self.is_time and is_no_time(value)):
 			value = self.default or None
 			if value is None:
 				if self.required:

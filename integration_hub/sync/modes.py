@@ -10,8 +10,8 @@ from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.sentence import _
 from integration_hub.stores.home import HubError
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.conversions import parse_time, utc_text
 from integration_hub.sync.mapping import FUTURE, Mapper, MappingError
+from integration_hub.sync.times import parse_time, utc_text
 
 
 @dataclass(frozen=True)

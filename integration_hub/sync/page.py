@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
+from integration_hub.connectors.json_text import read_json, write_json
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
@@ -167,7 +167,7 @@ class PageWriter:
 				self._log(error, external_id)
 			binding.status, binding.content_hash = "Failed", ""
 			binding.error = self.redactor.text(error, 500)
-			binding.payload = json.dumps(plan.records[external_id], default=str)
+			binding.payload = _payload(plan.records[external_id])
 			binding.missing_run = None
 			yield binding
 
@@ -206,9 +206,17 @@ class PageWriter:
 		self.first_error = self.first_error or self.redactor.text(f"{about}{error}", 300)
 
 
+def _payload(record: Record) -> str | None:
+	"""Return a record as JSON text, None where it cannot be kept so: the source has to be asked for it again."""
+	try:
+		return write_json(record, default=str, allow_nan=True, ensure_ascii=True)
+	except (ValueError, TypeError, RecursionError):  # nested too deeply, or keys that are no text
+		return None
+
+
 def failed_records(home: Home, stream: StreamConfig) -> Iterator[list[Record]]:
 	"""Return, in batches, the records that earlier runs could not write."""
 	where, last = "`status` = 'Failed' AND `payload` IS NOT NULL", ""
 	while batch := bindings.after(home.db, stream.name, where, [], last):
-		yield [json.loads(binding.payload) for binding in batch]
+		yield [read_json(binding.payload) for binding in batch]
 		last = batch[-1].name

@@ -11,6 +11,7 @@ from integration_hub.stores.bindings import Binding
 from integration_hub.stores.home import Change, Home, Target
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.fit import fit
 from integration_hub.sync.links import lookups, matched, resolve
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 
@@ -50,7 +51,8 @@ class Planner:
 		self.home, self.stream, self.seen, self.current = home, stream, seen, current
 		self.mapper = Mapper(stream, home.local_time, home.transforms())
 		self.target: Target = home.target(stream.target_doctype, stream.write_mode)
-		self._lookups = lookups(stream, self.target.fields())
+		self._fields = self.target.fields()
+		self._lookups = lookups(stream, self._fields)
 		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after
 		# all, the primary key says so (see PageWriter.write).
 		self.first_load = stream.write_mode == "Bulk" and not bindings.has_any(home.db, stream.name)
@@ -81,7 +83,15 @@ class Planner:
 			name = binding.target_name or plan.adopted.get(item.external_id)
 			values = self._enabled(item.values) if binding.status == "Deleted" else item.values
 			plan.changes.append((item, Change(item.external_id, name, values)))
+		self._fit(plan)
 		return plan
+
+	def _fit(self, plan: Plan) -> None:
+		"""Give values the types of their fields; a record with one that does not fit fails."""
+		wrong = fit([change.values for _, change in plan.changes], self._fields)
+		for place in sorted(wrong, reverse=True):
+			item, _ = plan.changes.pop(place)
+			plan.failures[item.external_id] = wrong[place]
 
 	def _map(self, plan: Plan, records: Iterable[Record], deleted: bool | None) -> dict[str, Mapped]:
 		mapped: dict[str, Mapped] = {}
@@ -97,7 +107,9 @@ class Planner:
 			plan.records[external_id] = record
 			try:
 				mapped[external_id] = self.mapper.map(record, deleted=deleted, external_id=external_id)
-			except MappingError as error:
+			except Exception as error:
+				if self.home.db.is_transient(error):  # a registered function had asked the database
+					raise
 				plan.failures[external_id] = error
 		return mapped
 
@@ -156,7 +168,7 @@ class Planner:
 			return False
 		return item.source_time < known or (binding.status == "Deleted" and item.source_time == known)
 
-	def _enabled(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+	def _enabled(self, values: dict[str, Any]) -> dict[str, Any]:
 		"""Take back an earlier Disable, for a record that is in the source again."""
 		if self.stream.deletion_policy != "Disable":
 			return values

@@ -1,27 +1,20 @@
-"""What a Document checks by itself, for rows that are written in bulk: a page at a time."""
+"""What a Document checks by itself, for rows that are written in bulk: a page at a time.
+
+The values' types are right already (see sync.fit).
+"""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
 from typing import Any
 
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Change
-from integration_hub.stores.schema import INTEGER, NUMERIC
+from integration_hub.stores.schema import NUMERIC
+from integration_hub.sync.fit import InvalidValue
 
 Existing = Callable[[str, Sequence[str]], set[str]]
 Check = Callable[[Any], str | None]
-
-_DATETIME = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
-_LARGEST_INT = 2**31 - 1
-
-
-class InvalidValue(ValueError):
-	"""A value that its field cannot hold; the text names the field."""
 
 
 def invalid(changes: Sequence[Change], fields: Fields, existing: Existing) -> dict[int, InvalidValue]:
@@ -65,21 +58,12 @@ def _check_rows(
 
 def _surely_fits(column: Sequence[Any], field: Field) -> bool:
 	"""Tell, at the speed of built-ins, whether a column needs no look at each value."""
-	if field.required or field.choices or field.kind in ("Date", "Datetime"):
+	if field.required or field.choices:
 		return False
-	kinds = set(map(type, column))
-	if field.kind in NUMERIC:
-		if field.kind not in INTEGER:
-			return kinds <= {int, float} and all(map(math.isfinite, column))
-		small = _is_small(field)
-		return kinds == {int} and (not small or max(map(abs, column)) <= _LARGEST_INT)
-	if not field.max_length:
+	if not field.max_length or field.kind in NUMERIC:
 		return True
+	kinds = set(map(type, column))
 	return kinds == {str} and max(map(len, column)) <= field.max_length
-
-
-def _is_small(field: Field) -> bool:
-	return field.kind in ("Int", "Check") and field.length < 12
 
 
 def _links(
@@ -125,47 +109,9 @@ def _checks(field: Field) -> Iterator[Check]:
 			if isinstance(value, str) and value in choices
 			else f"{value!r} is not one of {', '.join(sorted(choices))}"
 		)
-	if field.kind in NUMERIC:
-		yield _number(_LARGEST_INT if _is_small(field) else 0, field.kind in INTEGER)
-	elif field.kind == "Date":
-		yield _is_date
-	elif field.kind == "Datetime":
-		yield _is_datetime
-	elif most := field.max_length:
+	if most := field.max_length:
 		yield lambda value: (
 			f"is {len(value)} characters long, at most {most} fit"
 			if isinstance(value, str) and len(value) > most
 			else None
 		)
-
-
-def _number(largest: int, whole: bool) -> Check:
-	def check(value: Any) -> str | None:
-		if not isinstance(value, int | float) and not (isinstance(value, str) and _NUMBER.fullmatch(value)):
-			return f"{value!r} is not a number"
-		number = float(value)
-		if not math.isfinite(number):
-			return f"{value!r} is not a number"
-		if whole and not number.is_integer():
-			return f"{value!r} is not a whole number"
-		return f"{value!r} is out of range" if largest and abs(number) > largest else None
-
-	return check
-
-
-def _is_date(value: Any) -> str | None:
-	try:
-		date.fromisoformat(str(value))
-	except ValueError:
-		return f"{value!r} is not a date; the conversion Date makes one"
-	return None
-
-
-def _is_datetime(value: Any) -> str | None:
-	try:
-		if _DATETIME.fullmatch(str(value)):
-			datetime.fromisoformat(str(value).partition(".")[0])
-			return None
-	except ValueError:
-		pass
-	return f"{value!r} is not a time of the database; the conversion Datetime makes one"

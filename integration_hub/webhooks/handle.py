@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any, NoReturn
 
+from integration_hub.connectors.json_text import read_json
 from integration_hub.connectors.paths import PathError, search
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.registry import resolve
@@ -48,7 +48,7 @@ class Handling:
 
 		Raises whatever keeps it from being done; the caller rolls back.
 		"""
-		payload = json.loads(row["payload"])
+		payload = read_json(row["payload"])
 		if route.action == "Upsert Record":
 			return self._write_record(row, route, payload, deleted=None)
 		if route.action == "Delete Record":

@@ -15,7 +15,15 @@ from integration_hub.stores.database import insert, update, upsert_many
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import HubError
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.schema import FIELDTYPES, NO_COLUMN, NUMERIC, doctypes, index, sqlite_type
+from integration_hub.stores.schema import (
+	FIELDTYPES,
+	KEPT_COLUMNS,
+	NO_COLUMN,
+	NUMERIC,
+	doctypes,
+	index,
+	sqlite_type,
+)
 from integration_hub.sync.check import Surroundings, stream_problems
 from integration_hub.sync.config import StreamConfig, moved
 
@@ -104,6 +112,8 @@ def _check_table(file: HubFile, table: str) -> None:
 	place = f'{file.name} [table."{table}"]'
 	if table in doctypes():
 		raise HubError("is a table of the hub itself", name=place)
+	if kept := sorted(KEPT_COLUMNS & file.tables[table].keys()):
+		raise HubError("is kept by the hub itself; give the field another name", name=place, field=kept[0])
 	for name in (table, *file.tables[table]):
 		if not name.replace("_", "").replace(" ", "").replace("-", "").isalnum():
 			raise HubError("holds characters a table cannot have", name=place, field=name)
@@ -203,14 +213,28 @@ def _disable_missing(home: FileHome, doctype: str, documents: Mapping[str, Any])
 
 def _create_target(home: FileHome, table: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
 	home.db.execute(f"CREATE TABLE IF NOT EXISTS `tab{table}` ({_TARGET_COLUMNS})")
-	present = {row["name"] for row in home.db.query(f"PRAGMA table_info(`tab{table}`)")}
+	present = {row["name"]: row["type"] for row in home.db.query(f"PRAGMA table_info(`tab{table}`)")}
 	columns = {name: row["fieldtype"] for name, row in fields.items() if row["fieldtype"] != "Table"}
 	if table in child_tables(home.file):
 		columns |= {"parent": "Data", "parenttype": "Data", "parentfield": "Data", "idx": "Int"}
 	for name, kind in columns.items():
+		# A mirror takes what the source has: no NOT NULL, no default.
+		column_type = sqlite_type(kind).split(" ")[0]
+		if present.get(name, column_type) != column_type:
+			_drop_column(home, table, name, present[name], kind)
+			del present[name]
 		if name not in present:
-			# A mirror takes what the source has: no NOT NULL, no default.
-			column_type = sqlite_type(kind).split(" ")[0]
 			home.db.execute(f"ALTER TABLE `tab{table}` ADD COLUMN `{name}` {column_type}")
 	if table in child_tables(home.file):
 		home.db.execute(index(f"tab{table}", ["parent"]))
+
+
+def _drop_column(home: FileHome, table: str, name: str, before: str, kind: str) -> None:
+	"""Drop a column whose fieldtype has changed; raises HubError where values stand in it, which only a person may drop."""
+	if home.db.query(f"SELECT 1 FROM `tab{table}` WHERE `{name}` IS NOT NULL LIMIT 1"):
+		raise HubError(
+			f"holds {before} values and cannot become {kind}: name a new field, or empty this one first",
+			name=f'{home.file.name} [table."{table}"]',
+			field=name,
+		)
+	home.db.execute(f"ALTER TABLE `tab{table}` DROP COLUMN `{name}`")

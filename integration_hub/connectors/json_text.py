@@ -1,0 +1,74 @@
+"""JSON as it came: no number loses a digit, and none is too large to be read.
+
+Python's own reader turns `99999999999999.99` into the nearest double, and refuses an integer of more than 4,300
+digits together with the whole answer, though one number is one record's concern.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from uuid import uuid4
+
+_MARK = uuid4().hex  # stands before the digits of an ExactFloat while JSON is written
+_MARKED = re.compile(f'"{_MARK}([^"]*)"')
+
+
+class ExactFloat(float):
+	"""A JSON number that a double spells otherwise than the source did; its `str` has the source's digits."""
+
+	__slots__ = ("text",)
+	text: str
+
+	def __repr__(self) -> str:
+		return self.text
+
+	__str__ = __repr__
+
+
+def read_json(text: str | bytes) -> Any:
+	"""Return the value that JSON text stands for. Raises ValueError or RecursionError where it is none.
+
+	NaN and Infinity, which RFC 8259 does not have and some servers write, become floats: a value of them is refused
+	where it is stored, by its field. An integer of more digits than Python converts stays text.
+	"""
+	try:
+		return json.loads(text, parse_float=_read_float)
+	except (json.JSONDecodeError, UnicodeDecodeError):
+		raise
+	except ValueError:
+		return json.loads(text, parse_float=_read_float, parse_int=_read_int)
+
+
+def write_json(value: Any, **options: Any) -> str:
+	"""Return a value as JSON text, with the digits that `read_json` has met.
+
+	options: of json.dumps. Raises ValueError for NaN and Infinity, unless `allow_nan` is given.
+	"""
+	text = json.dumps(_marked(value), **{"ensure_ascii": False, "allow_nan": False, **options})
+	return _MARKED.sub(r"\1", text)
+
+
+def _read_float(text: str) -> float:
+	number = float(text)
+	if repr(number) == text:
+		return number
+	exact = ExactFloat(number)
+	exact.text = text
+	return exact
+
+
+def _read_int(text: str) -> int | str:
+	try:
+		return int(text)
+	except ValueError:
+		return text
+
+
+def _marked(value: Any) -> Any:
+	if isinstance(value, ExactFloat):
+		return f"{_MARK}{value.text}"
+	if isinstance(value, dict):
+		return {key: _marked(inner) for key, inner in value.items()}
+	return [_marked(inner) for inner in value] if isinstance(value, list) else value
