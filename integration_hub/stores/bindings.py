@@ -107,15 +107,18 @@ def hold(db: Database, found: Sequence[Binding]) -> None:
 	"""
 	if not found or db.dialect == "sqlite":  # one writer at a time, who has read after it began to write
 		return
-	read = {binding.name: binding.read for binding in found}
+	read = {binding.name: binding for binding in found}
 	marks, names = in_list(read)
 	sql = f"""SELECT `name`, `status`, `content_hash`, `last_seen` FROM `tab{DOCTYPE}`
 		WHERE `name` IN ({marks}) FOR UPDATE"""
 	now = {row["name"]: _texts({**row, "source_time": ""}) for row in db.query(sql, names)}
-	for name, state in read.items():
+	for name, binding in read.items():
 		row = now.get(name)
-		if not row or (row["status"], row["content_hash"], row["last_seen"]) != state:
-			raise Outdated(name)
+		if not row or (row["status"], row["content_hash"], row["last_seen"]) != binding.read:
+			raise Outdated(
+				f"{DOCTYPE} of {binding.external_id!r}: an event or another run changed it meanwhile, "
+				"as often as this one tried"
+			)
 
 
 def save(

@@ -47,6 +47,7 @@ class Target(Protocol):
 	"""How records of one DocType are written. Called within the transaction of a page."""
 
 	doctype: str
+	at_once: int  # how many are written between two looks at the clock
 
 	def fields(self) -> Fields:
 		"""Return the fields that can be written; empty if the DocType does not exist."""

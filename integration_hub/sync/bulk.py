@@ -22,6 +22,8 @@ class BulkTarget:
 	defaults, permissions and everything else a Document does.
 	"""
 
+	at_once = 1000
+
 	def __init__(self, home: Home, doctype: str, fields: Fields):
 		self.home, self.doctype, self._fields = home, doctype, fields
 		self._tables = {name: field for name, field in fields.items() if field.fields}

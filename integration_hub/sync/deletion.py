@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
-from integration_hub.stores.database import in_transaction
+from integration_hub.stores.database import LONG_ENOUGH, chunks, in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, Target
 from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.sync.config import StreamConfig
 
-_BATCH = {"Documents": 100, "Bulk": 1000}  # documents a transaction: what controllers lock is kept short
+_BATCH = {"Documents": 100, "Bulk": 1000}  # documents a transaction, at most
 
 
 def remove_documents(
@@ -81,9 +82,14 @@ def _remove_all(
 		def remove(last: str = last) -> tuple[Counts, str]:
 			size = _BATCH[stream.write_mode]
 			batch = bindings.after(home.db, stream.name, condition, params, last, size)
-			counts = _remove_batch(home, stream, target, run, redactor, batch)
+			counts, last, until = Counts(), "", time.monotonic() + LONG_ENOUGH
+			for part in chunks(batch, target.at_once):
+				if last and time.monotonic() >= until:
+					break
+				counts.add(_remove_batch(home, stream, target, run, redactor, part))
+				last = part[-1].name
 			advance(home, run, counts)
-			return counts, batch[-1].name if batch else ""
+			return counts, last
 
 		counts, last = in_transaction(home.db, remove)
 		run.counts.add(counts)

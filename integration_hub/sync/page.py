@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from math import inf
 
 from integration_hub.connectors.json_text import read_json, write_json
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
-from integration_hub.stores.database import BrokenTransaction, update
+from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, chunks, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
 from integration_hub.stores.runs import Counts, Run
@@ -68,9 +70,24 @@ class PageWriter:
 		deleted: True or False if the caller knows; else the stream's deleted_path decides.
 		again: it is a second look at a list; only what it changes counts.
 		"""
+		return self._write(records, deleted, again, inf)[0]
+
+	def write_some(self, records: Sequence[Record], *, again: bool = False) -> tuple[Counts, list[Record]]:
+		"""Write records for about a second; return what became of them, and those that are left.
+
+		What is left is for the next transaction: one that goes on holds what controllers lock, a naming series
+		among it, and nobody else can save.
+		"""
+		return self._write(records, None, again, time.monotonic() + LONG_ENOUGH)
+
+	def _write(
+		self, records: Sequence[Record], deleted: bool | None, again: bool, until: float
+	) -> tuple[Counts, list[Record]]:
 		before = (self.first_error, self.error_log, self.unidentified)
 		try:
-			return self._carry_out(self.planner.plan(records, deleted=deleted), again)
+			plan = self.planner.plan(records, deleted=deleted)
+			counts = self._carry_out(plan, again, until)
+			return counts, [plan.records[external_id] for external_id in plan.left]
 		except Exception as error:
 			# The page is undone, and so is what was noted of it.
 			self.first_error, self.error_log, self.unidentified = before
@@ -78,8 +95,11 @@ class PageWriter:
 				self.planner.first_load = False  # something was there after all: the next attempt looks
 			raise
 
-	def _carry_out(self, plan: Plan, again: bool) -> Counts:
-		"""Do what a plan of this transaction says; return what became of its records."""
+	def _carry_out(self, plan: Plan, again: bool, until: float) -> Counts:
+		"""Do what a plan of this transaction says; return what became of its records.
+
+		until: of time.monotonic; what is not begun by then is left (plan.left), but for the first.
+		"""
 		counts = Counts()
 		touched = (*plan.remove, *plan.forget, *(item for item, _ in plan.changes))
 		known = [plan.found[item.external_id] for item in touched]
@@ -93,8 +113,9 @@ class PageWriter:
 			binding = plan.found[item.external_id]
 			binding.status = "Deleted"
 			changed.append(self._settled(item, binding))
-		changed += self._remove(plan, counts)
-		changed += self._upsert(plan, counts)
+		changed += self._remove(plan, counts, until)
+		changed += self._upsert(plan, counts, until)
+		counts.fetched -= 0 if again else len(plan.left)
 		changed += self._keep_failures(plan, counts, again)
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)
 		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed, self._by)
@@ -115,7 +136,7 @@ class PageWriter:
 			self.unidentified += 1
 			self._log(error, "")
 
-	def _remove(self, plan: Plan, counts: Counts) -> Iterator[Binding]:
+	def _remove(self, plan: Plan, counts: Counts, until: float) -> Iterator[Binding]:
 		found = [plan.found[item.external_id] for item in plan.remove]
 		if self._is_too_much(len(found)):
 			for binding in found:
@@ -123,13 +144,24 @@ class PageWriter:
 				counts.to_delete += 1
 				yield binding
 			return
-		errors = remove_documents(self.home, self.stream, self.planner.target, found)
-		for item, binding in zip(plan.remove, found, strict=True):
-			if error := errors.get(binding.name):
-				plan.failures[item.external_id] = error
+		for part in self._in_time(plan, plan.remove, until):
+			bound = [plan.found[item.external_id] for item in part]
+			errors = remove_documents(self.home, self.stream, self.planner.target, bound)
+			for item, binding in zip(part, bound, strict=True):
+				if error := errors.get(binding.name):
+					plan.failures[item.external_id] = error
+					continue
+				counts.deleted += 1
+				yield self._settled(item, binding)
+
+	def _in_time(self, plan: Plan, items: Sequence[Mapped], until: float) -> Iterator[Sequence[Mapped]]:
+		"""Give out items a few at a time, until it is late; note the others as left. The first ones always go."""
+		for part in chunks(items, self.planner.target.at_once):
+			if plan.begun and time.monotonic() >= until:
+				plan.left += [item.external_id for item in part]
 				continue
-			counts.deleted += 1
-			yield self._settled(item, binding)
+			plan.begun = True
+			yield part
 
 	def _is_too_much(self, count: int) -> bool:
 		"""Tell whether a run would now remove more than it may by itself."""
@@ -140,21 +172,26 @@ class PageWriter:
 		so_far = self.run.counts.deleted + self.run.counts.to_delete
 		return needs_approval(self.stream, so_far + count, self._live)
 
-	def _upsert(self, plan: Plan, counts: Counts) -> Iterator[Binding]:
-		outcomes = self.planner.target.write([change for _, change in plan.changes])
-		for (item, change), outcome in zip(plan.changes, outcomes, strict=True):
-			if outcome.error:
-				plan.failures[item.external_id] = outcome.error
-				continue
-			if change.name:
-				counts.updated += 1
-			else:
-				counts.created += 1
-			binding = plan.found[item.external_id]
-			binding.adopted = binding.adopted or int(item.external_id in plan.adopted)
-			binding.status, binding.target_name = "Bound", outcome.name
-			binding.content_hash = item.content_hash
-			yield self._settled(item, binding)
+	def _upsert(self, plan: Plan, counts: Counts, until: float) -> Iterator[Binding]:
+		changes = {item.external_id: change for item, change in plan.changes}
+		for part in self._in_time(plan, [item for item, _ in plan.changes], until):
+			outcomes = self.planner.target.write([changes[item.external_id] for item in part])
+			for item, outcome in zip(part, outcomes, strict=True):
+				if outcome.error:
+					plan.failures[item.external_id] = outcome.error
+					continue
+				if changes[item.external_id].name:
+					counts.updated += 1
+				else:
+					counts.created += 1
+				yield self._bound(plan, item, outcome.name)
+
+	def _bound(self, plan: Plan, item: Mapped, name: str | None) -> Binding:
+		binding = plan.found[item.external_id]
+		binding.adopted = binding.adopted or int(item.external_id in plan.adopted)
+		binding.status, binding.target_name = "Bound", name
+		binding.content_hash = item.content_hash
+		return self._settled(item, binding)
 
 	def _keep_failures(self, plan: Plan, counts: Counts, again: bool) -> Iterator[Binding]:
 		"""Keep what could not be written: the next run tries it again, and it counts as seen."""

@@ -26,6 +26,7 @@ class Plan:
 	changes: what is to be written, with the record it comes from; adopted: documents found by match field.
 	remove: what the source says is deleted. forget: deletions of what never was here, or is gone, and not at so late a time.
 	unchanged: bindings that were met and need no write. stale: how many of the page came too late.
+	begun, left: was a document written or removed; the external ids that there was no time for (see PageWriter).
 	"""
 
 	fetched: int = 0
@@ -39,6 +40,8 @@ class Plan:
 	forget: list[Mapped] = field(default_factory=list)
 	unchanged: list[Binding] = field(default_factory=list)
 	stale: int = 0
+	begun: bool = False
+	left: list[str] = field(default_factory=list)
 
 
 class Planner:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.stores.bindings import count_live
-from integration_hub.stores.database import chunks, in_transaction, update
+from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts, Run, advance
@@ -103,21 +103,25 @@ def _commit(
 ) -> None:
 	"""One page is one transaction: documents, bindings, checkpoint and counts.
 
-	A source that has all in one page gets several, the checkpoint with the last.
+	What takes long, and a source that has all in one page, gets several: each with its documents, bindings and
+	counts, the checkpoint with the last. Killed in between, a run meets the others when it fetches the page again.
 	"""
-	parts = list(chunks(page.records, _MOST_AT_ONCE)) or [[]]
-	for number, records in enumerate(parts, 1):
-		last = number == len(parts)
+	rest: list[Record] = list(page.records)
+	while True:
 
-		def work(records: Sequence[Record] = records, last: bool = last) -> Counts:
-			counts = writer.write(records, again=again)
-			counts.bytes = page.size if last else 0
-			advance(home, run, counts, checkpoint if last else None, pages=int(last))
-			return counts
+		def work(records: list[Record] = rest) -> tuple[Counts, list[Record]]:
+			counts, left = writer.write_some(records[:_MOST_AT_ONCE], again=again)
+			left += records[_MOST_AT_ONCE:]
+			counts.bytes = 0 if left else page.size
+			advance(home, run, counts, None if left else checkpoint, pages=int(not left))
+			return counts, left
 
-		run.counts.add(in_transaction(home.db, work))
-		run.counts.pages += last
+		counts, rest = in_transaction(home.db, work)
+		run.counts.add(counts)
+		run.counts.pages += not rest
 		home.progress(run)
+		if not rest:
+			break
 	run.checkpoint = run.checkpoint if checkpoint is None else checkpoint
 
 

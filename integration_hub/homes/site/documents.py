@@ -17,6 +17,8 @@ from integration_hub.sync.bulk import BulkTarget
 class DocumentTarget:
 	"""Documents of one DocType, written as the current user, each undone alone if it fails."""
 
+	at_once = 1  # a controller takes its time
+
 	def __init__(self, home: Any, doctype: str):
 		self.home, self.doctype = home, doctype
 
