@@ -8,7 +8,7 @@ from functools import cache
 
 from integration_hub.stores.database import Database, Outdated, Row, in_list, insert_many, upsert_many
 from integration_hub.stores.home import Home
-from integration_hub.stores.ids import HASH_LENGTH, key
+from integration_hub.stores.ids import HASH_LENGTH, key, new_id, utc_made_at
 
 DOCTYPE = "External Record"
 
@@ -43,11 +43,30 @@ class Binding:
 	payload: str | None = None
 	new: bool = True
 	read: tuple[str, str, str] | None = None  # what it was when it was read: status, hash, last seen
+	written: str = ""  # what its document went through just now: "", changed, first
 
 	@property
 	def is_plain(self) -> bool:
 		"""Has it nothing but what every binding has?"""
 		return self.status == "Bound" and not (self.adopted or self.missing_run or self.error or self.payload)
+
+
+def event_seen(event: str) -> str:
+	"""Return what stands for an event, by the name of its row, where it is noted who has seen a record last.
+
+	It sorts by now, like a run's, and says when the event was received.
+	"""
+	return f"{new_id()}-{event}"
+
+
+def seen_by_event(binding: Binding) -> bool:
+	"""Tell whether it is an event that has seen a record last."""
+	return "-" in binding.last_seen
+
+
+def received(binding: Binding) -> str:
+	"""Return when what has seen a record last was received, or began, by our clock, as UTC text; "" for nothing."""
+	return utc_made_at(binding.last_seen.rpartition("-")[2])
 
 
 def binding_name(stream: str, external_id: str) -> str:
@@ -133,25 +152,29 @@ def save(
 		"stream": stream,
 		"target_doctype": target_doctype,
 		"last_seen": seen,
-		"made_by": by,
-		"changed_by": by,
 		"creation": home.now(),
 		"modified": home.now(),
 	}
+	written = {**same, "made_by": by, "changed_by": by}
 	# A first load writes nothing but plain new ones: what is empty in them is not sent.
 	plain = [
 		(b.name, b.external_id, b.target_name, b.source_time, b.content_hash)
 		for b in bindings
 		if b.new and b.is_plain
 	]
-	insert_many(home.db, DOCTYPE, ("name", "external_id", *_PLAIN_STATE), plain, {**same, "status": "Bound"})
+	insert_many(
+		home.db, DOCTYPE, ("name", "external_id", *_PLAIN_STATE), plain, {**written, "status": "Bound"}
+	)
 	state = tuple(column for column in _STATE if column != "last_seen")
 	columns = ("name", "external_id", *state)
-	others = [b for b in bindings if b.new and not b.is_plain]
-	insert_many(home.db, DOCTYPE, columns, _rows(others, columns), same)
-	known = [b for b in bindings if not b.new]
-	update = (*state, "last_seen", "changed_by", "modified")
-	upsert_many(home.db, DOCTYPE, columns, _rows(known, columns), update=update, same=same)
+	# What could not be written was written by nobody yet; who writes it later is the first.
+	for failed, who in ((True, {**same, "changed_by": by}), (False, written)):
+		others = [b for b in bindings if b.new and not b.is_plain and (b.status == "Failed") is failed]
+		insert_many(home.db, DOCTYPE, columns, _rows(others, columns), who)
+	for kind, who in (("", ()), ("changed", ("changed_by",)), ("first", ("made_by", "changed_by"))):
+		known = [b for b in bindings if not b.new and b.written == kind]
+		update = (*state, "last_seen", "modified", *who)
+		upsert_many(home.db, DOCTYPE, columns, _rows(known, columns), update=update, same=written)
 
 
 def _rows(bindings: Sequence[Binding], columns: Sequence[str]) -> list[list]:
@@ -210,19 +233,20 @@ def mark_missing(db: Database, stream: str, run: str, seen: str) -> None:
 	db.execute(sql, [run, *params, seen])
 
 
-def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str = "") -> None:
+def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str = "", at: str = "") -> None:
 	"""Note that the documents of bindings, by the bindings' names, are gone or disabled.
 
 	forget_target: whoever is called so later is somebody else.
-	by: the run that did it.
+	by: the run that did it. at: since when they are gone (UTC), unless they have changed since.
 	"""
 	marks, values = in_list(names)
 	target = ", `target_name` = NULL" if forget_target else ""
 	home.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Deleted', `content_hash` = '', `error` = NULL,
-			`payload` = NULL, `missing_run` = NULL, `changed_by` = %s, `modified` = %s{target}
+			`payload` = NULL, `missing_run` = NULL, `changed_by` = %s, `modified` = %s,
+			`source_time` = CASE WHEN COALESCE(`source_time`, '') < %s THEN %s ELSE `source_time` END{target}
 			WHERE `name` IN ({marks})""",
-		[by, home.now(), *values],
+		[by, home.now(), at, at, *values],
 	)
 
 

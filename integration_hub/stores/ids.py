@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 import time
+from datetime import datetime, timezone
 from typing import Any
 
 HASH_LENGTH = 40  # hex digits of a hash that is kept: 160 bits, as git's; a shorter key makes a faster index
@@ -35,6 +36,15 @@ def _prefixed(part: str) -> bytes:
 def made_at(name: str) -> float:
 	"""Return when a name was made by new_id, in seconds since the epoch; raises ValueError for another name."""
 	return int(name[:14], 16) / 1e6
+
+
+def utc_made_at(name: str) -> str:
+	"""Return when a name was made by new_id, as UTC text that sorts by time; "" for another name."""
+	try:
+		moment = datetime.fromtimestamp(made_at(name), timezone.utc)
+	except (ValueError, OverflowError, OSError):
+		return ""
+	return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def first_id(seconds: float) -> str:

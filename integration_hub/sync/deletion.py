@@ -11,6 +11,7 @@ from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, chunks, in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, Target
+from integration_hub.stores.ids import utc_made_at
 from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.sync.config import StreamConfig
 
@@ -63,16 +64,22 @@ def remove_orphans(home: Home, stream: StreamConfig, run: Run, redactor: Redacto
 		in_transaction(home.db, hold)
 		run.counts.to_delete += gone
 		return
-	_remove_all(home, stream, run, redactor, "`last_seen` < %s", [run.seen])
+	_remove_all(home, stream, run, redactor, run.seen, "`last_seen` < %s", [run.seen])
 
 
 def remove_approved(home: Home, stream: StreamConfig, run: Run, held_by: str, redactor: Redactor) -> None:
 	"""Remove what run `held_by` held back and no later run saw again."""
-	_remove_all(home, stream, run, redactor, "`missing_run` = %s", [held_by])
+	_remove_all(home, stream, run, redactor, held_by, "`missing_run` = %s", [held_by])
 
 
 def _remove_all(
-	home: Home, stream: StreamConfig, run: Run, redactor: Redactor, where: str, params: Sequence[object]
+	home: Home,
+	stream: StreamConfig,
+	run: Run,
+	redactor: Redactor,
+	gone_since: str,
+	where: str,
+	params: Sequence[object],
 ) -> None:
 	target = home.target(stream.target_doctype, stream.write_mode)
 	condition = f"`status` <> 'Deleted' AND {where}"
@@ -86,7 +93,7 @@ def _remove_all(
 			for part in chunks(batch, target.at_once):
 				if last and time.monotonic() >= until:
 					break
-				counts.add(_remove_batch(home, stream, target, run, redactor, part))
+				counts.add(_remove_batch(home, stream, target, run, redactor, gone_since, part))
 				last = part[-1].name
 			advance(home, run, counts)
 			return counts, last
@@ -103,14 +110,21 @@ def _remove_all(
 
 
 def _remove_batch(
-	home: Home, stream: StreamConfig, target: Target, run: Run, redactor: Redactor, batch: Sequence[Binding]
+	home: Home,
+	stream: StreamConfig,
+	target: Target,
+	run: Run,
+	redactor: Redactor,
+	gone_since: str,
+	batch: Sequence[Binding],
 ) -> Counts:
+	"""Remove a batch. gone_since: the run that found it gone; an event of before it comes too late."""
 	forgotten = {binding.name for binding in batch if _is_forgotten(stream, binding)}
 	errors = remove_documents(home, stream, target, batch)
 	gone = [binding.name for binding in batch if binding.name not in errors]
 	for forget in (True, False):
 		if names := [name for name in gone if (name in forgotten) is forget]:
-			bindings.mark_deleted(home, names, forget, run.name)
+			bindings.mark_deleted(home, names, forget, run.name, utc_made_at(gone_since))
 	for binding in batch:
 		if error := errors.get(binding.name):
 			bindings.mark_kept(home.db, binding.name, redactor.text(error, 500))

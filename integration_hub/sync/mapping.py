@@ -62,7 +62,7 @@ class Mapper:
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
 		self._looked = False
-		self._latest = utc_text(datetime.now(timezone.utc) + FUTURE)
+		self.latest = utc_text(datetime.now(timezone.utc) + FUTURE)
 		fields = repr([row.field for row in self._rows]).encode()
 		self._salt = hashlib.blake2b(fields, digest_size=HASH_LENGTH // 2)
 
@@ -112,7 +112,7 @@ class Mapper:
 		external_id = self.external_id(record) if external_id is None else external_id
 		gone = self.is_deleted(record) if deleted is None else deleted
 		time = self.source_time(record) if self._time else ""
-		time = "" if time > self._latest else time
+		time = "" if time > self.latest else time
 		if gone:
 			return Mapped(external_id, {}, time, True)
 		self._looked = True

@@ -17,7 +17,7 @@ from integration_hub.stores.runs import Counts, Run
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval, remove_documents
 from integration_hub.sync.mapping import Mapped, MappingError
-from integration_hub.sync.plan import Plan, Planner, Record
+from integration_hub.sync.plan import Moment, Plan, Planner, Record
 
 
 class PageWriter:
@@ -29,6 +29,7 @@ class PageWriter:
 	already; then it changes nothing. A fetched record, too, is older than an event that came after it was
 	fetched: what was seen after `seen` with a later source time stays.
 	run: the run it writes for; it may not remove more than the stream allows without approval.
+	moment: when what an event tells happened.
 	"""
 
 	def __init__(
@@ -41,13 +42,14 @@ class PageWriter:
 		operation: str,
 		current: bool = True,
 		run: Run | None = None,
+		moment: Moment | None = None,
 		**where: str,
 	):
 		self.home, self.stream, self.redactor = home, stream, redactor
 		self.operation, self.where = operation, {"stream": stream.name, **where}
 		self.run = run
 		self._live: int | None = None
-		self.planner = Planner(home, stream, seen=seen, current=current)
+		self.planner = Planner(home, stream, seen=seen, current=current, moment=moment)
 		self.first_error, self.error_log = "", None
 		self.unidentified = run.unidentified if run else 0
 
@@ -101,18 +103,19 @@ class PageWriter:
 		until: of time.monotonic; what is not begun by then is left (plan.left), but for the first.
 		"""
 		counts = Counts()
-		touched = (*plan.remove, *plan.forget, *(item for item, _ in plan.changes))
+		touched = (*plan.remove, *plan.forget, *plan.newer, *(item for item, _ in plan.changes))
 		known = [plan.found[item.external_id] for item in touched]
 		bindings.hold(self.home.db, [binding for binding in known if not binding.new])
 		if not again:
 			counts.fetched = plan.fetched
-			counts.unchanged = len(plan.unchanged) + plan.stale + len(plan.forget)
+			counts.unchanged = len(plan.unchanged) + len(plan.newer) + plan.stale + len(plan.forget)
 			self._note_unidentified(plan, counts)
 		changed: list[Binding] = []
 		for item in plan.forget:
 			binding = plan.found[item.external_id]
-			binding.status = "Deleted"
+			binding.status, binding.written = "Deleted", "changed"
 			changed.append(self._settled(item, binding))
+		changed += (self._settled(item, plan.found[item.external_id]) for item in plan.newer)
 		changed += self._remove(plan, counts, until)
 		changed += self._upsert(plan, counts, until)
 		counts.fetched -= 0 if again else len(plan.left)
@@ -152,6 +155,7 @@ class PageWriter:
 					plan.failures[item.external_id] = error
 					continue
 				counts.deleted += 1
+				binding.written = "changed"
 				yield self._settled(item, binding)
 
 	def _in_time(self, plan: Plan, items: Sequence[Mapped], until: float) -> Iterator[Sequence[Mapped]]:
@@ -189,6 +193,7 @@ class PageWriter:
 	def _bound(self, plan: Plan, item: Mapped, name: str | None) -> Binding:
 		binding = plan.found[item.external_id]
 		binding.adopted = binding.adopted or int(item.external_id in plan.adopted)
+		binding.written = "changed" if binding.target_name else "first"
 		binding.status, binding.target_name = "Bound", name
 		binding.content_hash = item.content_hash
 		return self._settled(item, binding)
@@ -205,6 +210,9 @@ class PageWriter:
 			binding.status, binding.content_hash = "Failed", ""
 			binding.error = self.redactor.text(error, 500)
 			binding.payload = _payload(plan.records[external_id])
+			binding.written = "changed"
+			# What is older comes too late, though this could not be written yet.
+			binding.source_time = max(binding.source_time, plan.times.get(external_id, ""))
 			binding.missing_run = None
 			yield binding
 

@@ -9,6 +9,7 @@ from typing import Any
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.home import Change, Home, Target
+from integration_hub.stores.ids import made_at, utc_made_at
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.fit import fit
@@ -17,16 +18,35 @@ from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 
 Record = Mapping[str, Any]
 
+# For so many seconds a list may be behind what an event has told (a cache, a replica); later it is believed, for a
+# source that was set back says so in no other way.
+_LISTS_LAG = 3600
+
+
+@dataclass(frozen=True)
+class Moment:
+	"""When what an event tells happened, as UTC text: "" where nobody says so.
+
+	received: by our clock, which is what an undated deletion counts as. changed, deleted: what the sender says of
+	an update, and of a deletion, whose records say nothing.
+	"""
+
+	received: str
+	changed: str = ""
+	deleted: str = ""
+
 
 @dataclass(slots=True)
 class Plan:
-	"""A page, sorted by what has to be done. Of the same id twice, the later record counts.
+	"""A page, sorted by what has to be done. Of the same id twice, the later record counts: by its source time, else by its place.
 
 	records: what can be told by its id. unidentified: why the others cannot.
 	changes: what is to be written, with the record it comes from; adopted: documents found by match field.
 	remove: what the source says is deleted. forget: deletions of what never was here, or is gone, and not at so late a time.
 	unchanged: bindings that were met and need no write. stale: how many of the page came too late.
 	begun, left: was a document written or removed; the external ids that there was no time for (see PageWriter).
+	newer: what is as it was, at a later time, which is kept: what is older comes too late from now on.
+	times: when the records changed.
 	"""
 
 	fetched: int = 0
@@ -39,6 +59,8 @@ class Plan:
 	remove: list[Mapped] = field(default_factory=list)
 	forget: list[Mapped] = field(default_factory=list)
 	unchanged: list[Binding] = field(default_factory=list)
+	newer: list[Mapped] = field(default_factory=list)
+	times: dict[str, str] = field(default_factory=dict)
 	stale: int = 0
 	begun: bool = False
 	left: list[str] = field(default_factory=list)
@@ -48,10 +70,20 @@ class Planner:
 	"""Plans pages of one stream.
 
 	seen, current: on whose behalf, and whether records are the source's present state (see PageWriter).
+	moment: when what they tell happened, if it is an event that tells it.
 	"""
 
-	def __init__(self, home: Home, stream: StreamConfig, *, seen: str, current: bool = True):
+	def __init__(
+		self,
+		home: Home,
+		stream: StreamConfig,
+		*,
+		seen: str,
+		current: bool = True,
+		moment: Moment | None = None,
+	):
 		self.home, self.stream, self.seen, self.current = home, stream, seen, current
+		self._moment = moment
 		self.mapper = Mapper(stream, home.local_time, home.transforms())
 		self.target: Target = home.target(stream.target_doctype, stream.write_mode)
 		self._fields = self.target.fields()
@@ -74,6 +106,7 @@ class Planner:
 		else:
 			plan.found = bindings.load(self.home.db, self.stream.name, plan.records)
 		self._forget_lost_documents(plan.found.values())
+		self._leave_out_late_failures(plan)
 		items = []
 		for item in mapped.values():
 			if item.deleted:
@@ -104,17 +137,62 @@ class Planner:
 			except MappingError as error:
 				plan.unidentified.append(error)
 				continue
+			item, error = self._read(record, external_id, deleted)
 			if external_id in plan.records:
+				if self._is_older(item, plan.times[external_id]):
+					continue
 				mapped.pop(external_id, None)
 				plan.failures.pop(external_id, None)
-			plan.records[external_id] = record
-			try:
-				mapped[external_id] = self.mapper.map(record, deleted=deleted, external_id=external_id)
-			except Exception as error:
-				if self.home.db.is_transient(error):  # a registered function had asked the database
-					raise
+			plan.records[external_id], plan.times[external_id] = record, item.source_time
+			if error:
 				plan.failures[external_id] = error
+			else:
+				mapped[external_id] = item
 		return mapped
+
+	def _read(
+		self, record: Record, external_id: str, deleted: bool | None
+	) -> tuple[Mapped, Exception | None]:
+		"""Map a record; of one that cannot be mapped, return its time, and why."""
+		try:
+			return self._dated(self.mapper.map(record, deleted=deleted, external_id=external_id)), None
+		except Exception as error:
+			if self.home.db.is_transient(error):  # a registered function had asked the database
+				raise
+			return Mapped(external_id, {}, self._time_of(record), False), error
+
+	def _is_older(self, item: Mapped, met: str) -> bool:
+		"""Tell whether a page has met a record in a later state already. A feed tells things in their order."""
+		return "" < item.source_time < met and self.stream.mode != "Cursor"
+
+	@property
+	def moment(self) -> Moment:
+		"""When what is planned happened; a list's undated deletions, before it was asked for."""
+		return self._moment or Moment(utc_made_at(self.seen))
+
+	def _dated(self, item: Mapped) -> Mapped:
+		"""Have an event's sender say when a record changed, where the record does not, or was deleted since."""
+		if self._moment:
+			told = self._moment.deleted if item.deleted else self._moment.changed
+			if item.deleted or not item.source_time:
+				item.source_time = max(item.source_time, told)
+		return item
+
+	def _time_of(self, record: Record) -> str:
+		"""Return the source time of a record that cannot be mapped, "" if that is why."""
+		try:
+			time = self.mapper.source_time(record)
+		except Exception:  # noqa: BLE001 - the record is a failure already, and this may be why
+			return ""
+		return "" if time > self.mapper.latest else time
+
+	def _leave_out_late_failures(self, plan: Plan) -> None:
+		"""What comes too late is not written: that it could not be is no failure."""
+		for external_id in list(plan.failures):
+			item = Mapped(external_id, {}, plan.times.get(external_id, ""), False)
+			if self._is_stale(item, plan.found[external_id]):
+				del plan.failures[external_id]
+				plan.stale += 1
 
 	def _resolve(self, plan: Plan, mapped: dict[str, Mapped]) -> None:
 		"""Put documents' names where links are: a document made anew under another name is a change, too."""
@@ -138,38 +216,76 @@ class Planner:
 		binding = plan.found[item.external_id]
 		if (
 			binding.missing_run
-			or self._is_stale(item, binding)
+			or self._is_late_removal(item, binding)
 			or (binding.new and self.current)
-			or (binding.status == "Deleted" and item.source_time <= (binding.source_time or ""))
+			or (binding.status == "Deleted" and item.source_time <= binding.source_time)
 		):
 			plan.stale += 1
 		elif binding.new or binding.status == "Deleted":
-			# An event of an earlier time is still on its way, maybe, and shall find that it is too late.
+			# An event of an earlier time may still be on its way, and has to find that it is too late.
 			plan.forget.append(item)
 		else:
 			plan.remove.append(item)
+
+	def _is_late_removal(self, item: Mapped, binding: Binding) -> bool:
+		"""Tell whether what is bound is newer than a deletion; date the deletion as received if nobody says when
+		it was.
+
+		Two clocks are compared then. So an event's is late only if what is newer came after it, too; and what a list
+		says is gone, and does not say since when, is gone for as long as is known.
+		"""
+		if item.source_time:
+			return self._is_stale(item, binding)
+		received = self.moment.received
+		if self.current:
+			late = binding.status == "Deleted" or binding.last_seen > self.seen
+		else:
+			late = bindings.received(binding) > received
+		item.source_time = max(received, binding.source_time)
+		return late and (binding.source_time > received or (self.current and binding.status == "Deleted"))
 
 	def _differs(self, plan: Plan, item: Mapped) -> bool:
 		"""Tell whether a record has to be written; notes it as met if not."""
 		binding = plan.found[item.external_id]
 		same = binding.status == "Bound" and binding.content_hash == item.content_hash
-		if not same and not self._is_stale(item, binding):
+		stale = self._is_stale(item, binding)
+		if not same and not stale:
 			return True
-		plan.unchanged.append(binding)
+		if same and item.source_time > binding.source_time:
+			plan.newer.append(item)
+		elif stale and binding.status == "Deleted" and not self.current:
+			plan.stale += 1  # what deleted it stays who has seen it last
+		else:
+			plan.unchanged.append(binding)
 		return False
 
 	def _is_stale(self, item: Mapped, binding: Binding) -> bool:
 		"""Tell whether what is bound is newer than this record. A deletion wins over the same time."""
-		known = binding.source_time or ""
+		known, gone = binding.source_time, binding.status == "Deleted"
 		if not item.source_time:
-			return False
+			return gone and self._came_before(binding)
 		# A list has old tombstones in it, of what was made again since; a change feed tells things in their order.
 		in_order = self.current and self.stream.mode == "Cursor"
 		if item.deleted and item.source_time < known and not in_order:
 			return True
-		if self.current and binding.last_seen <= self.seen:
+		if self.current and binding.last_seen < self.seen:
+			return item.source_time < known and not gone and self._lags_behind(binding)
+		if self.current and binding.last_seen == self.seen:
+			# This walk has met it already. What it found gone, and nobody has dated, is dated as the walk is.
+			return item.source_time < known and not in_order and not (gone and known >= self.moment.received)
+		return item.source_time < known or (gone and item.source_time == known)
+
+	def _came_before(self, binding: Binding) -> bool:
+		"""Tell whether an undated record is of before what deleted it, as far as our clock can tell."""
+		if self.current:
+			return binding.last_seen > self.seen
+		return bindings.received(binding) > self.moment.received
+
+	def _lags_behind(self, binding: Binding) -> bool:
+		"""Tell whether a list may be behind an event that came before it was asked for."""
+		if not bindings.seen_by_event(binding):
 			return False
-		return item.source_time < known or (binding.status == "Deleted" and item.source_time == known)
+		return made_at(self.seen) - made_at(binding.last_seen) < _LISTS_LAG
 
 	def _enabled(self, values: dict[str, Any]) -> dict[str, Any]:
 		"""Take back an earlier Disable, for a record that is in the source again."""

@@ -15,9 +15,10 @@ from integration_hub.sentence import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import Row
 from integration_hub.stores.home import Home, HubError, Target
-from integration_hub.stores.ids import new_id
+from integration_hub.stores.ids import new_id, utc_made_at
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.page import PageWriter
+from integration_hub.sync.plan import Moment
 from integration_hub.sync.run import load_stream
 from integration_hub.sync.schedule import want
 from integration_hub.webhooks.defer import Defer
@@ -86,9 +87,10 @@ class Handling:
 			self.home,
 			stream,
 			self.redactor,
-			seen=new_id(),
+			seen=bindings.event_seen(row["name"]),
 			operation="Webhook",
 			current=False,
+			moment=Moment(utc_made_at(row["name"]) or utc_made_at(new_id())),
 			webhook_log=row["name"],
 		)
 		writer.planner.target = self._wrap(writer.planner.target)
