@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -12,6 +11,7 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.secrets import Secret
 from integration_hub.connectors.signing import HMACAuth
+from integration_hub.connectors.urls import with_parameter
 
 ReadSecret = Callable[[str], str | None]
 
@@ -37,9 +37,7 @@ class QueryAuth(AuthBase):
 		self.parameter, self._secret = parameter, secret
 
 	def __call__(self, request: PreparedRequest) -> PreparedRequest:
-		parts = urlsplit(request.url or "")
-		query = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != self.parameter]
-		request.url = urlunsplit(parts._replace(query=urlencode([*query, (self.parameter, self._secret)])))
+		request.url = with_parameter(request.url or "", self.parameter, self._secret)
 		return request
 
 	def __repr__(self) -> str:
@@ -55,14 +53,15 @@ def static_auth(config: IntegrationConfig, secret: ReadSecret) -> AuthBase | Non
 	if kind == "None":
 		return None
 	value = printable(secret("secret"), config.name, "secret")
+	if kind == "Basic" and (value or config.username):
+		# Either may be empty (RFC 7617): some take their key as the user, or as the password, alone.
+		return HTTPBasicAuth(config.username.encode(), value.encode())
 	if not value:
 		raise ConfigurationError(f"{config.name}: secret is empty.", field="secret")
 	if kind == "API Key Header":
 		return HeaderAuth(config.api_key_name, value)
 	if kind == "API Key Query":
 		return QueryAuth(config.api_key_name, value)
-	if kind == "Basic":
-		return HTTPBasicAuth(config.username.encode(), value.encode())
 	if kind == "HMAC":
 		return HMACAuth(config.api_key_name, value)
 	if kind == "Bearer":

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import re
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import DecodeError, LocationParseError, ProtocolError, ReadTimeoutError
-from urllib3.util import parse_url
 
 from integration_hub.connectors import errors
+from integration_hub.connectors.answers import Unreadable, complaint_of, loaded, rate_limited, shown_text
 from integration_hub.connectors.auth import HeaderAuth, static_auth
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
-from integration_hub.connectors.guard import REFUSED, GuardedAdapter
-from integration_hub.connectors.json_text import read_json
-from integration_hub.connectors.limits import pause_asked
+from integration_hub.connectors.limits import asks_to_wait, pause_asked
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
+from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy
 from integration_hub.connectors.secrets import Secret, Secrets, redactor_for
+from integration_hub.connectors.transport import Transport
+from integration_hub.connectors.urls import Elsewhere, joined, origin, redirected, with_query
 
-_CHUNK = 64 * 1024
+__all__ = ["BaseConnector", "Budget", "origin"]
+
 _SHOWN_BODY = 500
+_SHOWN_SAID = 250
 _MAX_REDIRECTS = 5
 # Requests leave evenly and arrive with jitter: at the full rate, a late one and an early one would meet in the
 # server's window. What is left unused is the room for that.
@@ -71,16 +69,16 @@ class BaseConnector:
 		self.redactor = redactor_for(secrets)
 		self._closed = False
 		for user, field in ((config.username, "secret"), (config.client_id, "client_secret")):
-			if user and (secret := secrets.get(field)):
+			if secret := secrets.get(field):
 				self.redactor.add(f"{user}:{secret}")  # as Basic sends it
-		self.session = requests.Session()
-		for scheme in ("http://", "https://"):
-			self.session.mount(scheme, GuardedAdapter(allowed_hosts, self._proxy_authorization()))
-		self.session.trust_env = False  # neither proxies nor .netrc of the machine decide where secrets go
-		self.session.headers.update({"Accept": "application/json", "User-Agent": "integration-hub"})
-		self.session.verify = config.verify_tls
-		if config.proxy:
-			self.session.proxies = {"http": config.proxy, "https": config.proxy}
+		if config.auth_type == "Basic" and not secrets.get("secret"):
+			self.redactor.add(config.username)  # then it is the key itself
+			self.redactor.add(f"{config.username}:")
+		self.transport = Transport(config, self.redactor, allowed_hosts, self._proxy_authorization())
+
+	@property
+	def session(self) -> requests.Session:
+		return self.transport.session
 
 	def _proxy_authorization(self) -> str:
 		"""Return the header that the proxy asks for, "" where there is no proxy, or it asks for none."""
@@ -102,7 +100,7 @@ class BaseConnector:
 	def close(self) -> None:
 		"""Close pooled connections; nothing more is sent."""
 		self._closed = True
-		self.session.close()
+		self.transport.close()
 
 	def token_expires_at(self) -> float | None:
 		"""Return when the access token in store expires, in seconds since the epoch; None where there is none."""
@@ -163,16 +161,20 @@ class BaseConnector:
 		RetryLater when the server asks for a pause longer than a worker may sleep.
 		"""
 		method = method.upper()
-		url = self.url(path)
+		url = with_query(self.url(path), params)
 		headers = dict(headers or {})
 		if idempotency_key:
 			headers["Idempotency-Key"] = idempotency_key
 		idempotent = method in IDEMPOTENT_METHODS or bool(idempotency_key)
 
 		def send() -> requests.Response:
-			return self._send(method, url, auth, params=params, json=json, data=data, headers=headers)
+			return self._send(method, url, auth, json=json, data=data, headers=headers)
 
-		response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
+		try:
+			response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
+		except errors.RetryLater as error:  # it may never have come to a request
+			error.about(errors.ConnectorError(method=method, url=self.redactor.text(url, 300)))
+			raise
 		return response if raw else self.parse(response)
 
 	def push_data(self, path: str, record: Any, *, idempotency_key: str | None = None) -> Any:
@@ -191,17 +193,13 @@ class BaseConnector:
 
 	def url(self, path: str) -> str:
 		"""Join `path` to the base URL. Raises ConfigurationError if the result is on another origin."""
-		base = self.config.base_url.rstrip("/") + "/"
-		absolute = path.startswith(("http://", "https://"))
-		url = (
-			path if absolute else base + path.lstrip("/").replace(" ", "%20")
-		)  # names of DocTypes have spaces
-		if origin(url) != origin(base):
+		try:
+			return joined(self.config.base_url, path)
+		except Elsewhere as error:
+			shown = self.redactor.text(path, 200)
 			raise errors.ConfigurationError(
-				f"{self.config.name}: {self.redactor.text(url, 200)} is not on the host of base_url.",
-				field="base_url",
-			)
-		return url
+				f"{self.config.name}: {shown} {error}", field="base_url"
+			) from None
 
 	def authenticate(self) -> AuthBase | None:
 		"""Return the auth object for the next request; called for each request."""
@@ -217,14 +215,10 @@ class BaseConnector:
 
 	def parse(self, response: requests.Response) -> Any:
 		"""Return the JSON body, None if empty; raises MalformedAnswer if it is not JSON."""
-		if not response.content.strip():
-			return None
 		try:
-			return read_json(response.content)
-		except RecursionError:
-			raise self._error(errors.MalformedAnswer, response, detail="It is nested too deeply.") from None
-		except ValueError as error:
-			raise self._error(errors.MalformedAnswer, response, detail=f"Not JSON: {error}") from None
+			return loaded(response)
+		except Unreadable as error:
+			raise self._error(errors.MalformedAnswer, response, self.redactor.text(error, 300)) from None
 
 	def _through_breaker(self, work: Callable[[], requests.Response]) -> requests.Response:
 		self.breaker.before()
@@ -244,14 +238,21 @@ class BaseConnector:
 			response = self._exchange(method, url, self.authenticate(), **options)
 		if response.status_code < 300:
 			return response
-		raise self._error(errors.error_class(response.status_code), response)
+		raise self._error(self._refusal(response), response)
+
+	def _refusal(self, response: requests.Response) -> type[errors.ConnectorError]:
+		"""Return the class of an answer that is no success: its status decides, and what a 403 says of limits."""
+		if response.status_code == 403 and (asks_to_wait(response.headers) or rate_limited(response)):
+			return errors.RateLimited
+		return errors.error_class(response.status_code)
 
 	def _exchange(self, method: str, url: str, auth: AuthBase | None, **options: Any) -> requests.Response:
 		"""Send once, following redirects of safe methods within the origin."""
 		for _ in range(_MAX_REDIRECTS + 1):
-			if self._closed:  # while another thread was about to
-				raise errors.ConfigurationError("The connector is closed.", method=method)
 			self._await_budget(method, url)
+			if self._closed:  # while another thread was about to, or waited
+				shown = self.redactor.text(url, 300)
+				raise errors.ConfigurationError("The connector is closed.", method=method, url=shown)
 			response = self._transport(method, url, auth, **options)
 			if pause := pause_asked(response.headers, response.status_code):
 				self.coordination.postpone(self.config.name, pause)
@@ -259,76 +260,20 @@ class BaseConnector:
 			if not (response.is_redirect and location and method in ("GET", "HEAD")):
 				return response
 			try:
-				target = urljoin(url, location)
-			except ValueError:
-				raise self._error(
-					errors.UnexpectedStatus, response, detail="It redirects to what is no URL."
-				) from None
-			if origin(target) != origin(url):
-				raise self._error(
-					errors.UnexpectedStatus, response, detail="It redirects to another host; not followed."
-				)
-			url, options = target, {**options, "params": None}
+				target = redirected(url, location)
+			except Elsewhere as error:
+				detail = f"It redirects to another host; not followed. The redirect {self.redactor.text(error, 200)}"
+				raise self._error(errors.UnexpectedStatus, response, detail) from None
+			except (ValueError, errors.ConfigurationError):
+				detail = "It redirects to what is no URL."
+				raise self._error(errors.UnexpectedStatus, response, detail) from None
+			url = target
 		raise errors.UnexpectedStatus("Too many redirects.", method=method, url=self.redactor.text(url))
 
 	def _transport(
 		self, method: str, url: str, auth: AuthBase | None, *, deadline: float | None = None, **options: Any
 	) -> requests.Response:
-		"""One exchange over the wire. deadline: seconds for all of it; ten read timeouts if None."""
-		longest = deadline or max(self.config.read_timeout * 10, 60)
-		until = time.monotonic() + longest
-		context = {"method": method, "url": self.redactor.text(url, 300)}
-		try:
-			response = self.session.request(
-				method,
-				url,
-				auth=auth or _no_auth,
-				timeout=(min(self.config.connect_timeout, longest), min(self.config.read_timeout, longest)),
-				allow_redirects=False,
-				stream=True,
-				**options,
-			)
-			with response:
-				self._read(response, context, until)
-			return response
-		except requests.exceptions.ConnectTimeout as error:
-			raise errors.ConnectionFailed(self._detail(error), **context) from None
-		except requests.exceptions.Timeout as error:
-			raise errors.RequestTimeout(self._detail(error), **context) from None
-		except requests.exceptions.ConnectionError as error:
-			kind = errors.ConnectionFailed if _never_connected(error) else errors.ConnectionBroken
-			if _timed_out(error):
-				kind = errors.RequestTimeout
-			if REFUSED in str(error):
-				kind = errors.AddressNotAllowed
-			raise kind(self._detail(error), **context) from None
-		except requests.exceptions.ChunkedEncodingError as error:
-			raise errors.ConnectionBroken(self._detail(error), **context) from None
-		except requests.exceptions.ContentDecodingError as error:
-			raise errors.MalformedAnswer(self._detail(error), **context) from None
-		except requests.exceptions.RequestException as error:
-			raise errors.ConfigurationError(self._detail(error), field="base_url", **context) from None
-		except ValueError:
-			# From deep below, about a URL or header it cannot send; its text would quote the value.
-			raise errors.ConfigurationError("The request cannot be sent as it is.", **context) from None
-
-	def _read(self, response: requests.Response, context: dict[str, str], until: float) -> None:
-		"""Read the body within the size limit and before the time `until`."""
-		limit = int(self.config.max_response_mb * 1024 * 1024)
-		chunks, size = [], 0
-		for chunk in _arriving(response):
-			size += len(chunk)
-			if size > limit:
-				raise errors.TooLarge(f"More than {self.config.max_response_mb:g} MB.", **context)
-			if time.monotonic() > until:
-				raise errors.RequestTimeout("The answer drips in too slowly.", **context)
-			chunks.append(chunk)
-		response._content, response._content_consumed = b"".join(chunks), True
-		promised = response.headers.get("Content-Length", "")
-		encoded = response.headers.get("Content-Encoding", "identity") != "identity"
-		has_body = context["method"] != "HEAD" and response.status_code not in (204, 304)
-		if has_body and not encoded and promised.isdigit() and int(promised) > size:
-			raise errors.ConnectionBroken(f"{size} of {promised} bytes arrived.", **context)
+		return self.transport.exchange(method, url, auth, seconds=deadline, **options)
 
 	def _await_budget(self, method: str, url: str) -> None:
 		"""Wait for a slot of the rate budget; raises RetryLater if it is too far away."""
@@ -341,78 +286,27 @@ class BaseConnector:
 			self.retry.sleep(wait)
 
 	def _error(
-		self, kind: type[errors.ConnectorError], response: requests.Response, detail: str = ""
+		self,
+		kind: type[errors.ConnectorError],
+		response: requests.Response,
+		detail: str = "",
+		said: str | None = None,
 	) -> errors.ConnectorError:
-		body = response.content.decode("utf-8", "replace") if response._content_consumed else ""
+		"""Return an error that carries the request and the answer, in short and redacted.
+
+		said: words of the answer, if they are known.
+		"""
+		words = complaint_of(response) if said is None else said
 		return kind(
 			detail,
+			said=self.redactor.text(words, _SHOWN_SAID),
 			method=response.request.method or "",
 			url=self.redactor.text(response.url, 300),
 			status=response.status_code,
-			body=self.redactor.text(body, _SHOWN_BODY),
-			retry_after=retry_after(response.headers.get("Retry-After")),
+			body=self.redactor.text(shown_text(response), _SHOWN_BODY),
+			retry_after=pause_asked(response.headers, response.status_code) or None,
 		)
 
-	def _detail(self, error: Exception) -> str:
-		"""Return the reason of a failure, without what urllib3 and requests wrap around it."""
-		reason = getattr(error.args[0] if error.args else None, "reason", None) or error
-		text = str(reason).rpartition("Failed to establish a new connection: ")[2]
-		text = re.sub(r"^<?[\w.]*(Connection|Pool)\([^)]*\)[^:]*: ?|\[Errno -?\d+\] ", "", text)
-		return self.redactor.text(text, 300)
-
-
-def origin(url: str) -> tuple[str, str, int | None]:
-	"""Return (scheme, host, port) of a URL. Raises ConfigurationError where it has none."""
-	# What parsers read differently, one of them sends elsewhere: only what all read alike is a URL here. The
-	# parser is the one that connects.
-	if _AMBIGUOUS.search(url):
-		raise errors.ConfigurationError(
-			"The URL holds characters that do not belong in one.", field="base_url"
-		)
-	try:
-		parts = parse_url(url)
-	except LocationParseError:
-		raise errors.ConfigurationError("The URL is not valid.", field="base_url") from None
-	if parts.auth:
-		raise errors.ConfigurationError(
-			"The URL holds credentials; they belong into fields.", field="base_url"
-		)
-	scheme = parts.scheme or ""
-	return scheme, (parts.host or "").lower(), parts.port or {"http": 80, "https": 443}.get(scheme)
-
-
-def _arriving(response: requests.Response) -> Iterator[bytes]:
-	"""Return a body as it arrives: waiting for full pieces, a server that drips would never be looked at."""
-	raw = response.raw
-	if not hasattr(raw, "read1") or raw.chunked:
-		yield from response.iter_content(1024 if raw.chunked else _CHUNK)
-		return
-	try:
-		while piece := raw.read1(_CHUNK, decode_content=True):
-			yield piece
-	except ProtocolError as error:
-		raise requests.exceptions.ChunkedEncodingError(error) from error
-	except DecodeError as error:
-		raise requests.exceptions.ContentDecodingError(error) from error
-	except ReadTimeoutError as error:
-		raise requests.exceptions.ReadTimeout(error) from error
-
-
-_AMBIGUOUS = re.compile(r"[\x00-\x20\\\x7f]")
-_NOTHING_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-	"""Keeps requests from looking for credentials in the URL or in .netrc."""
-	return request
-
-
-def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
-	reason = getattr(error.args[0] if error.args else None, "reason", None)
-	if type(reason).__name__ == "SSLError":
-		return "CERTIFICATE_VERIFY_FAILED" in str(reason) or "Hostname mismatch" in str(reason)
-	return type(reason).__name__ in _NOTHING_SENT
-
-
-def _timed_out(error: requests.exceptions.ConnectionError) -> bool:
-	return "Read timed out" in str(error)
+	def explain(self, error: errors.ConnectorError, response: requests.Response) -> errors.ConnectorError:
+		"""Return an error about what an answer holds, with the request and the answer it is about."""
+		return error.about(self._error(type(error), response))

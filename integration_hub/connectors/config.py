@@ -121,12 +121,12 @@ def integration_problems(
 		problems.append(("base_url", _("must start with http:// or https://")))
 	if config.auth_type not in AUTH_TYPES:
 		problems.append(("auth_type", _("{0!r} is not one of {1}", config.auth_type, ", ".join(AUTH_TYPES))))
-	if config.auth_type in ("API Key Header", "API Key Query", "Basic", "Bearer", "HMAC") and not secrets.get(
+	if config.auth_type in ("API Key Header", "API Key Query", "Bearer", "HMAC") and not secrets.get(
 		"secret"
 	):
 		problems.append(("secret", _("is needed for {0}", config.auth_type)))
-	if config.auth_type == "Basic" and not config.username:
-		problems.append(("username", _("is needed for Basic")))
+	if config.auth_type == "Basic" and not (config.username or secrets.get("secret")):
+		problems.append(("username", _("and the secret must not both be empty for Basic")))
 	if config.auth_type.startswith("OAuth2"):
 		if not config.token_url.startswith(("http://", "https://")):
 			problems.append(("token_url", _("must start with http:// or https://")))

@@ -26,21 +26,45 @@ class ConnectorError(Exception):
 		self,
 		detail: str = "",
 		*,
+		said: str = "",
 		method: str = "",
 		url: str = "",
 		status: int | None = None,
 		body: str = "",
 		retry_after: float | None = None,
 	):
-		self.detail, self.method, self.url = detail, method, url
+		"""said: the answer's own words, which others chose."""
+		self._told, self._said = detail, said
+		self.method, self.url = method, url
 		self.status, self.body, self.retry_after = status, body, retry_after
 		super().__init__(str(self))
 
+	@property
+	def detail(self) -> str:
+		"""Details for a person: ours, then the words of the answer."""
+		return " ".join(part for part in (self._told, self._said) if part)
+
+	@property
+	def distinct(self) -> str:
+		"""The text without the words of the answer: one failure stays one, whatever is said with it each time."""
+		return self._text(self._told)
+
+	def about(self, other: ConnectorError) -> ConnectorError:
+		"""Take the request and the answer of `other` where this error has none of its own; return this error."""
+		if not self.url:
+			self.method, self.url, self.status, self.body = other.method, other.url, other.status, other.body
+			self._said = self._said or other._said
+			self.args = (str(self),)
+		return self
+
 	def __str__(self) -> str:
+		return self._text(self.detail)
+
+	def _text(self, detail: str) -> str:
 		request = f"{self.method} {self.url}".strip()
 		parts = [
 			self.sentence,
-			self.detail,
+			detail,
 			request and f"[{request}]",
 			self.status and f"HTTP {self.status}",
 		]
@@ -89,7 +113,7 @@ class UnexpectedStatus(ConnectorError):
 
 
 class RateLimited(ConnectorError):
-	"""429: the server did not act on the request, so any method may be repeated."""
+	"""429, or a 403 that says so: the server did not act on the request, so any method may be repeated."""
 
 	kind, sentence, retry = "Rate Limit", "Rate limited. Please wait.", "always"
 
@@ -148,6 +172,12 @@ class MalformedAnswer(ConnectorError):
 	kind, sentence = "Malformed Answer", "The answer could not be read."
 
 
+class RefusedWithin(MalformedAnswer):
+	"""A success by its status that says within that the request failed: `{"ok": false}`, GraphQL's `errors`."""
+
+	kind, sentence = "Error in Answer", "The external system answered with an error."
+
+
 class RetryLater(ConnectorError):
 	"""The server asks for a longer pause than a worker may sleep: give the worker back.
 
@@ -181,10 +211,15 @@ BY_STATUS: dict[int, type[ConnectorError]] = {
 }
 
 
+# May come from before the system or from the system itself, which may have acted: as with 504, only what is safe to
+# repeat is. 520 to 525 and 530 are Cloudflare's words for it, 529 is an overload, 598 and 599 are proxies' timeouts.
+_PASSING = frozenset({500, 502, 503, 504, *range(520, 526), 529, 530, 598, 599})
+
+
 def error_class(status: int) -> type[ConnectorError]:
 	"""Return the error class for an HTTP status of 300 or above."""
 	if status in BY_STATUS:
 		return BY_STATUS[status]
 	if status >= 500:
-		return ServerError if status in (500, 502, 503, 504) else ServerCannot
+		return ServerError if status in _PASSING else ServerCannot
 	return UnexpectedStatus

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from integration_hub.connectors.answers import shape
 from integration_hub.connectors.base import BaseConnector
-from integration_hub.connectors.errors import MalformedAnswer
+from integration_hub.connectors.errors import ConfigurationError, MalformedAnswer
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
 
@@ -45,10 +46,10 @@ class FrappeConnector(BaseConnector):
 				size,
 			):
 				yield Page([_tombstone(row) for row in rows], "", False, read)
-		fields = json.loads(request.params.get("fields", '["*"]'))
+		fields = _json(request, "fields", '["*"]')
 		if "*" not in fields:
 			fields = [*dict.fromkeys([*fields, "name", "modified"])]
-		filters = json.loads(request.params.get("filters", "[]"))
+		filters = _json(request, "filters", "[]")
 		walk = (
 			self._by_time(request.endpoint, fields, filters, "modified", since, size)
 			if request.by_time or since
@@ -104,12 +105,21 @@ class FrappeConnector(BaseConnector):
 		answer = self.parse(response)
 		rows = answer.get("data") if isinstance(answer, dict) else None
 		if not isinstance(rows, list):
-			raise MalformedAnswer("The site's answer has no list at 'data'.")
+			error = MalformedAnswer(f"The site's answer has no list at 'data'; {shape(answer)}.")
+			raise self.explain(error, response)
 		return rows, len(response.content)
 
 
 class OAuth2FrappeConnector(OAuth2Connector, FrappeConnector):
 	"""Another Frappe site, behind OAuth2."""
+
+
+def _json(request: ListRequest, name: str, default: str) -> Any:
+	"""Return what a query parameter says in JSON; raises ConfigurationError where it is none."""
+	try:
+		return json.loads(request.params.get(name, default))
+	except (TypeError, ValueError):
+		raise ConfigurationError(f"{name} is not one JSON value.", field="params") from None
 
 
 def _doctype(endpoint: str) -> str:

@@ -18,8 +18,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from integration_hub.connectors.allowed import is_allowed
+from integration_hub.connectors.deadline import PunctualTLSSocket, punctual, punctual_tls, within
+from integration_hub.connectors.wire import Answer
 
 
 class _HideQuery(logging.Filter):
@@ -92,6 +95,7 @@ class _Guarded:
 	"""Mixed into urllib3's connections: connects to a vetted address; TLS still checks the name."""
 
 	allowed: tuple[str, ...] = ()
+	response_class = Answer
 
 	def _new_conn(self) -> socket.socket:
 		try:
@@ -103,11 +107,13 @@ class _Guarded:
 		last: Exception = OSError("no address")
 		for address in addresses:
 			try:
-				return create_connection(
-					(address, self.port),
-					self.timeout,
-					source_address=self.source_address,
-					socket_options=self.socket_options,
+				return punctual(
+					create_connection(
+						(address, self.port),
+						within(self.timeout),
+						source_address=self.source_address,
+						socket_options=self.socket_options,
+					)
 				)
 			except OSError as error:
 				last = error
@@ -116,6 +122,20 @@ class _Guarded:
 	def _own_port(self) -> int:
 		"""Return the port that a URL without one means: a proxy's is that of the proxy's scheme."""
 		return _OWN_PORTS[self.proxy.scheme] if self.proxy else self.default_port
+
+
+class _GuardedTLS(_Guarded):
+	def connect(self) -> None:
+		# A context of its own: where there is none urllib3 makes one too, whose sockets know no deadline.
+		self.ssl_context = punctual_tls(create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs)))
+		super().connect()
+
+	def _connect_tls_proxy(self, *args, **options):
+		# What is wrapped in it reads through it. It has a context that cannot be given without giving up its
+		# verification, so it is changed when it is there.
+		connected = super()._connect_tls_proxy(*args, **options)
+		connected.__class__ = PunctualTLSSocket
+		return connected
 
 
 class GuardedAdapter(HTTPAdapter):
@@ -148,7 +168,7 @@ class GuardedAdapter(HTTPAdapter):
 	def _pools(self) -> dict[str, type]:
 		allowed = {"allowed": self._allowed}
 		plain = type("GuardedConnection", (_Guarded, HTTPConnection), allowed)
-		tls = type("GuardedTLSConnection", (_Guarded, HTTPSConnection), allowed)
+		tls = type("GuardedTLSConnection", (_GuardedTLS, HTTPSConnection), allowed)
 		return {
 			"http": type("GuardedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
 			"https": type("GuardedTLSPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import quote_plus
 
+import requests
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error, WebApplicationClient
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration_hub.connectors import errors
+from integration_hub.connectors.answers import Unreadable, complaint, loaded, page_of, shown_text
 from integration_hub.connectors.auth import HeaderAuth, printable
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
@@ -22,7 +24,10 @@ from integration_hub.connectors.secrets import Secret, Secrets
 
 LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
 LOCK_SECONDS = 60
-_TOKEN_SECONDS = 20.0  # two attempts and the pause between them fit into the lock
+_TOKEN_SECONDS = 15.0  # an attempt
+_REPEATED_SECONDS = 33.0  # a pause of ten and one attempt more still fit into the lock
+_BUSY = frozenset({408, 429, 500, 502, 503, 504, *range(520, 526), 529, 530})
+_NOT_NOW = "The token endpoint cannot answer now."
 _REFUSAL_SECONDS = 30.0  # a refused refresh is not asked again for this long, by any process
 _DEFAULT_LIFETIME = 3600  # where the server states no expires_in (RFC 6749, 5.1 makes it optional)
 
@@ -131,7 +136,9 @@ class OAuth2Connector(BaseConnector):
 		if token and token.fresh(seed) and token.access_token != rejected:
 			return token
 		if known := self.coordination.noted(self._refused(seed)):
-			raise errors.AuthenticationFailed(known[0])
+			raise errors.AuthenticationFailed(
+				known[0], method="POST", url=self.redactor.text(self.config.token_url, 300)
+			)
 		try:
 			token = self._fetch(token if token and token.seed == seed else None, seed)
 		except errors.AuthenticationFailed as error:
@@ -173,32 +180,70 @@ class OAuth2Connector(BaseConnector):
 		headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
 		def send() -> Any:
-			return self._transport(
+			response = self._transport(
 				"POST", self.config.token_url, auth, deadline=_TOKEN_SECONDS, data=body, headers=headers
 			)
+			kind = self._refusal(response)
+			if response.status_code in _BUSY or kind is errors.RateLimited:
+				raise self._busy(kind, response)
+			return response
 
-		# A token request is repeated only when nothing was sent: a rotated refresh token works once.
-		# Few attempts: the others wait for the lock.
-		policy = replace(self.retry, attempts=min(self.retry.attempts, 2), maximum=5, minimum=1, max_wait=10)
-		response = policy.run(send, idempotent=False)
-		text = Secret(response.content.decode("utf-8", "replace"))
-		if response.status_code >= 500:
-			raise self._error(errors.ServerError, response)
+		# A token request is repeated where it surely had no effect: a rotated refresh token works once. All of it fits
+		# into the lock that the others wait for.
+		policy = replace(
+			self.retry,
+			minimum=min(self.retry.minimum, 1),
+			maximum=min(self.retry.maximum, 5),
+			max_wait=min(self.retry.max_wait, 10),
+			within=_REPEATED_SECONDS,
+		)
+		try:
+			response = policy.run(send, idempotent=self.config.auth_type == "OAuth2 Client Credentials")
+		except errors.ConnectorError as error:
+			error.retry = "never"  # it has been repeated
+			raise
+		return self._token_of(client, response)
+
+	def _busy(self, kind: type[errors.ConnectorError], response: requests.Response) -> errors.ConnectorError:
+		"""Return the error of a token endpoint that cannot answer just now, which says nothing of the credentials."""
+		error = self._error(kind, response, _NOT_NOW)
+		if response.status_code == 503:
+			error.retry = "always"  # it did not act on the request
+		return error
+
+	def _token_of(
+		self, client: WebApplicationClient | BackendApplicationClient, response: requests.Response
+	) -> Mapping:
+		"""Return what a token endpoint granted; raises AuthenticationFailed with its words where it refused."""
+		if response.status_code >= 300 and response.status_code not in (400, 401, 403):
+			raise self._error(
+				errors.error_class(response.status_code), response, "The token endpoint gave no token."
+			)
+		text = Secret(shown_text(response))
 		try:
 			answer = client.parse_request_body_response(text, scope=None)
 			answer = {
 				key: Secret(value) if isinstance(value, str) else value for key, value in answer.items()
 			}
 			return {**answer, "expires_in": _lifetime(answer.get("expires_in"))}
-		except (ValueError, TypeError, AttributeError, RecursionError) as error:
-			detail = f"The token endpoint's answer is no token ({type(error).__name__})."
-			raise self._error(errors.MalformedAnswer, response, detail=detail) from None
-		except OAuth2Error as error:
-			raise self._error(
-				errors.AuthenticationFailed,
-				response,
-				detail=f"The token endpoint answered: {self.redactor.text(error, 200)}",
-			) from None
+		except (ValueError, TypeError, AttributeError, RecursionError, OAuth2Error) as error:
+			raise self._no_token(response, error) from None
+
+	def _no_token(self, response: requests.Response, error: Exception) -> errors.ConnectorError:
+		"""Return the error of an answer without a token, with its own words in whatever shape they come."""
+		if page := page_of(response):
+			kind = errors.AuthenticationFailed if response.status_code >= 300 else errors.MalformedAnswer
+			return self._error(kind, response, "The token endpoint's answer is no token:", f"{page}.")
+		try:
+			words = complaint(loaded(response))
+		except Unreadable:
+			words = ""
+		refused = bool(words) or response.status_code >= 300 or isinstance(error, OAuth2Error)
+		kind = errors.AuthenticationFailed if refused else errors.MalformedAnswer
+		if words:
+			return self._error(kind, response, "The token endpoint answered:", words)
+		named = self.redactor.text(error, 200) if isinstance(error, OAuth2Error) else type(error).__name__
+		return self._error(kind, response, f"The token endpoint's answer is no token ({named}).")
 
 
 def _lifetime(expires_in: Any) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 class ListRequest:
 	"""A list to walk.
 
-	pagination: kind and options, as connectors.pagination.paginator takes them.
+	params: the query; a list of values sends its name once for each. pagination: kind and options, as connectors.pagination.paginator takes them.
 	state: where to resume, "" for the beginning. since: only what changed at or after this time (UTC, ISO
 	8601), "" for everything; since_param: the query parameter that says so. until, until_param: the same for an
 	end, which a connector may leave to the caller. by_time: a watermark will be made
@@ -22,7 +22,7 @@ class ListRequest:
 	"""
 
 	endpoint: str
-	params: Mapping[str, str] = field(default_factory=dict)
+	params: Mapping[str, str | list[str]] = field(default_factory=dict)
 	records_path: str = ""
 	pagination: Mapping[str, Any] = field(default_factory=dict)
 	state: str = ""

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 import requests
 from requests.utils import parse_header_links
 
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.paths import PathError, search
+from integration_hub.connectors.urls import without_parameter
 
 Params = dict[str, Any]
 
@@ -173,13 +174,9 @@ class NextLink(Paginator):
 
 	def _target(self, link: str, response: requests.Response) -> str:
 		"""Return a link as a URL: a relative one is relative to the page it stands on (RFC 3986, 5)."""
-		target = urljoin(response.url, link)
-		if not self.secret_param:
-			return target
+		target = urljoin(response.url, link.strip(" "))
 		# Some servers echo the whole query; the key is added again, and kept nowhere.
-		parts = urlsplit(target)
-		query = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != self.secret_param]
-		return urlunsplit(parts._replace(query=urlencode(query)))
+		return without_parameter(target, self.secret_param) if self.secret_param else target
 
 
 class LinkHeader(NextLink):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
 
 from integration_hub.connectors.ahead import Fetcher
+from integration_hub.connectors.answers import refuses, shape
 from integration_hub.connectors.base import BaseConnector
-from integration_hub.connectors.errors import MalformedAnswer
+from integration_hub.connectors.errors import ConnectorError, MalformedAnswer, RefusedWithin
 from integration_hub.connectors.lanes import fetch_in_lanes
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
@@ -73,27 +75,45 @@ def _read(
 	empty = 0
 	for number, response in enumerate(responses, 1):
 		answer = connector.parse(response)
-		records = find_records(answer, records_path)
-		if records and records == previous:
-			raise MalformedAnswer("The same page came twice; the pagination settings do not fit the source.")
-		empty = 0 if records else empty + 1
-		if number > MAX_PAGES or empty > MAX_EMPTY:
-			raise MalformedAnswer(f"No end after {number} pages, the last {empty} of them empty.")
-		previous = records
-		walk.update_state(answer, records, response)
-		if walk.state in states and not walk.done:
-			raise MalformedAnswer("The pages lead in a circle.")
+		with _explained(connector, response):
+			records = find_records(answer, records_path)
+			if records and records == previous:
+				raise MalformedAnswer(
+					"The same page came twice; the pagination settings do not fit the source."
+				)
+			empty = 0 if records else empty + 1
+			if number > MAX_PAGES or empty > MAX_EMPTY:
+				raise MalformedAnswer(f"No end after {number} pages, the last {empty} of them empty.")
+			previous = records
+			walk.update_state(answer, records, response)
+			if walk.state in states and not walk.done:
+				raise MalformedAnswer("The pages lead in a circle.")
 		states.add(walk.state)
 		if begin:
 			begin()
 		yield Page(records, walk.state, walk.done, len(response.content))
 
 
+@contextmanager
+def _explained(connector: BaseConnector, response: requests.Response) -> Iterator[None]:
+	"""Have errors about an answer carry what it was asked with, its status and its body."""
+	try:
+		yield
+	except ConnectorError as error:
+		raise connector.explain(error, response) from None
+
+
 def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
-	"""Return the list of objects at `records_path`; raises MalformedAnswer if there is none."""
+	"""Return the list of objects at `records_path`.
+
+	Raises MalformedAnswer if there is none, RefusedWithin if the answer says that it failed and holds no records.
+	"""
 	found = found_at(answer, records_path, "records_path") if records_path else answer
+	place = f"records_path {records_path or '(whole answer)'}"
+	if not found and refuses(answer):
+		raise RefusedWithin()
 	if not isinstance(found, list):
-		raise MalformedAnswer(f"records_path {records_path or '(whole answer)'}: no list is there.")
+		raise MalformedAnswer(f"{place}: no list is there; {shape(answer)}.")
 	if not all(isinstance(record, dict) for record in found):
-		raise MalformedAnswer(f"records_path {records_path or '(whole answer)'}: a record is not an object.")
+		raise MalformedAnswer(f"{place}: a record is not an object.")
 	return found

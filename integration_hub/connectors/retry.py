@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConnectorError, RetryLater
@@ -18,6 +20,8 @@ from integration_hub.connectors.errors import ConnectorError, RetryLater
 T = TypeVar("T")
 
 _LONGEST = 7 * 24 * 3600.0  # who asks to be left alone for years is asked again after a week
+_DECADES = 30 * 366 * 24 * 3600.0
+_NUMBER = re.compile(r"\+?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})")
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 
 
@@ -27,12 +31,14 @@ class RetryPolicy:
 
 	attempts: tries in all. minimum, maximum: bounds of the backoff in seconds.
 	max_wait: the longest pause a worker sleeps through; beyond it RetryLater leaves `run`.
+	within: seconds after which a failed attempt is the last.
 	"""
 
 	attempts: int = 5
 	minimum: float = 2.0
 	maximum: float = 60.0
 	max_wait: float = 120.0
+	within: float = math.inf
 	sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
 	@classmethod
@@ -54,7 +60,7 @@ class RetryPolicy:
 			return max(asked, self._backoff(state.attempt_number))
 
 		retrying = Retrying(
-			stop=stop_after_attempt(self.attempts),
+			stop=stop_after_attempt(self.attempts) | stop_after_delay(self.within),
 			wait=wait,
 			retry=retry_if_exception(lambda error: is_retryable(error, idempotent)),
 			sleep=self.sleep,
@@ -76,25 +82,52 @@ def is_retryable(error: BaseException, idempotent: bool) -> bool:
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-	"""Read a Retry-After header (RFC 9110, 10.2.3): seconds or an HTTP-date.
+	"""Read a Retry-After header (RFC 9110, 10.2.3): seconds or an HTTP-date, and what servers send beside these.
 
-	Returns seconds from `now`, never negative and no more than a week; None where the header is missing or
-	unreadable.
+	Returns whole seconds from `now`, rounded up, never negative and no more than a week; None where the header is
+	missing or unreadable.
 	"""
-	if not value:
+	seconds = seconds_until(value, now)
+	return None if seconds is None else float(math.ceil(min(seconds, _LONGEST)))
+
+
+def seconds_until(value: str | None, now: datetime | None = None) -> float | None:
+	"""Read how long to wait: seconds in any writing, a time in seconds or milliseconds since 1970, a date.
+
+	A number is a time where it would be one of these days, give or take some decades; else it is a number of seconds.
+	Of several the longest counts. Returns None for what is none of these, and for a negative number.
+	"""
+	text = (value or "").strip()
+	now = now or datetime.now(timezone.utc)
+	if not text.isascii() or not text:
 		return None
-	value = value.strip()
-	if value.isascii() and value.isdigit():
-		return min(float(value[:9]), _LONGEST)
-	try:
-		moment = parsedate_to_datetime(value)
-	except (TypeError, ValueError, IndexError, OverflowError):
-		return None
-	if moment.tzinfo is None:
-		moment = moment.replace(tzinfo=timezone.utc)
-	seconds = (moment - (now or datetime.now(timezone.utc))).total_seconds()
-	return min(max(seconds, 0.0), _LONGEST)
+	numbers = [part.strip() for part in text.split(",")]
+	if all(_NUMBER.fullmatch(part) for part in numbers):
+		return max(_from_number(float(part), now.timestamp()) for part in numbers)
+	moment = _date(text)
+	return None if moment is None else max((moment - now).total_seconds(), 0.0)
+
+
+def _from_number(number: float, now: float) -> float:
+	for unit in (1, 1000, 1_000_000):
+		if abs(number / unit - now) < _DECADES:
+			return max(number / unit - now, 0.0)
+	return number
+
+
+def _date(text: str) -> datetime | None:
+	"""Return an HTTP-date in one of its three forms, or one of ISO 8601, as a time in UTC if it says no other zone."""
+	for read in (
+		parsedate_to_datetime,
+		lambda text: datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text)),
+	):
+		try:
+			moment = read(text)
+			return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+		except (TypeError, ValueError, IndexError, OverflowError):
+			continue
+	return None
 
 
 def _later(error: ConnectorError, seconds: float) -> RetryLater:
-	return RetryLater(seconds, method=error.method, url=error.url, status=error.status)
+	return RetryLater(seconds, method=error.method, url=error.url, status=error.status, body=error.body)

@@ -31,6 +31,7 @@ def _marked(_) -> tuple[str, ...]:
 		_("Request timed out. Please try again."),
 		_("The answer is larger than the settings allow."),
 		_("The answer could not be read."),
+		_("The external system answered with an error."),
 		_("The external system asks to come back later."),
 		_("The external system has failed repeatedly; calls are paused."),
 		_("Nothing would change."),

@@ -86,10 +86,14 @@ class StreamConfig:
 		return self.enable_value or {"1": 0, "0": 1}.get(self.disable_value, "")
 
 	@property
-	def query(self) -> dict[str, str]:
-		"""The query parameters of `params`, one `name=value` a line."""
-		lines = (line.strip() for line in self.params.splitlines())
-		return dict(line.split("=", 1) for line in lines if "=" in line)
+	def query(self) -> dict[str, str | list[str]]:
+		"""The query parameters of `params`, one `name=value` a line; a name that comes again has a list of values."""
+		found: dict[str, list[str]] = {}
+		for line in self.params.splitlines():
+			name, equals, value = line.strip().partition("=")
+			if equals:
+				found.setdefault(name, []).append(value)
+		return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 	def list_request(self, *, state: str = "", since: str = "", until: str = "") -> ListRequest:
 		"""Return what to ask a connector for: from `state` on, or what changed from `since` to `until`."""

@@ -1,0 +1,166 @@
+"""One exchange over the wire: a request and its whole answer, within a size and a time."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
+
+from integration_hub.connectors import errors
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.deadline import deadline, within
+from integration_hub.connectors.guard import REFUSED, GuardedAdapter
+from integration_hub.connectors.redact import Redactor
+
+_CHUNK = 64 * 1024
+_NOTHING_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")
+
+
+class Transport:
+	"""Sends requests to one external system and reads their answers; what goes wrong is a ConnectorError.
+
+	allowed_hosts: hosts that may be of a private network (see connectors.guard). proxy_authorization: what the proxy
+	is told, "" for nothing.
+	"""
+
+	def __init__(
+		self,
+		config: IntegrationConfig,
+		redactor: Redactor,
+		allowed_hosts: Iterable[str] = (),
+		proxy_authorization: str = "",
+	):
+		self.config, self.redactor = config, redactor
+		self.session = requests.Session()
+		for scheme in ("http://", "https://"):
+			self.session.mount(scheme, GuardedAdapter(allowed_hosts, proxy_authorization))
+		self.session.trust_env = False  # neither proxies nor .netrc of the machine decide where secrets go
+		self.session.headers.update({"Accept": "application/json", "User-Agent": "integration-hub"})
+		self.session.verify = config.verify_tls
+		if config.proxy:
+			self.session.proxies = {"http": config.proxy, "https": config.proxy}
+
+	def close(self) -> None:
+		self.session.close()
+
+	def exchange(
+		self, method: str, url: str, auth: AuthBase | None, *, seconds: float | None = None, **options: Any
+	) -> requests.Response:
+		"""Send a request once; return its answer, the body read, redirects not followed.
+
+		seconds: for all of it, from connecting to the last trailer; ten read timeouts if None.
+		"""
+		longest = seconds or max(self.config.read_timeout * 10, 60)
+		context = {"method": method, "url": self.redactor.text(url, 300)}
+		with deadline(longest) as until:
+			try:
+				return self._exchange(method, url, auth, longest, context, options)
+			except (requests.exceptions.RequestException, TimeoutError) as error:
+				kind, detail = _kind(error), self._detail(error)
+				if kind is errors.RequestTimeout and time.monotonic() >= until:
+					detail = f"The answer drips in too slowly: it was not whole within {longest:g} s."
+				field = {"field": "base_url"} if kind is errors.ConfigurationError else {}
+				raise kind(detail, **field, **context) from None
+			except ValueError:
+				# From deep below, about a URL or header it cannot send; its text would quote the value.
+				raise errors.ConfigurationError("The request cannot be sent as it is.", **context) from None
+
+	def _exchange(
+		self,
+		method: str,
+		url: str,
+		auth: AuthBase | None,
+		longest: float,
+		context: dict[str, Any],
+		options: dict[str, Any],
+	) -> requests.Response:
+		response = self.session.request(
+			method,
+			url,
+			auth=auth or _no_auth,
+			timeout=(min(self.config.connect_timeout, longest), min(self.config.read_timeout, longest)),
+			allow_redirects=False,
+			stream=True,
+			**options,
+		)
+		with response:
+			self._read(response, context)
+		return response
+
+	def _read(self, response: requests.Response, context: dict[str, Any]) -> None:
+		"""Read the body within the size limit."""
+		context = {**context, "status": response.status_code}
+		limit = int(self.config.max_response_mb * 1024 * 1024)
+		chunks, size = [], 0
+		for chunk in _arriving(response):
+			size += len(chunk)
+			if size > limit:
+				raise errors.TooLarge(f"More than {self.config.max_response_mb:g} MB.", **context)
+			within(None)  # what came in one piece may be unpacked in many
+			chunks.append(chunk)
+		response._content, response._content_consumed = b"".join(chunks), True
+		promised = response.headers.get("Content-Length", "")
+		encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+		has_body = context["method"] != "HEAD" and response.status_code not in (204, 304)
+		if has_body and not encoded and promised.isdigit() and int(promised) > size:
+			raise errors.ConnectionBroken(f"{size} of {promised} bytes arrived.", **context)
+
+	def _detail(self, error: Exception) -> str:
+		"""Return the reason of a failure, without what urllib3 and requests wrap around it."""
+		reason = getattr(error.args[0] if error.args else None, "reason", None) or error
+		text = str(reason).rpartition("Failed to establish a new connection: ")[2]
+		text = re.sub(r"^<?[\w.]*(Connection|Pool)\([^)]*\)[^:]*: ?|\[Errno -?\d+\] ", "", text)
+		return self.redactor.text(text, 300)
+
+
+def _kind(error: Exception) -> type[errors.ConnectorError]:
+	"""Return the class of errors that an exchange which ended in `error` belongs to."""
+	if isinstance(error, requests.exceptions.ConnectTimeout):
+		return errors.ConnectionFailed
+	if isinstance(error, requests.exceptions.Timeout | TimeoutError):
+		return errors.RequestTimeout
+	if isinstance(error, requests.exceptions.ConnectionError):
+		if REFUSED in str(error):
+			return errors.AddressNotAllowed
+		if "Read timed out" in str(error):
+			return errors.RequestTimeout
+		return errors.ConnectionFailed if _never_connected(error) else errors.ConnectionBroken
+	if isinstance(error, requests.exceptions.ChunkedEncodingError):
+		return errors.ConnectionBroken
+	if isinstance(error, requests.exceptions.ContentDecodingError):
+		return errors.MalformedAnswer
+	return errors.ConfigurationError
+
+
+def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
+	reason = getattr(error.args[0] if error.args else None, "reason", None)
+	if type(reason).__name__ == "SSLError":
+		return "CERTIFICATE_VERIFY_FAILED" in str(reason) or "Hostname mismatch" in str(reason)
+	return type(reason).__name__ in _NOTHING_SENT
+
+
+def _arriving(response: requests.Response) -> Iterator[bytes]:
+	"""Return a body as it arrives: waiting for full pieces, a server that drips would never be looked at."""
+	raw = response.raw
+	if not hasattr(raw, "read1") or raw.chunked:
+		yield from response.iter_content(1024 if raw.chunked else _CHUNK)
+		return
+	try:
+		while piece := raw.read1(_CHUNK, decode_content=True):
+			yield piece
+	except ProtocolError as error:
+		raise requests.exceptions.ChunkedEncodingError(error) from error
+	except DecodeError as error:
+		raise requests.exceptions.ContentDecodingError(error) from error
+	except ReadTimeoutError as error:
+		raise requests.exceptions.ReadTimeout(error) from error
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+	"""Keeps requests from looking for credentials in the URL or in .netrc."""
+	return request
