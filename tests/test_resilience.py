@@ -218,7 +218,7 @@ class Shared:
 options = {"auth_type": "API Key Header", "rate_limit": 100, "rate_period": 10.0} if kind == "budget" else {
 	"auth_type": "OAuth2 Client Credentials", "token_url": url + "/oauth/token", "client_id": "sandbox"}
 config = IntegrationConfig("crm", base_url=url, **options)
-with connector_for(config, Shared(), RedisCoordination(Shared.client, kind), {}, ["127.0.0.1"]) as connector:
+with connector_for(config, Shared(), RedisCoordination(Shared.client, kind), {}, ["127.0.0.1:*"]) as connector:
 	for _ in range(int(number)):
 		connector.get("/v1/me")
 """
