@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.file import FileHome
 from integration_hub.sandbox import sender
-from integration_hub.stores import inbox
-from integration_hub.stores.ids import new_id
+from integration_hub.stores import bindings, inbox
+from integration_hub.stores.ids import first_id, new_id, utc_made_at
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.webhooks.drain import drain
@@ -345,3 +346,20 @@ def test_a_record_that_failed_first_names_who_wrote_it(home, crm):
 	told(home, "updated", crm.customers.set("CUST-000003", credit_limit=6))
 	[event] = home.db.query("SELECT `name` FROM `tabWebhook Log`")
 	assert (written()["made_by"], written()["changed_by"]) == (second, event["name"])
+
+
+def test_who_has_seen_a_record_last_fits_its_column_and_sorts_by_time():
+	event = new_id()
+	seen = bindings.event_seen(event)
+	assert len(seen) == len(event) and event < seen < new_id()
+	at = bindings.received(bindings.Binding("x", "x", last_seen=seen))
+	assert at[:19] in (utc_made_at(event)[:19], now()[:19])
+	old = first_id(time.time() - 86400) + "0" * 10
+	at = bindings.received(bindings.Binding("x", "x", last_seen=bindings.event_seen(old)))
+	assert abs(datetime.fromisoformat(at[:-1]) - datetime.fromisoformat(utc_made_at(old)[:-1])) < timedelta(
+		seconds=1
+	)
+	assert (
+		len(bindings.event_seen(first_id(0) + "0" * 10)) == 24 == len(bindings.event_seen("of another kind"))
+	)
+	assert bindings.received(bindings.Binding("x", "x")) == ""

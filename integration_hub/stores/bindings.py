@@ -6,9 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from integration_hub.stores.database import Database, Outdated, Row, in_list, insert_many, upsert_many
+from integration_hub.stores.database import (
+	Database,
+	Outdated,
+	Row,
+	in_list,
+	insert_many,
+	insert_new,
+	upsert_many,
+)
 from integration_hub.stores.home import Home
-from integration_hub.stores.ids import HASH_LENGTH, key, new_id, utc_made_at
+from integration_hub.stores.ids import HASH_LENGTH, first_id, key, made_at, new_id, utc_made_at
 
 DOCTYPE = "External Record"
 
@@ -23,6 +31,7 @@ _COMPARED = (
 )
 _STATE = (*_COMPARED, "error", "payload")
 _PREFIX = 8  # hex digits of a binding's name that stand for its stream
+_LONGEST_WAIT = 16**9 - 1  # milliseconds; two years
 _PLAIN_STATE = ("target_name", "source_time", "content_hash")
 
 
@@ -43,6 +52,7 @@ class Binding:
 	payload: str | None = None
 	new: bool = True
 	read: tuple[str, str, str] | None = None  # what it was when it was read: status, hash, last seen
+	taken: bool = False  # made by this transaction before its document was
 	written: str = ""  # what its document went through just now: "", changed, first
 
 	@property
@@ -54,9 +64,14 @@ class Binding:
 def event_seen(event: str) -> str:
 	"""Return what stands for an event, by the name of its row, where it is noted who has seen a record last.
 
-	It sorts by now, like a run's, and says when the event was received.
+	It sorts by now, as a run's does, is as long, and says how many milliseconds ago the event was received.
 	"""
-	return f"{new_id()}-{event}"
+	now = new_id()
+	try:
+		waited = made_at(now) - made_at(event)
+	except ValueError:
+		waited = 0.0
+	return f"{now[:14]}-{min(max(int(waited * 1000), 0), _LONGEST_WAIT):09x}"
 
 
 def seen_by_event(binding: Binding) -> bool:
@@ -66,7 +81,8 @@ def seen_by_event(binding: Binding) -> bool:
 
 def received(binding: Binding) -> str:
 	"""Return when what has seen a record last was received, or began, by our clock, as UTC text; "" for nothing."""
-	return utc_made_at(binding.last_seen.rpartition("-")[2])
+	begun, _, waited = binding.last_seen.partition("-")
+	return utc_made_at(first_id(made_at(begun) - int(waited, 16) / 1000)) if waited else utc_made_at(begun)
 
 
 def binding_name(stream: str, external_id: str) -> str:
@@ -140,14 +156,62 @@ def hold(db: Database, found: Sequence[Binding]) -> None:
 			)
 
 
+def take(home: Home, stream: str, target_doctype: str, seen: str, found: Sequence[Binding]) -> None:
+	"""Make the rows of new bindings before their documents are: who is about to make the same waits for the end of
+	this transaction, and then finds them.
+
+	Raises Outdated if one is there already: the snapshot is older than an event's commit. Nothing is lost by that yet.
+	"""
+	new = sorted((b for b in found if b.new), key=lambda b: b.name)  # an order that all keep to: no deadlock
+	if not new or home.db.dialect == "sqlite":  # one writer at a time, who has read after it began to write
+		return
+	now = home.now()
+	same = {
+		"stream": stream,
+		"target_doctype": target_doctype,
+		"last_seen": seen,
+		"creation": now,
+		"modified": now,
+	}
+	rows = [(b.name, b.external_id) for b in new]
+	if insert_new(home.db, DOCTYPE, ("name", "external_id"), rows, same, key="name") != len(rows):
+		raise Outdated(_made_meanwhile(stream))
+	for binding in new:
+		binding.new, binding.taken = False, True
+
+
+def give_up(db: Database, found: Iterable[Binding]) -> None:
+	"""Remove the rows of bindings that were taken, and for which there was no time."""
+	marks, names = in_list(binding.name for binding in found if binding.taken)
+	if names:
+		db.execute(f"DELETE FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", names)
+
+
+def _made_meanwhile(stream: str) -> str:
+	return (
+		f"{DOCTYPE} of stream {stream!r}: events or another run made records of this page meanwhile, "
+		"as often as this one tried"
+	)
+
+
 def save(
 	home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequence[Binding], by: str = ""
 ) -> None:
-	"""Write bindings, as last seen by `seen`. A new one that another transaction wrote meanwhile violates the
-	primary key.
+	"""Write bindings, as last seen by `seen`; raises Outdated if another transaction has written a new one meanwhile.
 
 	by: the run or event whose doing it is, as the name of its row.
 	"""
+	try:
+		_save(home, stream, target_doctype, seen, bindings, by)
+	except Exception as error:
+		if home.db.is_duplicate(error) or home.db.is_transient(error):
+			raise Outdated(_made_meanwhile(stream)) from error
+		raise
+
+
+def _save(
+	home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequence[Binding], by: str
+) -> None:
 	same = {
 		"stream": stream,
 		"target_doctype": target_doctype,

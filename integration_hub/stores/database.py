@@ -23,6 +23,7 @@ Dialect = Literal["mariadb", "postgres", "sqlite"]
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9 .:_@-]*")
 # After so many seconds a transaction takes on nothing more: the locks it holds are what other people wait for.
 LONG_ENOUGH = 1.0
+_ATTEMPTS_OUTDATED, _SECONDS_OUTDATED = 20, 60
 _MAX_PARAMETERS = 30_000  # SQLite takes 32,766, Postgres' driver and MariaDB more
 
 
@@ -164,16 +165,20 @@ def update(
 
 def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
 	"""Run `work` in a transaction; repeat it when another one was in the way, or the connection broke."""
-	for attempt in range(1, attempts + 1):
+	until = time.monotonic() + _SECONDS_OUTDATED
+	for attempt in range(1, _ATTEMPTS_OUTDATED + 1):
 		try:
 			with db.transaction():
 				return work()
 		except Exception as error:
-			again = isinstance(error, Outdated) or db.is_transient(error) or db.is_duplicate(error)
-			if attempt == attempts or not again:
+			# What others have made meanwhile, they need not make again: each attempt finds more of it there.
+			outdated = isinstance(error, Outdated)
+			most = _ATTEMPTS_OUTDATED if outdated and time.monotonic() < until else attempts
+			again = outdated or db.is_transient(error) or db.is_duplicate(error)
+			if attempt >= most or not again:
 				raise
-			time.sleep(random.uniform(0.01, 0.1) * attempt)
-			db.recover(error)
+			time.sleep(random.uniform(0.01, 0.1) * min(attempt, attempts))
+			db.recover(error.__cause__ or error)
 	raise AssertionError("unreachable")
 
 

@@ -10,7 +10,7 @@ from integration_hub.connectors.json_text import read_json, write_json
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
-from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, chunks, update
+from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, Outdated, chunks, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
 from integration_hub.stores.runs import Counts, Run
@@ -93,7 +93,7 @@ class PageWriter:
 		except Exception as error:
 			# The page is undone, and so is what was noted of it.
 			self.first_error, self.error_log, self.unidentified = before
-			if self.home.db.is_duplicate(error):
+			if isinstance(error, Outdated) or self.home.db.is_duplicate(error):
 				self.planner.first_load = False  # something was there after all: the next attempt looks
 			raise
 
@@ -104,8 +104,7 @@ class PageWriter:
 		"""
 		counts = Counts()
 		touched = (*plan.remove, *plan.forget, *plan.newer, *(item for item, _ in plan.changes))
-		known = [plan.found[item.external_id] for item in touched]
-		bindings.hold(self.home.db, [binding for binding in known if not binding.new])
+		self._lock([plan.found[item.external_id] for item in touched], plan)
 		if not again:
 			counts.fetched = plan.fetched
 			counts.unchanged = len(plan.unchanged) + len(plan.newer) + plan.stale + len(plan.forget)
@@ -119,6 +118,7 @@ class PageWriter:
 		changed += self._remove(plan, counts, until)
 		changed += self._upsert(plan, counts, until)
 		counts.fetched -= 0 if again else len(plan.left)
+		bindings.give_up(self.home.db, [plan.found[external_id] for external_id in plan.left])
 		changed += self._keep_failures(plan, counts, again)
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)
 		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed, self._by)
@@ -128,6 +128,21 @@ class PageWriter:
 				"its documents and their bindings cannot be kept together."
 			)
 		return counts
+
+	def _lock(self, touched: Sequence[Binding], plan: Plan) -> None:
+		"""Lock bindings that are about to change, and make those of new documents; raises Outdated."""
+		try:
+			bindings.hold(self.home.db, [binding for binding in touched if not binding.new])
+			if self.stream.write_mode == "Documents":  # they take their time, in which events go on
+				new = [plan.found[item.external_id] for item, _ in plan.changes]
+				bindings.take(self.home, self.stream.name, self.stream.target_doctype, self.seen, new)
+		except Exception as error:
+			if not self.home.db.is_transient(error):
+				raise
+			# Nothing is written yet: to begin again costs nothing but the look at the page.
+			raise Outdated(
+				f"Another transaction was in the way, as often as this one tried: {error}"
+			) from error
 
 	def _has_failed(self, binding: Binding) -> bool:
 		"""Tell whether this run has met a record already, and failed to write it."""

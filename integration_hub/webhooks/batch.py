@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import claims
-from integration_hub.stores.database import Row, in_transaction
+from integration_hub.stores.database import Outdated, Row, in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
 from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer
@@ -105,7 +105,7 @@ class Batch:
 			with self.home.db.savepoint():
 				end = self._handle(row)
 		except Exception as error:
-			if self.home.db.is_transient(error):
+			if isinstance(error, Outdated) or self.home.db.is_transient(error):
 				raise
 			return error
 		self._pending.append((row, end))

@@ -1,0 +1,74 @@
+"""A list and events that make the same new records at the same moment: each is made once, and nobody fails."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import frappe
+
+from integration_hub.homes.site import SiteHome
+from integration_hub.sandbox import sender
+from integration_hub.sync.run import run_stream
+from integration_hub.tests.support import HubTestCase, errors
+from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.receive import receive
+
+
+class TestRaces(HubTestCase):
+	def test_a_list_and_events_make_the_same_new_records(self):
+		for write_mode in ("Documents", "Bulk"):
+			with self.subTest(write_mode):
+				self.clear_state(write_mode)
+				self.race()
+
+	def clear_state(self, write_mode: str) -> None:
+		for doctype in (
+			"Sync Log",
+			"External Record",
+			"Webhook Log",
+			"Integration Error Log",
+			"Sandbox Customer",
+		):
+			frappe.db.delete(doctype)
+		values = {"write_mode": write_mode, "page_size": 60, "checkpoint": None}
+		frappe.db.set_value("Sync Settings", "customers-full", values)
+		frappe.db.commit()
+
+	def race(self) -> None:
+		site, begun = frappe.local.site, threading.Barrier(3)
+		records = self.crm.customers.alive()
+		for record in records:
+			body = sender.make("customer.created", record).body
+			headers = {sender.HEADER.lower(): sender.sign(body)}
+			self.assertEqual(receive(self.home, Request("crm", "POST", headers, body)).status, 200)
+
+		def listed() -> dict:
+			with SiteHome.opened(site) as home:
+				begun.wait()
+				return run_stream(home, "customers-full")
+
+		def handled(number: int) -> int:
+			with SiteHome.opened(site) as home:
+				begun.wait()
+				done, until = 0, time.monotonic() + 120
+				while time.monotonic() < until:
+					done += (now := drain(home, "crm").completed)
+					frappe.db.commit()
+					if not now and not frappe.db.count("Webhook Log", {"status": ["!=", "Completed"]}):
+						break
+					time.sleep(0.01)
+				return done
+
+		with ThreadPoolExecutor(3) as pool:
+			run = pool.submit(listed)
+			drains = [pool.submit(handled, number) for number in range(2)]
+			self.assertEqual(run.result()["status"], "Completed", run.result())
+			self.assertEqual(sum(each.result() for each in drains), len(records))
+		self.assertSame("full")
+		self.assertEqual(errors(), [])
+		bound = frappe.get_all("External Record", fields=["status", "target_name"], limit_page_length=0)
+		self.assertEqual({row.status for row in bound}, {"Bound"})
+		self.assertEqual(len({row.target_name for row in bound}), len(records))
+		attempts = frappe.get_all("Webhook Log", fields=["status", "attempts"], limit_page_length=0)
+		self.assertEqual({(row.status, row.attempts) for row in attempts}, {("Completed", 1)})
