@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.figures import ROUNDS, Figure, percentiles, say, size
 from benchmarks.load import SECRET, load, server
+from benchmarks.wsgi import serve_wsgi
 from integration_hub.sandbox.redis import free_port
 from integration_hub.sandbox.sender import HEADER, sign
 
@@ -62,13 +63,11 @@ def bare(path: str) -> Callable[[dict, Callable], Iterable[bytes]]:
 
 
 def serve_bare(folder: str, port: int) -> None:
-	from integration_hub.homes.server import serve
-
 	path = f"{folder}/bare.db"
 	with sqlite3.connect(path) as db:
 		db.execute("PRAGMA journal_mode = WAL")
 		db.execute("CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY, body BLOB)")
-	serve(partial(bare, path), "127.0.0.1", port, WORKERS, THREADS)
+	serve_wsgi(partial(bare, path), port, WORKERS, THREADS)
 
 
 def measure(name: str, path: str, command: Callable[[int], list[str]]) -> list[Figure]:

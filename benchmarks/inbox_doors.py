@@ -19,6 +19,7 @@ import frappe
 from benchmarks.driver import connector
 from benchmarks.figures import ROUNDS, Figure, percentiles, say, size
 from benchmarks.load import SECRET, load, server
+from benchmarks.wsgi import serve_wsgi
 from integration_hub.homes.site import SiteHome
 from integration_hub.sandbox.redis import free_port
 from integration_hub.sandbox.sender import HEADER, sign
@@ -72,9 +73,13 @@ def serve(site: str, kind: str, port: int) -> None:
 	if kind == "frappe":
 		serve_with_gunicorn(partial(application, site, kind), port)
 		return
+	if kind == "bare":
+		serve_wsgi(partial(application, site, kind), port, WORKERS, 8)
+		return
 	from integration_hub.homes.server import serve as run
+	from integration_hub.homes.site.door import application as receiver
 
-	run(partial(application, site, kind), "127.0.0.1", port, WORKERS, 8)
+	run(partial(receiver, site), "127.0.0.1", port, WORKERS, 8)
 
 
 def serve_with_gunicorn(make_application: Callable, port: int) -> None:
@@ -99,12 +104,7 @@ def serve_with_gunicorn(make_application: Callable, port: int) -> None:
 
 
 def application(site: str, kind: str) -> Callable:
-	"""Return one kind of door as a WSGI application."""
-	if kind == "receiver":
-		from integration_hub.homes.site.door import SiteDoor
-		from integration_hub.webhooks.receiver import receiver
-
-		return receiver(SiteDoor(site))
+	"""Return one kind of door, `frappe` or `bare`, as a WSGI application."""
 	if kind == "bare":
 		frappe.init(site=site)
 		return bare(*connector())

@@ -261,24 +261,33 @@ def approve(ctx: click.Context, sync_log: str) -> None:
 @click.option("--port", default=8787, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes.")
 @click.option("--threads", default=4, show_default=True, help="Threads a process.")
+@click.option(
+	"--connections",
+	default=1000,
+	show_default=True,
+	type=click.IntRange(min=1),
+	help="Requests in progress at a time, a process; what comes beyond that is answered 503.",
+)
 @pass_context
 @told
-def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int) -> None:
+def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int, connections: int) -> None:
 	"""Receive webhooks at /webhooks/<integration>."""
 	from integration_hub.homes.server import serve as run
 
-	site = site_of(ctx)
-	with home_opener(ctx)():
+	def announce() -> None:
 		click.echo(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
 
-	if site:
+	with home_opener(ctx)():
+		pass  # what is wrong with the settings is said now, and not by each request
+	if site := site_of(ctx):
 		from integration_hub.homes.site.door import application
 
-		run(partial(application, site), host, port, workers, threads)
+		make = partial(application, site)
 	else:
 		from integration_hub.homes.file.door import application
 
-		run(partial(application, str(Path(ctx.meta["hub_config"]).resolve())), host, port, workers, threads)
+		make = partial(application, str(Path(ctx.meta["hub_config"]).resolve()))
+	run(make, host, port, workers, threads, connections, announce)
 
 
 @integration_hub.command()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
 import time
+import zlib
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -14,12 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
+from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.sandbox.sender import SECRET
 from integration_hub.webhooks import rejections
-from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.messages import MAX_BODY, Request
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.receiver import from_wsgi
 from integration_hub.webhooks.schemes import SCHEMES
+from integration_hub.webhooks.schemes.shared import TokenScheme
 from tests.compare import errors
 
 FORM = "application/x-www-form-urlencoded"
@@ -189,6 +193,123 @@ def test_json_and_forms_are_payloads_and_nothing_else_is(door, kind, body, statu
 	assert len(rows(home)) == (status < 400)
 	if body.startswith(b"id=1&"):
 		assert json.loads(rows(home)[0]["payload"]) == {"id": "1", "name": "Jürgen", "tag": ["a", "b"]}
+
+
+TEXT = '{"id": "1", "name": "Jürgen"}'
+
+
+def deflated(body: bytes, kind: int) -> bytes:
+	packer = zlib.compressobj(wbits=kind)
+	return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+	("coding", "body"),
+	[
+		("gzip", gzip.compress(TEXT.encode())),
+		("x-gzip", gzip.compress(TEXT.encode())),
+		("GZIP, identity", gzip.compress(TEXT[:5].encode()) + gzip.compress(TEXT[5:].encode())),
+		("deflate", deflated(TEXT.encode(), 15)),
+		("deflate", deflated(TEXT.encode(), -15)),
+		("identity", TEXT.encode()),
+		("", b"\xef\xbb\xbf" + TEXT.encode()),
+	],
+)
+def test_a_packed_body_is_the_event_that_was_packed(door, coding, body):
+	"""The signature is over the bytes as they are sent."""
+	home = door("GitHub", event_id_path="id")
+	assert github(home, body, "application/json", **{"content-encoding": coding}).status == 202
+	assert github(home, TEXT.encode(), "application/json").reason == "duplicate"
+	assert rows(home)[0]["payload"] == TEXT
+
+
+@pytest.mark.parametrize(
+	("coding", "body", "status", "reason"),
+	[
+		("br", b"{}", 415, "encoding_not_supported"),
+		("gzip, gzip", gzip.compress(gzip.compress(b"{}")), 415, "encoding_not_supported"),
+		("aes128gcm", b"{}", 415, "encoding_not_supported"),
+		("gzip", b"{}", 400, "body_not_unpackable"),
+		("gzip", b"", 400, "body_not_unpackable"),
+		("gzip", gzip.compress(b"{}")[:-3], 400, "body_not_unpackable"),
+		("gzip", gzip.compress(b"{}") + b"more", 400, "body_not_unpackable"),
+		("gzip", gzip.compress(b"") * 1000, 400, "body_not_unpackable"),
+		("deflate", b"\x78\x9c", 400, "body_not_unpackable"),
+		("gzip", gzip.compress(b" " * (MAX_BODY + 1)), 413, "body_too_large"),
+		("deflate", deflated(b" " * (MAX_BODY + 1), -15), 413, "body_too_large"),
+		("gzip", gzip.compress(b" " * MAX_BODY) + gzip.compress(b"  "), 413, "body_too_large"),
+		("", b"\xef\xbb\xbf" * 2 + b"{}", 400, "body_not_json"),
+	],
+)
+def test_what_cannot_be_unpacked_is_refused(door, coding, body, status, reason):
+	home = door("GitHub")
+	answer = github(home, body, "application/json", **{"content-encoding": coding})
+	assert (answer.status, answer.reason, rows(home)) == (status, reason, [])
+
+
+@pytest.mark.parametrize(
+	("kind", "body", "expected"),
+	[
+		("application/json; charset=iso-8859-1", '{"n": "Jürgen"}'.encode("latin-1"), {"n": "Jürgen"}),
+		('application/json; charset="Windows-1252"', '{"n": "€"}'.encode("cp1252"), {"n": "€"}),
+		("application/json;charset=UTF-16", '{"n": "€"}'.encode("utf-16"), {"n": "€"}),
+		(f"{FORM}; charset=ISO-8859-1", b"n=J%FCrgen&m=J\xfcrgen", {"n": "Jürgen", "m": "Jürgen"}),
+		(f"{FORM}; charset=Shift_JIS", b"n=%83e%83X%83g", {"n": "テスト"}),
+		(f"{FORM};charset=utf-8", b"n=J%C3%BCrgen", {"n": "Jürgen"}),
+	],
+)
+def test_a_declared_charset_is_read(door, kind, body, expected):
+	home = door("GitHub")
+	assert github(home, body, kind).status == 202
+	assert json.loads(rows(home)[0]["payload"]) == expected
+
+
+@pytest.mark.parametrize(
+	("kind", "body", "status", "reason"),
+	[
+		("application/json; charset=utf-7", b"{}", 415, "charset_not_supported"),
+		("application/json; charset=unicode_escape", b"{}", 415, "charset_not_supported"),
+		("application/json; charset=base64", b"{}", 415, "charset_not_supported"),
+		("application/json; charset=nonsense", b"{}", 415, "charset_not_supported"),
+		(f"{FORM}; charset=rot13", b"a=1", 415, "charset_not_supported"),
+		("application/json; charset=us-ascii", b'{"n": "\xfc"}', 400, "body_not_in_its_charset"),
+		("application/json; charset=utf-16", b"{}\x00", 400, "body_not_in_its_charset"),
+		("application/json; charset=iso-8859-99", b"{}", 400, "body_not_in_its_charset"),
+	],
+)
+def test_other_charsets_are_refused(door, kind, body, status, reason):
+	home = door("GitHub")
+	answer = github(home, body, kind)
+	assert (answer.status, answer.reason, rows(home)) == (status, reason, [])
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_who_looks_at_a_door_is_told_what_it_takes(door, scheme):
+	home = door(scheme)
+	for method in ("HEAD", "OPTIONS"):
+		answer = receive(home, Request("crm", method, {}, b""))
+		assert (answer.status, "POST" in dict(answer.headers)["Allow"]) == (200, True)
+	for method in ("PUT", "DELETE", "PATCH", "TRACE", "NONSENSE"):
+		answer = receive(home, Request("crm", method, {}, b""))
+		assert answer.status == 405
+		assert ("GET" in dict(answer.headers)["Allow"]) == (scheme in ("Meta", "X"))
+	asked = Request("crm", "OPTIONS", {"webhook-request-origin": "events.example"}, b"")
+	assert dict(receive(home, asked).headers)["WebHook-Allowed-Origin"] == "*"
+	assert receive(home, Request("nobody", "HEAD", {}, b"")).status == 404
+
+
+def test_a_401_says_how_to_prove_who_one_is(door, monkeypatch):
+	monkeypatch.setenv("CRM_WEBHOOK_SECRET", "user:password")
+	home = door("Basic")
+	for headers in ({}, {"authorization": "Basic eHg="}, {"authorization": "Bearer x"}):
+		answer = receive(home, Request("crm", "POST", headers, b"{}"))
+		assert (answer.status, dict(answer.headers)["WWW-Authenticate"][:11]) == (401, "Basic realm")
+	config = IntegrationConfig("crm", signature_header="Authorization", signature_prefix="Bearer ")
+	assert (TokenScheme(config).authenticate, TokenScheme(IntegrationConfig("crm")).authenticate) == (
+		"Bearer",
+		"",
+	)
+	assert receive(door("HMAC"), Request("crm", "POST", {}, b"{}")).headers == ()
 
 
 def test_rejections_are_counted_by_cause_and_hardly_written(door, monkeypatch):

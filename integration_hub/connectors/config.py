@@ -62,6 +62,7 @@ class IntegrationConfig:
 	signature_prefix: str = ""
 	webhook_tolerance: int = 300
 	webhook_url: str = ""
+	max_body_mb: float = 5.0
 	event_type_header: str = ""
 	event_type_path: str = ""
 	event_id_source: str = "Header or Path"
@@ -70,6 +71,7 @@ class IntegrationConfig:
 	ordering_key_path: str = ""
 	queue_enabled: bool = False
 	queue_kind: str = "List"
+	queue_end: str = "Right"
 	queue_name: str = "integration_queue"
 	queue_group: str = "integration_hub"
 	keep_payload_days: int = 0

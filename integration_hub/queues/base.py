@@ -20,9 +20,9 @@ from integration_hub.queues.letters import Letter, tell
 from integration_hub.queues.pieces import store_in_pieces
 from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import Event
-from integration_hub.webhooks.bodies import MalformedEvent, parse_body
+from integration_hub.webhooks.bodies import MalformedEvent, read_body
 from integration_hub.webhooks.events import Route, load_routes, read_event
-from integration_hub.webhooks.messages import MAX_BODY
+from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.receive import hand_over
 
 BATCH = 100
@@ -140,12 +140,11 @@ class Consumer:
 		"""Return the event a message is; raises MalformedEvent."""
 		if message.problem:
 			raise MalformedEvent(message.problem)
-		if len(message.body) > MAX_BODY:
+		most = int((self.config.max_body_mb or DEFAULT_MB) * MEGABYTE)
+		if len(message.body) > most:
 			raise MalformedEvent("body_too_large")
-		payload = parse_body(message.body)
+		body, payload = read_body(message.body, {}, most)
 		try:
-			return read_event(
-				self.config, message.body, payload, routes, "Queue", default_id=message.default_id
-			)
+			return read_event(self.config, body, payload, routes, "Queue", default_id=message.default_id)
 		except PathTooCostly as error:
 			raise MalformedEvent(f"path_too_costly: {error}") from None

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from integration_hub.stores.database import Params, Row
-from integration_hub.stores.schema import create_statements, doctypes
+from integration_hub.stores.schema import columns, create_statements, doctypes
 
 _NAMED = re.compile(r"%\((\w+)\)s")
-_BUSY_SECONDS = 30
+BUSY_SECONDS = 30.0
 
 
 class SQLiteDatabase:
@@ -23,8 +24,8 @@ class SQLiteDatabase:
 	broken = False
 	row_lock = ""  # a transaction that writes has the whole file
 
-	def __init__(self, path: Path | str):
-		self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+	def __init__(self, path: Path | str, busy_seconds: float = BUSY_SECONDS):
+		self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
 		self._connection.row_factory = sqlite3.Row
 		self._connection.execute("PRAGMA journal_mode = WAL")
 		# A commit is on disk before an event is acknowledged.
@@ -36,10 +37,20 @@ class SQLiteDatabase:
 		self._connection.close()
 
 	def create_tables(self) -> None:
-		"""Create the engine's tables, where they are missing."""
+		"""Create the engine's tables, where they are missing, and add columns that an earlier version did not have."""
 		for doctype in doctypes().values():
-			for statement in create_statements(doctype):
+			table, *others = create_statements(doctype)
+			self._connection.execute(table)
+			self._add_columns(doctype)
+			for statement in others:
 				self._connection.execute(statement)
+
+	def _add_columns(self, doctype: Mapping[str, Any]) -> None:
+		table = f"tab{doctype['name']}"
+		there = {row["name"] for row in self._connection.execute(f"PRAGMA table_info(`{table}`)")}
+		for name, kind in columns(doctype).items():
+			if name not in there:
+				self._connection.execute(f"ALTER TABLE `{table}` ADD COLUMN `{name}` {kind}")
 
 	def query(self, sql: str, params: Params = None) -> list[Row]:
 		return [dict(row) for row in self._run(sql, params)]

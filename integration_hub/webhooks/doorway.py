@@ -9,10 +9,11 @@ from threading import Lock
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.stores.home import Home, HubError
 from integration_hub.webhooks.events import Route, load_routes
+from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.schemes import Scheme, scheme_for
 
 _SECRETS = ("webhook_secret", "webhook_secret_old")  # while one is rotated, both are good
-_MOST_KEPT = 200
+_MOST_KEPT = 2000
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Doorway:
 	secrets: list[str] = field(repr=False)
 	verify_token: str = field(repr=False)
 	routes: list[Route] = field(default_factory=list)
+
+	@property
+	def largest_body(self) -> int:
+		"""Return how many bytes a body may have, as it comes and unpacked."""
+		return int((self.config.max_body_mb or DEFAULT_MB) * MEGABYTE)
 
 
 _kept: OrderedDict[tuple[str, str], tuple[str, Doorway]] = OrderedDict()

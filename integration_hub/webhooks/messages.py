@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
-MAX_BODY = 5 * 1024 * 1024
+MEGABYTE = 1024 * 1024
+DEFAULT_MB = 5
+MAX_BODY = DEFAULT_MB * MEGABYTE  # unless an integration's settings say otherwise
+PREFIX = "/webhooks/"  # of the receiver's addresses
+HEALTH = "/health"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Answer:
 	reason: str
 	content: str = ""
 	mimetype: str = "application/json"
+	headers: tuple[tuple[str, str], ...] = ()
 
 	@property
 	def body(self) -> dict[str, str]:
@@ -37,3 +43,38 @@ class Answer:
 	@property
 	def text(self) -> str:
 		return self.content or json.dumps(self.body)
+
+	@property
+	def all_headers(self) -> list[tuple[str, str]]:
+		"""Return the headers that go with `text`."""
+		length = str(len(self.text.encode()))
+		# A challenge is text, whatever it looks like.
+		own = [
+			("Content-Type", self.mimetype),
+			("Content-Length", length),
+			("X-Content-Type-Options", "nosniff"),
+		]
+		return [*own, *self.headers]
+
+
+BUSY = Answer(503, "busy", headers=(("Retry-After", "5"),))
+NOT_STORED = Answer(503, "not_stored")
+
+
+def integration_at(path: str) -> str | None:
+	"""Return the integration that a path of the receiver names, None if it is no such path."""
+	return path.removeprefix(PREFIX).strip("/") if path.startswith(PREFIX) else None
+
+
+def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+	"""Return headers by lower-case name; what is sent more than once is joined by a comma (RFC 9110, 5.3)."""
+	found: dict[str, str] = {"content-type": ""}
+	for name, value in headers:
+		name = name.lower()
+		found[name] = f"{found[name]},{value}" if found.get(name) else value
+	return found
+
+
+def first_values(query: str) -> dict[str, str]:
+	"""Return the parameters of a query; of one that is sent more than once, the first."""
+	return dict(reversed(parse_qsl(query, keep_blank_values=True)))

@@ -9,7 +9,7 @@ from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ordering import waits_for_retry
-from integration_hub.webhooks.bodies import MalformedEvent, UnsupportedMedia, media_type, parse_body
+from integration_hub.webhooks.bodies import BodyTooLarge, MalformedEvent, UnsupportedMedia, read_body
 from integration_hub.webhooks.doorway import Doorway, doorway
 from integration_hub.webhooks.events import read_event
 from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
@@ -25,11 +25,12 @@ Store = Callable[[Home, Sequence[inbox.Event]], list[inbox.Verdict]]
 def receive(home: Home, request: Request, store: Store = inbox.store) -> Answer:
 	"""Verify, store, commit, answer. Any request gets a declared answer; nothing is raised.
 
-	200 received, duplicate or a handshake; 202 held (unrouted or conflict); 400 malformed; 401 not proven;
-	404 unknown or disabled; 405 neither a POST nor a handshake; 413 too large; 415 neither JSON nor a form;
-	503 when the row cannot be committed or the settings are wrong (the sender repeats it).
+	200 received, duplicate, a handshake or a look at the door; 202 held (unrouted or conflict); 400 malformed;
+	401 not proven; 404 unknown or disabled; 405 neither a POST nor a handshake; 413 too large; 415 neither JSON nor
+	a form, or packed in an unknown way; 503 when the row cannot be committed or the settings are wrong (the sender
+	repeats it).
 	"""
-	known = True
+	known, found = True, None
 	try:
 		if found := doorway(home, request.integration):
 			return _receive(home, found, request, store)
@@ -37,11 +38,13 @@ def receive(home: Home, request: Request, store: Store = inbox.store) -> Answer:
 	except _Refused as refusal:
 		answer = refusal.answer
 	except BadSignature as error:
-		answer = Answer(401, str(error))
+		answer = Answer(401, str(error), headers=_how_to_prove(found))
 	except MalformedEvent as error:
 		answer = Answer(400, str(error))
 	except UnsupportedMedia as error:
 		answer = Answer(415, str(error))
+	except BodyTooLarge as error:
+		answer = Answer(413, str(error))
 	except (HubError, ConnectorError, ValueError) as error:
 		# The settings are wrong, not the sender: it shall try again when they are mended.
 		logger.error("Webhook for %s not accepted: %s", request.integration[:140], error)
@@ -66,31 +69,43 @@ def too_large(home: Home, integration: str, method: str) -> Answer:
 	return answer
 
 
+def largest_body(home: Home, integration: str) -> int:
+	"""Return how many bytes a body may have; nothing is raised: what is wrong is said once the body is there."""
+	try:
+		found = doorway(home, integration)
+	except Exception:
+		logger.exception("The settings of %s could not be read", integration[:140])
+		found = None
+	return found.largest_body if found else MAX_BODY
+
+
 class _Refused(Exception):
 	"""The request is answered without being looked at further."""
 
-	def __init__(self, status: int, reason: str):
-		self.answer = Answer(status, reason)
+	def __init__(self, status: int, reason: str, **headers: str):
+		self.answer = Answer(status, reason, headers=tuple(headers.items()))
 		super().__init__(reason)
 
 
 def _receive(home: Home, found: Doorway, request: Request, store: Store) -> Answer:
-	if len(request.body) > MAX_BODY:
+	if len(request.body) > found.largest_body:
 		raise _Refused(413, "body_too_large")
+	if request.method in ("HEAD", "OPTIONS"):
+		return _show(found, request)
 	if request.method == "GET":
 		return _greet(found, request)
 	if request.method != "POST":
-		raise _Refused(405, "method_not_allowed")
+		raise _Refused(405, "method_not_allowed", Allow=_methods(found))
 	if not found.secrets:
 		raise BadSignature("no_secret_set")
 	scheme = found.scheme
 	scheme.verify(request, found.secrets)
-	payload = parse_body(request.body, media_type(request.headers), forms=scheme.forms)
+	body, payload = read_body(request.body, request.headers, found.largest_body, forms=scheme.forms)
 	if answer := scheme.challenge(payload):
 		return answer
 	event = read_event(
 		found.config,
-		request.body,
+		body,
 		payload,
 		found.routes,
 		"HTTP",
@@ -101,15 +116,40 @@ def _receive(home: Home, found: Doorway, request: Request, store: Store) -> Answ
 	return _stored(home, event, verdict)
 
 
+def _show(found: Doorway, request: Request) -> Answer:
+	"""Answer a sender that looks whether there is a door, and what it takes.
+
+	CloudEvents' senders ask whether they may deliver: https://github.com/cloudevents/spec, http-webhook.md, 4.
+	"""
+	headers = [("Allow", _methods(found))]
+	if request.method == "OPTIONS" and request.headers.get("webhook-request-origin"):
+		headers.append(("WebHook-Allowed-Origin", "*"))  # its events have to be signed all the same
+	return Answer(200, "ok", headers=tuple(headers))
+
+
 def _greet(found: Doorway, request: Request) -> Answer:
 	"""Answer a handshake; raises BadSignature, and _Refused for a GET that is none."""
-	if type(found.scheme).handshake is Scheme.handshake:
-		raise _Refused(405, "method_not_allowed")
+	if not _greets(found):
+		raise _Refused(405, "method_not_allowed", Allow=_methods(found))
 	if not found.secrets:
 		raise BadSignature("no_secret_set")
 	if answer := found.scheme.handshake(request, found.secrets, found.verify_token):
 		return answer
-	raise _Refused(405, "method_not_allowed")
+	raise _Refused(405, "method_not_allowed", Allow=_methods(found))
+
+
+def _greets(found: Doorway) -> bool:
+	return type(found.scheme).handshake is not Scheme.handshake
+
+
+def _methods(found: Doorway) -> str:
+	return "POST, GET, HEAD, OPTIONS" if _greets(found) else "POST, HEAD, OPTIONS"
+
+
+def _how_to_prove(found: Doorway | None) -> tuple[tuple[str, str], ...]:
+	"""Return the header that says how to prove who one is, where HTTP has a name for it (RFC 9110, 11.6.1)."""
+	asked = found.scheme.authenticate if found else ""
+	return (("WWW-Authenticate", asked),) if asked else ()
 
 
 def _stored(home: Home, event: inbox.Event, verdict: inbox.Verdict) -> Answer:

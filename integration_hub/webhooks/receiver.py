@@ -1,4 +1,8 @@
-"""The dedicated WSGI door: `/webhooks/<integration>`. Same code behind it as behind the site's own door."""
+"""The dedicated door: `/webhooks/<integration>`. Same code behind it as behind the site's own door.
+
+It is called by many threads at once. `receiver` gives it the face of a WSGI application, webhooks.asgi that of an
+ASGI one, which reads bodies without a thread.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
@@ -15,59 +19,86 @@ from werkzeug.wsgi import get_host, get_input_stream
 
 from integration_hub.stores.home import Home
 from integration_hub.webhooks.group_commit import GroupCommit
-from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
-from integration_hub.webhooks.receive import Store, receive, too_large
+from integration_hub.webhooks.messages import (
+	HEALTH,
+	MAX_BODY,
+	NOT_STORED,
+	Answer,
+	Request,
+	first_values,
+	integration_at,
+)
+from integration_hub.webhooks.receive import largest_body, receive, too_large
 
 logger = logging.getLogger("integration_hub.webhooks")
 
 # Where a door that has to hide the sender's Authorization header from its framework puts it.
 AUTHORIZATION = "hub.authorization"
-PREFIX = "/webhooks/"
-# A challenge is text, whatever it looks like.
-_NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 
 Environ = dict[str, Any]
 OpenHome = Callable[[], AbstractContextManager[Home]]
 
 
-def receiver(open_home: OpenHome) -> Callable[[dict[str, Any], Callable], Iterable[bytes]]:
-	"""Return a WSGI application that receives webhooks into the home `open_home` opens for each request.
+class Receiver:
+	"""Receives requests into the home that `open_home` opens for each of them.
 
 	Events that arrive at the same time, over its threads, are committed together.
 	"""
-	store = GroupCommit()
 
-	def application(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-		answer = _answer(open_home, store, environ)
-		text = answer.text.encode()
-		headers = [("Content-Type", answer.mimetype), ("Content-Length", str(len(text))), _NO_SNIFFING]
-		start_response(f"{answer.status} {HTTP_STATUS_CODES[answer.status]}", headers)
-		return [text]
+	def __init__(self, open_home: OpenHome):
+		self._open_home = open_home
+		self._store = GroupCommit()
+
+	def receive(self, request: Request) -> Answer:
+		"""Answer a request that has come whole; nothing is raised."""
+		return self._at_home(lambda home: receive(home, request, self._store), NOT_STORED)
+
+	def too_large(self, integration: str, method: str) -> Answer:
+		"""Answer a request whose body is larger than `largest_body` says."""
+		return self._at_home(lambda home: too_large(home, integration, method), NOT_STORED)
+
+	def largest_body(self, integration: str) -> int:
+		"""Return how many bytes a body may have."""
+		return self._at_home(lambda home: largest_body(home, integration), MAX_BODY)
+
+	def _at_home(self, work: Callable[[Home], Any], otherwise: Any) -> Any:
+		try:
+			with self._open_home() as home:
+				return work(home)
+		except Exception:
+			logger.exception("The home could not be opened")
+			return otherwise
+
+
+def receiver(open_home: OpenHome) -> Callable[[Environ, Callable], Iterable[bytes]]:
+	"""Return a WSGI application that receives webhooks into the home `open_home` opens for each request.
+
+	A slow body holds one of the server's threads: let a server read it before, or use webhooks.asgi.
+	"""
+	door = Receiver(open_home)
+
+	def application(environ: Environ, start_response: Callable) -> Iterable[bytes]:
+		answer = _answer(door, environ)
+		start_response(f"{answer.status} {HTTP_STATUS_CODES[answer.status]}", answer.all_headers)
+		return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.text.encode()]
 
 	return application
 
 
-def _answer(open_home: OpenHome, store: Store, environ: Environ) -> Answer:
+def _answer(door: Receiver, environ: Environ) -> Answer:
 	path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")  # PEP 3333
-	if path == "/health":
+	if path == HEALTH:
 		return Answer(200, "ok")
-	if not path.startswith(PREFIX):
+	integration = integration_at(path)
+	if integration is None:
 		return Answer(404, "not_found")
-	integration = path.removeprefix(PREFIX).strip("/")
 	try:
-		body = get_input_stream(environ, max_content_length=MAX_BODY + 1).read()
+		body = get_input_stream(environ, max_content_length=door.largest_body(integration)).read()
 	except RequestEntityTooLarge:
-		body = None
+		return door.too_large(integration, environ["REQUEST_METHOD"])
 	except (OSError, BadRequest):
 		return Answer(400, "body_incomplete")
-	try:
-		with open_home() as home:
-			if body is None:
-				return too_large(home, integration, environ["REQUEST_METHOD"])
-			return receive(home, from_wsgi(environ, integration, body), store)
-	except Exception:
-		logger.exception("The home could not be opened")
-		return Answer(503, "not_stored")
+	return door.receive(from_wsgi(environ, integration, body))
 
 
 def from_wsgi(environ: Environ, integration: str, body: bytes) -> Request:
@@ -80,10 +111,8 @@ def from_wsgi(environ: Environ, integration: str, body: bytes) -> Request:
 	headers["content-type"] = environ.get("CONTENT_TYPE", "")
 	if AUTHORIZATION in environ:
 		headers["authorization"] = environ[AUTHORIZATION]
-	query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-	return Request(
-		integration, environ["REQUEST_METHOD"], headers, body, _url(environ), dict(reversed(query))
-	)
+	query = first_values(environ.get("QUERY_STRING", ""))
+	return Request(integration, environ["REQUEST_METHOD"], headers, body, _url(environ), query)
 
 
 def _url(environ: Environ) -> str:
@@ -98,4 +127,4 @@ def _url(environ: Environ) -> str:
 
 def response(answer: Answer) -> Response:
 	"""Return an answer as the response object of Frappe's own server."""
-	return Response(answer.text, status=answer.status, mimetype=answer.mimetype, headers=[_NO_SNIFFING])
+	return Response(answer.text, status=answer.status, headers=answer.all_headers)

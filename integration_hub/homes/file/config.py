@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import cached_property, lru_cache
+from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from integration_hub.connectors.allowed import ANY, place
 from integration_hub.connectors.secrets import SECRET_FIELDS
+from integration_hub.homes.file.stamps import Stamp, stamp
 from integration_hub.stores.home import HubError
 from integration_hub.stores.schema import NO_COLUMN, doctypes
 
@@ -50,6 +54,14 @@ class HubFile:
 	schemes: Mapping[str, str] = field(default_factory=dict)
 	transforms: Mapping[str, str] = field(default_factory=dict)
 	text: str = field(default="", repr=False)
+	stamp: Stamp | None = (
+		None  # of the file that was read; None if it may have changed since without a sign of it
+	)
+
+	@cached_property
+	def digest(self) -> str:
+		"""Return the hash of what the file says."""
+		return sha256(self.text.encode()).hexdigest()
 
 	@property
 	def database(self) -> Path:
@@ -64,6 +76,21 @@ class HubFile:
 		"""Return the value a secret's reference leads to, None if it is not set; raises HubError."""
 		reference = self.integrations.get(integration, {}).get(fieldname)
 		return self.resolve(reference, f"[integration.{integration}]", fieldname) if reference else None
+
+	def secrets_stamp(self, integration: str) -> str:
+		"""Return what changes when a secret of an integration does, "" if that cannot be told.
+
+		It stays within this process: the hash of a variable's value is one that no other process knows.
+		"""
+		values = self.integrations.get(integration, {})
+		found = [self._secret_stamp(str(values[name])) for name in SECRET_FIELDS if values.get(name)]
+		return "" if None in found else repr(found or "none")
+
+	def _secret_stamp(self, reference: str) -> object:
+		kind, _, place = reference.partition(":")
+		if kind == "file":
+			return stamp(self.folder / place)
+		return hash(os.environ[place]) if place in os.environ else None
 
 	def resolve(self, reference: str, table: str, fieldname: str) -> str:
 		"""Return what `env:NAME` or `file:PATH` refers to; raises HubError if that is missing."""
@@ -89,14 +116,36 @@ class HubFile:
 		)
 
 
+_read: dict[Path, HubFile] = {}
+_reading = Lock()
+
+
 def load(path: Path) -> HubFile:
-	"""Read and check a hub.toml; raises HubError naming table and key."""
+	"""Read and check a hub.toml, once as long as it stays what it is; raises HubError naming table and key."""
+	place = path.resolve()
+	with _reading:
+		known, found = _read.get(place), stamp(path)
+		if known and found and known.stamp == found:
+			return known
+		text = _text(path)
+		same = known is not None and known.text == text
+		file = _read[place] = replace(known if same else _parsed(path, text), stamp=found)
+	return file
+
+
+def _text(path: Path) -> str:
 	try:
-		text = path.read_text()
-		data = tomllib.loads(text)
+		return path.read_text()
 	except FileNotFoundError:
 		raise HubError("does not exist; `integration-hub init` makes one", name=str(path)) from None
-	except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
+	except (OSError, UnicodeDecodeError) as error:
+		raise HubError(f"cannot be read: {error}", name=str(path)) from None
+
+
+def _parsed(path: Path, text: str) -> HubFile:
+	try:
+		data = tomllib.loads(text)
+	except tomllib.TOMLDecodeError as error:
 		raise HubError(f"cannot be read: {error}", name=str(path)) from None
 	_known(data, _TOP_KEYS, "")
 	for key in data:
@@ -167,11 +216,12 @@ def _documents(data: Mapping, key: str, doctype: str, children: Mapping[str, str
 	return documents
 
 
-def _fieldnames(doctype: str) -> set[str]:
-	return {f["fieldname"] for f in doctypes()[doctype]["fields"] if f["fieldtype"] not in NO_COLUMN}
+@lru_cache
+def _fieldnames(doctype: str) -> frozenset[str]:
+	return frozenset(f["fieldname"] for f in doctypes()[doctype]["fields"] if f["fieldtype"] not in NO_COLUMN)
 
 
-def _known(values: Mapping, allowed: set[str], table: str) -> None:
+def _known(values: Mapping, allowed: Collection[str], table: str) -> None:
 	for key in values:
 		if key not in allowed:
 			near = get_close_matches(key, allowed, n=3, cutoff=0.5)

@@ -1,18 +1,47 @@
-"""The home without a bench behind the dedicated receiver."""
+"""The home without a bench behind the dedicated receiver: a home a thread, as long as its files stay what they are."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from integration_hub.homes.file.config import load
 from integration_hub.homes.file.home import FileHome
-from integration_hub.webhooks.receiver import receiver
+from integration_hub.webhooks.receiver import Receiver
+
+# For the file's lock, each of the four times that a transaction is tried: a sender does not wait for longer.
+_LOCK_SECONDS = 1.0
 
 
-def application(config: str) -> Callable:
-	"""Return the receiver of a hub.toml as a WSGI application."""
+def application(config: str) -> Receiver:
+	"""Return the receiver of a hub.toml."""
 	folder = str(Path(config).parent)
 	if folder not in sys.path:
 		sys.path.append(folder)  # where the functions are that hub.toml names
-	return receiver(lambda: FileHome(config))
+	load(Path(config))  # before the first request
+	return Receiver(FileDoor(config))
+
+
+class FileDoor:
+	"""Opens the homes of the threads of one process."""
+
+	def __init__(self, config: Path | str):
+		self._config = config
+		self._thread = threading.local()
+
+	def __call__(self) -> AbstractContextManager[FileHome]:
+		return self._home()
+
+	@contextmanager
+	def _home(self) -> Iterator[FileHome]:
+		home = getattr(self._thread, "home", None)
+		if home and not home.is_current():
+			self._thread.home = None
+			home.close()
+			home = None
+		if not home:
+			home = self._thread.home = FileHome(self._config, lock_seconds=_LOCK_SECONDS)
+		yield home

@@ -18,27 +18,34 @@ from integration_hub.connectors.coordination import Coordination, LocalCoordinat
 from integration_hub.connectors.registry import connector_for
 from integration_hub.homes.file.config import KEPT, HubFile, load
 from integration_hub.homes.file.secrets import TABLE, FileSecrets
-from integration_hub.homes.file.tables import apply, target_fields
+from integration_hub.homes.file.stamps import identity, stamp
+from integration_hub.homes.file.tables import apply, is_applied, target_fields
 from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.locks import file_lock
 from integration_hub.stores.settings import settings_row
-from integration_hub.stores.sqlite import SQLiteDatabase
+from integration_hub.stores.sqlite import BUSY_SECONDS, SQLiteDatabase
 from integration_hub.sync.bulk import BulkTarget
 from integration_hub.sync.schedule import want
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # shared by the threads of this process
+_PREPARED: set[Path] = set()  # databases whose tables this process has looked after
 
 
 class FileHome:
 	"""One hub.toml and its database; times are UTC. Use one per thread."""
 
-	def __init__(self, path: Path | str = "hub.toml"):
-		self.file: HubFile = load(Path(path))
-		self.db = SQLiteDatabase(self.file.database)
-		self.db.create_tables()
-		self.db.execute(TABLE)
-		apply(self)
+	def __init__(self, path: Path | str = "hub.toml", lock_seconds: float = BUSY_SECONDS):
+		"""Open a home; raises HubError. lock_seconds: how long to wait for another process that writes."""
+		self._path = Path(path)
+		self.file: HubFile = load(self._path)
+		self.db = SQLiteDatabase(self.file.database, lock_seconds)
+		self._database = identity(self.file.database)
+		if self.file.database not in _PREPARED or not is_applied(self):
+			self.db.create_tables()
+			self.db.execute(TABLE)
+			apply(self)
+			_PREPARED.add(self.file.database)
 		self.coordination: Coordination = self._coordination()
 		self.watcher = None
 
@@ -47,6 +54,11 @@ class FileHome:
 
 	def __exit__(self, *exc_info: object) -> None:
 		self.close()
+
+	def is_current(self) -> bool:
+		"""Tell whether hub.toml and the database still are the files that were opened."""
+		known = self.file.stamp
+		return bool(known and known == stamp(self._path) and self._database == identity(self.file.database))
 
 	def close(self) -> None:
 		self.db.close()
@@ -72,7 +84,11 @@ class FileHome:
 		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
 
 	def settings_stamp(self, integration: str) -> str:
-		return ""  # what a secret's reference leads to may change by itself
+		secrets = self.file.secrets_stamp(integration)
+		# Another process may have brought the tables in line with a newer hub.toml.
+		sql = "SELECT `modified` FROM `tabIntegration Settings` WHERE `name` = %s"
+		rows = self.db.query(sql, [integration]) if secrets else []
+		return f"{rows[0]['modified']} {self.file.digest} {secrets}" if rows else ""
 
 	def secrets(self, integration: str) -> FileSecrets:
 		return FileSecrets(self.file, self.db, integration)

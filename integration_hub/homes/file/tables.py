@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
@@ -38,9 +37,7 @@ _TARGET_COLUMNS = (
 
 def apply(home: FileHome) -> None:
 	"""Bring the database in line with hub.toml, if the file changed; raises HubError and changes nothing."""
-	digest = sha256(home.file.text.encode()).hexdigest()
-	home.db.execute(_META)
-	if home.db.query("SELECT 1 FROM `hub_meta` WHERE `key` = 'toml' AND `value` = %s", [digest]):
+	if is_applied(home):
 		return
 	check(home.file)
 	with home.db.transaction():
@@ -52,7 +49,14 @@ def apply(home: FileHome) -> None:
 			_save(home, "Sync Settings", name, values, {"mapping": "Sync Field Mapping"})
 		_disable_missing(home, "Integration Settings", home.file.integrations)
 		_disable_missing(home, "Sync Settings", home.file.streams)
-		home.db.execute("INSERT OR REPLACE INTO `hub_meta` VALUES ('toml', %s)", [digest])
+		home.db.execute("INSERT OR REPLACE INTO `hub_meta` VALUES ('toml', %s)", [home.file.digest])
+
+
+def is_applied(home: FileHome) -> bool:
+	"""Tell whether the database is in line with hub.toml."""
+	home.db.execute(_META)
+	sql = "SELECT 1 FROM `hub_meta` WHERE `key` = 'toml' AND `value` = %s"
+	return bool(home.db.query(sql, [home.file.digest]))
 
 
 def check(file: HubFile) -> None:

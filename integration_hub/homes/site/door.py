@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import frappe
@@ -13,7 +13,7 @@ import frappe
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.home import SiteHome
 from integration_hub.stores.database import Params, Row
-from integration_hub.webhooks.receiver import receiver
+from integration_hub.webhooks.receiver import Receiver
 
 logger = logging.getLogger("integration_hub.webhooks")
 
@@ -118,9 +118,9 @@ class ReceiverHome(DoorHome):
 		self._waiting.add(integration)
 
 
-def application(site: str) -> Callable:
-	"""Return the receiver of a site as a WSGI application."""
-	return receiver(SiteDoor(site))
+def application(site: str) -> Receiver:
+	"""Return the receiver of a site."""
+	return Receiver(SiteDoor(site))
 
 
 class SiteDoor:

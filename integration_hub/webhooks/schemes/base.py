@@ -42,6 +42,7 @@ class Scheme:
 	"""
 
 	places = Places()
+	authenticate = ""  # what a 401 says in WWW-Authenticate
 	forms = True  # a form is a body like JSON; not where nothing but JSON is ever signed
 
 	def __init__(self, config: IntegrationConfig):

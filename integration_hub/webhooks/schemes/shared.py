@@ -14,6 +14,11 @@ from integration_hub.webhooks.schemes.base import BadSignature, Scheme, require,
 class TokenScheme(Scheme):
 	"""A header holds the token, behind a prefix (`Bearer `, for example) if one is set."""
 
+	@property
+	def authenticate(self) -> str:  # RFC 6750, 3
+		is_bearer = self.config.signature_header.lower() == "authorization"
+		return "Bearer" if is_bearer and self.config.signature_prefix.strip().lower() == "bearer" else ""
+
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		given, prefix = sent(request, self.config.signature_header), self.config.signature_prefix
 		if not given.startswith(prefix):
@@ -26,6 +31,8 @@ class TokenScheme(Scheme):
 
 class BasicScheme(Scheme):
 	"""HTTP Basic authentication (RFC 7617); the secret is `user:password`."""
+
+	authenticate = 'Basic realm="webhooks", charset="UTF-8"'
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		if not all(":" in secret for secret in secrets):
