@@ -29,6 +29,7 @@ from integration_hub.sync.schedule import want
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # shared by the threads of this process
+_STATE = ("last_success_at", "last_failure_at", "last_error")  # of Integration Settings: no settings
 _PREPARED: set[Path] = set()  # databases whose tables this process has looked after
 
 
@@ -86,9 +87,12 @@ class FileHome:
 	def settings_stamp(self, integration: str) -> str:
 		secrets = self.file.secrets_stamp(integration)
 		# Another process may have brought the tables in line with a newer hub.toml.
-		sql = "SELECT `modified` FROM `tabIntegration Settings` WHERE `name` = %s"
+		sql = "SELECT * FROM `tabIntegration Settings` WHERE `name` = %s"
 		rows = self.db.query(sql, [integration]) if secrets else []
-		return f"{rows[0]['modified']} {self.file.digest} {secrets}" if rows else ""
+		if not rows:
+			return ""
+		settings = hash(tuple(value for name, value in rows[0].items() if name not in _STATE))
+		return f"{settings} {self.file.digest} {secrets}"
 
 	def secrets(self, integration: str) -> FileSecrets:
 		return FileSecrets(self.file, self.db, integration)
