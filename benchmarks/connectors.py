@@ -37,7 +37,7 @@ class Given:
 
 def connector(url: str, **options):
 	config = IntegrationConfig("crm", base_url=url, auth_type="API Key Header", **options)
-	return connector_for(config, Given(), LocalCoordination(), {}, ["127.0.0.1"])
+	return connector_for(config, Given(), LocalCoordination(), {}, ["127.0.0.1:*"])
 
 
 def fetch(url: str, lanes: int) -> float:
@@ -97,7 +97,7 @@ from integration_hub.connectors.coordination import RedisCoordination
 from integration_hub.connectors.registry import connector_for
 url, redis_url, limit, period, until = sys.argv[1:6]
 config = IntegrationConfig("crm", base_url=url, auth_type="API Key Header", rate_limit=int(limit), rate_period=float(period))
-with connector_for(config, Given(), RedisCoordination(redis.from_url(redis_url), "bench"), {}, ["127.0.0.1"]) as client:
+with connector_for(config, Given(), RedisCoordination(redis.from_url(redis_url), "bench"), {}, ["127.0.0.1:*"]) as client:
 	while time.time() < float(until):
 		client.get("/v1/me")
 """

@@ -17,7 +17,7 @@ from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.door import DoorHome
 from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.homes.site.jobs import enqueue_once
-from integration_hub.integration_hub import charts, door, readiness, repair, sight, streams
+from integration_hub.integration_hub import authority, charts, door, readiness, repair, sight, streams
 from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.connection import try_connection
 from integration_hub.integration_hub.sentences import in_language, refuse
@@ -72,7 +72,7 @@ def prepare_webhook_request() -> None:
 @frappe.whitelist(methods=["POST"])
 def test_connection(integration: str) -> dict:
 	"""Call the external system; see connection.try_connection."""
-	frappe.get_doc("Integration Settings", integration).check_permission("write")
+	authority.check("Run", integration)
 	return try_connection(integration)
 
 
@@ -234,9 +234,10 @@ def approve_deletions(sync_log: str) -> list[str]:
 	"""Have a worker remove the documents a full run held back; return what may keep it from being done."""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
-	_runnable(log.stream, beside=True)
+	stream = _runnable(log.stream, beside=True)
 	if log.status != "Needs Approval":
 		frappe.throw(_("{0} has no deletions waiting for approval.").format(sync_log))
+	authority.check("Decide", stream.integration)  # the limits that held them back are no less
 	return _hand_over(
 		"integration_hub.jobs.approve_deletions",
 		job_id=f"integration_hub:approve:{sync_log}",
@@ -253,7 +254,7 @@ def replay_events(names: str | list) -> int:
 @frappe.whitelist(methods=["POST"])
 def replay_since(integration: str, since: str | None = None, failed: bool | str = True) -> int:
 	"""Have an integration's events handled again: those that failed, those received since a time, or both in one."""
-	frappe.get_doc("Integration Settings", integration).check_permission("write")
+	authority.check("Run", integration)
 	statuses = replay.FAILED if frappe.utils.sbool(failed) else ()
 	if not statuses and not since:
 		frappe.throw(_("Name a time, or choose those that failed."))
@@ -337,14 +338,14 @@ def paused_integrations() -> list[str]:
 @frappe.whitelist(methods=["POST"])
 def send_test_webhook(integration: str, event_type: str = "", payload: str = "") -> dict:
 	"""Give the integration's door an event signed as its sender would; see door.send_test."""
-	frappe.get_doc("Integration Settings", integration).check_permission("write")
+	authority.check("Decide", integration)
 	return door.send_test(integration, event_type, payload)
 
 
 @frappe.whitelist(methods=["POST"])
 def rotate_webhook_secret(integration: str, secret: str, drop_previous: bool | str = False) -> None:
 	"""Ask senders for a new secret, and go on taking the one before it; see door.rotate_secret."""
-	frappe.get_doc("Integration Settings", integration).check_permission("write")
+	authority.check("Decide", integration)
 	door.rotate_secret(integration, secret, frappe.utils.sbool(drop_previous) is True)
 
 

@@ -1,141 +1,217 @@
-"""Whose name settings may use.
+"""Whose name settings may use, and who decides what is done in it.
 
-An integration writes as its Run As User, and calls with the token of its Connected App's user. Who sets up what it does
-decides what is done in that name: without the role System Manager, the name has to be one's own.
+An integration writes as its Run As User, calls with the token of its Connected App's user, and sends secrets that nobody
+reads. `may` decides what a person may do about one; each door asks it: the documents' controllers, whatever saves
+them, and the functions of api.py.
 """
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import frappe
 from frappe import _
-from frappe.model import no_value_fields
+from frappe.model import no_value_fields, table_fields
 from frappe.model.document import Document
 from frappe.utils import cast
 
 from integration_hub.integration_hub.settings import refuse
 
-# Who gets the token, and over which way.
-_TOKEN_FIELDS = (
-	"auth_type",
-	"connected_app",
-	"connected_user",
-	"connector",
-	"base_url",
-	"proxy",
-	"verify_tls",
-)
-# Which secrets go to the host of a URL.
-_SENT_TO = {
-	"base_url": ("secret", "client_secret", "refresh_token"),
-	"token_url": ("client_secret", "refresh_token"),
-	"proxy": ("proxy_secret",),
+Kind = Literal["Run", "Tune", "Decide"]
+"""Run: have done what is set up. Tune: when it is done, how often and how fast. Decide: all else, which is what is
+written, from where, as whom and by whose word."""
+
+_INTEGRATION, _STREAM = "Integration Settings", "Sync Settings"
+
+# The fields that only tune. One that is not named here decides, and so does one that is added later.
+TUNES = {
+	_INTEGRATION: frozenset(
+		{
+			"enabled",
+			"connect_timeout",
+			"read_timeout",
+			"max_response_mb",
+			"max_attempts",
+			"backoff_min",
+			"backoff_max",
+			"max_wait",
+			"rate_limit",
+			"rate_period",
+			"breaker_threshold",
+			"breaker_seconds",
+			"keep_payload_days",
+			"keep_dead_days",
+			"keep_unrouted_days",
+			"keep_conflict_days",
+		}
+	),
+	_STREAM: frozenset({"enabled", "schedule", "interval_minutes", "cron", "alert_after"}),
 }
-# When a stream runs, and not what it does.
-_TIMES = ("enabled", "schedule", "interval_minutes", "cron")
+# Doors to the inbox: closing one only tunes, opening one lets others say what is written.
+CLOSES = {_INTEGRATION: frozenset({"webhook_enabled", "queue_enabled"}), _STREAM: frozenset()}
+
+
+# Fields that say what comes in, and nothing of the calls that go out. One that is added later does.
+RECEIVES = frozenset(
+	{
+		"run_as_user",
+		"webhook_enabled",
+		"webhook_scheme",
+		"webhook_secret",
+		"webhook_secret_old",
+		"webhook_verify_token",
+		"webhook_tolerance",
+		"webhook_url",
+		"signature_header",
+		"signature_prefix",
+		"signature_algorithm",
+		"signature_encoding",
+		"queue_enabled",
+		"queue_url",
+		"queue_kind",
+		"queue_name",
+		"queue_group",
+		"event_type_header",
+		"event_type_path",
+		"event_id_source",
+		"event_id_header",
+		"event_id_path",
+		"ordering_key_path",
+		"routes",
+	}
+)
+
+
+class NotAllowed(frappe.PermissionError, frappe.ValidationError):
+	"""What a person may not do or set, which stops a save like anything else that is wrong with settings."""
+
+
+def may(kind: Kind, integration: Document | str | None, user: str | None = None) -> bool:
+	"""Tell whether a person may do something about an integration, besides what their roles' permissions say.
+
+	integration: its document, as it would be saved, or its name. Decide takes the role System Manager, where it runs as
+	somebody else; one that does not exist is nobody's own.
+	"""
+	user = user or frappe.session.user
+	if kind != "Decide" or "System Manager" in frappe.get_roles(user):
+		return True
+	return bool(integration) and _runs_as(integration) == user
+
+
+def check(kind: Kind, integration: str | None) -> None:
+	"""Raise PermissionError unless the user may write an integration's settings, and do this kind of thing with them."""
+	known = integration and frappe.db.exists(_INTEGRATION, integration)
+	frappe.has_permission(_INTEGRATION, "write", integration if known else None, throw=True)
+	if not may(kind, integration):
+		frappe.throw(_what_to_do(integration, _runs_as(integration)), NotAllowed)
 
 
 def check_integration(doc: Document) -> None:
 	"""Refuse settings of an integration that act as somebody else. A new one acts as who makes it, unless it says."""
-	if _may_use_any_name():
-		return
 	before, user = doc.get_doc_before_save(), frappe.session.user
-	if before is None:
-		doc.run_as_user = doc.run_as_user or user
-	if _has_changed(doc, ("run_as_user",)) and doc.run_as_user != user:
-		refuse(doc, "run_as_user", _("only a System Manager may set another user than themselves"))
-	_check_secrets(doc)
-	if doc.auth_type == "Connected App":
-		_check_token(doc, user)
-	if doc.run_as_user != user and _has_new_routes(doc):
-		refuse(doc, "routes", _what_to_do(doc.name, doc.run_as_user))
+	if not is_system_manager():
+		if before is None:
+			doc.run_as_user = doc.run_as_user or user
+		if doc.run_as_user != user and (before is None or _has_changed(doc, before, "run_as_user")):
+			sentence = _("only a System Manager may set another user than themselves")
+			refuse(doc, "run_as_user", sentence, NotAllowed)
+	_check_decisions(doc, doc)
+	if doc.auth_type == "Connected App" and not is_system_manager():
+		_check_token(doc, before, user)
 
 
 def check_stream(doc: Document) -> None:
 	"""Refuse a stream that is new, or does something else than before, where its integration writes as somebody else."""
-	if _may_use_any_name():
-		return
-	run_as_user = frappe.db.get_value("Integration Settings", doc.integration, "run_as_user")
-	if run_as_user == frappe.session.user:
-		return
 	before = doc.get_doc_before_save()
-	if before is None or _meaning(doc) != _meaning(before):
-		refuse(doc, "integration", _what_to_do(doc.integration, run_as_user))
+	for integration in {before.integration, doc.integration} if before else {doc.integration}:
+		_check_decisions(doc, integration)
+
+
+def check_removal(doc: Document, integration: str) -> None:
+	"""Refuse to delete or rename settings that act as somebody else."""
+	if not may("Decide", integration):
+		refuse(doc, "", _what_to_do(integration, _runs_as(integration)), NotAllowed)
 
 
 def refuse_by_itself(row: Document) -> None:
-	"""Refuse to save a row of a table without its document, which is what checks it."""
-	frappe.throw(
-		_("{0}: a row is saved with its document, {1} {2}.").format(
-			_(row.doctype), _(row.parenttype or ""), row.parent or ""
-		)
-	)
+	"""Refuse to save, delete or rename a row of a table without its document, which is what checks it."""
+	text = _("{0}: a row is changed with its document, {1} {2}.")
+	frappe.throw(text.format(_(row.doctype), _(row.parenttype or ""), row.parent or ""), NotAllowed)
 
 
-def _may_use_any_name() -> bool:
-	return "System Manager" in frappe.get_roles()
-
-
-def _check_secrets(doc: Document) -> None:
-	"""Refuse to send a secret that one cannot read to another host: who moves the address enters it again."""
+def decisions(doc: Document) -> Iterator[str]:
+	"""Give the fields whose change, since the document was last saved, decides and does not only tune."""
 	before = doc.get_doc_before_save()
-	for url, secrets in _SENT_TO.items() if before else ():
-		if _host(doc.get(url)) == _host(before.get(url)):
-			continue
-		for field in secrets:
-			if doc.get(field) and doc.is_dummy_password(doc.get(field)):
-				label = _(doc.meta.get_label(url))
-				refuse(doc, field, _("enter it again: {0} leads to another host now").format(label))
+	closes = CLOSES[doc.doctype]
+	for field in changes(doc, before):
+		closed = before and field in closes and not cast("Check", doc.get(field))
+		if field not in TUNES[doc.doctype] and not closed:
+			yield field
 
 
-def _host(url: str | None) -> tuple[str, str]:
-	parts = urlsplit(url or "")
-	return parts.scheme.lower(), parts.netloc.lower()
+def changes(doc: Document, before: Document | None) -> Iterator[str]:
+	"""Give the fields that a save would change: those of the system as well, and tables whose rows or order differ."""
+	for df in doc.meta.fields:
+		holds = df.fieldtype not in no_value_fields or df.fieldtype in table_fields
+		if holds and (before is None or _has_changed(doc, before, df.fieldname)):
+			yield df.fieldname
 
 
-def _check_token(doc: Document, user: str) -> None:
+def _check_decisions(doc: Document, integration: Document | str | None) -> None:
+	if may("Decide", integration):
+		return
+	field = next(decisions(doc), None)
+	if field:
+		name = integration.name if isinstance(integration, Document) else integration
+		refuse(doc, field, _what_to_do(name, _runs_as(integration)), NotAllowed)
+
+
+def _check_token(doc: Document, before: Document | None, user: str) -> None:
 	"""Refuse to send the token of another one's consent anywhere else than where it goes already."""
-	if doc.get_doc_before_save() is None:
+	if before is None:
 		doc.connected_user = doc.connected_user or user
-	if doc.connected_user != user and _has_changed(doc, _TOKEN_FIELDS):
+	if doc.connected_user != user and any(field not in RECEIVES for field in decisions(doc)):
 		refuse(
 			doc,
 			"connected_user",
 			_(
 				"these calls carry the token of {0}. Set yourself, or have a System Manager save this: only they may change where another one's token is sent"
 			).format(doc.connected_user or "Administrator"),
+			NotAllowed,
 		)
 
 
-def _has_new_routes(doc: Document) -> bool:
-	before = doc.get_doc_before_save()
-	known = [_values(row) for row in before.routes] if before else []
-	return any(_values(row) not in known for row in doc.routes)
+def is_system_manager() -> bool:
+	"""Tell whether the user may decide about every integration."""
+	return may("Decide", None)
 
 
-def _what_to_do(integration: str, run_as_user: str | None) -> str:
+def _runs_as(integration: Document | str | None) -> str:
+	"""Return who an integration writes as: nobody named is Administrator."""
+	if isinstance(integration, Document):
+		return integration.run_as_user or "Administrator"
+	return frappe.db.get_value(_INTEGRATION, integration, "run_as_user") or "Administrator"
+
+
+def _what_to_do(integration: str | None, run_as_user: str) -> str:
 	return _(
-		"{0} writes as {1}. Have a System Manager save this, or set Run As User of {0} to yourself first: only a System Manager may say what is done as somebody else"
-	).format(integration, run_as_user or "Administrator")
+		"{0} writes as {1}. Have a System Manager do this, or set Run As User of {0} to yourself first: only a System Manager may say what is done as somebody else"
+	).format(integration, run_as_user)
 
 
-def _has_changed(doc: Document, fields: tuple[str, ...]) -> bool:
-	before = doc.get_doc_before_save()
-	return before is None or any(_value(doc, field) != _value(before, field) for field in fields)
+def _has_changed(doc: Document, before: Document, field: str) -> bool:
+	df = doc.meta.get_field(field)
+	if df.fieldtype in table_fields:
+		return [_values(row) for row in doc.get(field)] != [_values(row) for row in before.get(field)]
+	if df.fieldtype == "Password" and doc.get(field) and doc.is_dummy_password(doc.get(field)):
+		return False  # as a form sends back what it does not know
+	return _value(doc, field) != _value(before, field)
 
 
-def _meaning(stream: Document) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-	"""Return what decides what a stream does."""
-	values = {field: value for field, value in _values(stream).items() if field not in _TIMES}
-	return values, [_values(row) for row in stream.mapping]
-
-
-def _values(doc: Document) -> dict[str, Any]:
-	"""Return the settings of a document or row, without what the system keeps on it."""
-	fields = [df for df in doc.meta.fields if df.fieldtype not in no_value_fields and not df.read_only]
-	return {df.fieldname: _value(doc, df.fieldname) for df in fields}
+def _values(row: Document) -> list[Any]:
+	"""Return the settings of a row."""
+	return [_value(row, df.fieldname) for df in row.meta.fields if df.fieldtype not in no_value_fields]
 
 
 def _value(doc: Document, field: str) -> Any:

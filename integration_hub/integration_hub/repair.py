@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.watch import DEAD
-from integration_hub.integration_hub import readiness
+from integration_hub.integration_hub import authority, readiness
 from integration_hub.integration_hub.sentences import SENTENCES, refuse
 from integration_hub.integration_hub.sight import readable_fields
 from integration_hub.stores import inbox
@@ -65,8 +65,7 @@ def actionable(doctype: str, names: list[str], *fields: str) -> list[Any]:
 def check_integrations(names: Iterable[str | None]) -> None:
 	"""Raise PermissionError unless the user may write the settings of each of these integrations."""
 	for name in set(names):
-		known = name and frappe.db.exists("Integration Settings", name)
-		frappe.has_permission("Integration Settings", "write", name if known else None, throw=True)
+		authority.check("Run", name)
 
 
 def replayable(given: str | list) -> list[str]:

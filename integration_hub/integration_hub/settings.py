@@ -6,6 +6,7 @@ from typing import NoReturn
 import frappe
 from frappe import _
 from frappe.model.document import Document
+from frappe.utils import cint
 
 from integration_hub.integration_hub.sentences import in_language
 
@@ -19,8 +20,27 @@ def keep_state(doc: Document, fields: Sequence[str]) -> None:
 	doc.update(current or {})
 
 
-def refuse(doc: Document, field: str, sentence: str) -> NoReturn:
-	"""Say what is wrong with a field, naming document and field, and stop the save."""
+def keep_rows(doc: Document, table: str) -> None:
+	"""Put the rows of a table into the order that their numbers say, and number them by it.
+
+	Refuses a row that belongs to another document: Frappe would take it out of that one, which checks nothing then.
+	"""
+	rows = sorted(doc.get(table), key=lambda row: cint(row.idx))
+	known = [row.name for row in rows if row.name]
+	fields = ["name", "parenttype", "parent", "parentfield"]
+	doctype = doc.meta.get_field(table).options
+	for owner in frappe.get_all(doctype, filters={"name": ["in", known]}, fields=fields) if known else ():
+		if (owner.parenttype, owner.parent, owner.parentfield) != (doc.doctype, doc.name, table):
+			refuse(doc, table, _("a row belongs to {0} {1}").format(_(owner.parenttype or ""), owner.parent))
+	for number, row in enumerate(rows, 1):
+		row.idx = number
+	doc.set(table, rows)
+
+
+def refuse(
+	doc: Document, field: str, sentence: str, kind: type[Exception] = frappe.ValidationError
+) -> NoReturn:
+	"""Say what is wrong with a field, naming document and field, and stop the save with this kind of error."""
 	label = _(doc.meta.get_label(field)) if field else ""
 	place = ", ".join(part for part in (f"{_(doc.doctype)} {doc.name or ''}".strip(), label) if part)
-	frappe.throw(f"{place}: {in_language(sentence)}", title=_("Settings Not Saved"))
+	frappe.throw(f"{place}: {in_language(sentence)}", kind, title=_("Settings Not Saved"))

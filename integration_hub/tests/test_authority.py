@@ -1,8 +1,13 @@
 """Whose name an integration may use: what a manager sets up is done in the manager's own."""
 
 import frappe
+from frappe import _
+from frappe.custom.doctype.custom_field.custom_field import create_custom_field
+from frappe.model import no_value_fields
 from frappe.permissions import add_permission, reset_perms, update_permission_property
 
+from integration_hub.api import approve_deletions
+from integration_hub.integration_hub.authority import CLOSES, TUNES, check_integration, check_stream, may
 from integration_hub.tests.support import HubTestCase
 
 MANAGER, BOSS = "manager@example.com", "boss@example.com"
@@ -57,6 +62,60 @@ class TestAuthority(HubTestCase):
 		doc = frappe.get_doc("Integration Settings", "shop")
 		doc.base_url = self.crm.url
 		doc.save()
+
+	def make_own(self, **values):
+		"""Return an integration that runs as the manager, with a secret that is stored."""
+		base = {"doctype": "Integration Settings", "integration_name": "shop", "base_url": self.crm.url}
+		frappe.get_doc({**base, **values}).insert()
+		frappe.db.commit()
+		self.addCleanup(frappe.db.commit)
+		self.addCleanup(frappe.delete_doc, "Integration Settings", "shop", force=True)
+		self.addCleanup(frappe.set_user, "Administrator")
+		return frappe.get_doc("Integration Settings", "shop")
+
+	def test_a_stored_secret_does_not_travel_another_way_unless_it_is_entered_again(self):
+		self.make_own(auth_type="Bearer", secret="s3cret")
+		for change in (
+			{"base_url": "https://elsewhere.example.com"},
+			{"base_url": self.crm.url.replace("http:", "https:")},
+			{"proxy": "http://elsewhere.example.com"},
+			{"verify_tls": 0},
+			{"auth_type": "API Key Query"},
+			{"auth_type": "API Key Header", "api_key_name": "User-Agent"},
+			{"auth_type": "HMAC"},
+			{"auth_type": "Basic", "username": "ada"},
+			{"api_key_name": "q"},
+			{"username": "ada"},
+			{"connector": "Frappe"},
+		):
+			doc = frappe.get_doc("Integration Settings", "shop").update(change)
+			self.refused(doc, "Integration Settings shop, Secret", "enter it again")
+			doc = frappe.get_doc("Integration Settings", "shop").update({**change, "secret": "entered-again"})
+			doc.save()
+			frappe.db.rollback()
+		doc = frappe.get_doc("Integration Settings", "shop")
+		doc.update({"base_url": f"{self.crm.url}/v1", "test_path": "/me", "read_timeout": 7}).save()
+
+	def test_every_secret_that_is_used_is_entered_again(self):
+		oauth = {"token_url": f"{self.crm.url}/oauth/token", "client_id": "c", "client_secret": "s3cret"}
+		self.make_own(auth_type="OAuth2 Refresh Token", refresh_token="r3fresh", **oauth)
+		there = {"token_url": "https://elsewhere.example.com/oauth/token"}
+		for again, left in (({}, "Client Secret"), ({"client_secret": "x"}, "Refresh Token")):
+			doc = frappe.get_doc("Integration Settings", "shop").update({**there, **again})
+			self.refused(doc, "Integration Settings shop", left)
+
+	def test_a_proxys_secret_is_told_no_other_proxy(self):
+		self.make_own(proxy="http://proxy.example:3128", proxy_secret="ada:lovelace")
+		doc = frappe.get_doc("Integration Settings", "shop").update({"proxy": "http://elsewhere.example"})
+		self.refused(doc, "Proxy Secret", "enter it again")
+		frappe.get_doc("Integration Settings", "shop").update({"base_url": "https://a.example"}).save()
+
+	def test_a_secret_that_is_no_longer_used_is_forgotten(self):
+		"""Else it would lie there until another kind of authentication sends it, to wherever the address has gone."""
+		doc = self.make_own(auth_type="Bearer", secret="s3cret")
+		doc.update({"auth_type": "None", "base_url": "https://elsewhere.example.com"}).save()
+		self.assertFalse(self.home.secrets("shop").get("secret"))
+		self.refused(doc.update({"auth_type": "Bearer"}), "Secret")
 
 	# tokens
 
@@ -176,12 +235,130 @@ class TestAuthority(HubTestCase):
 		doc.routes[0].event_pattern = "*"
 		self.refused(doc, "Routes")
 		doc = frappe.get_doc("Integration Settings", "crm")
-		doc.update({"routes": doc.routes[1:], "read_timeout": 7}).save()  # one less does no more
+		self.refused(doc.update({"routes": doc.routes[1:]}), "Routes")  # another one might fit instead
+		doc = frappe.get_doc("Integration Settings", "crm")
+		doc.update({"read_timeout": 7}).save()
 		doc.run_as_user = MANAGER
 		doc.append("routes", route)
 		doc.save()
 
+	def test_the_order_of_rows_is_a_change(self):
+		self.set_run_as(BOSS)
+		for doctype, name, table in (
+			("Integration Settings", "crm", "routes"),
+			("Sync Settings", "customers-full", "mapping"),
+		):
+			doc = frappe.get_doc(doctype, name)
+			for number, row in enumerate(doc.get(table)):
+				row.idx = -number
+			self.refused(doc, BOSS)
+			frappe.set_user("Administrator")
+			doc = frappe.get_doc(doctype, name)
+			last = doc.get(table)[-1].name
+			doc.get(table)[-1].idx = 0
+			doc.save()
+			rows = frappe.get_doc(doctype, name).get(table)
+			self.assertEqual(rows[0].name, last)
+			self.assertEqual([row.idx for row in rows], list(range(1, len(rows) + 1)))
+			frappe.set_user(MANAGER)
+
 	def test_a_row_is_not_changed_behind_its_documents_back(self):
-		for doctype, parent in (("Webhook Route", "crm"), ("Sync Field Mapping", "customers-full")):
-			name = frappe.db.get_value(doctype, {"parent": parent})
-			self.refused(frappe.get_doc(doctype, name), doctype, parent)
+		for user in (MANAGER, "Administrator"):
+			frappe.set_user(user)
+			for doctype, parent in (("Webhook Route", "crm"), ("Sync Field Mapping", "customers-full")):
+				name = frappe.db.get_value(doctype, {"parent": parent})
+				self.refused(frappe.get_doc(doctype, name), doctype, parent)
+				with self.assertRaises(frappe.ValidationError):
+					frappe.delete_doc(doctype, name)
+				with self.assertRaises(frappe.ValidationError):
+					frappe.rename_doc(doctype, name, "renamed", force=True)
+				frappe.db.rollback()
+				self.assertTrue(frappe.db.exists(doctype, name))
+
+	def test_a_row_is_not_taken_from_another_document(self):
+		"""Frappe updates a row by its name, whoever's it is: saved with one document, it would leave the other."""
+		mine = frappe.get_doc(
+			{"doctype": "Integration Settings", "integration_name": "rows", "base_url": self.crm.url}
+		).insert()
+		frappe.db.commit()
+		route = frappe.get_doc("Integration Settings", "crm").routes[0]
+		mine.set("routes", [route.as_dict()])
+		self.refused(mine, "Integration Settings rows", "Routes", "crm")
+		stream = self.make_stream().update({"integration": "rows"}).insert()
+		row = frappe.get_doc("Sync Settings", "customers-full").mapping[0]
+		stream.set("mapping", [row.as_dict()])
+		self.refused(stream, "Sync Settings mine", "Mapping", "customers-full")
+
+	# which fields
+
+	def test_every_field_that_does_not_only_tune_is_a_system_managers(self):
+		"""Also one that is added later: a field is one of those that tune, or decides."""
+		self.set_run_as(BOSS)
+		frappe.set_user("Administrator")
+		custom = {"fieldname": "added_later", "label": "Added Later", "fieldtype": "Data"}
+		for doctype in TUNES:
+			create_custom_field(doctype, custom)
+		self.addCleanup(frappe.delete_doc, "Custom Field", "Sync Settings-added_later", force=True)
+		self.addCleanup(frappe.delete_doc, "Custom Field", "Integration Settings-added_later", force=True)
+		self.addCleanup(frappe.set_user, "Administrator")
+		frappe.set_user(MANAGER)
+		tried = set()
+		for doctype, name in (("Integration Settings", "crm"), ("Sync Settings", "customers-full")):
+			integration = "crm"
+			for df in frappe.get_meta(doctype).fields:
+				if df.fieldtype in no_value_fields or df.fieldname in TUNES[doctype]:
+					continue
+				doc = frappe.get_doc(doctype, name)
+				doc._doc_before_save = frappe.get_doc(doctype, name)
+				doc.set(df.fieldname, other_than(doc.get(df.fieldname), df.fieldtype))
+				if df.fieldname in CLOSES[doctype] and not doc.get(df.fieldname):
+					continue
+				with self.assertRaises(frappe.PermissionError, msg=df.fieldname) as caught:
+					check_integration(doc) if doctype == "Integration Settings" else check_stream(doc)
+				self.assertIn(_(df.label), str(caught.exception))
+				tried.add(df.fieldname)
+			self.assertTrue(may("Run", integration) and not may("Decide", integration))
+		wanted = {
+			"base_url",
+			"proxy",
+			"verify_tls",
+			"secret",
+			"webhook_secret",
+			"webhook_scheme",
+			"event_id_path",
+		}
+		wanted |= {"queue_url", "connector", "auth_type", "endpoint", "params", "records_path", "pagination"}
+		wanted |= {"target_doctype", "match_field", "deletion_policy", "max_delete_percent", "added_later"}
+		self.assertLessEqual(wanted, tried)
+
+	def test_a_door_to_the_inbox_may_be_closed_and_not_opened(self):
+		self.set_run_as(BOSS)
+		doc = frappe.get_doc("Integration Settings", "crm").update({"webhook_enabled": 0})
+		doc.save()
+		self.refused(doc.update({"webhook_enabled": 1}), "Receive Webhooks", BOSS)
+
+	def test_what_runs_as_another_is_not_deleted_or_renamed(self):
+		self.set_run_as(BOSS)
+		frappe.db.delete("Webhook Route", {"stream": "customers-full"})
+		for doctype, name in (("Sync Settings", "customers-full"), ("Integration Settings", "crm")):
+			with self.assertRaisesRegex(frappe.PermissionError, "crm writes as"):
+				frappe.delete_doc(doctype, name)
+			with self.assertRaises(frappe.ValidationError):
+				frappe.rename_doc(doctype, name, "renamed", force=True)
+		frappe.db.rollback()
+
+	def test_deletions_beyond_the_limits_are_approved_by_who_may_set_the_limits(self):
+		log = {"doctype": "Sync Log", "stream": "customers-full", "status": "Needs Approval"}
+		name = frappe.get_doc({**log, "integration": "crm"}).insert(ignore_permissions=True).name
+		self.set_run_as(BOSS)
+		with self.assertRaisesRegex(frappe.PermissionError, BOSS):
+			approve_deletions(name)
+
+
+def other_than(value, fieldtype: str):
+	"""Return a value that a field does not have."""
+	if fieldtype in ("Check", "Int", "Float"):
+		return 0 if value else 1
+	if fieldtype == "Datetime":
+		return "2001-02-03 04:05:06"
+	return BOSS if fieldtype == "Link" and value != BOSS else "another"

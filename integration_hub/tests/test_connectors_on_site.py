@@ -14,7 +14,7 @@ from integration_hub.sandbox.access import CLIENT_ID, CLIENT_SECRET, REFRESH_TOK
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, errors, site_door
 
-LOCAL = ["127.0.0.1"]
+LOCAL = ["127.0.0.1:*"]
 
 
 class TestConnectors(HubTestCase):

@@ -45,7 +45,6 @@ class TestPermissions(HubTestCase):
 			"preview": lambda: api.preview("customers-full"),
 			"dry_run": lambda: api.dry_run("customers-full"),
 			"reset_checkpoint": lambda: api.reset_checkpoint("customers-full"),
-			"approve_deletions": lambda: api.approve_deletions(self.log),
 			"replay_events": lambda: api.replay_events([self.event()]),
 			"replay_since": lambda: api.replay_since("crm"),
 			"handle_conflict": lambda: api.handle_conflict(self.event()),
@@ -54,9 +53,12 @@ class TestPermissions(HubTestCase):
 			"reopen_failures": lambda: api.reopen_failures([self.error]),
 			"retry_failures": lambda: api.retry_failures([self.error]),
 			"retry_record": lambda: api.retry_record(self.record),
-			"send_test_webhook": lambda: api.send_test_webhook("crm"),
-			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", "another-secret"),
 			"held_deletions": lambda: api.held_deletions("customers-full"),
+		}
+		deciders = {
+			"approve_deletions": lambda: api.approve_deletions(self.log),
+			"send_test_webhook": lambda: api.send_test_webhook("crm"),
+			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", "another-secret", True),
 		}
 		readers = {
 			"log_days": lambda: api.log_days("Webhook Log"),
@@ -69,7 +71,7 @@ class TestPermissions(HubTestCase):
 			"events_a_day": api.events_a_day,
 			"records_a_day": api.records_a_day,
 		}
-		return {"managers": managers, "readers": readers}
+		return {"managers": managers, "deciders": deciders, "readers": readers}
 
 	def backfill(self) -> str:
 		"""Return the name of a backfill's run."""
@@ -93,7 +95,7 @@ class TestPermissions(HubTestCase):
 			if getattr(function, "__module__", "") == api.__name__ and function in frappe.whitelisted
 		}
 		doors = self.doors()
-		self.assertEqual(own, {"webhook", *doors["managers"], *doors["readers"]})
+		self.assertEqual(own, {"webhook", *doors["managers"], *doors["deciders"], *doors["readers"]})
 		self.assertEqual(
 			{f.__name__ for f in frappe.guest_methods if f.__module__ == api.__name__}, {"webhook"}
 		)
@@ -113,7 +115,6 @@ class TestPermissions(HubTestCase):
 			self.assertIn(
 				name,
 				(
-					"approve_deletions",
 					"retry_record",
 					"held_deletions",
 					"send_test_webhook",
@@ -137,6 +138,14 @@ class TestPermissions(HubTestCase):
 			self.assertTrue(self.press("manager@example.com", name, door), f"a manager may not {name}")
 			for user in ("viewer@example.com", "nobody@example.com", "Guest"):
 				self.assertFalse(self.press(user, name, door), f"{user} may {name}")
+		frappe.db.set_value("Sync Log", self.log, "status", "Needs Approval")
+		for name, door in doors["deciders"].items():
+			for user in ("manager@example.com", "viewer@example.com", "nobody@example.com", "Guest"):
+				self.assertFalse(self.press(user, name, door), f"{user} may {name} as Administrator")
+		frappe.db.set_value("Integration Settings", "crm", "run_as_user", "manager@example.com")
+		frappe.db.commit()
+		for name, door in doors["deciders"].items():
+			self.assertTrue(self.press("manager@example.com", name, door), f"a manager may not {name}")
 		for name, door in doors["readers"].items():
 			for user in ("manager@example.com", "viewer@example.com"):
 				self.assertTrue(self.press(user, name, door), f"{user} may not {name}")
@@ -217,6 +226,6 @@ class TestPermissions(HubTestCase):
 	def test_a_guest_reaches_the_webhook_door_and_no_other(self):
 		with site_door() as door:
 			base = door.rpartition(".webhook")[0]
-			for name in {**self.doors()["managers"], **self.doors()["readers"]}:
+			for name in {name for doors in self.doors().values() for name in doors}:
 				answer = requests.post(f"{base}.{name}", timeout=30)
 				self.assertEqual(answer.status_code, 403, name)

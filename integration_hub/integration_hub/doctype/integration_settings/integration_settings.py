@@ -12,8 +12,8 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.scripts import script_problem
-from integration_hub.integration_hub import authority
-from integration_hub.integration_hub.settings import keep_state, refuse
+from integration_hub.integration_hub import authority, reentry
+from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
 from integration_hub.webhooks.schemes import scheme_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -24,6 +24,7 @@ class IntegrationSettings(Document):
 
 	def validate(self) -> None:
 		keep_state(self, ("last_success_at", "last_failure_at", "last_error"))
+		keep_rows(self, "routes")
 		if not _NAME.fullmatch(self.integration_name or ""):
 			refuse(
 				self, "integration_name", "may have letters, digits, dash and underscore: it is part of a URL"
@@ -38,6 +39,7 @@ class IntegrationSettings(Document):
 			refuse(self, field, sentence)
 		self.check_registered(config)
 		authority.check_integration(self)
+		reentry.check_secrets(self)
 
 	def check_registered(self, config: IntegrationConfig) -> None:
 		"""Refuse names that no app has registered."""
@@ -59,7 +61,11 @@ class IntegrationSettings(Document):
 			if row.action not in ("Call Function", "Run Server Script") and not row.stream:
 				refuse(self, "routes", f"row {row.idx}: {row.action} needs a stream")
 
+	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+		authority.check_removal(self, old)
+
 	def on_trash(self) -> None:
+		authority.check_removal(self, self.name)
 		stream = frappe.db.get_value("Sync Settings", {"integration": self.name})
 		if stream:
 			frappe.throw(

@@ -5,7 +5,7 @@ from frappe.model.document import Document
 from integration_hub.homes.site import SiteHome
 from integration_hub.install import MODULE
 from integration_hub.integration_hub import authority
-from integration_hub.integration_hub.settings import keep_state, refuse
+from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
 from integration_hub.stores.bindings import count_live, forget
 from integration_hub.stores.home import HubError
 from integration_hub.stores.runs import close_abandoned
@@ -33,6 +33,7 @@ class SyncSettings(Document):
 
 	def validate(self) -> None:
 		keep_state(self, STATE)
+		keep_rows(self, "mapping")
 		stream = self.config()
 		try:
 			home = SiteHome()
@@ -103,7 +104,11 @@ class SyncSettings(Document):
 		):
 			self.next_run_at = None
 
+	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+		authority.check_removal(self, self.integration)
+
 	def on_trash(self) -> None:
+		authority.check_removal(self, self.integration)
 		route = frappe.db.get_value("Webhook Route", {"stream": self.name}, "parent")
 		if route:
 			frappe.throw(_("A route of {0} leads here.").format(route), frappe.LinkExistsError)

@@ -9,3 +9,10 @@ class WebhookRoute(Document):
 	def validate(self) -> None:
 		"""Only called for a row that is saved without its document."""
 		refuse_by_itself(self)
+
+	def on_trash(self) -> None:
+		"""Only called for a row that is deleted without its document's being saved or deleted."""
+		refuse_by_itself(self)
+
+	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+		refuse_by_itself(self)
