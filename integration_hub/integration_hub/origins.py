@@ -68,7 +68,7 @@ def _entries(row: Any, kinds: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _last_change(row: Any) -> str:
-	if row.status == "Failed":
+	if row.status in ("Failed", "Dead"):
 		return _("A change of {0} of {1} could not be written here, {2}")
 	if row.status == "Deleted":
 		return _("{0} is gone from {1}; found {2}")

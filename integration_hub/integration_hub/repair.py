@@ -21,7 +21,7 @@ from integration_hub.integration_hub import authority, readiness
 from integration_hub.integration_hub.sentences import SENTENCES, refuse
 from integration_hub.integration_hub.sight import readable_fields
 from integration_hub.stores import inbox
-from integration_hub.stores.bindings import name_range
+from integration_hub.stores.bindings import make_due, name_range
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 from integration_hub.sync.schedule import want
@@ -176,9 +176,11 @@ def retry_record(name: str) -> dict:
 	record.check_permission("read")
 	if not _may_run(record.stream):
 		frappe.throw(_("{0} is disabled.").format(record.stream))
-	if record.status != "Failed":
+	if record.status not in ("Failed", "Dead", "Unidentified"):
 		frappe.throw(_("{0} has not failed.").format(escape_html(record.external_id)))
-	run(SiteHome(), record.stream)
+	home = SiteHome()
+	in_transaction(home.db, lambda: make_due(home, record.stream, [record.name]))
+	run(home, record.stream)
 	return {"stream": record.stream, "warnings": readiness.warnings()}
 
 

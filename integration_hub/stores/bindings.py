@@ -13,6 +13,7 @@ from integration_hub.stores.database import (
 	in_list,
 	insert_many,
 	insert_new,
+	update,
 	upsert_many,
 )
 from integration_hub.stores.home import Home
@@ -28,8 +29,14 @@ _COMPARED = (
 	"content_hash",
 	"last_seen",
 	"missing_run",
+	"attempts",
 )
-_STATE = (*_COMPARED, "error", "payload")
+_STATE = (*_COMPARED, "error", "payload", "retry_at")
+# Records that the source has, as far as is known. Not those without an id, which stand for no record for sure.
+LIVE = "`status` IN ('Bound', 'Failed', 'Dead')"
+_FAILURES = "`status` IN ('Failed', 'Unidentified')"  # tried again by themselves
+MOST_ATTEMPTS = 10
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 5 * 60, 24 * 3600  # seconds
 _PREFIX = 8  # hex digits of a binding's name that stand for its stream
 _LONGEST_WAIT = 16**9 - 1  # milliseconds; two years
 _PLAIN_STATE = ("target_name", "source_time", "content_hash")
@@ -50,6 +57,8 @@ class Binding:
 	missing_run: str | None = None
 	error: str | None = None
 	payload: str | None = None
+	attempts: int = 0
+	retry_at: str | None = None
 	new: bool = True
 	read: tuple[str, str, str] | None = None  # what it was when it was read: status, hash, last seen
 	taken: bool = False  # made by this transaction before its document was
@@ -59,6 +68,36 @@ class Binding:
 	def is_plain(self) -> bool:
 		"""Has it nothing but what every binding has?"""
 		return self.status == "Bound" and not (self.adopted or self.missing_run or self.error or self.payload)
+
+	@property
+	def has_failed(self) -> bool:
+		return self.status in ("Failed", "Dead", "Unidentified")
+
+	def fail(self, home: Home, error: str, payload: str | None, counts: bool = True) -> bool:
+		"""Note that the record could not be written; tell whether it is given up with that.
+
+		The next run tries it again; from then on it waits 5 minutes, and each time twice as long, up to a day.
+		counts: is it another attempt, and not the same one met again?
+		"""
+		self.attempts += counts
+		self.content_hash, self.missing_run, self.error, self.payload = "", None, error, payload
+		wait = _FIRST_BACKOFF * 2 ** (self.attempts - 2) if self.attempts > 1 else 0
+		self.retry_at = home.now(ahead=min(wait, _LONGEST_BACKOFF)) if wait else None
+		if self.status == "Dead":
+			return False
+		given_up = self.attempts >= MOST_ATTEMPTS
+		self.status = "Dead" if given_up else "Failed" if self.external_id else "Unidentified"
+		return given_up
+
+	def settle(self) -> None:
+		"""Note that nothing about the record waits any more."""
+		self.error = self.payload = self.missing_run = self.retry_at = None
+		self.attempts = 0
+
+
+def unidentified_name(stream: str, payload: str) -> str:
+	"""Return the name of the row that keeps a record without an id."""
+	return _prefix(stream) + key("unidentified", payload)[:HASH_LENGTH]
 
 
 def event_seen(event: str) -> str:
@@ -233,12 +272,12 @@ def _save(
 	columns = ("name", "external_id", *state)
 	# What could not be written was written by nobody yet; who writes it later is the first.
 	for failed, who in ((True, {**same, "changed_by": by}), (False, written)):
-		others = [b for b in bindings if b.new and not b.is_plain and (b.status == "Failed") is failed]
+		others = [b for b in bindings if b.new and not b.is_plain and b.has_failed is failed]
 		insert_many(home.db, DOCTYPE, columns, _rows(others, columns), who)
 	for kind, who in (("", ()), ("changed", ("changed_by",)), ("first", ("made_by", "changed_by"))):
 		known = [b for b in bindings if not b.new and b.written == kind]
-		update = (*state, "last_seen", "modified", *who)
-		upsert_many(home.db, DOCTYPE, columns, _rows(known, columns), update=update, same=written)
+		changed = (*state, "last_seen", "modified", *who)
+		upsert_many(home.db, DOCTYPE, columns, _rows(known, columns), update=changed, same=written)
 
 
 def _rows(bindings: Sequence[Binding], columns: Sequence[str]) -> list[list]:
@@ -277,7 +316,7 @@ def count_live(db: Database, stream: str, before: str | None = None) -> int:
 	"""Count bindings to documents, all or those last seen before run `before`."""
 	where, params = _of(stream)
 	condition = " AND `last_seen` < %s" if before else ""
-	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND `status` <> 'Deleted'{condition}"
+	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND {LIVE}{condition}"
 	return db.query(sql, [*params, before] if before else params)[0]["n"]
 
 
@@ -285,7 +324,7 @@ def count_held(db: Database, stream: str, run: str) -> int:
 	"""Count the bindings whose removal waits for approval since a run."""
 	where, params = _of(stream)
 	sql = f"""SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}`
-		WHERE {where} AND `status` <> 'Deleted' AND `missing_run` = %s"""
+		WHERE {where} AND {LIVE} AND `missing_run` = %s"""
 	return db.query(sql, [*params, run])[0]["n"]
 
 
@@ -293,7 +332,7 @@ def mark_missing(db: Database, stream: str, run: str, seen: str) -> None:
 	"""Note on the bindings last seen before `seen` that they wait for approval of what `run` found gone."""
 	where, params = _of(stream)
 	sql = f"""UPDATE `tab{DOCTYPE}` SET `missing_run` = %s
-		WHERE {where} AND `status` <> 'Deleted' AND `last_seen` < %s"""
+		WHERE {where} AND {LIVE} AND `last_seen` < %s"""
 	db.execute(sql, [run, *params, seen])
 
 
@@ -307,11 +346,62 @@ def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str 
 	target = ", `target_name` = NULL" if forget_target else ""
 	home.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Deleted', `content_hash` = '', `error` = NULL,
-			`payload` = NULL, `missing_run` = NULL, `changed_by` = %s, `modified` = %s,
+			`payload` = NULL, `missing_run` = NULL, `attempts` = 0, `retry_at` = NULL, `changed_by` = %s, `modified` = %s,
 			`source_time` = CASE WHEN COALESCE(`source_time`, '') < %s THEN %s ELSE `source_time` END{target}
 			WHERE `name` IN ({marks})""",
 		[by, home.now(), at, at, *values],
 	)
+
+
+def due_failures(db: Database, stream: str, now: str, most: int) -> list[str]:
+	"""Return the names of a stream's bindings that are due for another attempt, by source time, `most` of them."""
+	where, params = _of(stream)
+	sql = f"""SELECT `name` FROM `tab{DOCTYPE}`
+		WHERE {where} AND {_FAILURES} AND `payload` IS NOT NULL AND (`retry_at` IS NULL OR `retry_at` <= %s)
+		ORDER BY COALESCE(`source_time`, ''), `name` LIMIT {int(most)}"""
+	return [row["name"] for row in db.query(sql, [*params, now])]
+
+
+def has_failures(db: Database, stream: str) -> bool:
+	"""Tell whether a stream has records that are tried again by themselves."""
+	where, params = _of(stream)
+	return bool(db.query(f"SELECT 1 FROM `tab{DOCTYPE}` WHERE {where} AND {_FAILURES} LIMIT 1", params))
+
+
+def by_name(db: Database, names: Sequence[str]) -> list[Binding]:
+	"""Return bindings with all they have, in the order of the names given; what is gone is left out."""
+	marks, values = in_list(names)
+	fields = ", ".join(f"`{column}`" for column in ("name", "external_id", *_STATE))
+	rows = db.query(f"SELECT {fields} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values)
+	found = {row["name"]: Binding(new=False, **_texts(row)) for row in rows}
+	return [found[name] for name in names if name in found]
+
+
+def make_due(home: Home, stream: str, names: Sequence[str]) -> None:
+	"""Have the next run of a stream try records again, those that were given up too."""
+	marks, values = in_list(names)
+	sql = f"""UPDATE `tab{DOCTYPE}` SET `retry_at` = NULL, `attempts` = 0, `modified` = %s,
+		`status` = CASE WHEN `external_id` = '' THEN 'Unidentified' ELSE 'Failed' END
+		WHERE `name` IN ({marks}) AND `status` IN ('Failed', 'Dead', 'Unidentified')"""
+	home.db.execute(sql, [home.now(), *values])
+	update(home.db, "Sync Settings", stream, {"has_failed": 1})
+
+
+def drop_identified(db: Database, names: Sequence[str], seen: str) -> None:
+	"""Delete the rows of records without an id, of those named, that run `seen` has found one for."""
+	marks, values = in_list(names)
+	sql = f"""DELETE FROM `tab{DOCTYPE}`
+		WHERE `name` IN ({marks}) AND `external_id` = '' AND COALESCE(`last_seen`, '') <> %s"""
+	db.execute(sql, [*values, seen])
+
+
+def drop_unidentified(db: Database, stream: str, seen: str) -> None:
+	"""Delete the rows of records without an id that a walk of everything has not met again."""
+	where, params = _of(stream)
+	sql = (
+		f"DELETE FROM `tab{DOCTYPE}` WHERE {where} AND `external_id` = '' AND COALESCE(`last_seen`, '') <> %s"
+	)
+	db.execute(sql, [*params, seen])
 
 
 def forget(db: Database, stream: str) -> int:

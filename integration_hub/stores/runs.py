@@ -48,6 +48,8 @@ class Run:
 	own_turn: bool = True  # is it the stream's own run, or one beside it: a backfill, an approval?
 	stream_status: str = "OK"  # what the stream's status was before
 	seen: str = ""  # what its records are marked with: its name, or that of the run it goes on with
+	arrived: bool = False  # did the fetch run to its end?
+	retried: int = 0  # records that earlier runs could not write, and this one could not either
 	unidentified: int = 0  # records without a readable id: what they stand for cannot count as seen
 	error_log: str | None = None
 	status: str = "Running"

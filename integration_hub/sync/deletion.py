@@ -82,7 +82,7 @@ def _remove_all(
 	params: Sequence[object],
 ) -> None:
 	target = home.target(stream.target_doctype, stream.write_mode)
-	condition = f"`status` <> 'Deleted' AND {where}"
+	condition = f"{bindings.LIVE} AND {where}"
 	last, kept = "", 0
 	while True:
 		# Read where it is written: what an event has brought back since the last batch no longer fits.

@@ -36,10 +36,10 @@ def ending(run: Run, waiting: int) -> str:
 	"""Return the status of a run that came to its end; `waiting` deletions want approval."""
 	if waiting:
 		return "Needs Approval"
-	counts = run.counts
+	counts, failed = run.counts, run.counts.failed - run.retried
 	if not counts.failed:
 		return "Completed"
-	return "Failed" if counts.failed >= (counts.fetched or counts.deleted + counts.failed) else "Partial"
+	return "Failed" if failed and failed >= (counts.fetched or counts.deleted + failed) else "Partial"
 
 
 _STREAM_STATUS = {
@@ -98,7 +98,7 @@ def _next_turn(
 	row = settings_row(home.db, DOCTYPE, stream.name)
 	failures = row["consecutive_failures"]
 	if status != "Postponed":  # which says nothing of the stream: the source, or its breaker, has put it off
-		failures = failures + 1 if status in ("Failed", "Interrupted") else 0
+		failures = failures + 1 if status in ("Failed", "Interrupted") and not run.arrived else 0
 	state = {
 		"consecutive_failures": failures,
 		"next_run_at": home.now(ahead=delay) if delay else next_run(stream, home.now(), failures),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from integration_hub.connectors.json_text import read_json, write_json
+from integration_hub.connectors.json_text import write_json
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
@@ -52,6 +52,8 @@ class PageWriter:
 		self.planner = Planner(home, stream, seen=seen, current=current, moment=moment)
 		self.first_error, self.error_log = "", None
 		self.unidentified = run.unidentified if run else 0
+		self.retrying = False  # are these records that earlier runs could not write?
+		self.given_up = 0  # records that were tried for the last time
 
 	@property
 	def mapper(self):
@@ -105,11 +107,12 @@ class PageWriter:
 		counts = Counts()
 		touched = (*plan.remove, *plan.forget, *plan.newer, *(item for item, _ in plan.changes))
 		self._lock([plan.found[item.external_id] for item in touched], plan)
-		if not again:
-			counts.fetched = plan.fetched
-			counts.unchanged = len(plan.unchanged) + len(plan.newer) + plan.stale + len(plan.forget)
-			self._note_unidentified(plan, counts)
 		changed: list[Binding] = []
+		if not again:
+			counts.unchanged = len(plan.unchanged) + len(plan.newer) + plan.stale + len(plan.forget)
+			changed += self._keep_unidentified(plan, counts)
+		counting = not (again or self.retrying)
+		counts.fetched = plan.fetched if counting else 0
 		for item in plan.forget:
 			binding = plan.found[item.external_id]
 			binding.status, binding.written = "Deleted", "changed"
@@ -117,9 +120,9 @@ class PageWriter:
 		changed += (self._settled(item, plan.found[item.external_id]) for item in plan.newer)
 		changed += self._remove(plan, counts, until)
 		changed += self._upsert(plan, counts, until)
-		counts.fetched -= 0 if again else len(plan.left)
+		counts.fetched -= len(plan.left) if counting else 0
 		bindings.give_up(self.home.db, [plan.found[external_id] for external_id in plan.left])
-		changed += self._keep_failures(plan, counts, again)
+		changed += self._keep_failures(plan, counts)
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)
 		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed, self._by)
 		if self.home.db.broken and self.run:
@@ -146,13 +149,27 @@ class PageWriter:
 
 	def _has_failed(self, binding: Binding) -> bool:
 		"""Tell whether this run has met a record already, and failed to write it."""
-		return bool(binding.read) and (binding.read[0], binding.read[2]) == ("Failed", self.seen)
+		return bool(binding.read) and binding.read[0] in ("Failed", "Dead") and binding.read[2] == self.seen
 
-	def _note_unidentified(self, plan: Plan, counts: Counts) -> None:
-		for error in plan.unidentified:
+	def _keep_unidentified(self, plan: Plan, counts: Counts) -> list[Binding]:
+		"""Keep records without an id by what they hold: what they stand for is not known, and must not get lost."""
+		kept: dict[str, Binding] = {}
+		for record, error in plan.unidentified:
 			counts.failed += 1
-			self.unidentified += 1
+			self.unidentified += not self.retrying
 			self._log(error, "")
+			if self.run and (payload := _payload(record)):
+				name = bindings.unidentified_name(self.stream.name, payload)
+				kept[name] = Binding(name, "", error=self.redactor.text(error, 500), payload=payload)
+		for known in bindings.by_name(self.home.db, list(kept)) if kept else ():
+			known.error = kept[known.name].error
+			kept[known.name] = known
+		for binding in kept.values():
+			self.given_up += binding.fail(self.home, binding.error or "", binding.payload)
+			binding.written = "" if binding.new else "changed"
+		if kept:
+			update(self.home.db, "Sync Settings", self.stream.name, {"has_failed": 1})
+		return list(kept.values())
 
 	def _remove(self, plan: Plan, counts: Counts, until: float) -> Iterator[Binding]:
 		found = [plan.found[item.external_id] for item in plan.remove]
@@ -213,26 +230,24 @@ class PageWriter:
 		binding.content_hash = item.content_hash
 		return self._settled(item, binding)
 
-	def _keep_failures(self, plan: Plan, counts: Counts, again: bool) -> Iterator[Binding]:
+	def _keep_failures(self, plan: Plan, counts: Counts) -> Iterator[Binding]:
 		"""Keep what could not be written: the next run tries it again, and it counts as seen."""
 		if plan.failures and self.run:
 			update(self.home.db, "Sync Settings", self.stream.name, {"has_failed": 1})
 		for external_id, error in plan.failures.items():
-			binding = plan.found[external_id]
-			if not (again and self._has_failed(binding)):
+			binding, record = plan.found[external_id], plan.records[external_id]
+			if not (met := self._has_failed(binding)):
 				counts.failed += 1
 				self._log(error, external_id)
-			binding.status, binding.content_hash = "Failed", ""
-			binding.error = self.redactor.text(error, 500)
-			binding.payload = _payload(plan.records[external_id])
+			text, payload = self.redactor.text(error, 500), _payload(record)
+			self.given_up += binding.fail(self.home, text, payload, counts=not met)
 			binding.written = "changed"
-			# What is older comes too late, though this could not be written yet.
+			# What is older comes too late, though this could not be written yet; and retries go by it.
 			binding.source_time = max(binding.source_time, plan.times.get(external_id, ""))
-			binding.missing_run = None
 			yield binding
 
 	def _settled(self, item: Mapped, binding: Binding) -> Binding:
-		binding.error = binding.payload = binding.missing_run = None
+		binding.settle()
 		known = "" if self.planner.current else binding.source_time or ""
 		binding.source_time = max(item.source_time, known) or binding.source_time
 		return binding
@@ -272,11 +287,3 @@ def _payload(record: Record) -> str | None:
 		return write_json(record, default=str, allow_nan=True, ensure_ascii=True)
 	except (ValueError, TypeError, RecursionError):  # nested too deeply, or keys that are no text
 		return None
-
-
-def failed_records(home: Home, stream: StreamConfig) -> Iterator[list[Record]]:
-	"""Return, in batches, the records that earlier runs could not write."""
-	where, last = "`status` = 'Failed' AND `payload` IS NOT NULL", ""
-	while batch := bindings.after(home.db, stream.name, where, [], last):
-		yield [read_json(binding.payload) for binding in batch]
-		last = batch[-1].name

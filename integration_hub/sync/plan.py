@@ -51,7 +51,7 @@ class Plan:
 
 	fetched: int = 0
 	records: dict[str, Record] = field(default_factory=dict)
-	unidentified: list[MappingError] = field(default_factory=list)
+	unidentified: list[tuple[Record, MappingError]] = field(default_factory=list)
 	failures: dict[str, Exception] = field(default_factory=dict)
 	found: dict[str, Binding] = field(default_factory=dict)
 	changes: list[tuple[Mapped, Change]] = field(default_factory=list)
@@ -135,7 +135,7 @@ class Planner:
 			try:
 				external_id = self.mapper.external_id(record)
 			except MappingError as error:
-				plan.unidentified.append(error)
+				plan.unidentified.append((record, error))
 				continue
 			item, error = self._read(record, external_id, deleted)
 			if external_id in plan.records:

@@ -10,6 +10,7 @@ from integration_hub.connectors.errors import RetryLater
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.sentence import _
+from integration_hub.stores import bindings
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home, HubError
@@ -22,8 +23,9 @@ from integration_hub.sync.ending import end_run, ending, fail_run
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.resume import leave_off, resume
+from integration_hub.sync.retries import report_given_up, retry_failed
 from integration_hub.sync.schedule import next_run
-from integration_hub.sync.walk import look_again, may_remove, retry_failed, walk
+from integration_hub.sync.walk import look_again, may_remove, walk
 
 DOCTYPE = "Sync Settings"
 _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is worth a word
@@ -166,6 +168,8 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 			leave_off(home, stream, run, mode)
 			raise
 		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
+		run.arrived = True
+		report_given_up(home, stream, run, writer)
 		_take_notes(run, writer)
 		if mode.finds_orphans and may_remove(home, stream, run, mode, writer, connector):
 			remove_orphans(home, stream, run, redactor)
@@ -177,9 +181,12 @@ def _take_notes(run: Run, writer: PageWriter) -> None:
 	run.error_log = writer.error_log
 	notes = [run.note]
 	if writer.first_error:
-		notes.append(
-			f"{run.counts.failed} of {run.counts.fetched} records failed; the first: {writer.first_error}"
-		)
+		failed = run.counts.failed - run.retried
+		if failed:
+			notes.append(f"{failed} of {run.counts.fetched} records failed.")
+		if run.retried:
+			notes.append(f"{run.retried} records that had failed before failed again.")
+		notes.append(f"The first: {writer.first_error}")
 	elif run.counts.fetched >= _ENOUGH_TO_TELL and (paths := writer.mapper.never_found()):
 		notes.append(f"In {run.counts.fetched} records nothing was found at: {', '.join(paths)}.")
 	run.note = " ".join(filter(None, notes))
@@ -188,6 +195,8 @@ def _take_notes(run: Run, writer: PageWriter) -> None:
 def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
 	"""The fetch ran to its end."""
 	advance(home, run, Counts(), mode.after_all(), pages=0)
+	if mode.whole:
+		bindings.drop_unidentified(home.db, stream.name, run.seen)
 	note_success(home, stream.integration)
 	if mode.in_the_future:
 		error = HubError(

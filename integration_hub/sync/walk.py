@@ -9,14 +9,13 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.stores.bindings import count_live
-from integration_hub.stores.database import in_transaction, update
+from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts, Run, advance
-from integration_hub.stores.settings import settings_row
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.modes import Full
-from integration_hub.sync.page import PageWriter, failed_records
+from integration_hub.sync.page import PageWriter
 from integration_hub.sync.plan import Record
 from integration_hub.sync.resume import keep_whole
 
@@ -70,15 +69,6 @@ def may_remove(
 			run.note = f"{run.note} {note}".strip()
 			return False
 	return not writer.unidentified
-
-
-def retry_failed(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
-	if not settings_row(home.db, DOCTYPE, stream.name)["has_failed"]:
-		return
-	for records in failed_records(home, stream):
-		_commit(home, run, writer, Page(records, "", False, 0), None)
-	if not next(failed_records(home, stream), None):
-		in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"has_failed": 0}))
 
 
 def _fetch(

@@ -2,7 +2,7 @@ frappe.ui.form.on("External Record", {
 	refresh(frm) {
 		frm.disable_save();
 		integration_hub.show_code(frm, "payload", "payload_view");
-		if (frm.doc.status === "Failed" && integration_hub.may_act()) {
+		if (["Failed", "Dead", "Unidentified"].includes(frm.doc.status) && integration_hub.may_act()) {
 			frm.add_custom_button(__("Retry"), async () => {
 				const { stream, warnings } = await integration_hub.call("retry_record", { name: frm.doc.name });
 				integration_hub.handed(stream, warnings); // it begins with what failed

@@ -45,7 +45,7 @@ function add_views(frm) {
 		});
 	}
 	if (doc.stream) {
-		view(__("Failed Records"), "External Record", { stream: doc.stream, status: "Failed" });
+		view(__("Failed Records"), "External Record", { stream: doc.stream, status: ["in", ["Failed", "Dead", "Unidentified"]] });
 		view(__("Runs"), "Sync Log", { stream: doc.stream });
 	}
 	if (doc.stream && doc.external_id) {

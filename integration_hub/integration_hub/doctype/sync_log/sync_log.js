@@ -14,7 +14,7 @@ function add_views(frm) {
 	const view = (label, doctype, filters) =>
 		frm.add_custom_button(label, () => frappe.set_route("List", doctype, filters), __("View"));
 	view(__("Records It Wrote Last"), "External Record", { changed_by: frm.doc.name });
-	view(__("Failed Records"), "External Record", { stream: frm.doc.stream, status: "Failed" });
+	view(__("Failed Records"), "External Record", { stream: frm.doc.stream, status: ["in", ["Failed", "Dead", "Unidentified"]] });
 	view(__("Failures"), "Integration Error Log", { stream: frm.doc.stream, status: "Open" });
 	view(__("Other Runs"), "Sync Log", { stream: frm.doc.stream });
 }

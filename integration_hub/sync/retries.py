@@ -1,0 +1,79 @@
+"""Records that could not be written: kept, tried again with backoff, and given up in the end.
+
+A retry is not the fetch: it neither makes a run a failed one nor counts as fetched. What was given up waits for a person,
+or for the source to send the record again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from integration_hub.connectors.json_text import read_json
+from integration_hub.stores import bindings
+from integration_hub.stores.bindings import Binding
+from integration_hub.stores.database import chunks, in_transaction, update
+from integration_hub.stores.errors import record_error
+from integration_hub.stores.home import Home
+from integration_hub.stores.runs import Counts, Run, advance
+from integration_hub.stores.settings import settings_row
+from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.page import PageWriter
+from integration_hub.sync.plan import Record
+
+DOCTYPE = "Sync Settings"
+_MOST_AT_ONCE = 10_000  # records that one run tries again; the next one goes on
+_BATCH = 100
+
+
+class RecordsGivenUp(Exception):
+	"""Records that no retry could write."""
+
+	kind = "Records Given Up"
+
+
+def retry_failed(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
+	"""Try the records again that are due, in the order of their source times."""
+	if not settings_row(home.db, DOCTYPE, stream.name)["has_failed"]:
+		return
+	due = bindings.due_failures(home.db, stream.name, home.now(), _MOST_AT_ONCE)
+	writer.retrying = True
+	for names in chunks(due, _BATCH):
+		_retry(home, run, writer, bindings.by_name(home.db, names))
+	writer.retrying = False
+	if not bindings.has_failures(home.db, stream.name):
+		in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"has_failed": 0}))
+
+
+def _retry(home: Home, run: Run, writer: PageWriter, failed: Sequence[Binding]) -> None:
+	rest: list[Record] = [read_json(binding.payload) for binding in failed if binding.payload]
+	while rest:
+
+		def work(records: list[Record] = rest) -> tuple[Counts, list[Record]]:
+			counts, left = writer.write_some(records)
+			if not left:
+				bindings.drop_identified(home.db, [binding.name for binding in failed], writer.seen)
+			advance(home, run, counts, pages=0)
+			return counts, left
+
+		counts, rest = in_transaction(home.db, work)
+		run.counts.add(counts)
+		run.retried += counts.failed
+		home.progress(run)
+
+
+def report_given_up(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
+	"""Log, once a run, how many records were given up: somebody has to look at them."""
+	if not writer.given_up:
+		return
+	error = RecordsGivenUp(
+		f"{writer.given_up} records of {stream.name} could not be written {bindings.MOST_ATTEMPTS} times and are "
+		"not tried again by themselves; External Record lists them with status Dead."
+	)
+	where = {"stream": stream.name, "sync_log": run.name}
+
+	def log() -> None:
+		record_error(
+			home, error, operation="Sync", integration=stream.integration, redactor=writer.redactor, **where
+		)
+
+	in_transaction(home.db, log)

@@ -1,0 +1,114 @@
+"""Records that could not be written: kept, tried again with backoff, given up in the end, and no matter of the fetch."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from integration_hub.stores.bindings import MOST_ATTEMPTS, make_due
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.settings import settings_row
+from integration_hub.sync.run import run_stream
+from tests.compare import errors, source, table
+
+STREAM = "customers-incremental"
+
+
+def records(home, status: str) -> list[dict]:
+	sql = "SELECT * FROM `tabExternal Record` WHERE `status` = %s ORDER BY `external_id`"
+	return home.db.query(sql, [status])
+
+
+def stream(home) -> dict:
+	return settings_row(home.db, "Sync Settings", STREAM)
+
+
+def make_all_due(home) -> None:
+	home.db.execute("UPDATE `tabExternal Record` SET `retry_at` = NULL")
+
+
+def break_one(crm, name: str = "CUST-000003") -> None:
+	crm.customers._rows[name]["active"] = "perhaps"
+
+
+def test_a_hopeless_record_is_given_up_and_never_slows_its_stream(home, crm):
+	break_one(crm)
+	assert run_stream(home, STREAM)["status"] == "Partial"
+	for attempt in range(2, MOST_ATTEMPTS + 1):
+		make_all_due(home)
+		row = run_stream(home, STREAM)
+		assert (row["status"], row["failed"]) == ("Partial", 1)
+		assert "failed again" in row["error"]
+		assert stream(home)["consecutive_failures"] == 0
+		assert (records(home, "Failed") or records(home, "Dead"))[0]["attempts"] == attempt
+	assert len(records(home, "Dead")) == 1
+	assert [e["kind"] for e in errors(home)].count("Records Given Up") == 1
+	make_all_due(home)
+	row = run_stream(home, STREAM)
+	assert (row["status"], row["failed"]) == ("Completed", 0)
+
+	dead = records(home, "Dead")[0]
+	crm.customers._rows["CUST-000003"]["active"] = True
+	home.db.execute("UPDATE `tabExternal Record` SET `payload` = replace(`payload`, 'perhaps', 'yes')")
+	in_transaction(home.db, lambda: make_due(home, STREAM, [dead["name"]]))
+	assert run_stream(home, STREAM)["status"] == "Completed"
+	assert table(home, "incremental") == source(crm)
+	assert (records(home, "Dead"), records(home, "Failed")) == ([], [])
+
+
+def test_a_retry_waits_longer_each_time(home, crm):
+	break_one(crm)
+	run_stream(home, STREAM)
+	assert records(home, "Failed")[0]["retry_at"] is None  # the first comes with the next run
+	run_stream(home, STREAM)
+	first = records(home, "Failed")[0]
+	assert first["retry_at"] > home.now(ahead=200)
+	row = run_stream(home, STREAM)  # not due: nothing is tried
+	assert (row["status"], row["failed"]) == ("Completed", 0)
+	assert records(home, "Failed")[0]["attempts"] == 2
+
+
+def test_retries_go_in_the_order_of_source_times(home, crm, monkeypatch):
+	names = [f"CUST-{number:06}" for number in (9, 3, 7, 5)]
+	for place, name in enumerate(names):
+		break_one(crm, name)
+		crm.customers._rows[name]["updated_at"] = f"2026-01-0{place + 1}T00:00:00Z"
+	run_stream(home, STREAM)
+	row = run_stream(home, STREAM)
+	assert row["failed"] == 4
+	assert f"The first: {names[0]}" in row["error"]
+
+
+def test_a_record_without_an_id_is_kept_with_its_payload(make_home, crm):
+	home = make_home()
+	crm.customers._rows["CUST-000003"]["id"] = None
+	for _ in range(2):
+		row = run_stream(home, "customers-full")
+		assert (row["status"], row["failed"], row["deleted"]) == ("Partial", 1, 0)
+		kept = records(home, "Unidentified")
+		assert [json.loads(one["payload"])["name"] for one in kept] == [
+			crm.customers._rows["CUST-000003"]["name"]
+		]
+		assert "the record has no id there" in kept[0]["error"]
+	crm.customers._rows["CUST-000003"]["id"] = "CUST-000003"
+	assert run_stream(home, "customers-full")["status"] == "Completed"
+	assert records(home, "Unidentified") == []
+	assert table(home, "full") == source(crm)
+
+
+@pytest.mark.parametrize("kind", ["incremental"])
+def test_a_kept_record_gets_its_id_when_the_settings_are_mended(make_home, crm, kind: str):
+	crm.customers._rows["CUST-000003"]["key"] = {"id": "CUST-000003"}
+	for row in crm.customers._rows.values():
+		row["key"] = {"id": row["id"]}
+	crm.customers._rows["CUST-000003"]["key"] = None
+	head = 'endpoint = "/v1/customers/page"'
+	home = make_home()
+	home.db.execute("UPDATE `tabSync Settings` SET `id_path` = 'key.id'")
+	run_stream(home, STREAM)
+	assert len(records(home, "Unidentified")) == 1
+	home.db.execute("UPDATE `tabSync Settings` SET `id_path` = 'id'")
+	assert run_stream(home, STREAM)["status"] == "Completed", head
+	assert records(home, "Unidentified") == []
+	assert table(home, "incremental") == source(crm)
