@@ -62,8 +62,6 @@ def _values(secrets: Secrets) -> Iterator[str | None]:
 	for field in SECRET_FIELDS:
 		value = secrets.get(field)
 		yield value
-		if field == "proxy_secret" and value:
-			yield value.partition(":")[2]  # the password by itself
 		if field == "oauth_token" and value:
 			token = json.loads(value)
 			yield token.get("access_token")
