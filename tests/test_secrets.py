@@ -79,7 +79,8 @@ def test_nothing_a_failing_call_leaves_behind_holds_a_secret(crm, caplog, auth, 
 
 def _told(frame: traceback.FrameSummary) -> str:
 	"""A frame as a debugger prints it: its line and its locals. Values given by a caller are his own."""
-	own = {name: value for name, value in (frame.locals or {}).items() if name not in ("params", "options")}
+	given = ("params", "options", "url")  # `url` holds the params
+	own = {name: value for name, value in (frame.locals or {}).items() if name not in given}
 	return f"{frame.line} {own}"
 
 
