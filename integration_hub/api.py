@@ -9,12 +9,11 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import escape_html, get_system_timezone
 from redis.exceptions import RedisError
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.registry import BUILT_IN
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.door import DoorHome
+from integration_hub.homes.site import SiteHome, requests
 from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.homes.site.jobs import enqueue_once
 from integration_hub.integration_hub import authority, charts, door, readiness, repair, sight, streams
@@ -30,15 +29,11 @@ from integration_hub.sync.run import ready
 from integration_hub.sync.schedule import want
 from integration_hub.sync.times import parse_time, utc_text, zone
 from integration_hub.webhooks import replay
-from integration_hub.webhooks.messages import MAX_BODY
-from integration_hub.webhooks.receive import receive, too_large
-from integration_hub.webhooks.receiver import AUTHORIZATION, from_wsgi, response
+from integration_hub.webhooks.receiver import response
 from integration_hub.webhooks.schemes import SCHEMES
 
 T = TypeVar("T")
 PERSON_WAITS = 5  # pages that a dry run looks at while a person waits
-
-WEBHOOK_PATH = "/method/integration_hub.api.webhook"
 
 
 @frappe.whitelist(allow_guest=True, methods=["GET", "POST", "PUT", "DELETE"], xss_safe=True)
@@ -48,25 +43,18 @@ def webhook(**kwargs) -> Response:
 	Answers JSON with a reason word; see webhooks.receive. The arguments Frappe made of the body are not
 	used: only the raw body is what was signed.
 	"""
-	http = frappe.request
-	integration = http.path.partition(WEBHOOK_PATH)[2].strip("/")
-	if (http.content_length or 0) > MAX_BODY:
-		return response(too_large(DoorHome(), integration, http.method))
-	return response(receive(DoorHome(), from_wsgi(http.environ, integration, http.get_data())))
+	return response(requests.answer())
 
 
 def prepare_webhook_request() -> None:
-	"""Before each request: keep Frappe from reading a sender's request as one of its own.
+	"""Before each request; see homes.site.requests."""
+	requests.prepare()
 
-	A sender's `Authorization` header would be answered 401 before the door is reached (frappe#35202), and a
-	body with the key `cmd` would be taken for a call of that method.
-	"""
-	request = frappe.local.request
-	if WEBHOOK_PATH not in request.path:
-		return
-	if given := request.environ.pop("HTTP_AUTHORIZATION", None):
-		request.environ[AUTHORIZATION] = given
-	frappe.local.form_dict = frappe._dict()
+
+def finish_webhook_request(response: Response | None = None, request: Request | None = None) -> None:
+	"""After each request; see homes.site.requests."""
+	if request is not None:
+		requests.finish(request, response)
 
 
 @frappe.whitelist(methods=["POST"])

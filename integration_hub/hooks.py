@@ -45,6 +45,7 @@ doctype_list_js = {
 additional_timeline_content = {"*": ["integration_hub.integration_hub.origins.timeline"]}
 
 before_request = ["integration_hub.api.prepare_webhook_request"]
+after_request = ["integration_hub.api.finish_webhook_request"]
 
 # One tick looks for what is due; each stream's own schedule stands in its Sync Settings.
 scheduler_events = {

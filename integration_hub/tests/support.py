@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 import frappe
@@ -18,6 +21,7 @@ from integration_hub.homes.site.load import load_into_site
 from integration_hub.integration_hub.charts import CACHED
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.example import FIELDS, TABLES
+from integration_hub.sandbox.redis import free_port
 
 try:
 	from frappe.tests import IntegrationTestCase
@@ -135,3 +139,30 @@ def site_door() -> Iterator[str]:
 		server.shutdown()
 		thread.join()
 		frappe.app._site, frappe.app._sites_path = previous
+
+
+@contextmanager
+def gunicorn_door() -> Iterator[str]:
+	"""Serve the site as a bench in production does, in a process of its own; give the URL events are posted to.
+
+	A request names its site in the header X-Frappe-Site-Name.
+	"""
+	port = free_port()
+	command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "--timeout", "120"]
+	environment = {**os.environ, "SITES_PATH": "."}
+	process = subprocess.Popen(
+		[*command, "frappe.app:application"],
+		cwd=frappe.local.sites_path,
+		env=environment,
+		stderr=subprocess.DEVNULL,
+	)
+	try:
+		for _ in range(300):
+			with suppress(OSError):
+				socket.create_connection(("127.0.0.1", port), 1).close()
+				break
+			time.sleep(0.1)
+		yield f"http://127.0.0.1:{port}/api/method/integration_hub.api.webhook/crm"
+	finally:
+		process.terminate()
+		process.wait(30)
