@@ -1,6 +1,7 @@
 """Fetching one page ahead: while the caller writes a page, the one behind it is on its way.
 
-Never two requests at a time, and never more than one page that nobody has asked for yet.
+Never two requests at a time, and never more than one page that nobody has asked for yet. An attempt that fails is
+repeated in the caller's thread, and not before the page is asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from integration_hub.connectors.errors import AuthenticationFailed, ConnectorError
+from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.pagination import Paginator
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ class Fetcher:
 
 		def work() -> None:
 			try:
-				future.set_result(self._connector.request("GET", path, params=query, raw=True, auth=auth))
+				once = lambda: True  # noqa: E731 - what fails is repeated where the page is asked for
+				future.set_result(
+					self._connector.request("GET", path, params=query, raw=True, auth=auth, wanted=once)
+				)
 			except BaseException as error:  # noqa: BLE001 - it is raised where the page is asked for
 				future.set_exception(error)
 
@@ -54,10 +58,7 @@ class Fetcher:
 	def fetch(self) -> requests.Response:
 		"""Return the answer for the page, whether it was begun or not. Raises ConnectorError."""
 		begun, self._begun = self._begun, None
-		if begun:
-			try:
-				return begun.result()
-			except AuthenticationFailed:
-				pass  # the token ran out on the way; here, in the caller's thread, it can be renewed
 		path, query = self._walk.update_request(self._endpoint, self._params)
-		return self._connector.request("GET", path, params=query, raw=True)
+		return self._connector.request(
+			"GET", path, params=query, raw=True, begun=begun.result if begun else None
+		)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
@@ -22,12 +25,15 @@ from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy
 from integration_hub.connectors.secrets import Secret, Secrets, redactor_for
 from integration_hub.connectors.transport import Transport
 from integration_hub.connectors.urls import Elsewhere, joined, origin, redirected, with_query
+from integration_hub.sentence import _
 
 __all__ = ["BaseConnector", "Budget", "origin"]
 
 _SHOWN_BODY = 500
 _SHOWN_SAID = 250
 _MAX_REDIRECTS = 5
+_TOLD_SECONDS = 5.0  # a pause of the budget that is worth a word
+_LOOK_SECONDS = 0.2  # how often one that waits for the budget asks whether it is needed still
 # Requests leave evenly and arrive with jitter: at the full rate, a late one and an early one would meet in the
 # server's window. What is left unused is the room for that.
 _BUDGET_USED = 0.96
@@ -149,6 +155,8 @@ class BaseConnector:
 		idempotency_key: str | None = None,
 		raw: bool = False,
 		auth: AuthBase | None = None,
+		wanted: Callable[[], bool] | None = None,
+		begun: Callable[[], requests.Response] | None = None,
 	) -> Any:
 		"""Send a request and return the parsed JSON answer.
 
@@ -156,6 +164,8 @@ class BaseConnector:
 		idempotency_key: sent as `Idempotency-Key`; makes a POST or PATCH safe to repeat.
 		raw: return the `requests.Response` (its body read) instead of the parsed JSON.
 		auth: what `authenticate` returned; then nothing is read from the secrets, and a 401 is not mended.
+		wanted: for what may turn out to be needless: asked before anything is sent, and the only attempt is neither
+		repeated nor counted by the breaker. begun: gives what such an attempt brought; it is the first one here.
 
 		Returns None for an empty body. Raises a ConnectorError, after the retries the policy allows;
 		RetryLater when the server asks for a pause longer than a worker may sleep.
@@ -167,15 +177,30 @@ class BaseConnector:
 			headers["Idempotency-Key"] = idempotency_key
 		idempotent = method in IDEMPOTENT_METHODS or bool(idempotency_key)
 
+		made = [begun] if begun else []
+
 		def send() -> requests.Response:
-			return self._send(method, url, auth, json=json, data=data, headers=headers)
+			if made:
+				with suppress(
+					errors.AuthenticationFailed, errors.BreakerOpen
+				):  # here the token can be renewed
+					return made.pop()()
+			return self._send(method, url, auth, wanted, json=json, data=data, headers=headers)
 
 		try:
-			response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
+			if wanted:
+				self.breaker.look()
+				response = send()
+			else:
+				response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
 		except errors.RetryLater as error:  # it may never have come to a request
 			error.about(errors.ConnectorError(method=method, url=self.redactor.text(url, 300)))
 			raise
 		return response if raw else self.parse(response)
+
+	def tell(self, told: Callable[[str], None]) -> None:
+		"""Have `told` called, in the caller's thread, with a sentence before each pause between attempts."""
+		self.retry = replace(self.retry, told=told)
 
 	def push_data(self, path: str, record: Any, *, idempotency_key: str | None = None) -> Any:
 		"""POST one record; with an idempotency key it is repeated after any fault that a repeat may mend."""
@@ -230,12 +255,19 @@ class BaseConnector:
 		self.breaker.after(None)
 		return response
 
-	def _send(self, method: str, url: str, given: AuthBase | None, **options: Any) -> requests.Response:
+	def _send(
+		self,
+		method: str,
+		url: str,
+		given: AuthBase | None,
+		wanted: Callable[[], bool] | None = None,
+		**options: Any,
+	) -> requests.Response:
 		"""One attempt, and one more with renewed authentication after a 401."""
 		auth = given or self.authenticate()
-		response = self._exchange(method, url, auth, **options)
+		response = self._exchange(method, url, auth, wanted, **options)
 		if response.status_code == 401 and not given and self.renew_authentication(auth):
-			response = self._exchange(method, url, self.authenticate(), **options)
+			response = self._exchange(method, url, self.authenticate(), wanted, **options)
 		if response.status_code < 300:
 			return response
 		raise self._error(self._refusal(response), response)
@@ -246,10 +278,17 @@ class BaseConnector:
 			return errors.RateLimited
 		return errors.error_class(response.status_code)
 
-	def _exchange(self, method: str, url: str, auth: AuthBase | None, **options: Any) -> requests.Response:
+	def _exchange(
+		self,
+		method: str,
+		url: str,
+		auth: AuthBase | None,
+		wanted: Callable[[], bool] | None = None,
+		**options: Any,
+	) -> requests.Response:
 		"""Send once, following redirects of safe methods within the origin."""
-		for _ in range(_MAX_REDIRECTS + 1):
-			self._await_budget(method, url)
+		for _redirect in range(_MAX_REDIRECTS + 1):
+			self._await_budget(method, url, wanted)
 			if self._closed:  # while another thread was about to, or waited
 				shown = self.redactor.text(url, 300)
 				raise errors.ConfigurationError("The connector is closed.", method=method, url=shown)
@@ -275,14 +314,25 @@ class BaseConnector:
 	) -> requests.Response:
 		return self.transport.exchange(method, url, auth, seconds=deadline, **options)
 
-	def _await_budget(self, method: str, url: str) -> None:
-		"""Wait for a slot of the rate budget; raises RetryLater if it is too far away."""
+	def _await_budget(self, method: str, url: str, wanted: Callable[[], bool] | None) -> None:
+		"""Wait for a slot of the rate budget; raises RetryLater if it is too far away.
+
+		Raises CancelledError where the request is no longer wanted when its turn comes.
+		"""
 		limit, period = self.config.rate_limit, self.config.rate_period
 		interval = period / limit / _BUDGET_USED if limit else 0.0
 		wait = self.coordination.reserve(self.config.name, interval, self.config.max_wait)
 		if wait > self.config.max_wait:
 			raise errors.RetryLater(wait, method=method, url=self.redactor.text(url, 300))
-		if wait > 0:
+		if wanted:
+			until = time.monotonic() + wait
+			while wanted() and (left := until - time.monotonic()) > 0:
+				time.sleep(min(left, _LOOK_SECONDS))
+			if not wanted():
+				raise CancelledError
+		elif wait > 0:
+			if self.retry.told and wait >= _TOLD_SECONDS:
+				self.retry.told(_("The rate budget has room again in {0} s.", f"{wait:.0f}"))
 			self.retry.sleep(wait)
 
 	def _error(

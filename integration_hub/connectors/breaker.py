@@ -45,6 +45,12 @@ class Breaker:
 		if self._failures() >= self.threshold and not self.coordination.claim(self._probe, "1", self.seconds):
 			raise BreakerOpen(self.seconds)  # somebody else is probing
 
+	def look(self) -> None:
+		"""Raise BreakerOpen unless requests pass; unlike `before`, it takes nobody's turn to probe."""
+		state, seconds = self.state() if self.threshold else ("Closed", 0.0)
+		if state != "Closed":
+			raise BreakerOpen(seconds)
+
 	def after(self, error: BaseException | None) -> None:
 		"""Called after a request with how it ended."""
 		if not self.threshold or isinstance(error, RetryLater):

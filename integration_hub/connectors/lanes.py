@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from integration_hub.connectors.errors import AuthenticationFailed
 from integration_hub.connectors.pagination import Paginator
 
 if TYPE_CHECKING:
@@ -27,39 +26,54 @@ def fetch_in_lanes(
 	"""Return the answers from the paginator's state on; the caller updates `walk` with each before the next.
 
 	A page shorter than asked for (a server that caps the size) moves the ones behind it: what was fetched on
-	the wrong assumption is dropped and asked for again. Secrets are read in the caller's thread only: they
+	the wrong assumption is dropped and asked for again. A lane tries once: what fails is repeated here, and counted,
+	when its page is the next one, so that what nobody needs is neither. Secrets are read in the caller's thread only: they
 	live in a database connection.
 	"""
-	queue: deque[tuple[str, Future]] = deque()
+	queue: deque[_Lane] = deque()
 	pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 	try:
 		while not walk.done:
-			if queue and queue[0][0] != walk.state:
+			if queue and queue[0].state != walk.state:
 				_drop(queue)
 			while len(queue) < lanes:
 				there = walk.ahead(len(queue))
 				path, query = there.update_request(endpoint, params)
-				fetch = pool.submit(
-					connector.request, "GET", path, params=query, raw=True, auth=connector.authenticate()
+				lane = _Lane(there.state)
+				lane.fetch = pool.submit(
+					connector.request,
+					"GET",
+					path,
+					params=query,
+					raw=True,
+					auth=connector.authenticate(),
+					wanted=lane.wanted,
 				)
-				queue.append((there.state, fetch))
-			yield _answer(connector, endpoint, params, walk, queue.popleft()[1])
+				queue.append(lane)
+			path, query = walk.update_request(endpoint, params)
+			begun = queue.popleft().fetch.result
+			yield connector.request("GET", path, params=query, raw=True, begun=begun)
 	finally:
 		_drop(queue)
 		pool.shutdown(wait=True)
 
 
-def _answer(
-	connector: BaseConnector, endpoint: str, params: dict[str, Any], walk: Paginator, fetch: Future
-) -> requests.Response:
-	try:
-		return fetch.result()
-	except AuthenticationFailed:
-		# The token ran out on the way; here, in the caller's thread, it can be renewed.
-		path, query = walk.update_request(endpoint, params)
-		return connector.request("GET", path, params=query, raw=True)
+class _Lane:
+	"""A page on its way, which may turn out to be behind the end, or not the one that comes next."""
+
+	fetch: Future
+
+	def __init__(self, state: str) -> None:
+		self.state, self._dropped = state, False
+
+	def wanted(self) -> bool:
+		return not self._dropped
+
+	def drop(self) -> None:
+		self._dropped = True
+		self.fetch.cancel()
 
 
-def _drop(queue: deque[tuple[str, Future]]) -> None:
+def _drop(queue: deque[_Lane]) -> None:
 	while queue:
-		queue.popleft()[1].cancel()
+		queue.popleft().drop()
