@@ -150,10 +150,7 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 	period = Period.read(since, until) if since else None
 	failed = []
 	with home_opener(ctx)() as home:
-		if sys.stderr.isatty():
-			home.watcher = lambda run: click.echo(
-				f"\r\x1b[K{run.stream}: {run.counts.fetched} fetched", nl=False, err=True
-			)
+		say_pauses(home)
 		names = streams or [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]
 		if not names:
 			click.echo("There are no enabled streams.")
@@ -163,13 +160,32 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 					click.echo(line)
 				continue
 			row = run_stream(home, name, "Command line", period)
-			if home.watcher:
-				click.echo("\r\x1b[K", nl=False, err=True)
+			click.echo(_line_begins(), nl=False, err=True)
 			click.echo(summary(row))
 			if row["status"] not in ("Completed", "Needs Approval"):
 				failed.append(name)
 	if failed:
 		raise click.ClickException(f"Not completed: {', '.join(failed)}. `status` shows open errors.")
+
+
+def say_pauses(home: Any) -> None:
+	"""Say on stderr what is waited for, and, on a terminal, how far a run is."""
+
+	def told(text: str) -> None:
+		click.echo(f"{_line_begins()}{text}", err=True)
+
+	def watch(run: Any) -> None:
+		if run.waiting:
+			told(f"{run.stream}: {run.waiting}")
+		elif begins := _line_begins():
+			click.echo(f"{begins}{run.stream}: {run.counts.fetched} fetched", nl=False, err=True)
+
+	home.told, home.watcher = told, watch
+
+
+def _line_begins() -> str:
+	"""Return what takes away the counts that stand on a terminal's line, "" where stderr is none."""
+	return "\r\x1b[K" if sys.stderr.isatty() else ""
 
 
 _COUNTS = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
@@ -220,6 +236,7 @@ def preview(ctx: click.Context, stream: str, limit: int) -> None:
 	from integration_hub.sync.dryrun import preview as look
 
 	with home_opener(ctx)() as home:
+		say_pauses(home)
 		for record in look(home, stream, limit):
 			click.echo(f"{record['external_id'] or '(no id)'}{' (deleted)' if record['deleted'] else ''}")
 			if record["error"]:
@@ -253,6 +270,7 @@ def approve(ctx: click.Context, sync_log: str) -> None:
 	from integration_hub.sync.run import approve_deletions
 
 	with home_opener(ctx)() as home:
+		say_pauses(home)
 		click.echo(summary(approve_deletions(home, sync_log, "Command line")))
 
 
@@ -305,6 +323,7 @@ def work(ctx: click.Context, once: bool) -> None:
 			click.echo(f"  {refusal}", err=True)
 
 	with home_opener(ctx)() as home:
+		say_pauses(home)
 		if once:
 			report(work_once(home))
 			return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from integration_hub.connectors import BaseConnector, errors
 from integration_hub.connectors.answers import complaint, loaded, refuses
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.coordination import LocalCoordination
 from integration_hub.connectors.limits import asks_to_wait, pause_asked
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest
@@ -26,6 +28,7 @@ from integration_hub.connectors.rest import RestConnector
 from integration_hub.connectors.retry import retry_after, seconds_until
 from integration_hub.connectors.urls import Elsewhere, joined, redirected, with_query, without_parameter
 from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.run import run_stream
 from tests.test_connectors import FAST, LOCAL, Memory
 from tests.tls import self_signed
 
@@ -759,3 +762,109 @@ def test_one_failure_stays_one_whatever_the_answer_says_with_it():
 	first, second = failed(b"abc"), failed(b"xyz")
 	assert "Request abc failed" in str(first) and "abc" not in first.distinct
 	assert first.distinct.partition(":")[0] == second.distinct.partition(":")[0]
+
+
+# What nobody needs
+
+
+def pages_then(beyond: bytes, count: int, seen: list[int]) -> Talk:
+	"""Answer pages of two records each, and something else for those beyond `count`."""
+
+	def talk(connection: socket.socket) -> None:
+		while True:
+			number = int(request_of(connection).partition(b"page=")[2].partition(b"&")[0].split(b" ")[0])
+			seen.append(number)
+			records = b'{"id": %d}, {"id": %d}' % (2 * number, 2 * number + 1)
+			more = b"true" if number < count else b"false"
+			page = answer(body=b'{"data": [%s], "more": %s}' % (records, more))
+			connection.sendall(page if number <= count else beyond)
+
+	return talk
+
+
+@pytest.mark.parametrize("beyond", [answer(500), answer(429, Retry_After="0"), answer(404), b"", answer(401)])
+def test_lanes_beyond_the_end_are_neither_repeated_nor_counted(beyond):
+	seen: list[int] = []
+	coordination = LocalCoordination()
+	with raw_server(pages_then(beyond, 10, seen)) as port:
+		config = IntegrationConfig("x", base_url=f"http://127.0.0.1:{port}", breaker_threshold=3, **FAST)
+		pagination = {**LIST["pagination"], "kind": "Page Number", "page_param": "page", "more_path": "more"}
+		request = ListRequest(**{**LIST, "pagination": pagination, "lanes": 8})
+		with RestConnector(config, Memory(), coordination, allowed_hosts=LOCAL) as client:
+			found = [record["id"] for page in client.pages(request) for record in page.records]
+			assert client.breaker.state()[0] == "Closed" and not client.breaker._failures()
+	assert found == list(range(2, 22))
+	assert len([number for number in seen if number > 10]) <= 7 and len(seen) == len(set(seen))
+
+
+def test_lanes_beyond_the_end_do_not_wait_for_a_budget_that_nobody_needs():
+	seen: list[int] = []
+	with raw_server(pages_then(answer(500), 2, seen)) as port:
+		config = IntegrationConfig(
+			"x", base_url=f"http://127.0.0.1:{port}", rate_limit=2, rate_period=10, **FAST
+		)
+		pagination = {**LIST["pagination"], "kind": "Page Number", "page_param": "page", "more_path": "more"}
+		request = ListRequest(**{**LIST, "pagination": pagination, "lanes": 8})
+		begun = time.monotonic()
+		with RestConnector(config, Memory(), allowed_hosts=LOCAL) as client:
+			assert len(list(client.pages(request))) == 2
+	assert time.monotonic() - begun < 20 and len(seen) <= 4
+
+
+def test_a_fault_of_a_page_that_is_needed_is_repeated_and_counted():
+	failed: list[int] = []
+
+	def talk(connection: socket.socket) -> None:
+		while True:
+			number = int(request_of(connection).partition(b"page=")[2].partition(b" ")[0])
+			if number == 3 and len(failed) < 2:
+				failed.append(number)
+				connection.sendall(answer(503))
+				continue
+			more = b"true" if number < 5 else b"false"
+			connection.sendall(answer(body=b'{"data": [{"id": %d}], "more": %s}' % (number, more)))
+
+	told: list[str] = []
+	with raw_server(talk) as port:
+		config = IntegrationConfig("x", base_url=f"http://127.0.0.1:{port}", **FAST)
+		pagination = {**LIST["pagination"], "kind": "Page Number", "page_param": "page", "more_path": "more"}
+		for lanes, ahead in ((4, False), (1, True), (1, False)):
+			failed.clear()
+			told.clear()
+			request = ListRequest(**{**LIST, "pagination": pagination, "lanes": lanes, "ahead": ahead})
+			with RestConnector(config, Memory(), allowed_hosts=LOCAL) as client:
+				client.tell(lambda text: told.append(f"{threading.current_thread().name}: {text}"))
+				found = [record["id"] for page in client.pages(request) for record in page.records]
+			assert found == [1, 2, 3, 4, 5] and len(failed) == 2
+			assert len(told) == 2 and all(text.startswith("MainThread: Server error") for text in told)
+
+
+# Silence
+
+
+def test_an_unreachable_host_is_told_of_before_each_pause(make_home, crm):
+	home = make_home()
+	crm.stop()
+	said: list[str] = []
+	home.watcher = lambda run: said.append(run.waiting) if run.waiting else None
+	assert run_stream(home, "customers-full")["status"] == "Failed"
+	assert [re.search(r"Attempt \d of 5 in \d+ s", text)[0][:14] for text in said] == [
+		f"Attempt {number} of 5" for number in (2, 3, 4, 5)
+	]
+	assert all("Connection failed" in text and crm.url in text for text in said)
+
+
+def test_the_command_line_says_what_it_waits_for(make_home, crm, tmp_path):
+	from click.testing import CliRunner
+
+	from integration_hub.commands import integration_hub
+
+	make_home().close()
+	crm.stop()
+	for command in (
+		["sync", "customers-full"],
+		["sync", "--dry-run", "customers-full"],
+		["preview", "customers-full"],
+	):
+		result = CliRunner().invoke(integration_hub, ["--config", str(tmp_path / "hub.toml"), *command])
+		assert "Attempt 2 of 5 in 0 s." in result.output and "Connection failed" in result.output, command

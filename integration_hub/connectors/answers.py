@@ -27,6 +27,7 @@ _RATE_LIMIT = re.compile(
 	r"secondary rate limit|rate ?limit ?(?:is |was )?(?:exceeded|reached)|exceeded[^.]{0,60}rate ?limit|too many requests",
 	re.IGNORECASE,
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # Not the writing of a language, and some cost far more than they are long.
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
 
@@ -90,7 +91,7 @@ def page_of(response: requests.Response) -> str:
 	if not _HTML.match(text) and "html" not in response.headers.get("Content-Type", "").lower():
 		return ""
 	title = _TITLE.search(text)
-	words = " ".join(html.unescape(title[1]).split())[:_SHOWN] if title else ""
+	words = _plain(html.unescape(title[1]))[:_SHOWN] if title else ""
 	return f"An HTML page titled “{words}”" if words else "An HTML page without a title"
 
 
@@ -147,7 +148,7 @@ def complaint(answer: Any) -> str:
 def _said(answer: Any, depth: int, inside: bool = False) -> Iterator[str]:
 	"""inside: an error's own value, where each text counts, whatever its name."""
 	if isinstance(answer, str) and answer.strip():
-		yield " ".join(answer[: 10 * _SHOWN].split())
+		yield _plain(answer[: 10 * _SHOWN])
 	elif depth and isinstance(answer, list):
 		for item in answer[:3]:
 			yield from _said(item, depth - 1, inside=True)
@@ -159,7 +160,12 @@ def _said(answer: Any, depth: int, inside: bool = False) -> Iterator[str]:
 		if inside and not found:
 			for name, value in list(answer.items())[:3]:
 				for text in _said(value, depth - 1, inside=True):
-					yield f"{str(name)[:40]}: {text}"
+					yield f"{_plain(str(name)[:40])}: {text}"
+
+
+def _plain(text: str) -> str:
+	"""Return text from outside on one line, without characters that move a cursor or turn the writing round."""
+	return " ".join(_CONTROL.sub(" ", text).split())
 
 
 def refuses(answer: Any) -> bool:
@@ -195,7 +201,7 @@ def _is_something(value: Any) -> bool:
 def shape(answer: Any) -> str:
 	"""Return in a few words what an answer is: the keys that are there, else its type."""
 	if isinstance(answer, dict):
-		keys = [str(key)[:40] for key in list(answer)[:_SHOWN_KEYS]]
+		keys = [_plain(str(key)[:40]) for key in list(answer)[:_SHOWN_KEYS]]
 		more = ", …" if len(answer) > _SHOWN_KEYS else ""
 		return f"the answer has the keys {', '.join(keys)}{more}" if keys else "the answer is an empty object"
 	if isinstance(answer, list):

@@ -143,4 +143,4 @@ class Home(Protocol):
 		"""Return who creates rows here (a user)."""
 
 	def progress(self, run: Mapping[str, Any]) -> None:
-		"""Told the counts of a running sync after each page."""
+		"""Told the counts of a running sync after each page, and what it waits for before it does."""

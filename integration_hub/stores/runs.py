@@ -54,6 +54,7 @@ class Run:
 	error_log: str | None = None
 	status: str = "Running"
 	note: str = ""  # what a person should know of a run that did not fail
+	waiting: str = ""  # what failed and is tried again, while it is told of
 	counts: Counts = field(default_factory=Counts)
 	started: float = field(default_factory=time.monotonic)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import RetryLater
@@ -157,6 +158,7 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 	if mode.retries_failed and not mode.finds_orphans:
 		retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
+		connector.tell(partial(_tell, home, run))
 		mode.stable = connector.stable_pages or stream.stable_pages
 		try:
 			if not mode.again:
@@ -174,6 +176,13 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 		if mode.finds_orphans and may_remove(home, stream, run, mode, writer, connector):
 			remove_orphans(home, stream, run, redactor)
 	return run.counts.to_delete
+
+
+def _tell(home: Home, run: Run, sentence: str) -> None:
+	"""Tell who watches a run that it waits, and what for."""
+	run.waiting = sentence
+	home.progress(run)
+	run.waiting = ""
 
 
 def _take_notes(run: Run, writer: PageWriter) -> None:

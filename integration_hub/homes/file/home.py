@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
@@ -48,7 +48,8 @@ class FileHome:
 			apply(self)
 			_PREPARED.add(self.file.database)
 		self.coordination: Coordination = self._coordination()
-		self.watcher = None
+		self.watcher: Callable[[Any], None] | None = None
+		self.told: Callable[[str], None] | None = None  # of pauses of connectors, where nothing runs
 
 	def __enter__(self) -> FileHome:
 		return self
@@ -99,13 +100,16 @@ class FileHome:
 
 	def connector(self, integration: str) -> BaseConnector:
 		config = self.integration(integration)
-		return connector_for(
+		made = connector_for(
 			config,
 			self.secrets(integration),
 			self.coordination,
 			self.file.connectors,
 			self.file.allowed_hosts,
 		)
+		if self.told:
+			made.tell(self.told)
+		return made
 
 	def target(self, doctype: str, mode: str) -> Target:
 		# Without Frappe there are no controllers to run: both modes write rows.

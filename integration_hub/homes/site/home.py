@@ -44,6 +44,7 @@ class SiteHome:
 	def __init__(self) -> None:
 		self.db = SiteDatabase()
 		self.watcher: Callable[[Any], None] | None = None
+		self.told: Callable[[str], None] | None = None  # of pauses of connectors, where nothing runs
 
 	@classmethod
 	@contextmanager
@@ -96,9 +97,12 @@ class SiteHome:
 
 	def connector(self, integration: str) -> BaseConnector:
 		config = self.integration(integration)
-		return connector_for(
+		made = connector_for(
 			config, self.secrets(integration), self.coordination, self.connectors(), allowed_hosts()
 		)
+		if self.told:
+			made.tell(self.told)
+		return made
 
 	def target(self, doctype: str, mode: str) -> Target:
 		if mode == "Bulk":
@@ -234,6 +238,7 @@ class SiteHome:
 			"run": run.name,
 			"status": run.status,
 			"seconds": run.duration,
+			"waiting": run.waiting,
 			**counts,
 		}
 		frappe.publish_realtime(

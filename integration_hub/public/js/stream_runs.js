@@ -46,7 +46,8 @@ function show_runs(frm, state) {
 	show_warnings($place.find(".hub-warnings"), state.warnings);
 	show_held(frm, $place.find(".hub-held"), state.held);
 	show_chart($place.find(".hub-chart"), state.runs);
-	frm.hub_run = state.run;
+	const waiting = frm.hub_run?.run === state.run?.run ? frm.hub_run?.waiting : ""; // told, not stored
+	frm.hub_run = state.run && { waiting, ...state.run };
 	frm.hub_last = state.runs.at(-1)?.name;
 	show_run(frm);
 }
@@ -67,7 +68,8 @@ function show_run(frm) {
 	const link = `<a href="${frappe.utils.get_form_link("Sync Log", run.run)}">${__("Running")}</a>`;
 	const of = run.expected ? __("{0} of about {1} records", [run.fetched, run.expected]) : __("{0} records", [run.fetched]);
 	const quiet = run.silent > 60 ? __("no sign of life for {0} s", [Math.round(run.silent)]) : "";
-	const said = [of, __("{0} a second", [per_second(run)]), run_counts(run), quiet].filter(Boolean).join(" · ");
+	const parts = [of, __("{0} a second", [per_second(run)]), run_counts(run), quiet, run.waiting];
+	const said = parts.filter(Boolean).join(" · ");
 	$place.append(`<div class="mb-4" data-run="${escaped(run.run)}" data-fetched="${run.fetched}">
 		<span class="indicator blue" style="white-space: normal">${link}: ${escaped(said)}</span>
 		<div class="progress mt-2" style="height: 8px">
@@ -146,7 +148,8 @@ async function ask_again(frm) {
 	if (!state) return;
 	if (state.run) {
 		frm.hub_waits = null;
-		frm.hub_run = state.run;
+		const waiting = frm.hub_run?.run === state.run?.run ? frm.hub_run?.waiting : ""; // told, not stored
+	frm.hub_run = state.run && { waiting, ...state.run };
 		return show_run(frm);
 	}
 	const last = state.runs.at(-1);
