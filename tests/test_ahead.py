@@ -166,6 +166,7 @@ def test_a_connector_that_is_closed_sends_no_more(crm):
 	next(connector.pages(a_list()))
 	until(lambda: crm.requests > 1)
 	connector.close()
-	[thread] = [thread for thread in threading.enumerate() if thread.name == "ahead"]
-	thread.join(20)
-	assert not thread.is_alive() and crm.requests < 5
+	for thread in [thread for thread in threading.enumerate() if thread.name == "ahead"]:
+		thread.join(20)
+		assert not thread.is_alive()
+	assert crm.requests < 5
