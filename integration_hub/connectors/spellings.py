@@ -12,12 +12,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import unescape
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 Span = tuple[int, int]
 
 SHORTEST = 4  # characters: shorter values occur in ordinary words
 _DEPTH = 3  # ways of writing, one within another
+_SECRET_OPTIONS = frozenset({"password", "token", "secret", "api_key", "apikey", "key"})
 _BACKSLASHED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _BACKSLASHED |= {mark: mark for mark in "\\\"'/"}
 
@@ -38,6 +39,7 @@ def _parts(secret: str) -> Iterator[str]:
 		password = _password(secret)
 		yield password
 		yield unquote(password)
+		yield from (value for name, value in parse_qsl(secret.partition("?")[2]) if name in _SECRET_OPTIONS)
 		return
 	scheme, _space, rest = secret.partition(" ")
 	pair = rest if scheme.lower() in ("basic", "bearer", "token") else secret

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import redis
-
 from integration_hub.queues.base import Consumed, Consumer
 from integration_hub.queues.lists import ListConsumer
-from integration_hub.queues.pinned import pinned_client
+from integration_hub.queues.pinned import owners_client, pinned_client
 from integration_hub.queues.streams import StreamConsumer
 from integration_hub.stores.home import Home, HubError
 
@@ -40,7 +38,7 @@ def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_
 		elif not fallback_url:
 			raise HubError("is empty", field="queue_url", **place)
 		else:  # the site's owner wrote it into the site's own configuration
-			client = redis.from_url(fallback_url, **_TIMEOUTS)
+			client = owners_client(fallback_url, **_TIMEOUTS)
 	except (ValueError, OSError) as error:
 		raise HubError(str(error), field="queue_url", **place) from None
 	return _KINDS[config.queue_kind](home, config, client, name)

@@ -14,6 +14,7 @@ from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
 
+NOT_STORED = "not_stored"  # what begins the reason of a message that the database refused
 OPERATION = "Dead Letter"  # in the error log; no success resolves it: a person looks at the list
 
 
@@ -23,6 +24,11 @@ class Letter:
 
 	message: bytes
 	reason: str
+
+	@property
+	def told(self) -> str:
+		"""Return what others are told of the reason: a database's words quote the statement, and so the body."""
+		return ":".join(self.reason.split(":")[:2]) if self.reason.startswith(NOT_STORED) else self.reason
 
 	def text(self) -> str:
 		"""Return what is kept of it in the list: all of it, and why."""
@@ -52,7 +58,7 @@ def tell(home: Home, integration: str, place: str, letters: Iterable[Letter]) ->
 
 	Before they are acknowledged: one that is told of twice is better than one that is not.
 	"""
-	for reason, count in Counter(letter.reason for letter in letters).items():
+	for reason, count in Counter(letter.told for letter in letters).items():
 		error = DeadLettered(reason, place)
 		in_transaction(
 			home.db,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from integration_hub.queues.letters import NOT_STORED
 from integration_hub.stores import inbox
 from integration_hub.stores.database import insert
 from integration_hub.stores.home import Home
@@ -54,7 +55,7 @@ def _store_piece(home: Home, events: Sequence[inbox.Event], piece: Sequence[int]
 			# A disk that is full or a table that is locked is no message's fault: it waits for better times.
 			if home.db.is_transient(error) or not _takes_rows(home):
 				raise
-			done.refused[number] = f"not_stored: {type(error).__name__}: {error}"[:500]
+			done.refused[number] = f"{NOT_STORED}: {type(error).__name__}: {error}"[:500]
 
 
 def _pieces(numbers: Sequence[int], sizes: Sequence[int], most: int) -> Iterator[list[int]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import redis
 from redis.connection import Connection, SSLConnection
 
 from integration_hub.connectors.guard import vetted
+from integration_hub.queues.discreet import DiscreetRedis
 
 _OWN_PORT = 6379
 # Of the options a URL may have, those that lead nowhere else and name no files but certificates.
@@ -61,20 +62,41 @@ class _PinnedTLS(SSLConnection, _Pinned):
 		super().__init__(**options)
 
 
+def owners_client(url: str, **options: Any) -> redis.Redis:
+	"""Return a client for a URL that the site's owner wrote; raises ValueError for one that is none."""
+	_split(url)
+	return DiscreetRedis.from_url(url, **options)
+
+
+def _split(url: str) -> SplitResult:
+	"""Return the parts of a URL; raises ValueError, which quotes none of it."""
+	try:
+		parts = urlsplit(url)
+		_ = parts.port
+	except ValueError:
+		parts = None
+	# Otherwise half a password would be taken for a host or an option, and named in errors.
+	if parts is None or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+		raise ValueError("is no URL: / ? # @ : % of a password are written as %2F %3F %23 %40 %3A %25")
+	return parts
+
+
 def pinned_client(url: str, allowed: list[str], **options: Any) -> redis.Redis:
 	"""Return a client for a URL that a person wrote who is not the site's owner.
 
 	Raises OSError or ValueError where it may not be connected to. allowed: hosts that may have any address.
 	"""
-	parts = urlsplit(url)
+	parts = _split(url)
 	if parts.scheme not in ("redis", "rediss") or not parts.hostname:
 		raise ValueError("must be redis://HOST:PORT/DATABASE or rediss://…")
 	if "%" in parts.hostname:  # redis-py would connect to what it stands for
 		raise ValueError("must not have % in its host")
-	for name, _ in parse_qsl(parts.query, keep_blank_values=True):
-		if name not in _OPTIONS:
-			raise ValueError(f"must not have the option {name}")
+	# What is named here may be a part of a password that was not quoted.
+	if {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OPTIONS:
+		raise ValueError(f"must have no other options than {', '.join(sorted(_OPTIONS))}")
 	hosts = tuple(allowed)
 	vetted(parts.hostname, parts.port or _OWN_PORT, hosts, _OWN_PORT)  # to say so at once
 	kind = _PinnedTLS if parts.scheme == "rediss" else _Pinned
-	return redis.from_url(url, connection_class=type(kind.__name__, (kind,), {"allowed": hosts}), **options)
+	return DiscreetRedis.from_url(
+		url, connection_class=type(kind.__name__, (kind,), {"allowed": hosts}), **options
+	)

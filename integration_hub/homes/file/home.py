@@ -20,6 +20,7 @@ from integration_hub.homes.file.config import KEPT, HubFile, load
 from integration_hub.homes.file.secrets import TABLE, FileSecrets
 from integration_hub.homes.file.stamps import identity, stamp
 from integration_hub.homes.file.tables import apply, is_applied, target_fields
+from integration_hub.queues.pinned import owners_client
 from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.locks import file_lock
 from integration_hub.stores.settings import settings_row
@@ -170,7 +171,7 @@ class FileHome:
 		if str(url).startswith(("env:", "file:")):
 			url = self.file.resolve(url, "[hub]", "redis")
 		try:
-			return redis.from_url(url, socket_connect_timeout=5)
+			return owners_client(str(url), socket_connect_timeout=5)
 		except ValueError as error:
 			raise HubError(str(error), name="hub.toml [hub]", field="redis") from None
 
