@@ -466,6 +466,7 @@ def test_counts_in_the_changelog_are_right():
 		"ten",
 		"eleven",
 		"twelve",
+		"thirteen",
 	)
 	for count, what in (
 		(len(AUTH_TYPES) - 1, "kinds of authentication"),

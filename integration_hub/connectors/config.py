@@ -23,6 +23,10 @@ AUTH_TYPES = (
 )
 
 
+EVENT_ID_SOURCES = ("Header or Path", "Header and Path", "Hash of Body", "Each Delivery Is an Event")
+OTHER_BODY = ("", "Conflict", "Duplicate", "New")  # "": as the scheme has it
+
+
 @dataclass(frozen=True)
 class IntegrationConfig:
 	"""One Integration Settings document, without its secrets. Field names are the document's."""
@@ -68,6 +72,9 @@ class IntegrationConfig:
 	event_id_source: str = "Header or Path"
 	event_id_header: str = ""
 	event_id_path: str = ""
+	same_id_other_body: str = ""
+	event_time_header: str = ""
+	event_time_path: str = ""
 	ordering_key_path: str = ""
 	queue_enabled: bool = False
 	queue_kind: str = "List"
@@ -140,7 +147,11 @@ def integration_problems(
 		problems.append(("refresh_token", _("is needed for OAuth2 Refresh Token")))
 	if config.webhook_enabled and not secrets.get("webhook_secret"):
 		problems.append(("webhook_secret", _("is empty: every webhook would be rejected")))
-	for field in ("event_type_path", "event_id_path", "ordering_key_path"):
+	for field, known in (("event_id_source", EVENT_ID_SOURCES), ("same_id_other_body", OTHER_BODY)):
+		if getattr(config, field) not in known:
+			named = ", ".join(filter(None, known))
+			problems.append((field, _("{0!r} is not one of {1}", getattr(config, field), named)))
+	for field in ("event_type_path", "event_id_path", "event_time_path", "ordering_key_path"):
 		if (path := getattr(config, field)) and (problem := path_problem(path)):
 			problems.append((field, problem))
 	if config.queue_kind not in ("List", "Stream"):
@@ -188,6 +199,11 @@ def _credentials(config: IntegrationConfig) -> Iterator[tuple[str, str]]:
 	for field, sentence in _CREDENTIALS.items():
 		if has_credentials(getattr(config, field)) or (field == "proxy" and "@" in config.proxy):
 			yield field, sentence
+
+
+def header_names(text: str) -> tuple[str, ...]:
+	"""Return the headers that a setting names, with commas between, in lower case."""
+	return tuple(name.strip().lower() for name in text.split(",") if name.strip())
 
 
 def has_credentials(url: str) -> bool:

@@ -39,6 +39,8 @@ _COLUMNS = [
 	"ordering_key",
 	"attempts",
 	"deferrals",
+	"event_time",
+	"unsigned",
 ]
 
 _DUE = "`w`.`next_attempt_at` <= %(now)s"

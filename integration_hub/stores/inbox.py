@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from integration_hub.sentence import _
-from integration_hub.stores.database import Row, as_it_is, chunks, in_list, in_transaction, insert_new
+from integration_hub.stores.database import (
+	Outdated,
+	Row,
+	as_it_is,
+	chunks,
+	in_list,
+	in_transaction,
+	insert_new,
+)
 from integration_hub.stores.home import Home, HubError
-from integration_hub.stores.ids import key, new_id, new_ids
+from integration_hub.stores.ids import key, new_ids
 
 DOCTYPE = "Webhook Log"
 WAITING = "('Queued', 'Failed')"  # states that a drain takes up when they are due
@@ -20,7 +28,12 @@ Verdict = Literal["received", "duplicate", "conflict"]
 
 @dataclass(frozen=True)
 class Event:
-	"""One event as it arrived. `body_hash` tells a repeat from a conflict."""
+	"""One event as it arrived. `body_hash` tells a repeat from another body.
+
+	other_body: what it is where its id is known, with another body.
+	event_time: when it happened, as its sender says (UTC). unsigned: what of «id, type, time» the sender does not sign.
+	held: why a person has to look at it before it is handled, "" if nobody has to.
+	"""
 
 	integration: str
 	event_id: str
@@ -31,22 +44,46 @@ class Event:
 	headers: str = ""
 	unrouted: bool = False
 	ordering_key: str = ""
+	other_body: Literal["Conflict", "Duplicate", "New"] = "Conflict"
+	event_time: str = ""
+	unsigned: str = ""
+	held: str = ""
 
 	@property
 	def key(self) -> str:
-		return key(self.integration, self.event_id)
+		"""Return what makes it one event: senders tell several things that one action did under one id."""
+		return event_key(self.integration, self.event_id, self.event_type)
+
+	@property
+	def body_key(self) -> str:
+		"""Return what tells it from one with the same key and another body."""
+		return event_key(self.integration, self.event_id, self.event_type, self.body_hash)
+
+	@property
+	def status(self) -> str:
+		return "Conflict" if self.held else "Unrouted" if self.unrouted else "Queued"
+
+	@property
+	def verdict(self) -> Verdict:
+		"""Return what a sender is told of it if it is new."""
+		return "conflict" if self.held else "received"
+
+
+def event_key(integration: str, event_id: str, event_type: str, *body_hash: str) -> str:
+	return key("event", integration, event_id, event_type, *body_hash)
 
 
 def store(home: Home, events: Sequence[Event]) -> list[Verdict]:
 	"""Add events and commit them: the unique key decides, not a look before. Not within a transaction.
 
-	The same id and body again counts a delivery; another body under the same id becomes a Conflict row.
+	The same id, type and body again counts a delivery; another body is what `other_body` says: a row in Conflict,
+	the same delivery, or an event of its own.
 	All of it is one transaction: who is told of a failure and repeats the events finds none of them here.
 	"""
 	if not events:
 		return []
 	rows = [
-		_row(name, event, event.key, "Unrouted" if event.unrouted else "Queued")
+		_row(name, event, event.key, event.status)
 		for name, event in zip(new_ids(len(events)), events, strict=True)
 	]
 
@@ -54,7 +91,7 @@ def store(home: Home, events: Sequence[Event]) -> list[Verdict]:
 		# The insert comes first: it waits for the rows that are in its way.
 		new = _insert(home, rows)
 		return [
-			"received" if row[0] in new else _known(home, event, row[0])
+			event.verdict if row[0] in new else _known(home, event, row[0])
 			for event, row in zip(events, rows, strict=True)
 		]
 
@@ -63,18 +100,28 @@ def store(home: Home, events: Sequence[Event]) -> list[Verdict]:
 
 def _known(home: Home, event: Event, name: str) -> Verdict:
 	"""Return the verdict on an event whose key there is already; `name` is what its own row would be called."""
-	sql = f"SELECT `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` = %s {as_it_is(home.db)}"
-	found = home.db.query(sql, [event.key])
+	found = _find(home, event.key)
 	# An earlier attempt has made it, whose commit was only believed to have failed.
-	if found and found[0]["name"] == name:
-		return "received"
-	if found and found[0]["body_hash"] == event.body_hash:
+	if found["name"] == name:
+		return event.verdict
+	if event.other_body == "Duplicate" or found["body_hash"] == event.body_hash:
 		_count_delivery(home, event.key)
 		return "duplicate"
-	conflict = key(event.integration, event.event_id, event.body_hash)
-	if not _insert(home, [_row(new_id(), event, conflict, "Conflict")]):
-		_count_delivery(home, conflict)
-	return "conflict"
+	status = event.status if event.other_body == "New" else "Conflict"
+	new = bool(_insert(home, [_row(name, event, event.body_key, status)]))
+	if not new and _find(home, event.body_key)["name"] != name:
+		_count_delivery(home, event.body_key)
+	elif status != "Conflict":
+		return "received"
+	return "conflict" if status == "Conflict" else "duplicate"
+
+
+def _find(home: Home, event_key: str) -> Row:
+	sql = f"SELECT `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` = %s {as_it_is(home.db)}"
+	found = home.db.query(sql, [event_key])
+	if not found:
+		raise Outdated("An event that was there a moment ago was deleted meanwhile.")
+	return found[0]
 
 
 _COLUMNS = (
@@ -89,6 +136,9 @@ _COLUMNS = (
 	"payload",
 	"headers",
 	"body_hash",
+	"event_time",
+	"unsigned",
+	"error",
 )
 
 
@@ -105,6 +155,9 @@ def _row(name: str, event: Event, event_key: str, status: str) -> tuple[str, ...
 		event.payload,
 		event.headers,
 		event.body_hash,
+		event.event_time,
+		event.unsigned,
+		event.held,
 	)
 
 
@@ -202,15 +255,17 @@ def requeue(home: Home, names: Sequence[str], conflicts: bool = False) -> int:
 	"""Have events handled (again) from the beginning; return how many.
 
 	Those being handled now are left, and so are conflicts, and those whose body is no longer kept.
-	conflicts: of these events only the conflicts, each as an event of its own: its key is already.
+	conflicts: of these events only the conflicts, each as an event of its own: its key is already. What its sender
+	does not sign is believed then: a person has looked at it.
 	"""
+	believed = ", `unsigned` = NULL" if conflicts else ""
 	which = "= 'Conflict'" if conflicts else "NOT IN ('Processing', 'Conflict')"
 
 	def back(some: Sequence[str]) -> int:
 		marks, values = in_list(some)
 		return home.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `attempts` = 0, `deferrals` = 0,
-				`next_attempt_at` = %s, `completed_at` = NULL, `error` = NULL, `modified` = %s
+				`next_attempt_at` = %s, `completed_at` = NULL, `error` = NULL, `modified` = %s{believed}
 				WHERE `name` IN ({marks}) AND `status` {which}
 				AND `payload` IS NOT NULL""",
 			[home.now(), home.now(), *values],

@@ -39,18 +39,30 @@ class SQLiteDatabase:
 	def create_tables(self) -> None:
 		"""Create the engine's tables, where they are missing, and add columns that an earlier version did not have."""
 		for doctype in doctypes().values():
-			table, *others = create_statements(doctype)
+			table, *indexes = create_statements(doctype)
 			self._connection.execute(table)
-			self._add_columns(doctype)
-			for statement in others:
+			if self._missing_columns(doctype):
+				self._add_columns(doctype)
+			for statement in indexes:
 				self._connection.execute(statement)
 
+	def _missing_columns(self, doctype: Mapping[str, Any]) -> dict[str, str]:
+		present = {row["name"] for row in self.query(f"PRAGMA table_info(`tab{doctype['name']}`)")}
+		return {name: kind for name, kind in columns(doctype).items() if name not in present}
+
 	def _add_columns(self, doctype: Mapping[str, Any]) -> None:
-		table = f"tab{doctype['name']}"
-		there = {row["name"] for row in self._connection.execute(f"PRAGMA table_info(`{table}`)")}
-		for name, kind in columns(doctype).items():
-			if name not in there:
-				self._connection.execute(f"ALTER TABLE `{table}` ADD COLUMN `{name}` {kind}")
+		with self.transaction():  # another process may be about to do the same
+			for name, kind in self._missing_columns(doctype).items():
+				self._connection.execute(f"ALTER TABLE `tab{doctype['name']}` ADD COLUMN `{name}` {kind}")
+
+	@property
+	def version(self) -> int:
+		"""What has been done to the rows of a file that was made earlier; 0 for one that is new."""
+		return self.query("PRAGMA user_version")[0]["user_version"]
+
+	@version.setter
+	def version(self, number: int) -> None:
+		self._connection.execute(f"PRAGMA user_version = {int(number)}")
 
 	def query(self, sql: str, params: Params = None) -> list[Row]:
 		return [dict(row) for row in self._run(sql, params)]

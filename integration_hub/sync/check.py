@@ -78,10 +78,25 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 		yield "page_size", _("must be above zero")
 	if not 1 <= stream.lanes <= MAX_LANES:
 		yield "lanes", _("must be from 1 to {0}", MAX_LANES)
+	if stream.record_endpoint and "{id}" not in stream.record_endpoint:
+		yield "record_endpoint", _("holds no {0}, which stands for the record's id", "{id}")
+	if has_credentials(stream.record_endpoint):
+		yield (
+			"record_endpoint",
+			_("must hold no user and password: the integration's Authentication has fields for them"),
+		)
 	for line in stream.params.splitlines():
 		if line.strip() and "=" not in line:
 			yield "params", _("{0!r} is not name=value", line.strip())
-	for field in ("records_path", "id_path", "updated_at_path", "deleted_path", "cursor_path", "more_path"):
+	for field in (
+		"records_path",
+		"id_path",
+		"updated_at_path",
+		"deleted_path",
+		"cursor_path",
+		"more_path",
+		"record_answer_path",
+	):
 		path = getattr(stream, field)
 		if path and (problem := path_problem(path)):
 			yield field, problem

@@ -39,6 +39,8 @@ class StreamConfig:
 	integration: str = ""
 	mode: str = "Full"
 	endpoint: str = ""
+	record_endpoint: str = ""
+	record_answer_path: str = ""
 	params: str = ""
 	records_path: str = ""
 	id_path: str = "id"

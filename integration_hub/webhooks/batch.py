@@ -11,6 +11,7 @@ from integration_hub.stores import claims
 from integration_hub.stores.database import Outdated, Row, in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
+from integration_hub.webhooks.confirm import Held
 from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer
 from integration_hub.webhooks.events import load_routes, route_for
 from integration_hub.webhooks.handle import Handling
@@ -32,18 +33,20 @@ class Drained:
 	failed: int = 0
 	deferred: int = 0
 	unrouted: int = 0
+	held: int = 0
 
 	@property
 	def total(self) -> int:
-		return self.completed + self.failed + self.deferred + self.unrouted
+		return self.completed + self.failed + self.deferred + self.unrouted + self.held
 
 
 @dataclass(frozen=True)
 class End:
-	"""How an event ended well: its state and the document it made."""
+	"""How an event ended well: its state, the document it made, and why it is held."""
 
 	status: str
 	reference: tuple[tuple[str, str], ...] = ()
+	held: str = ""
 
 
 class Batch:
@@ -72,11 +75,15 @@ class Batch:
 
 	def _together(self, rows: list[Row]) -> list[Row]:
 		"""Handle the first rows in one transaction; return those that are left."""
+		if self._is_to_confirm(rows[0]):
+			return self._without(rows[1:], {self._confirmed(rows[0])})
 		tried, failure = 0, None
 		before, until = replace(self.done), time.monotonic() + _TOGETHER_SECONDS
 		try:
 			with self.home.db.transaction():
 				for row in rows:
+					if self._is_to_confirm(row):
+						break
 					tried += 1
 					failure = self._try(row)
 					if failure or time.monotonic() >= until:
@@ -92,6 +99,24 @@ class Batch:
 		if failure:
 			held_back.add(self._failed(rows[tried - 1], failure))
 		return self._without(rows[tried:], held_back)
+
+	def _is_to_confirm(self, row: Row) -> bool:
+		route = route_for(self.routes, row["event_type"] or "")
+		return route is not None and self.handling.is_to_confirm(row, route)
+
+	def _confirmed(self, row: Row) -> str:
+		"""Ask the source about an event, then handle it; return the ordering key it holds back, if it does.
+
+		No transaction waits for the answer.
+		"""
+		try:
+			with self.home.as_user(self.user):
+				row["asked"] = self.handling.ask(row, route_for(self.routes, row["event_type"] or ""))
+		except Held:
+			pass  # said again where it is handled
+		except Exception as error:  # noqa: BLE001 - as of any handler: it is tried again
+			return self._failed(row, error)
+		return self._alone(row)
 
 	def _try(self, row: Row) -> Exception | None:
 		"""Handle a row within the current transaction; return what it failed with, undone alone.
@@ -115,8 +140,11 @@ class Batch:
 		route = route_for(self.routes, row["event_type"] or "")
 		if route is None:
 			return End("Unrouted")
-		with self.home.as_user(self.user):  # each event anew: a handler may have set another
-			return End("Completed", tuple(self.handling.handle(row, route).items()))
+		try:
+			with self.home.as_user(self.user):  # each event anew: a handler may have set another
+				return End("Completed", tuple(self.handling.handle(row, route).items()))
+		except Held as held:
+			return End("Conflict", held=str(held))
 
 	def _write_ends(self) -> None:
 		"""Write the ends of what was handled, in its transaction; raises ClaimLost."""
@@ -130,13 +158,14 @@ class Batch:
 
 	def _end(self, rows: list[Row], end: End) -> None:
 		completed = end.status == "Completed"
-		values = {"status": end.status, "error": None, **dict(end.reference)}
+		values = {"status": end.status, "error": end.held or None, **dict(end.reference)}
 		if completed:
 			values["completed_at"] = self.home.now()
 		if not claims.settle(self.home, rows, **values):
 			raise ClaimLost(rows[0]["name"])
 		self.done.completed += completed * len(rows)
-		self.done.unrouted += (not completed) * len(rows)
+		self.done.held += bool(end.held) * len(rows)
+		self.done.unrouted += (end.status == "Unrouted") * len(rows)
 
 	def _forget(self) -> None:
 		"""The transaction was rolled back, and with it what was handled in it."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from integration_hub.connectors.config import IntegrationConfig, typed_values
-from integration_hub.connectors.paths import PathError, PathTooCostly, search
 from integration_hub.stores.home import Home
+from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.settings import child_rows
-from integration_hub.webhooks.schemes.base import Places
+from integration_hub.webhooks.identity import Identity, identify, places_of, scalar
+from integration_hub.webhooks.schemes.base import Places, Scheme
 
 _SHOWN_HEADERS = ("content-type", "user-agent", "date")
 _MAX_ORDERING_KEY = 140
@@ -41,57 +42,56 @@ def read_event(
 	headers: Mapping[str, str] | None = None,
 	default_id: str = "",
 	places: Places = Places(),  # noqa: B008 - frozen
+	scheme: Scheme | None = None,
 ) -> Event:
 	"""Make an event of a body and what was parsed of it.
 
-	The id is where the settings say it is, else where `places` does; without one, `default_id`, else the hash
-	of the body. The type likewise; a queue message names it in `type` first.
+	The id is where the settings say it is, else where the scheme does; without one, `default_id`, else the hash
+	of the body, which also stands in for the parts that are missing. The type likewise; a queue message names it in
+	`type` first.
+
+	An id in a header that is not signed may have been used by somebody else: then another body is another event.
 	"""
-	headers = headers or {}
-	body_hash = hashlib.sha256(body).hexdigest()
-	places = places_of(config, places)
-	event_type = scalar(payload, "type") if door == "Queue" else ""
-	event_type = event_type or _look(headers, places.type_headers, payload, places.type_path)
-	event_id = ""
-	if config.event_id_source != "Hash of Body":
-		event_id = _look(headers, places.id_headers, payload, places.id_path) or default_id
+	headers, body_hash = headers or {}, hashlib.sha256(body).hexdigest()
+	signed = scheme.signed_headers if scheme else ()
+	places = places_of(config, scheme.places if scheme else places)
+	found = identify(headers, payload, places, signed)
+	named = scalar(payload, "type") if door == "Queue" else ""
+	event_type = (named or found.event_type)[:140]
+	event_id = _event_id(config, found, default_id, body_hash)
+	default = scheme.same_id if scheme else "Conflict"
+	other_body = "New" if "id" in found.unsigned else config.same_id_other_body or default
+	held = scheme.misfit(event_type, payload) if scheme and "type" in found.unsigned else ""
 	shown = {name: value for name, value in headers.items() if name in _SHOWN_HEADERS}
 	return Event(
 		integration=config.name,
-		event_id=event_id or body_hash,
-		event_type=event_type[:140],
+		event_id=event_id,
+		event_type=event_type,
 		payload=_text(body, payload),
 		body_hash=body_hash,
 		door=door,
 		headers=json.dumps(shown) if shown else "",
-		unrouted=route_for(routes, event_type[:140]) is None,
+		unrouted=route_for(routes, event_type) is None,
 		ordering_key=ordering_key(scalar(payload, config.ordering_key_path)),
+		other_body=other_body,
+		event_time=found.time,
+		unsigned=", ".join(found.unsigned),
+		held=held,
 	)
+
+
+def _event_id(config: IntegrationConfig, found: Identity, default_id: str, body_hash: str) -> str:
+	if config.event_id_source == "Each Delivery Is an Event":
+		return default_id or new_id()
+	if config.event_id_source == "Hash of Body" or not found.event_id:
+		found.unsigned = [what for what in found.unsigned if what != "id"]
+		return body_hash if config.event_id_source == "Hash of Body" else default_id or body_hash
+	return found.event_id if found.complete else f"{found.event_id} | {body_hash}"
 
 
 def ordering_key(value: str) -> str:
 	"""Return what the inbox keeps of an ordering key: its hash if it is longer than the column."""
 	return value if len(value) <= _MAX_ORDERING_KEY else hashlib.sha256(value.encode()).hexdigest()
-
-
-def places_of(config: IntegrationConfig, places: Places) -> Places:
-	"""Return a sender's places with what the settings say of id or type in their stead."""
-	if config.event_id_header or config.event_id_path:
-		places = replace(places, id_headers=_one(config.event_id_header), id_path=config.event_id_path)
-	if config.event_type_header or config.event_type_path:
-		places = replace(
-			places, type_headers=_one(config.event_type_header), type_path=config.event_type_path
-		)
-	return places
-
-
-def _one(header: str) -> tuple[str, ...]:
-	return (header.lower(),) if header else ()
-
-
-def _look(headers: Mapping[str, str], names: Sequence[str], payload: Any, path: str) -> str:
-	found = next((headers[name] for name in names if headers.get(name)), "")
-	return found.replace("\x00", "").encode("utf-8", "replace").decode() or scalar(payload, path)
 
 
 def _text(body: bytes, payload: Any) -> str:
@@ -110,28 +110,6 @@ def _encodes(text: str) -> bool:
 	except UnicodeEncodeError:
 		return False
 	return True
-
-
-def scalar(payload: Any, path: str) -> str:
-	"""Return the text or number at a path as text, "" if there is none.
-
-	Raises PathTooCostly, which is the settings' fault and not the sender's.
-	"""
-	if not path:
-		return ""
-	try:
-		value = search(path, payload)
-	except PathTooCostly as error:
-		raise PathTooCostly(f"{path[:80]!r}: {error}") from None
-	except PathError:
-		return ""
-	if isinstance(value, bool) or not isinstance(value, str | int | float):
-		return ""
-	try:
-		text = str(value)
-	except ValueError:  # a sum may have more digits than Python writes
-		return ""
-	return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def load_routes(home: Home, integration: str) -> list[Route]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from integration_hub.sentence import _
 from integration_hub.stores.home import Home, HubError
-from integration_hub.stores.ids import key, new_id
+from integration_hub.stores.ids import new_id
 from integration_hub.webhooks.doorway import Doorway, doorway
-from integration_hub.webhooks.events import places_of, read_event
+from integration_hub.webhooks.events import read_event
+from integration_hub.webhooks.identity import places_of
 from integration_hub.webhooks.messages import Answer, Request
 from integration_hub.webhooks.receive import receive
 
@@ -52,11 +53,13 @@ def try_door(
 		found.routes,
 		"HTTP",
 		request.headers,
-		places=found.scheme.places,
+		scheme=found.scheme,
 	)
-	keys = [event.key, key(event.integration, event.event_id, event.body_hash)]  # the event, or a conflict
+	# The newest one of its body: an id may be another one for each delivery.
 	rows = home.db.query(
-		"SELECT `name` FROM `tabWebhook Log` WHERE `event_key` IN (%s, %s) ORDER BY `name` DESC LIMIT 1", keys
+		"""SELECT `name` FROM `tabWebhook Log` WHERE `integration` = %s AND `body_hash` = %s
+			ORDER BY `name` DESC LIMIT 1""",
+		[event.integration, event.body_hash],
 	)
 	return Tried(answer, event.event_id, rows[0]["name"] if rows else "")
 
@@ -74,9 +77,8 @@ def example(found: Doorway, url: str, event_type: str, payload: Mapping[str, Any
 		(places.id_headers, places.id_path, event_id),
 		(places.type_headers, places.type_path, event_type),
 	):
-		if names:
-			headers[names[0]] = value
-		else:
+		headers |= dict.fromkeys(names if places.joined else names[:1], value)
+		if not names or places.joined:
 			_put(body, path, value)
 	content = json.dumps(body, ensure_ascii=False).encode()
 	return Request(found.config.name, "POST", headers, content, url)

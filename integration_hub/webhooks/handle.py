@@ -21,6 +21,7 @@ from integration_hub.sync.page import PageWriter
 from integration_hub.sync.plan import Moment
 from integration_hub.sync.run import load_stream
 from integration_hub.sync.schedule import want
+from integration_hub.webhooks.confirm import HELD, Asked, Held, ask, is_unsigned
 from integration_hub.webhooks.defer import Defer
 from integration_hub.webhooks.events import Route
 
@@ -70,8 +71,16 @@ class Handling:
 			)
 		return {}
 
-	def _write_record(self, row: Row, route: Route, payload: Any, *, deleted: bool | None) -> Reference:
-		"""Write or remove one record through the stream's mapping and bindings, as a sync would."""
+	def is_to_confirm(self, row: Row, route: Route) -> bool:
+		"""Tell whether an event would remove a record because of what its sender has not signed."""
+		return route.action == "Delete Record" and is_unsigned(row)
+
+	def ask(self, row: Row, route: Route) -> Asked:
+		"""Return what the source says of the record of an event; not within a transaction. Raises what `ask` does."""
+		return ask(self.home, self._stream(route.stream), self._record(route, read_json(row["payload"])))
+
+	def _record(self, route: Route, payload: Any) -> Mapping[str, Any]:
+		"""Return the record that an event tells of; raises HandlerFailed."""
 		try:
 			record = search(route.record_path, payload) if route.record_path else payload
 		except PathError as error:
@@ -80,7 +89,26 @@ class Handling:
 			raise HandlerFailed(
 				f"There is no record at {route.record_path or '(whole body)'!r} of the event."
 			)
+		return record
+
+	def _write_record(self, row: Row, route: Route, payload: Any, *, deleted: bool | None) -> Reference:
+		"""Write or remove one record through the stream's mapping and bindings, as a sync would.
+
+		Raises Held where what it would remove or empty is told by what the sender has not signed.
+		"""
+		record = self._record(route, payload)
 		stream: StreamConfig = self._stream(route.stream)
+		moment = _moment(row)
+		if self.is_to_confirm(row, route):
+			if not row.get("asked"):
+				raise Held(str(HELD))
+			if row["asked"].record is not None:  # it is there: what it is now is written
+				record, deleted = row["asked"].record, None
+				moment = Moment(utc_made_at(new_id()))
+		elif deleted is None and is_unsigned(row) and _says_nothing(stream, record):
+			raise Held(
+				str(_("Its type is not signed, and its record holds nothing but an id, as of a deletion."))
+			)
 		# A webhook body holds the record where the route says; a list's own deletion mark may not apply.
 		stream = stream if deleted is None else replace(stream, deleted_path="")
 		writer = PageWriter(
@@ -90,7 +118,7 @@ class Handling:
 			seen=bindings.event_seen(row["name"]),
 			operation="Webhook",
 			current=False,
-			moment=Moment(utc_made_at(row["name"]) or utc_made_at(new_id())),
+			moment=moment,
 			webhook_log=row["name"],
 		)
 		writer.planner.target = self._wrap(writer.planner.target)
@@ -115,6 +143,29 @@ class Handling:
 				field="routes",
 			)
 		return resolve(self._handlers[route.handler])
+
+
+def _moment(row: Row) -> Moment:
+	"""When what an event tells happened: as its sender says, at the latest when it was received.
+
+	A time that is not signed dates no update, which it could have win over a later one.
+	"""
+	received = utc_made_at(row["name"]) or utc_made_at(new_id())
+	told = min(row.get("event_time") or "", received)
+	return Moment(received, changed="" if is_unsigned(row, "time") else told, deleted=told)
+
+
+def _says_nothing(stream: StreamConfig, record: Mapping[str, Any]) -> bool:
+	"""Tell whether a record holds nothing of what is mapped but its id, which would empty its document."""
+	paths = {row.source_path for row in stream.mapping if row.source_path} - {stream.id_path}
+	return bool(paths) and not any(_is_there(path, record) for path in paths)
+
+
+def _is_there(path: str, record: Mapping[str, Any]) -> bool:
+	try:
+		return search(path, record) not in (None, "", [], {})
+	except PathError:
+		return False
 
 
 def _about(row: Row) -> dict[str, Any]:

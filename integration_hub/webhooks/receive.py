@@ -99,6 +99,8 @@ def _receive(home: Home, found: Doorway, request: Request, store: Store) -> Answ
 	if not found.secrets:
 		raise BadSignature("no_secret_set")
 	scheme = found.scheme
+	if answer := scheme.probe(request):
+		return answer
 	scheme.verify(request, found.secrets)
 	body, payload = read_body(request.body, request.headers, found.largest_body, forms=scheme.forms)
 	if answer := scheme.challenge(payload):
@@ -110,7 +112,7 @@ def _receive(home: Home, found: Doorway, request: Request, store: Store) -> Answ
 		found.routes,
 		"HTTP",
 		request.headers,
-		places=scheme.places,
+		scheme=scheme,
 	)
 	[verdict] = store(home, [event])
 	return _stored(home, event, verdict)

@@ -11,6 +11,7 @@ from integration_hub.sentence import _
 from integration_hub.stores import inbox
 from integration_hub.stores.database import Row
 from integration_hub.stores.home import Change, Home, HubError, Target, Written
+from integration_hub.webhooks.confirm import is_unsigned
 from integration_hub.webhooks.events import load_routes, route_for
 from integration_hub.webhooks.handle import Handling
 from integration_hub.webhooks.receive import hand_over
@@ -79,6 +80,9 @@ def _preview(home: Home, row: Row) -> Effect:
 		effect.action, effect.does = "Refuse", "Its body is no longer kept: it cannot be replayed."
 	elif route is None:
 		effect.does = "No route fits it: it stays Unrouted."
+	elif route.action == "Delete Record" and is_unsigned(row):
+		effect.action = "Call"
+		effect.does = f"Asks the source for the record; then deletes it, or writes it: {route.stream}"
 	elif route.action not in _SHOWN:
 		effect.action = "Call"
 		effect.does = f"{route.action}: {route.stream or route.handler or route.server_script}"

@@ -23,6 +23,7 @@ from integration_hub.homes.file.tables import apply, is_applied, target_fields
 from integration_hub.queues.pinned import owners_client
 from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.locks import file_lock
+from integration_hub.stores.rekey import rekey
 from integration_hub.stores.settings import settings_row
 from integration_hub.stores.sqlite import BUSY_SECONDS, SQLiteDatabase
 from integration_hub.sync.bulk import BulkTarget
@@ -32,6 +33,7 @@ _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # shared by the threads of this process
 _STATE = ("last_success_at", "last_failure_at", "last_error")  # of Integration Settings: no settings
 _PREPARED: set[Path] = set()  # databases whose tables this process has looked after
+_VERSION = 1  # of the rows of a file, where not only its columns are others
 
 
 class FileHome:
@@ -45,12 +47,19 @@ class FileHome:
 		self._database = identity(self.file.database)
 		if self.file.database not in _PREPARED or not is_applied(self):
 			self.db.create_tables()
+			self._carry_over()
 			self.db.execute(TABLE)
 			apply(self)
 			_PREPARED.add(self.file.database)
 		self.coordination: Coordination = self._coordination()
 		self.watcher: Callable[[Any], None] | None = None
 		self.told: Callable[[str], None] | None = None  # of pauses of connectors, where nothing runs
+
+	def _carry_over(self) -> None:
+		"""Bring rows that an earlier version made to what this one expects, once."""
+		if self.db.version < _VERSION:
+			rekey(self.db)
+			self.db.version = _VERSION
 
 	def __enter__(self) -> FileHome:
 		return self

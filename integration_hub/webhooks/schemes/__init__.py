@@ -9,7 +9,13 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.registry import resolve
 from integration_hub.webhooks.schemes.base import BadSignature, CannotSign, Places, Scheme
-from integration_hub.webhooks.schemes.general import FrappeScheme, GitHubScheme, HMACScheme, ShopifyScheme
+from integration_hub.webhooks.schemes.general import (
+	FrappeScheme,
+	GitHubScheme,
+	HMACScheme,
+	ShopifyScheme,
+	WooCommerceScheme,
+)
 from integration_hub.webhooks.schemes.shared import BasicScheme, TokenScheme
 from integration_hub.webhooks.schemes.slack import SlackScheme
 from integration_hub.webhooks.schemes.social import MetaScheme, XScheme
@@ -31,17 +37,19 @@ SCHEMES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 	"Slack": SlackScheme,
 	"Stripe": StripeScheme,
 	"Twilio": TwilioScheme,
+	"WooCommerce": WooCommerceScheme,
 	"X": XScheme,
 }
 
 
 class _Registered(Scheme):
-	"""A scheme of another app that has `verify`, and perhaps `signed`, and nothing else."""
+	"""A scheme of another app that has `verify`, and perhaps others, and derives from nothing."""
 
 	def __init__(self, config: IntegrationConfig, scheme: Any):
 		super().__init__(config)
 		self.verify = scheme.verify
-		self.signed = getattr(scheme, "signed", self.signed)
+		for name in ("signed", "places", "signed_headers", "same_id", "misfit"):
+			setattr(self, name, getattr(scheme, name, getattr(self, name)))
 
 
 def scheme_for(config: IntegrationConfig, registered: Mapping[str, str] | None = None) -> Scheme:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.webhooks.messages import Answer, Request
 
+OtherBody = Literal["Conflict", "Duplicate", "New"]
 _MAX_SIGNATURE = 1024
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
@@ -26,12 +27,25 @@ class CannotSign(Exception):
 
 @dataclass(frozen=True)
 class Places:
-	"""Where a sender puts an event's id and type: headers (the first that is there), else paths in the body."""
+	"""Where a sender puts an event's id, type and time: headers (the first that is there), else paths in the body.
+
+	joined: an id is made of all that its headers and its path hold.
+	"""
 
 	id_headers: tuple[str, ...] = ()
 	id_path: str = "id"
 	type_headers: tuple[str, ...] = ()
 	type_path: str = "event"
+	time_headers: tuple[str, ...] = ()
+	time_path: str = ""
+	joined: bool = False
+
+
+class Everything:
+	"""Holds any header: of a sender who sends the secret itself, one is as good as another."""
+
+	def __contains__(self, header: object) -> bool:
+		return True
 
 
 class Scheme:
@@ -43,6 +57,10 @@ class Scheme:
 
 	places = Places()
 	authenticate = ""  # what a 401 says in WWW-Authenticate
+	# The headers, in lower case, that are as proven as the body: those that the signature covers. What stands in
+	# another one is what whoever has recorded a delivery makes of it.
+	signed_headers: Container[str] = ()
+	same_id: OtherBody = "Conflict"  # what the same id with another body is, unless the settings say so
 	forms = True  # a form is a body like JSON; not where nothing but JSON is ever signed
 
 	def __init__(self, config: IntegrationConfig):
@@ -58,6 +76,17 @@ class Scheme:
 	def signed(self, request: Request, secret: str) -> Request:
 		"""Return a request as its sender would sign it with `secret`, to try the door with; raises CannotSign."""
 		raise CannotSign(f"The scheme {self.config.webhook_scheme} has no way to sign a test.")
+
+	def misfit(self, event_type: str, payload: Any) -> str:
+		"""Return why a body cannot be of a type that stands in a header, "" if it may be.
+
+		Only what contradicts the type says so: what a sender adds or leaves out some day is no reason.
+		"""
+		return ""
+
+	def probe(self, request: Request) -> Answer | None:
+		"""Answer a POST that is not signed and no event, by which a sender tries the door; None if it is none."""
+		return None
 
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Answer | None:
 		"""Answer a GET by which a sender makes sure of the door, None if this scheme knows none.

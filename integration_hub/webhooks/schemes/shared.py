@@ -8,11 +8,20 @@ from collections.abc import Sequence
 
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.webhooks.messages import Request
-from integration_hub.webhooks.schemes.base import BadSignature, Scheme, require, sent, with_headers
+from integration_hub.webhooks.schemes.base import (
+	BadSignature,
+	Everything,
+	Scheme,
+	require,
+	sent,
+	with_headers,
+)
 
 
 class TokenScheme(Scheme):
 	"""A header holds the token, behind a prefix (`Bearer `, for example) if one is set."""
+
+	signed_headers = Everything()
 
 	@property
 	def authenticate(self) -> str:  # RFC 6750, 3
@@ -33,6 +42,7 @@ class BasicScheme(Scheme):
 	"""HTTP Basic authentication (RFC 7617); the secret is `user:password`."""
 
 	authenticate = 'Basic realm="webhooks", charset="UTF-8"'
+	signed_headers = Everything()
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		if not all(":" in secret for secret in secrets):

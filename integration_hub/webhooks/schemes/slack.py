@@ -17,6 +17,7 @@ class SlackScheme(Scheme):
 	"""`X-Slack-Signature: v0=…`: the hex HMAC-SHA256 of `v0:timestamp:body`."""
 
 	# Events have an id; commands and interactions, sent as forms, have a trigger of their own each.
+	signed_headers = ("x-slack-request-timestamp",)
 	places = Places(id_path="event_id || trigger_id", type_path="event.type || command || type")
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:

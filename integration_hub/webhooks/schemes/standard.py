@@ -34,7 +34,8 @@ _MAX_SIGNATURES = 16
 class StandardScheme(Scheme):
 	"""The secret is `whsec_…` (v1, HMAC-SHA256) or the sender's public key `whpk_…` (v1a, Ed25519)."""
 
-	places = Places(id_headers=("webhook-id", "svix-id"), id_path="", type_path="type")
+	signed_headers = tuple(f"{family}-{part}" for family in _FAMILIES for part in ("id", "timestamp"))
+	places = Places(id_headers=("webhook-id", "svix-id"), id_path="", type_path="type", time_path="timestamp")
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		keys = [_key(secret, self.config.name) for secret in secrets]

@@ -12,9 +12,13 @@ from integration_hub.webhooks.schemes.base import Places, Scheme, require, requi
 
 
 class StripeScheme(Scheme):
-	"""`Stripe-Signature: t=…,v1=…,v1=…`: the hex HMAC-SHA256 of `timestamp.body`; other versions are ignored."""
+	"""`Stripe-Signature: t=…,v1=…,v1=…`: the hex HMAC-SHA256 of `timestamp.body`; other versions are ignored.
 
-	places = Places(type_path="type")
+	A repeated event differs from the first one in `pending_webhooks`, which counts down.
+	"""
+
+	same_id = "Duplicate"
+	places = Places(type_path="type", time_path="created")
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		parts = [part.partition("=") for part in sent(request, "Stripe-Signature").split(",")]

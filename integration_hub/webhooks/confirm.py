@@ -1,0 +1,71 @@
+"""Asking the source what became of a record, where an event says so in what its sender has not signed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from integration_hub.connectors.errors import Gone, NotFound
+from integration_hub.connectors.paths import search
+from integration_hub.sentence import _
+from integration_hub.stores.database import Row
+from integration_hub.stores.home import Home, HubError
+from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.mapping import Mapper
+
+HELD = _(
+	"Its type is not signed, and nothing confirms that the record is gone: the stream names no Endpoint of One Record. "
+	"Handle it as a new event if it is."
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+	"""What the source says of a record: the record, None if it is gone."""
+
+	record: Mapping[str, Any] | None
+
+
+class Held(Exception):
+	"""A person has to look at an event before it is handled; the text says why."""
+
+
+def is_unsigned(row: Row, what: str = "type") -> bool:
+	"""Tell whether an event's sender has not signed its type, or its id or time."""
+	return what in (row.get("unsigned") or "").split(", ")
+
+
+def ask(home: Home, stream: StreamConfig, record: Mapping[str, Any]) -> Asked:
+	"""Fetch a record from the source; not within a transaction.
+
+	Raises ConnectorError, Held where no endpoint is known, and HubError where the answer is not the record.
+	"""
+	mapper = Mapper(stream, home.local_time, home.transforms())
+	external_id = mapper.external_id(record)
+	path, inside = _place(home, stream)
+	if not path:
+		raise Held(str(HELD))
+	with closing(home.connector(stream.integration)) as connector:
+		try:
+			answer = connector.get(path.replace("{id}", quote(external_id, safe="")))
+		except (NotFound, Gone):
+			return Asked(None)
+	found = search(inside, answer) if inside else answer
+	if not isinstance(found, Mapping) or mapper.external_id(found) != external_id:
+		raise HubError(
+			_("what it answers is not the record {0!r}", external_id),
+			doctype="Sync Settings",
+			name=stream.name,
+			field="record_endpoint",
+		)
+	return Asked(found)
+
+
+def _place(home: Home, stream: StreamConfig) -> tuple[str, str]:
+	"""Return where one record is fetched, and where the answer holds it."""
+	if not stream.record_endpoint and home.integration(stream.integration).connector == "Frappe":
+		return f"{stream.endpoint.rstrip('/')}/{{id}}", "data"
+	return stream.record_endpoint, stream.record_answer_path
