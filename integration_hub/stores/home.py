@@ -27,20 +27,34 @@ class HubError(Exception):
 class Change:
 	"""One record to write: `name` is the local document, None for a new one.
 
-	A child table's value is the list of all its rows.
+	A child table's value is the list of all its rows. kept: fields that must hold their value afterwards, or the
+	document is not written: a controller may set one back.
 	"""
 
 	external_id: str
 	name: str | None
 	values: dict[str, Any]
+	kept: Sequence[str] = ()
 
 
 @dataclass(slots=True)
 class Written:
-	"""What became of a Change: the document's name, or the error that kept it from being written."""
+	"""What became of a Change: the document's name, or the error that kept it from being written.
+
+	same: the document was as the change would have it.
+	"""
 
 	name: str | None
 	error: Exception | None = None
+	same: bool = False
+
+
+class CancelledDocument(Exception):
+	"""A document that takes no change any more, and never will: it was cancelled."""
+
+
+class NotKept(Exception):
+	"""A value that was written and is not there afterwards: a controller has set it back."""
 
 
 class Target(Protocol):

@@ -130,6 +130,11 @@ def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
 				)
 	if stream.write_mode not in ("Documents", "Bulk"):
 		yield "write_mode", _("{0!r} is neither Documents nor Bulk", stream.write_mode)
+	if stream.cancelled_documents not in ("Report Once", "Leave"):
+		yield (
+			"cancelled_documents",
+			_("{0!r} is neither Report Once nor Leave", stream.cancelled_documents),
+		)
 	if stream.deletion_policy not in ("Keep", "Disable", "Delete"):
 		yield "deletion_policy", _("{0!r} is not one of Keep, Disable, Delete", stream.deletion_policy)
 

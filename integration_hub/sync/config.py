@@ -63,6 +63,7 @@ class StreamConfig:
 	target_doctype: str = ""
 	write_mode: str = "Documents"
 	match_field: str = ""
+	cancelled_documents: str = "Report Once"
 	deletion_policy: str = "Keep"
 	disable_field: str = ""
 	disable_value: str = "1"

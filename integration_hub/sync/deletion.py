@@ -10,7 +10,7 @@ from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, chunks, in_transaction
 from integration_hub.stores.errors import record_error
-from integration_hub.stores.home import Home, Target
+from integration_hub.stores.home import CancelledDocument, Home, Target
 from integration_hub.stores.ids import utc_made_at
 from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.sync.config import StreamConfig
@@ -23,7 +23,8 @@ def remove_documents(
 ) -> dict[str, Exception]:
 	"""Apply the stream's deletion policy to bindings; return what kept documents from going, by binding name.
 
-	A document that was adopted is never deleted: this stream did not make it.
+	A document that was adopted is never deleted: this stream did not make it. One that was cancelled cannot be
+	disabled, and never will: its binding counts as deleted, and the caller says so.
 	"""
 	acted = [binding for binding in found if binding.target_name]
 	errors: dict[str, Exception] = {}
@@ -34,7 +35,7 @@ def remove_documents(
 		errors = target.delete([str(binding.target_name) for binding in acted if not binding.adopted])
 	kept = {binding.name: errors[binding.target_name] for binding in acted if binding.target_name in errors}
 	for binding in found:
-		if binding.name not in kept:
+		if not kept.get(binding.name) or isinstance(kept[binding.name], CancelledDocument):
 			if _is_forgotten(stream, binding):
 				binding.target_name = None
 			binding.status, binding.content_hash = "Deleted", ""
@@ -121,15 +122,18 @@ def _remove_batch(
 	"""Remove a batch. gone_since: the run that found it gone; an event of before it comes too late."""
 	forgotten = {binding.name for binding in batch if _is_forgotten(stream, binding)}
 	errors = remove_documents(home, stream, target, batch)
-	gone = [binding.name for binding in batch if binding.name not in errors]
+	cancelled = {name for name, error in errors.items() if isinstance(error, CancelledDocument)}
+	gone = [binding.name for binding in batch if binding.name not in errors or binding.name in cancelled]
 	for forget in (True, False):
 		if names := [name for name in gone if (name in forgotten) is forget]:
 			bindings.mark_deleted(home, names, forget, run.name, utc_made_at(gone_since))
 	for binding in batch:
 		if error := errors.get(binding.name):
 			bindings.mark_kept(home.db, binding.name, redactor.text(error, 500))
-			_log(home, stream, run, redactor, binding, error)
-	return Counts(deleted=len(gone), failed=len(errors))
+			if binding.name not in cancelled or stream.cancelled_documents != "Leave":
+				_log(home, stream, run, redactor, binding, error)
+	left = len(cancelled) if stream.cancelled_documents == "Leave" else 0
+	return Counts(deleted=len(gone) - len(cancelled), failed=len(errors) - left)
 
 
 def _log(

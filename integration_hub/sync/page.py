@@ -12,7 +12,7 @@ from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, Outdated, chunks, update
 from integration_hub.stores.errors import record_error
-from integration_hub.stores.home import Home
+from integration_hub.stores.home import CancelledDocument, Home
 from integration_hub.stores.runs import Counts, Run
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval, remove_documents
@@ -183,7 +183,11 @@ class PageWriter:
 			bound = [plan.found[item.external_id] for item in part]
 			errors = remove_documents(self.home, self.stream, self.planner.target, bound)
 			for item, binding in zip(part, bound, strict=True):
-				if error := errors.get(binding.name):
+				error = errors.get(binding.name)
+				if isinstance(error, CancelledDocument):
+					yield self._left_cancelled(self._settled(item, binding), error, counts)
+					continue
+				if error:
 					plan.failures[item.external_id] = error
 					continue
 				counts.deleted += 1
@@ -213,14 +217,30 @@ class PageWriter:
 		for part in self._in_time(plan, [item for item, _ in plan.changes], until):
 			outcomes = self.planner.target.write([changes[item.external_id] for item in part])
 			for item, outcome in zip(part, outcomes, strict=True):
+				name = changes[item.external_id].name
+				if isinstance(outcome.error, CancelledDocument):
+					yield self._left_cancelled(self._bound(plan, item, name), outcome.error, counts)
+					continue
 				if outcome.error:
 					plan.failures[item.external_id] = outcome.error
 					continue
-				if changes[item.external_id].name:
+				if outcome.same:
+					counts.unchanged += 1
+				elif name:
 					counts.updated += 1
 				else:
 					counts.created += 1
 				yield self._bound(plan, item, outcome.name)
+
+	def _left_cancelled(self, binding: Binding, error: CancelledDocument, counts: Counts) -> Binding:
+		"""Settle a record whose document was cancelled: until it changes again, it is no longer tried."""
+		if self.stream.cancelled_documents == "Leave":
+			counts.unchanged += 1
+		else:
+			counts.failed += 1
+			self._log(error, binding.external_id)
+		binding.error = self.redactor.text(error, 500)
+		return binding
 
 	def _bound(self, plan: Plan, item: Mapped, name: str | None) -> Binding:
 		binding = plan.found[item.external_id]

@@ -117,8 +117,10 @@ class Planner:
 		for item in items:
 			binding = plan.found[item.external_id]
 			name = binding.target_name or plan.adopted.get(item.external_id)
-			values = self._enabled(item.values) if binding.status == "Deleted" else item.values
-			plan.changes.append((item, Change(item.external_id, name, values)))
+			values, kept = item.values, ()
+			if binding.status == "Deleted" and self.stream.deletion_policy == "Disable":
+				values, kept = self._enabled(item.values), (self.stream.disable_field,)
+			plan.changes.append((item, Change(item.external_id, name, values, kept)))
 		self._fit(plan)
 		return plan
 
@@ -289,8 +291,6 @@ class Planner:
 
 	def _enabled(self, values: dict[str, Any]) -> dict[str, Any]:
 		"""Take back an earlier Disable, for a record that is in the source again."""
-		if self.stream.deletion_policy != "Disable":
-			return values
 		return {self.stream.disable_field: self.stream.value_of_returned, **values}
 
 	def _adopt(self, plan: Plan, items: Sequence[Mapped]) -> dict[str, str]:

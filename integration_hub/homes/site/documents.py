@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import frappe
 
+from integration_hub.homes.site.changing import change as apply
+from integration_hub.homes.site.changing import is_same
 from integration_hub.homes.site.indexes import keep_name_unique
+from integration_hub.homes.site.refusals import explained
+from integration_hub.homes.site.rights import refuse_levels
+from integration_hub.stores.database import Outdated
 from integration_hub.stores.fields import Fields, fields_of
-from integration_hub.stores.home import Change, HubError, Written
+from integration_hub.stores.home import CancelledDocument, Change, HubError, NotKept, Written
 from integration_hub.stores.schema import NUMERIC, TABLES
 from integration_hub.sync.bulk import BulkTarget
 
@@ -21,6 +27,7 @@ class DocumentTarget:
 
 	def __init__(self, home: Any, doctype: str):
 		self.home, self.doctype = home, doctype
+		self._begun_again: set[str] = set()
 
 	def fields(self) -> Fields:
 		return doctype_fields(self.doctype)
@@ -38,23 +45,54 @@ class DocumentTarget:
 		return [self._write(change) for change in changes]
 
 	def _write(self, change: Change) -> Written:
-		try:
-			with self.home.db.savepoint():
-				# No new_doc: insert sets the defaults itself, from a copy of its own.
-				known = change.name and frappe.get_doc(self.doctype, change.name)
-				doc = known or frappe.get_doc({"doctype": self.doctype})
-				doc.update(change.values)
-				doc.flags.notify_update = False  # one signal a page is enough
-				doc.save() if change.name else doc.insert()
-				return Written(doc.name)
-		except Exception as error:
-			if self.home.db.is_transient(error):
-				raise
-			frappe.clear_messages()  # a person reads them in the log, not in the next dialog
-			return Written(None, error)
-		finally:
-			# Frappe empties this only on a commit, and inserts never do: it is scanned on each save.
-			frappe.flags.currently_saving = []
+		written: list[Written] = []
+
+		def work(fresh: bool) -> None:
+			written.append(self._update(change, fresh) if change.name else self._insert(change))
+
+		error = self._undone(change.name, change.external_id, work)
+		return Written(None, error) if error else written[-1]
+
+	def _insert(self, change: Change) -> Written:
+		doc = frappe.get_doc(
+			{"doctype": self.doctype}
+		)  # no new_doc: insert sets the defaults itself, from a copy
+		doc.update(_copied(change.values))
+		refuse_levels(doc, _paths(change.values))
+		doc.flags.notify_update = False  # one signal a page is enough
+		doc.insert()
+		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
+		return Written(doc.name)
+
+	def _update(self, change: Change, fresh: bool) -> Written:
+		# As it is now, whatever the snapshot shows, where it turned out to have changed meanwhile.
+		doc = frappe.get_doc(self.doctype, change.name, **({"for_update": True} if fresh else {}))
+		doc.check_permission("write")  # as it stands: its new values alone may be of those that one may write
+		changed = apply(doc, change.values)
+		if not changed:
+			return Written(doc.name, same=True)
+		if doc.docstatus.is_cancelled():
+			raise CancelledDocument(
+				f"{self.doctype} {doc.name} is cancelled; not written: {', '.join(changed)}"
+			)
+		moved = {name: value for name, value in change.values.items() if name in changed}
+		refuse_levels(doc, [*changed, *_paths(moved)])
+		doc.flags.notify_update = False
+		doc.save()
+		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
+		return Written(doc.name)
+
+	def _check_kept(self, name: str, values: Mapping[str, Any]) -> None:
+		"""Raise NotKept unless the document holds these values, in the database, after it was saved."""
+		if not values:
+			return
+		now = frappe.get_doc({"doctype": self.doctype, **self.values([name], list(values))[name]})
+		for field, value in values.items():
+			if not is_same(now, field, value):
+				raise NotKept(
+					f"{self.doctype} {name}: {field} was set to {value!r} and is {now.get(field)!r} after saving; "
+					"its controller sets it back"
+				)
 
 	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
 		plain = [name for name, field in self.fields().items() if name in fields and not field.fields]
@@ -62,29 +100,67 @@ class DocumentTarget:
 		return {row.pop("name"): row for row in rows}
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
-		return self._each(names, lambda name: frappe.delete_doc(self.doctype, name, ignore_missing=True))
-
-	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
-		def work(name: str) -> None:
-			doc = frappe.get_doc(self.doctype, name)
-			doc.set(field, value)
-			doc.save()
+		def work(name: str, fresh: bool) -> None:
+			frappe.delete_doc(self.doctype, name, ignore_missing=True)
 
 		return self._each(names, work)
 
-	def _each(self, names: Sequence[str], work: Callable[[str], Any]) -> dict[str, Exception]:
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		return self._each(
+			names,
+			lambda name, fresh: self._update(Change(name, name, {field: value}, kept=(field,)), fresh),
+		)
+
+	def _each(self, names: Sequence[str], work: Callable[[str, bool], Any]) -> dict[str, Exception]:
 		"""Do something with each document, or undo it for this one alone and return why."""
 		errors: dict[str, Exception] = {}
 		for name in names:
+			if error := self._undone(name, name, partial(work, name)):
+				errors[name] = error
+		return errors
+
+	def _undone(self, name: str | None, external_id: str, work: Callable[[bool], Any]) -> Exception | None:
+		"""Do something with a document; return what it failed with, undone for this one alone.
+
+		work: gets True if it has to read the document as it is now, since a user has saved it meanwhile.
+		Raises what undoes the whole transaction.
+		"""
+		for fresh in (False, True, True):
 			try:
 				with self.home.db.savepoint():
-					work(name)
+					work(fresh)
+				return None
+			except frappe.TimestampMismatchError as error:
+				failure = explained(error, self.doctype, name)
 			except Exception as error:
 				if self.home.db.is_transient(error):
 					raise
-				frappe.clear_messages()  # a person reads them in the log, not in the next dialog
-				errors[name] = error
-		return errors
+				return explained(error, self.doctype, name)
+			finally:
+				# Frappe empties this only on a commit, and inserts never do: it is scanned on each save.
+				frappe.flags.currently_saving = []
+		if external_id not in self._begun_again:
+			# A controller saves another document, which the snapshot does not show as it is: one that is new does.
+			self._begun_again.add(external_id)
+			raise Outdated(str(failure))
+		return failure
+
+
+def _paths(values: Mapping[str, Any]) -> list[str]:
+	"""Return the fields that hold something: those of a child table as `table.field`."""
+	rows = [(table, row) for table, value in values.items() if isinstance(value, list) for row in value]
+	inner = [
+		f"{table}.{name}" for table, row in rows for name, value in row.items() if value not in (None, "")
+	]
+	return [name for name, value in values.items() if value not in (None, "", [])] + inner
+
+
+def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
+	"""Return values whose rows Frappe may write into."""
+	return {
+		name: [{**row} for row in value] if isinstance(value, list) else value
+		for name, value in values.items()
+	}
 
 
 class SiteBulkTarget(BulkTarget):

@@ -1,0 +1,55 @@
+"""Text from outside, as a Document stores it: Frappe's own sanitizer, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import frappe
+from frappe.model.document import Document
+
+
+def clean(doctype: str, values: Mapping[str, Any], as_is: Iterable[str] = ()) -> Mapping[str, Any]:
+	"""Return the values of a document or row with its text as a Document of the DocType stores it.
+
+	What a field is decides (Code, *Ignore XSS Filter* …). Its controller is not asked. as_is: fields that stay.
+	"""
+	markup = {name: value for name, value in values.items() if _may_be_markup(value) and name not in as_is}
+	if not markup:
+		return values
+	doc = Document({"doctype": doctype, **markup})
+	doc._sanitize_content()  # what decides is the framework's: no list of fieldtypes is kept here
+	return {**values, **{name: doc.get(name) for name in markup}}
+
+
+def clean_record(doctype: str, values: Mapping[str, Any], as_is: Iterable[str] = ()) -> Mapping[str, Any]:
+	"""Return a record's values, those of its child tables among them, as a Document stores its text.
+
+	as_is: fields that stay, those of a child table as `table.field`.
+	"""
+	cleaned = dict(clean(doctype, values, as_is))
+	for name, rows in values.items():
+		if isinstance(rows, list):
+			child = frappe.get_meta(doctype).get_field(name).options
+			raw = [path.partition(".")[2] for path in as_is if path.startswith(f"{name}.")]
+			cleaned[name] = [dict(clean(child, row, raw)) for row in rows]
+	return cleaned
+
+
+def bad_link(doctype: str, values: Mapping[str, Any]) -> Exception | None:
+	"""Return what a Document says of a Data field that holds a URL which is none: forms make a link of it."""
+	fields = [df for df in frappe.get_meta(doctype).get_data_fields() if df.get("options") == "URL"]
+	links = {df.fieldname: values[df.fieldname] for df in fields if values.get(df.fieldname)}
+	if not links:
+		return None
+	try:
+		Document({"doctype": doctype, **links})._validate_data_fields()
+	except frappe.ValidationError:
+		frappe.clear_messages()
+		shown = ", ".join(f"{name}: {value!r} is not a URL" for name, value in links.items())
+		return frappe.ValidationError(shown)
+	return None
+
+
+def _may_be_markup(value: Any) -> bool:
+	return isinstance(value, str) and ("<" in value or ">" in value)

@@ -1,0 +1,33 @@
+"""Why a document was not written, in words that name it: what Frappe raises is markup, a tuple, or nothing at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe.utils import strip_html
+
+
+def explained(error: Exception, doctype: str, name: str | None) -> Exception:
+	"""Return an error with a text for people, and take Frappe's messages out of the next dialog."""
+	said = [strip_html(str(message.get("message", ""))) for message in frappe.get_message_log()]
+	explanation = frappe.flags.pop("error_message", None) or ""
+	frappe.clear_messages()
+	if not isinstance(error, frappe.ValidationError | frappe.PermissionError | frappe.NameError):
+		return error
+	texts = [
+		strip_html(str(error.args[0])) if len(error.args) == 1 else "",
+		*reversed(said),
+		strip_html(explanation),
+	]
+	text = next((text.strip() for text in texts if text.strip()), type(error).__name__)
+	error.args = (_placed(text, doctype, name),)
+	return error
+
+
+def _placed(text: str, doctype: str, name: Any) -> str:
+	"""Return a text with the document in front, where it does not name it itself."""
+	known = doctype in text or frappe._(doctype) in text
+	if known and (not name or str(name) in text):
+		return text
+	return f"{doctype} {name or '(new)'}: {text}"
