@@ -22,11 +22,13 @@ def clean(doctype: str, values: Mapping[str, Any], as_is: Iterable[str] = ()) ->
 	return {**values, **{name: doc.get(name) for name in markup}}
 
 
-def clean_record(doctype: str, values: Mapping[str, Any], as_is: Iterable[str] = ()) -> Mapping[str, Any]:
+def clean_record(doctype: str, values: dict[str, Any], as_is: Iterable[str] = ()) -> dict[str, Any]:
 	"""Return a record's values, those of its child tables among them, as a Document stores its text.
 
 	as_is: fields that stay, those of a child table as `table.field`.
 	"""
+	if not any(isinstance(value, list) or _may_be_markup(value) for value in values.values()):
+		return values
 	cleaned = dict(clean(doctype, values, as_is))
 	for name, rows in values.items():
 		if isinstance(rows, list):

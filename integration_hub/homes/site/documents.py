@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import frappe
 
+from integration_hub.homes.site.bulk_rules import bulk_problem
 from integration_hub.homes.site.changing import change as apply
 from integration_hub.homes.site.changing import is_same
+from integration_hub.homes.site.clean import bad_link, clean, clean_record
 from integration_hub.homes.site.indexes import keep_name_unique
 from integration_hub.homes.site.refusals import explained
-from integration_hub.homes.site.rights import refuse_levels
+from integration_hub.homes.site.rights import (
+	depends_on_document,
+	level_sentence,
+	refuse_levels,
+	refused,
+	refused_levels,
+)
 from integration_hub.stores.database import Outdated
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import CancelledDocument, Change, HubError, NotKept, Written
 from integration_hub.stores.schema import NUMERIC, TABLES
+from integration_hub.stores.settings import existing_names
 from integration_hub.sync.bulk import BulkTarget
 
 
@@ -164,14 +174,30 @@ def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SiteBulkTarget(BulkTarget):
-	"""Rows of one DocType, if the current user may write all of its documents."""
+	"""Rows of one DocType: of one that is safe for it, as far as the current user may write its documents.
+
+	as_is: fields whose text is stored as it comes; all others are cleaned as a Document cleans them.
+	"""
+
+	def __init__(self, home: Any, doctype: str, fields: Fields, as_is: Iterable[str] = ()):
+		super().__init__(home, doctype, fields)
+		self.as_is = frozenset(as_is)
 
 	def write(self, changes: Sequence[Change]) -> list[Written]:
-		if refused := self._refused("create", "write") if changes else None:
-			return [Written(None, refused) for _ in changes]
-		if frappe.db.db_type == "sqlite" and changes:
+		if not changes:
+			return []
+		fields = {name for change in changes for name in change.values}
+		self._refuse_unsafe(fields & self._tables.keys())
+		refusals = self._refusals(changes, fields)
+		good = [
+			replace(change, values=clean_record(self.doctype, dict(change.values), self.as_is))
+			for change, refusal in zip(changes, refusals, strict=True)
+			if not refusal
+		]
+		if frappe.db.db_type == "sqlite":
 			keep_name_unique(self.doctype)  # each time: what is rolled back takes it along
-		return super().write(changes)
+		written = iter(super().write(good))
+		return [Written(None, refusal) if refusal else next(written) for refusal in refusals]
 
 	def _defaults(self, fields: Sequence[str]) -> dict[str, Any]:
 		if frappe.db.db_type != "sqlite":
@@ -181,21 +207,77 @@ class SiteBulkTarget(BulkTarget):
 		return {name: 0 for name in ("docstatus", "idx", *numbers) if name not in fields}
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
-		refused = self._refused("delete")
-		if refused:
-			return dict.fromkeys(names, refused)
-		kept = _kept(self.doctype, names)
+		self._refuse_unsafe()
+		kept = self._refused_among(names, "delete")
+		kept |= _kept(self.doctype, [name for name in names if name not in kept])
 		return {**kept, **super().delete([name for name in names if name not in kept])}
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
-		refused = self._refused("write")
-		return dict.fromkeys(names, refused) if refused else super().set_value(names, field, value)
+		self._refuse_unsafe()
+		if refused := self._level_refused([field]):
+			return dict.fromkeys(names, refused)
+		kept = self._refused_among(names, "write")
+		value = clean(self.doctype, {field: value})[field]
+		return {**kept, **super().set_value([name for name in names if name not in kept], field, value)}
 
-	def _refused(self, *kinds: str) -> Exception | None:
-		for kind in kinds:
-			if not frappe.has_permission(self.doctype, kind):
-				return frappe.PermissionError(f"{frappe.session.user} may not {kind} {self.doctype}")
+	def _refuse_unsafe(self, tables: Iterable[str] = ()) -> None:
+		"""Raise HubError where the DocType is no longer one that is written in bulk: it may have changed since."""
+		if problem := bulk_problem(self.doctype, sorted(tables)):
+			raise HubError(not_in_bulk(problem), doctype="DocType", name=self.doctype)
+
+	def _refusals(self, changes: Sequence[Change], fields: Iterable[str]) -> list[Exception | None]:
+		"""Return why the current user may not write each change, None where they may."""
+		inner = [
+			f"{name}.{child}" for name in fields if name in self._tables for child in _columns(changes, name)
+		]
+		if refused := self._level_refused([*fields, *inner]):
+			return [refused] * len(changes)
+		whole = {kind: self._refused(kind) for kind in ("create", "write")}
+		each = {kind: depends_on_document(self.doctype, kind) for kind in ("create", "write")}
+		found = []
+		for change in changes:
+			kind = "write" if change.name else "create"
+			error = self._document_refused(change, kind) if each[kind] else whole[kind]
+			found.append(error or bad_link(self.doctype, change.values))
+		return found
+
+	def _document_refused(self, change: Change, kind: str) -> Exception | None:
+		"""Return why the current user may not write a document, as it is or as it would be."""
+		if change.name:
+			doc = frappe.get_doc(self.doctype, change.name)
+			if error := refused(doc, kind):
+				return error
+		else:
+			doc = frappe.get_doc({"doctype": self.doctype, "owner": frappe.session.user})
+		doc.update(_copied(change.values))
+		return refused(doc, kind)
+
+	def _refused_among(self, names: Sequence[str], kind: str) -> dict[str, Exception]:
+		if not depends_on_document(self.doctype, kind):
+			error = self._refused(kind)
+			return dict.fromkeys(names, error) if error else {}
+		there = existing_names(self.home.db, self.doctype, list(names))
+		found = {name: refused(frappe.get_doc(self.doctype, name), kind) for name in names if name in there}
+		return {name: error for name, error in found.items() if error}
+
+	def _refused(self, kind: str) -> Exception | None:
+		if depends_on_document(self.doctype, kind) or frappe.has_permission(self.doctype, kind):
+			return None
+		return frappe.PermissionError(f"{frappe.session.user} may not {kind} {self.doctype}")
+
+	def _level_refused(self, paths: Iterable[str]) -> Exception | None:
+		for path, level in refused_levels(self.doctype, paths):
+			return frappe.PermissionError(level_sentence(self.doctype, path, level, frappe.session.user))
 		return None
+
+
+def not_in_bulk(problem: str) -> str:
+	"""Return what a person is told of a DocType that Bulk does not write."""
+	return f"is not written in Bulk: {problem}. Use Documents"
+
+
+def _columns(changes: Sequence[Change], table: str) -> set[str]:
+	return {name for change in changes for row in change.values.get(table) or () for name in row}
 
 
 def _kept(doctype: str, names: Sequence[str]) -> dict[str, Exception]:

@@ -31,10 +31,10 @@ def refused_levels(doctype: str, paths: Iterable[str], user: str = "") -> Iterat
 def refuse_levels(doc: Document, paths: Iterable[str]) -> None:
 	"""Raise PermissionError for a field that the current user may not write."""
 	for path, level in refused_levels(doc.doctype, paths):
-		raise frappe.PermissionError(sentence(doc.doctype, path, level, frappe.session.user))
+		raise frappe.PermissionError(level_sentence(doc.doctype, path, level, frappe.session.user))
 
 
-def sentence(doctype: str, path: str, level: int, user: str) -> str:
+def level_sentence(doctype: str, path: str, level: int, user: str) -> str:
 	return f"{path} of {doctype} has permission level {level}, which {user} may not write"
 
 

@@ -3,6 +3,9 @@ from frappe import _
 from frappe.model.document import Document
 
 from integration_hub.homes.site import SiteHome
+from integration_hub.homes.site.bulk_rules import bulk_problem, not_told
+from integration_hub.homes.site.documents import not_in_bulk
+from integration_hub.homes.site.rights import level_sentence, refused_levels
 from integration_hub.install import MODULE
 from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
@@ -12,8 +15,6 @@ from integration_hub.stores.runs import close_abandoned
 from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig, moved
 
-# What decides who may do what, and which code runs.
-SYSTEM_MODULES = ("Core", "Custom", "Integrations", "Email")
 STATE = (
 	"status",
 	"consecutive_failures",
@@ -62,15 +63,45 @@ class SyncSettings(Document):
 			)
 
 	def check_target(self) -> None:
-		"""A stream does for its author what its author may do: not more, and never to the system itself."""
-		meta = frappe.get_meta(self.target_doctype)
-		system = meta.module in SYSTEM_MODULES and not meta.custom
-		if meta.module == MODULE or (system and self.write_mode == "Bulk"):
+		"""A stream does for its author what its author may do: not more, and never to the hub itself."""
+		if frappe.get_meta(self.target_doctype).module == MODULE:
 			refuse(self, "target_doctype", f"{self.target_doctype} is not written this way")
 		kinds = ["create", "write"] + (["delete"] if self.deletion_policy == "Delete" else [])
 		for kind in kinds:
 			if not frappe.has_permission(self.target_doctype, kind):
 				refuse(self, "target_doctype", f"you may not {kind} {self.target_doctype}")
+		self.check_levels()
+		if self.write_mode == "Bulk":
+			self.check_bulk()
+
+	def check_levels(self) -> None:
+		"""Refuse a field that the author, or who the integration runs as, may not write: Frappe drops it unsaid."""
+		runs_as = frappe.db.get_value("Integration Settings", self.integration, "run_as_user")
+		disabled = [self.disable_field] if self.deletion_policy == "Disable" and self.disable_field else []
+		for user in dict.fromkeys((frappe.session.user, runs_as or "Administrator")):
+			paths = [*(row.field or "" for row in self.mapping), *disabled]
+			for path, level in refused_levels(self.target_doctype, paths, user):
+				text = level_sentence(self.target_doctype, path, level, user)
+				refuse(self, "disable_field" if path in disabled else "mapping", text)
+
+	def check_bulk(self) -> None:
+		fields = {row.field for row in self.mapping if row.conversion == "Rows"}
+		tables = [
+			df.fieldname
+			for df in frappe.get_meta(self.target_doctype).get_table_fields()
+			if df.fieldname in fields
+		]
+		if problem := bulk_problem(self.target_doctype, tables):
+			refuse(self, "write_mode", f"{self.target_doctype} {not_in_bulk(problem)}")
+		unheard = not_told(self.target_doctype)
+		if unheard and (self.is_new() or self.has_value_changed("write_mode")):
+			frappe.msgprint(
+				_("Bulk runs none of these for {0}: {1}").format(
+					frappe.bold(self.target_doctype), ", ".join(unheard)
+				),
+				title=_("Not Told"),
+				indicator="orange",
+			)
 
 	def keep_target(self) -> None:
 		"""What is bound is bound to documents of one DocType."""
