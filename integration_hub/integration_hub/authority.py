@@ -96,7 +96,7 @@ def may(kind: Kind, integration: Document | str | None, user: str | None = None)
 	user = user or frappe.session.user
 	if kind != "Decide" or "System Manager" in frappe.get_roles(user):
 		return True
-	return bool(integration) and _runs_as(integration) == user
+	return bool(integration) and _runs_as(integration) == user and not _stores_as_it_is(integration)
 
 
 def check(kind: Kind, integration: str | None) -> None:
@@ -124,6 +124,10 @@ def check_integration(doc: Document) -> None:
 def check_stream(doc: Document) -> None:
 	"""Refuse a stream that is new, or does something else than before, where its integration writes as somebody else."""
 	before = doc.get_doc_before_save()
+	rows = [*doc.mapping, *(before.mapping if before else ())]
+	if any(row.as_is for row in rows) and not is_system_manager() and next(decisions(doc), None):
+		sentence = _("only a System Manager may have text stored as it is, or change a stream that does")
+		refuse(doc, "mapping", sentence, NotAllowed)
 	for integration in {before.integration, doc.integration} if before else {doc.integration}:
 		_check_decisions(doc, integration)
 
@@ -194,7 +198,18 @@ def _runs_as(integration: Document | str | None) -> str:
 	return frappe.db.get_value(_INTEGRATION, integration, "run_as_user") or "Administrator"
 
 
+def _stores_as_it_is(integration: Document | str) -> str:
+	"""Return a stream of an integration that stores text as it comes, "" if none does: who says where it comes from
+	could put a script before everybody who opens a document."""
+	name = integration.name if isinstance(integration, Document) else integration
+	streams = frappe.get_all(_STREAM, filters={"integration": name}, pluck="name")
+	filters = {"parenttype": _STREAM, "parent": ["in", streams], "as_is": 1}
+	return (streams and frappe.db.get_value("Sync Field Mapping", filters, "parent")) or ""
+
+
 def _what_to_do(integration: str | None, run_as_user: str) -> str:
+	if run_as_user == frappe.session.user and (stream := _stores_as_it_is(integration or "")):
+		return _("{0} stores text as it is. Have a System Manager do this").format(stream)
 	return _(
 		"{0} writes as {1}. Have a System Manager do this, or set Run As User of {0} to yourself first: only a System Manager may say what is done as somebody else"
 	).format(integration, run_as_user)

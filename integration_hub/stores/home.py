@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -114,8 +114,11 @@ class Home(Protocol):
 	def connector(self, integration: str) -> Any:
 		"""Return a connector, to be closed by the caller."""
 
-	def target(self, doctype: str, mode: str) -> Target:
-		"""Return the writer for a DocType. mode: Documents or Bulk."""
+	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
+		"""Return the writer for a DocType. mode: Documents or Bulk.
+
+		as_is: fields whose text Bulk stores as it comes, `table.field` in a child table; a site cleans all others.
+		"""
 
 	def handlers(self) -> Mapping[str, str]:
 		"""Return the registered webhook handler functions: name → dotted path."""

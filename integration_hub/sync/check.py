@@ -151,6 +151,8 @@ def _mapping(stream: StreamConfig, fields: Fields, around: Surroundings) -> Iter
 		if not problems:
 			leaf = _leaf(fields, row.field)
 			problems = [*_link(row, leaf, around)] if row.conversion == "Link" else []
+			if row.as_is and (stream.write_mode != "Bulk" or leaf.fields):
+				problems.append(_("{0!r} as it is: that is for text that Bulk writes", row.field))
 			if stream.write_mode == "Bulk" and leaf.kind == "Password":
 				problems.append(_("{0!r} is a password, which Bulk would store as it is", row.field))
 		if row.field in seen:

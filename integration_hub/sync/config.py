@@ -28,6 +28,7 @@ class FieldMapping:
 	argument: str = ""
 	default_value: str = ""
 	required: bool = False
+	as_is: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class StreamConfig:
 		values = typed_values(cls, row)
 		values["mapping"] = tuple(FieldMapping(**typed_values(FieldMapping, item)) for item in mapping)
 		return cls(**values)
+
+	@property
+	def as_is(self) -> frozenset[str]:
+		"""The fields whose text Bulk stores as it comes."""
+		return frozenset(row.field for row in self.mapping if row.as_is)
 
 	@property
 	def value_of_returned(self) -> str | int:

@@ -120,10 +120,8 @@ class PageWriter:
 		changed += (self._settled(item, plan.found[item.external_id]) for item in plan.newer)
 		changed += self._remove(plan, counts, until)
 		changed += self._upsert(plan, counts, until)
-		if counting:
-			counts.fetched -= len(plan.left)
-		else:
-			counts.unchanged = 0
+		counts.fetched -= len(plan.left) if counting else 0
+		counts.unchanged = 0 if again else counts.unchanged
 		bindings.give_up(self.home.db, [plan.found[external_id] for external_id in plan.left])
 		changed += self._keep_failures(plan, counts)
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)

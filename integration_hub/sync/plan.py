@@ -85,7 +85,7 @@ class Planner:
 		self.home, self.stream, self.seen, self.current = home, stream, seen, current
 		self._moment = moment
 		self.mapper = Mapper(stream, home.local_time, home.transforms())
-		self.target: Target = home.target(stream.target_doctype, stream.write_mode)
+		self.target: Target = home.target(stream.target_doctype, stream.write_mode, stream.as_is)
 		self._fields = self.target.fields()
 		self._lookups = lookups(stream, self._fields)
 		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after

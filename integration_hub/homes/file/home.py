@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
@@ -121,8 +121,9 @@ class FileHome:
 			made.tell(self.told)
 		return made
 
-	def target(self, doctype: str, mode: str) -> Target:
-		# Without Frappe there are no controllers to run: both modes write rows.
+	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
+		# Without Frappe there are no controllers to run: both modes write rows. Nor is there a Desk that would show
+		# text as markup: it is stored as it comes.
 		return BulkTarget(self, doctype, target_fields(self.file, doctype))
 
 	def handlers(self) -> Mapping[str, str]:

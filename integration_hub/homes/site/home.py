@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -104,9 +104,9 @@ class SiteHome:
 			made.tell(self.told)
 		return made
 
-	def target(self, doctype: str, mode: str) -> Target:
+	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
 		if mode == "Bulk":
-			return SiteBulkTarget(self, doctype, doctype_fields(doctype))
+			return SiteBulkTarget(self, doctype, doctype_fields(doctype), as_is)
 		return DocumentTarget(self, doctype)
 
 	def connectors(self) -> Mapping[str, str]:
