@@ -51,14 +51,15 @@ Source = Callable[[ListRequest], Iterator[list[dict]]]
 
 
 class Scripted(BaseConnector):
-	"""Lists what `source` yields, a page each; a page's state is its number."""
+	"""Lists what `source` yields, a page each; a page's state is its number; an empty one is the last."""
 
 	source: Source
 
 	def pages(self, request: ListRequest) -> Iterator[Page]:
+		number = 0
 		for number, records in enumerate(type(self).source(request), 1):
-			last = records is None
-			yield Page(records or [], str(number), last, 10)
+			yield Page(records, str(number), False, 10)
+		yield Page([], str(number), True, 0)
 
 
 def thing(id: int, minute: int = 0, **values) -> dict:
@@ -310,3 +311,43 @@ def test_what_waits_for_approval_stays_in_sight(sync):
 	assert stream(home)["status"] == "OK", "they are all in the source again"
 	with pytest.raises(HubError, match="no deletions waiting"):
 		approve_deletions(home, held["name"])
+
+
+@pytest.mark.parametrize(
+	("live", "gone", "settings", "held"),
+	[
+		(50, 5, "", False),
+		(50, 6, "", True),  # more than five, and more than a tenth
+		(100, 10, "", False),
+		(100, 11, "", True),
+		(8, 5, "", False),
+		(12_000, 1000, "", False),
+		(12_000, 1001, "", True),  # whatever their share
+		(12_000, 1001, "max_delete_count = 1001", False),
+		(50, 20, "max_delete_count = 20", False),
+		(50, 20, "max_delete_percent = 40", False),
+		(50, 6, "max_delete_percent = 0", True),
+	],
+)
+def test_a_deletion_is_held_that_is_large_for_its_table_or_for_any(sync, live, gone, settings, held):
+	home = sync("Full", f"stable_pages = true\n{settings}")
+	run(home, [[thing(n) for n in range(live)]])
+	row = run(home, [[thing(n) for n in range(gone, live)]])
+	assert (row["status"], row["to_delete"] or 0) == (("Needs Approval", gone) if held else ("Completed", 0))
+	assert row["deleted"] == (0 if held else gone)
+
+
+def test_a_typo_in_the_sources_own_marks_is_said_on_the_first_run(sync):
+	home = sync("Incremental", 'deleted_path = "delete"')
+	records = [{"id": n, "title": f"Thing {n}", "updated": "2026-01-01T10:00:00Z"} for n in range(3)]
+	row = run(home, [records])
+	assert row["status"] == "Completed"
+	assert "nothing was found at 'at' (updated_at_path) and 'delete' (deleted_path)" in row["error"]
+	again = run(home, [records])["error"]
+	assert "updated_at_path" in again and "deleted_path" not in again, "there may be no deleted record yet"
+
+
+def test_marks_that_are_there_are_not_spoken_of(sync):
+	home = sync("Incremental", 'deleted_path = "deleted"')
+	assert run(home, [[thing(1, deleted=False), thing(2)]])["error"] is None
+	assert run(home, [[thing(3)]])["error"] is None

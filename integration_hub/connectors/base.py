@@ -94,6 +94,9 @@ class BaseConnector:
 	# Is a record that stays in the source surely met by one walk of a list, whatever changes meanwhile?
 	stable_pages = False
 
+	# Does the system tell of deletions in records of their own, so that the others say nothing of it?
+	deletions_apart = False
+
 	def __enter__(self) -> BaseConnector:
 		return self
 

@@ -30,6 +30,7 @@ class FrappeConnector(BaseConnector):
 	"""
 
 	stable_pages = True
+	deletions_apart = True
 
 	def pages(self, request: ListRequest) -> Iterator[Page]:
 		size = int(request.pagination.get("page_size") or 100)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from integration_hub.connectors.completeness import Doubt
+
 
 @dataclass(frozen=True)
 class ListRequest:
@@ -18,7 +20,8 @@ class ListRequest:
 	of what is read, so what changes during the walk has to be met by it or come after it. with_deletions:
 	tombstones are wanted too, where the source has them. lanes: how many pages may be fetched at a time. ahead:
 	may a page that can be counted off be fetched while the caller has the one before it in hand? Not where asking for
-	it tells the source that the one before is safe.
+	it tells the source that the one before is safe. passed: how many pages and records of this walk came before `state`,
+	None if that is not known. id_path: where a record holds its id, "" if that is not known.
 	"""
 
 	endpoint: str
@@ -34,16 +37,20 @@ class ListRequest:
 	with_deletions: bool = False
 	lanes: int = 1
 	ahead: bool = False
+	passed: tuple[int, int] | None = None
+	id_path: str = ""
 
 
 @dataclass(frozen=True)
 class Page:
 	"""One page of a list. `state` resumes the walk behind it; `last` says that nothing follows.
 
-	size: bytes of the answer.
+	size: bytes of the answer. doubt: why the list is not known to be complete, though this is its last page. A list
+	that ends without a page that is the `last` is not known to be, either (see connectors.completeness).
 	"""
 
 	records: list[dict[str, Any]]
 	state: str
 	last: bool
 	size: int
+	doubt: Doubt | None = None

@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import urljoin
 
 import requests
-from requests.utils import parse_header_links
 
 from integration_hub.connectors.errors import MalformedAnswer
+from integration_hub.connectors.links import links, next_link
+from integration_hub.connectors.listpaths import is_there
 from integration_hub.connectors.paths import PathError, search
+from integration_hub.connectors.signs import says_yes
 from integration_hub.connectors.urls import without_parameter
 
 Params = dict[str, Any]
@@ -24,15 +26,20 @@ Params = dict[str, Any]
 class Paginator:
 	"""No pagination: one request holds everything. Base of the others.
 
-	`state` is what resumes the walk behind the last page read: a string, "" at the beginning.
+	`state` is what resumes the walk behind the last page read: a string, "" at the beginning. more_path: where the
+	source says whether more waits, "" if it does not. said: did the source itself say where the walk ends, at the
+	place that the settings name, or by an empty page?
 	"""
 
 	kind = "None"
 	independent = False  # can a page be asked for before the one in front of it is here?
 
-	def __init__(self, state: str = "") -> None:
+	def __init__(self, state: str = "", more_path: str = "") -> None:
 		self.state = state
+		self.more_path = more_path
 		self.done = False
+		self.said = False
+		self.met = bool(state)  # has an answer had anything at the place that the walk is led by?
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
 		"""Read from an answer where the next page is; sets `done` behind the last one."""
@@ -46,11 +53,18 @@ class Paginator:
 		"""Return a paginator that stands `pages` further on, if all pages are full. For independent ones."""
 		raise TypeError(f"{self.kind} pages depend on each other")
 
+	def _look(self, answer: Any, path: str, field: str) -> Any:
+		"""Return what leads the walk on, and note whether there was anything; raises MalformedAnswer."""
+		found = found_at(answer, path, field)
+		self.met = self.met or found is not None or is_there(path, answer)
+		return found
+
 
 class PageNumber(Paginator):
 	"""`?page=3&page_size=100`; ends where `more_path` says so, else with an empty page.
 
-	A page that is merely short ends nothing: a server that caps the page size answers only short pages.
+	A page that is merely short ends nothing: a server that caps the page size answers only short pages. Nor does an
+	empty one where `more_path` says that more waits: a server may filter what it has counted off.
 	"""
 
 	kind = "Page Number"
@@ -65,13 +79,18 @@ class PageNumber(Paginator):
 		size_param: str,
 		size: int,
 	):
-		super().__init__(state or "1")
-		self.page_param, self.more_path = page_param, more_path
+		super().__init__(state, more_path)
+		self.state = state or "1"
+		self.page_param = page_param
 		self.size_param, self.size = size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
 		self.state = str(int(self.state) + self.step(records))
-		self.done = not records or bool(self.more_path and not found_at(answer, self.more_path, "more_path"))
+		if self.more_path:
+			self.done = not says_yes(self._look(answer, self.more_path, "more_path"))
+			self.said = self.done and self.met
+		else:
+			self.done = self.said = not records
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
 		return path, {**params, self.page_param: self.state, **_sized(self.size_param, self.size)}
@@ -92,19 +111,25 @@ class PageNumber(Paginator):
 
 
 class Offset(PageNumber):
-	"""`?offset=200&limit=100`; moves on by what arrived, so a server that caps the limit loses nothing."""
+	"""`?offset=200&limit=100`; moves on by what arrived, so a server that caps the limit loses nothing.
+
+	Behind an empty page it moves on by the page size, or by the largest page there was, for the same reason.
+	"""
 
 	kind = "Offset"
 
 	def __init__(self, state: str = "", **options: Any):
-		super().__init__(state or "0", **options)
+		super().__init__(state, **options)
+		self.state = state or "0"
+		self._largest = 0
 
 	@property
 	def full_step(self) -> int:
 		return self.size
 
 	def step(self, records: list) -> int:
-		return len(records)
+		self._largest = max(self._largest, len(records))
+		return len(records) or min(self.size, self._largest or self.size)
 
 
 class Cursor(Paginator):
@@ -122,13 +147,17 @@ class Cursor(Paginator):
 		size_param: str,
 		size: int,
 	):
-		super().__init__(state)
-		self.cursor_param, self.cursor_path, self.more_path = cursor_param, cursor_path, more_path
+		super().__init__(state, more_path)
+		self.cursor_param, self.cursor_path = cursor_param, cursor_path
 		self.size_param, self.size = size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
-		cursor = found_at(answer, self.cursor_path, "cursor_path")
-		more = found_at(answer, self.more_path, "more_path") if self.more_path else bool(cursor)
+		cursor = (
+			found_at(answer, self.cursor_path, "cursor_path")
+			if self.more_path
+			else self._look(answer, self.cursor_path, "cursor_path")
+		)
+		more = says_yes(self._look(answer, self.more_path, "more_path")) if self.more_path else bool(cursor)
 		if cursor is not None and not isinstance(cursor, str | int):
 			raise MalformedAnswer(f"The cursor at {self.cursor_path!r} is neither text nor a number.")
 		if not self.more_path and not records and str(cursor) == self.state:
@@ -139,6 +168,7 @@ class Cursor(Paginator):
 			)
 		self.state = str(cursor) if cursor else self.state
 		self.done = not more
+		self.said = self.done and self.met
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
 		cursor = {self.cursor_param: self.state} if self.state else {}
@@ -146,23 +176,36 @@ class Cursor(Paginator):
 
 
 class NextLink(Paginator):
-	"""The URL of the next page stands in the body."""
+	"""The URL of the next page stands in the body; `more_path` (if any) says whether more waits."""
 
 	kind = "Next Link"
 	secret_param = ""  # a query parameter that holds a credential
 
-	def __init__(self, state: str = "", *, next_path: str = "next", size_param: str, size: int):
-		super().__init__(state)
+	def __init__(
+		self, state: str = "", *, next_path: str = "next", more_path: str = "", size_param: str, size: int
+	):
+		super().__init__(state, more_path)
 		self.next_path, self.size_param, self.size = next_path, size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
-		self._follow(found_at(answer, self.next_path, "cursor_path"), response)
+		if not self.more_path:
+			self._follow(self._look(answer, self.next_path, "cursor_path"), response)
+		elif says_yes(self._look(answer, self.more_path, "more_path")):
+			self._follow(found_at(answer, self.next_path, "cursor_path"), response)
+			if self.done:
+				raise MalformedAnswer(
+					f"The source says there is more, but there is no link at {self.next_path!r}."
+				)
+		else:
+			self._follow(None, response)
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
 		return (self.state, {}) if self.state else (path, {**params, **_sized(self.size_param, self.size)})
 
 	def _follow(self, link: object, response: requests.Response) -> None:
-		if link is not None and not isinstance(link, str):
+		if link in (None, False, ""):
+			link = None
+		elif not isinstance(link, str):
 			raise MalformedAnswer(f"What stands at {self.next_path!r} is no link.")
 		try:
 			target = self._target(link, response) if link else ""
@@ -171,6 +214,7 @@ class NextLink(Paginator):
 		if target and target == self.state:
 			raise MalformedAnswer("The next link points to the page it stands on.")
 		self.state, self.done = target, not target
+		self.said = self.done and self.met
 
 	def _target(self, link: str, response: requests.Response) -> str:
 		"""Return a link as a URL: a relative one is relative to the page it stands on (RFC 3986, 5)."""
@@ -180,13 +224,31 @@ class NextLink(Paginator):
 
 
 class LinkHeader(NextLink):
-	"""The URL of the next page stands in the Link header, `rel="next"` (RFC 8288)."""
+	"""The URL of the next page stands in a header: `Link`, with `rel="next"` (RFC 8288), or one that holds nothing else.
+
+	header: the header's name.
+	"""
 
 	kind = "Link Header"
 
+	def __init__(self, state: str = "", *, header: str = "Link", size_param: str, size: int):
+		super().__init__(state, next_path=header, size_param=size_param, size=size)
+
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
-		links = parse_header_links(response.headers.get("Link", ""))
-		self._follow(next((link["url"] for link in links if link.get("rel") == "next"), None), response)
+		value = response.headers.get(self.next_path, "").strip()
+		try:
+			link, told = self._read(value, response.url)
+		except ValueError as error:
+			raise MalformedAnswer(str(error)) from None
+		self.met = self.met or told
+		self._follow(link, response)
+
+	def _read(self, value: str, url: str) -> tuple[str | None, bool]:
+		"""Return the link in a header, and whether the header tells where in a list its page is."""
+		if self.next_path.lower() != "link" and not value.startswith("<"):
+			return value, bool(value)
+		relations = {relation for link in links(value) for relation in link.relations}
+		return next_link(value, url), bool(relations & {"first", "last", "next", "prev", "previous"})
 
 
 def found_at(answer: Any, path: str, field: str) -> Any:
@@ -227,7 +289,9 @@ def paginator(kind: str, options: Mapping[str, Any], state: str = "") -> Paginat
 			**size,
 		)
 	if kind == "Next Link":
-		return NextLink(state, next_path=options["cursor_path"] or "next", **size)
+		return NextLink(
+			state, next_path=options["cursor_path"] or "next", more_path=options["more_path"], **size
+		)
 	if kind == "Link Header":
-		return LinkHeader(state, **size)
+		return LinkHeader(state, header=options["cursor_path"] or "Link", **size)
 	raise ValueError(f"pagination: {kind!r} is not one of {', '.join(PAGINATIONS)}")

@@ -76,18 +76,18 @@ def path_problem(path: str) -> str | None:
 	if not isinstance(path, str):
 		return _("{0!r} is not text", path)
 	try:
-		_parsed(path)
+		parsed(path)
 	except PathError as error:
 		return error.args[0]
 	return None
 
 
 def _evaluated(path: str) -> Reader:
-	parsed = _parsed(path)
+	tree = parsed(path)
 
 	def read(data: Any) -> Any:
 		try:
-			return _Bounded(data).visit(parsed, data)
+			return _Bounded(data).visit(tree, data)
 		except PathError:
 			raise
 		except _UNFIT as error:
@@ -97,7 +97,7 @@ def _evaluated(path: str) -> Reader:
 
 
 @lru_cache(1000)
-def _parsed(path: str) -> Node:
+def parsed(path: str) -> Node:
 	"""Return an expression's tree; raises PathError for one that is none, or that would multiply what it meets."""
 	if len(path) > _LONGEST:
 		raise PathError(_("{0!r} is longer than {1} characters", f"{path[:80]}…", _LONGEST))

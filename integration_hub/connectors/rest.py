@@ -11,12 +11,15 @@ import requests
 from integration_hub.connectors.ahead import Fetcher
 from integration_hub.connectors.answers import refuses, shape
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.completeness import Doubt, Evidence
 from integration_hub.connectors.errors import ConnectorError, MalformedAnswer, RefusedWithin
 from integration_hub.connectors.lanes import fetch_in_lanes
+from integration_hub.connectors.listpaths import is_there
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.pagination import NextLink, Paginator, found_at, paginator
 
+_NO_CONTENT = (204, 205)
 MAX_PAGES = 100_000
 MAX_EMPTY = (
 	1000  # pages without a record, one after the other: some sources filter what they have counted off
@@ -40,12 +43,12 @@ class RestConnector(BaseConnector):
 			walk.secret_param = self.config.api_key_name
 		if request.lanes > 1 and walk.independent:
 			responses = fetch_in_lanes(self, request.endpoint, params, walk, request.lanes)
-			return _read(self, responses, walk, request.records_path)
+			return _read(self, responses, walk, request)
 		fetcher = Fetcher(self, request.endpoint, params, walk)
 		# A cursor or a link is the source's: to follow it may tell it that what came before is safe.
 		ahead = request.ahead and walk.independent and vars(type(self)).get("fetches_ahead", False)
 		begin = fetcher.begin if ahead else None
-		return _read(self, _one_by_one(fetcher, walk), walk, request.records_path, begin)
+		return _read(self, _one_by_one(fetcher, walk), walk, request, begin)
 
 
 class OAuth2RestConnector(OAuth2Connector, RestConnector):
@@ -63,35 +66,84 @@ def _read(
 	connector: BaseConnector,
 	responses: Iterable[requests.Response],
 	walk: Paginator,
-	records_path: str,
+	request: ListRequest,
 	begin: Callable[[], None] | None = None,
 ) -> Iterator[Page]:
-	"""Turn answers into pages. A page that comes twice, or no end, is an error instead of a loop.
+	"""Turn answers into pages, and say with the last one whether the list is known to be complete.
 
-	begin: called with each page, before the caller has it: has the next one fetched meanwhile.
+	The same page twice is the end, unless the source says that there is more; then, as where there is no end, it
+	is an error instead of a loop. begin: called with each page, before the caller has it: has the next one fetched
+	meanwhile.
 	"""
+	evidence = Evidence(request)
 	previous: list | None = None
 	states: set[str] = set()
 	empty = 0
 	for number, response in enumerate(responses, 1):
 		answer = connector.parse(response)
 		with _explained(connector, response):
-			records = find_records(answer, records_path)
-			if records and records == previous:
-				raise MalformedAnswer(
-					"The same page came twice; the pagination settings do not fit the source."
-				)
+			records = _records(response, answer, request.records_path)
 			empty = 0 if records else empty + 1
 			if number > MAX_PAGES or empty > MAX_EMPTY:
 				raise MalformedAnswer(f"No end after {number} pages, the last {empty} of them empty.")
-			previous = records
+			evidence.add(answer, response.headers, response.url, len(records))
 			walk.update_state(answer, records, response)
-			if walk.state in states and not walk.done:
+			is_repeated = _is_same(records, previous, request.id_path if walk.independent else "")
+			if is_repeated:
+				last = _repeated(evidence, walk, len(response.content))
+			elif walk.state in states and not walk.done:
 				raise MalformedAnswer("The pages lead in a circle.")
+		if is_repeated:
+			yield last
+			return
+		previous = records
 		states.add(walk.state)
 		if begin:
 			begin()
-		yield Page(records, walk.state, walk.done, len(response.content))
+		doubt = _doubt(evidence, walk) if walk.done else None
+		yield Page(records, walk.state, walk.done, len(response.content), doubt)
+
+
+def _doubt(evidence: Evidence, walk: Paginator) -> Doubt | None:
+	"""Return why the end of a walk does not prove its list complete, None if it does."""
+	by_more_path = walk.said and bool(walk.more_path)
+	never_there = "" if walk.met else walk.more_path
+	return evidence.at_end(said=walk.said, by_more_path=by_more_path, never_there=never_there)
+
+
+def _repeated(evidence: Evidence, walk: Paginator, size: int) -> Page:
+	"""Return the page that ends a walk whose source gives its last page again and again.
+
+	Raises MalformedAnswer if the source says that there is more.
+	"""
+	evidence.take_back()
+	if walk.done:
+		return Page([], walk.state, True, size, _doubt(evidence, walk))
+	if more := evidence.more():
+		raise MalformedAnswer(
+			f"The same page came twice, though {more.sign}; the pagination settings do not fit the source. "
+			f"Look at {more.setting}."
+		)
+	return Page([], walk.state, True, size, evidence.repeated())
+
+
+def _is_same(records: list[dict[str, Any]], previous: list[dict[str, Any]] | None, id_path: str) -> bool:
+	"""Tell whether a page is the one before it: record for record, or by the ids of its records."""
+	if not records or not previous or len(records) != len(previous):
+		return False
+	if records == previous:
+		return True
+	ids = [record.get(id_path) for record in records] if id_path else [None]
+	return None not in ids and ids == [record.get(id_path) for record in previous]
+
+
+def _records(response: requests.Response, answer: Any, records_path: str) -> list[dict[str, Any]]:
+	"""Return the records of an answer; raises MalformedAnswer where it holds no list of them."""
+	if not response.content.strip():
+		if response.status_code in _NO_CONTENT:
+			return []
+		raise MalformedAnswer("The answer is empty.")
+	return find_records(answer, records_path)
 
 
 @contextmanager
@@ -104,14 +156,16 @@ def _explained(connector: BaseConnector, response: requests.Response) -> Iterato
 
 
 def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
-	"""Return the list of objects at `records_path`.
+	"""Return the list of objects at `records_path`, none where it is null.
 
-	Raises MalformedAnswer if there is none, RefusedWithin if the answer says that it failed and holds no records.
+	Raises MalformedAnswer if there is no list, RefusedWithin if the answer says that it failed and holds no records.
 	"""
 	found = found_at(answer, records_path, "records_path") if records_path else answer
 	place = f"records_path {records_path or '(whole answer)'}"
 	if not found and refuses(answer):
 		raise RefusedWithin()
+	if found is None and (answer is None or is_there(records_path, answer)):
+		return []
 	if not isinstance(found, list):
 		raise MalformedAnswer(f"{place}: no list is there; {shape(answer)}.")
 	if not all(isinstance(record, dict) for record in found):

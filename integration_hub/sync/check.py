@@ -10,6 +10,7 @@ from croniter import croniter
 from integration_hub.connectors.config import has_credentials
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.lanes import MAX_LANES
+from integration_hub.connectors.listpaths import list_problem
 from integration_hub.connectors.pagination import PAGINATIONS
 from integration_hub.connectors.paths import path_problem
 from integration_hub.sentence import _
@@ -22,6 +23,16 @@ from integration_hub.sync.conversions import converter
 from integration_hub.sync.links import STREAM
 
 Problem = tuple[str, str]  # field, sentence
+_PATHS = (
+	"records_path",
+	"record_filter",
+	"id_path",
+	"updated_at_path",
+	"deleted_path",
+	"cursor_path",
+	"more_path",
+	"record_answer_path",
+)
 
 
 @dataclass(frozen=True)
@@ -88,17 +99,13 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 	for line in stream.params.splitlines():
 		if line.strip() and "=" not in line:
 			yield "params", _("{0!r} is not name=value", line.strip())
-	for field in (
-		"records_path",
-		"id_path",
-		"updated_at_path",
-		"deleted_path",
-		"cursor_path",
-		"more_path",
-		"record_answer_path",
-	):
+	for field in _PATHS:
 		path = getattr(stream, field)
-		if path and (problem := path_problem(path)):
+		if field == "cursor_path" and stream.pagination == "Link Header":
+			continue  # a header's name
+		if (path and (problem := path_problem(path))) or (
+			field == "records_path" and (problem := list_problem(path))
+		):
 			yield field, problem
 	if stream.mode == "Incremental":
 		if not stream.updated_at_path:

@@ -44,6 +44,7 @@ class StreamConfig:
 	record_answer_path: str = ""
 	params: str = ""
 	records_path: str = ""
+	record_filter: str = ""
 	id_path: str = "id"
 	updated_at_path: str = ""
 	deleted_path: str = ""
@@ -69,7 +70,7 @@ class StreamConfig:
 	disable_field: str = ""
 	disable_value: str = "1"
 	enable_value: str = ""
-	max_delete_count: int = 100
+	max_delete_count: int = 5
 	max_delete_percent: int = 10
 	schedule: str = "Default"
 	interval_minutes: int = 0
@@ -104,8 +105,13 @@ class StreamConfig:
 				found.setdefault(name, []).append(value)
 		return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
-	def list_request(self, *, state: str = "", since: str = "", until: str = "") -> ListRequest:
-		"""Return what to ask a connector for: from `state` on, or what changed from `since` to `until`."""
+	def list_request(
+		self, *, state: str = "", since: str = "", until: str = "", passed: tuple[int, int] | None = None
+	) -> ListRequest:
+		"""Return what to ask a connector for: from `state` on, or what changed from `since` to `until`.
+
+		passed: how many pages and records came before `state`, if that is known.
+		"""
 		options = ("page_size", "page_size_param", "page_param", "cursor_path", "more_path")
 		return ListRequest(
 			endpoint=self.endpoint,
@@ -120,4 +126,6 @@ class StreamConfig:
 			by_time=self.mode == "Incremental" or bool(until),
 			with_deletions=self.mode != "Full" and bool(self.deleted_path),
 			lanes=self.lanes,
+			passed=passed,
+			id_path=self.id_path,
 		)

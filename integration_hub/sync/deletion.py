@@ -15,6 +15,7 @@ from integration_hub.stores.ids import utc_made_at
 from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.sync.config import StreamConfig
 
+_MOST_AT_ONCE = 1000  # documents that go without a person's approval, however small their share
 _BATCH = {"Documents": 100, "Bulk": 1000}  # documents a transaction, at most
 
 
@@ -47,7 +48,13 @@ def _is_forgotten(stream: StreamConfig, binding: Binding) -> bool:
 
 
 def needs_approval(stream: StreamConfig, gone: int, live: int) -> bool:
-	"""Tell whether removing `gone` of `live` documents is more than a run may do by itself."""
+	"""Tell whether removing `gone` of `live` documents is more than a run may do by itself.
+
+	It is where both limits of the stream are passed: a share of a small table, a number of a large one. And beyond
+	a thousand always, however large the table, unless the stream's own limit is higher.
+	"""
+	if gone > max(stream.max_delete_count, _MOST_AT_ONCE):
+		return True
 	return gone > stream.max_delete_count and gone * 100 > live * stream.max_delete_percent
 
 

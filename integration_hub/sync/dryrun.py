@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
+from integration_hub.connectors.completeness import Proof
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import Redactor
@@ -74,7 +75,9 @@ def dry_run(
 		planner = Planner(home, stream, seen=new_id())
 		unread = False
 		with closing(home.connector(stream.integration)) as connector:
+			proof = Proof()
 			for page in _pages(connector, mode, result):
+				proof.see(page)
 				plan = planner.plan(mode.wanted(page, planner.mapper).records)
 				unread = unread or bool(plan.unidentified)
 				result.counts.pages += 1
@@ -86,7 +89,9 @@ def dry_run(
 				if result.counts.pages == max_pages and not page.last:
 					result.notes.append(_("Only the first {0} pages were looked at.", max_pages))
 					return result
-		if mode.finds_orphans and stream.deletion_policy != "Keep" and result.counts.fetched and not unread:
+		if proof.doubt:
+			result.notes.append(str(proof.doubt))
+		elif mode.finds_orphans and stream.deletion_policy != "Keep" and result.counts.fetched and not unread:
 			_count_orphans(home, stream, met, result)
 		gone = result.orphans + result.counts.deleted
 		result.approval = needs_approval(stream, gone, count_live(home.db, name))

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from integration_hub.connectors.paths import PathError, Reader, reader
+from integration_hub.connectors.signs import says_yes
 from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter
@@ -21,7 +22,6 @@ _MAX_ID = 500
 # A record dated later than this from now has a wrong clock: as a watermark it would hide every change until then,
 # and its own deletion, dated when the clock is put right, would be taken for an old one.
 FUTURE = timedelta(days=1)
-_FALSE = frozenset({"", "0", "n", "no", "false", "off", "null", "none"})
 _SCALARS = frozenset({str, int})  # not float: NaN is one
 
 
@@ -58,6 +58,10 @@ class Mapper:
 		self._id = _reader(stream.id_path, "id_path")
 		self._time = _reader(stream.updated_at_path, "updated_at_path") if stream.updated_at_path else None
 		self._deleted = _reader(stream.deleted_path, "deleted_path") if stream.deleted_path else None
+		self._filter = _reader(stream.record_filter, "record_filter") if stream.record_filter else None
+		# Paths of the source's own marks at which no record so far had anything, by setting.
+		marks = {name: getattr(stream, name) for name in ("updated_at_path", "deleted_path")}
+		self.silent = {name: path for name, path in marks.items() if path}
 		self._rows = _compiled(stream.mapping, local_time, transforms or {})
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
@@ -89,6 +93,8 @@ class Mapper:
 	def source_time(self, record: Mapping[str, Any]) -> str:
 		"""Return the record's time of change as UTC text, "" if none; raises MappingError if unreadable."""
 		value = _search(self._time, record, "updated_at_path") if self._time else None
+		if value is not None and "updated_at_path" in self.silent:
+			del self.silent["updated_at_path"]
 		if value in (None, "") or is_no_time(value):
 			return ""
 		try:
@@ -98,9 +104,19 @@ class Mapper:
 
 	def is_deleted(self, record: Mapping[str, Any]) -> bool:
 		found = _search(self._deleted, record, "deleted_path") if self._deleted else False
-		if isinstance(found, str):  # "false", "no" and "0" mean what they say; a date, say, that there is one
-			return found.strip().lower() not in _FALSE and not is_no_time(found)
-		return bool(found)
+		if found is not None and "deleted_path" in self.silent:
+			del self.silent["deleted_path"]
+		# "false", "no" and "0" mean what they say; a date, say, that there is one
+		return says_yes(found) and not (isinstance(found, str) and is_no_time(found))
+
+	def passes(self, record: Mapping[str, Any]) -> bool:
+		"""Tell whether a record is one of the stream's, by its record filter; a deletion always is.
+
+		Raises MappingError where the filter does not fit the record.
+		"""
+		if not self._filter:
+			return True
+		return says_yes(_search(self._filter, record, "record_filter")) or self.is_deleted(record)
 
 	def map(
 		self, record: Mapping[str, Any], *, deleted: bool | None = None, external_id: str | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from integration_hub.connectors.completeness import Doubt
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.sentence import _
@@ -58,8 +59,10 @@ class Full:
 
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
-		self.met = 0  # records that this run's walk returned
+		self.met = 0  # records of the stream's on the first page that has any: the source is not empty
 		self.walked = 0  # pages of it
+		self.passed = (0, 0)  # pages and records of the walk that goes on: the first, or the second look
+		self.doubt: Doubt | None = None  # why what was walked is not known to be the whole list
 		self.resumed = ""  # the paginator's state that a postponed run left
 		self.watermark = stream.checkpoint
 		self.in_the_future = 0  # source times that no watermark is made of
@@ -75,7 +78,12 @@ class Full:
 
 	def request(self) -> ListRequest:
 		"""Return what to ask the source for."""
-		return self.stream.list_request(state=self.resumed)
+		return self.stream.list_request(state=self.resumed, passed=self.passed)
+
+	def note_page(self, page: Page) -> None:
+		"""Note how far the walk that goes on has come."""
+		self.passed = (self.passed[0] + 1, self.passed[1] + len(page.records))
+		self.resumed = page.state
 
 	def starts_over(self, error: ConnectorError) -> bool:
 		"""Tell whether an error means that the walk has to begin at the beginning; then it will."""
@@ -120,7 +128,7 @@ class Incremental(Full):
 	def request(self) -> ListRequest:
 		if not self.stream.checkpoint:
 			return super().request()
-		return self.stream.list_request(state=self.resumed, since=self.since())
+		return self.stream.list_request(state=self.resumed, since=self.since(), passed=self.passed)
 
 	def since(self) -> str:
 		"""Return the watermark less the overlap."""
@@ -202,7 +210,7 @@ class Backfill(Full):
 
 	def wanted(self, page: Page, mapper: Mapper) -> Page:
 		"""Not every source knows an end, and some send their overlap."""
-		return Page([r for r in page.records if self._within(r, mapper)], page.state, page.last, page.size)
+		return replace(page, records=[r for r in page.records if self._within(r, mapper)])
 
 	def _within(self, record: dict, mapper: Mapper) -> bool:
 		try:

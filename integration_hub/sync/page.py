@@ -281,6 +281,8 @@ class PageWriter:
 	def _ids(self, records: Sequence[Record]) -> set[str]:
 		ids = set()
 		for record in records:
+			if not self.planner.is_ours(record):
+				continue
 			try:
 				ids.add(self.mapper.external_id(record))
 			except MappingError:

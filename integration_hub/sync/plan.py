@@ -40,6 +40,7 @@ class Moment:
 class Plan:
 	"""A page, sorted by what has to be done. Of the same id twice, the later record counts: by its source time, else by its place.
 
+	dropped: how many did not pass the stream's record filter; fetched: how many others there are.
 	records: what can be told by its id. unidentified: why the others cannot.
 	changes: what is to be written, with the record it comes from; adopted: documents found by match field.
 	remove: what the source says is deleted. forget: deletions of what never was here, or is gone, and not at so late a time.
@@ -50,6 +51,7 @@ class Plan:
 	"""
 
 	fetched: int = 0
+	dropped: int = 0
 	records: dict[str, Record] = field(default_factory=dict)
 	unidentified: list[tuple[Record, MappingError]] = field(default_factory=list)
 	failures: dict[str, Exception] = field(default_factory=dict)
@@ -97,8 +99,9 @@ class Planner:
 
 		deleted: True or False if the caller knows; else the stream's deleted_path decides.
 		"""
-		plan = Plan(fetched=len(records))
+		plan = Plan()
 		mapped = self._map(plan, records, deleted)
+		plan.fetched = len(records) - plan.dropped
 		if self._lookups:
 			self._resolve(plan, mapped)
 		if self.first_load:
@@ -134,10 +137,16 @@ class Planner:
 	def _map(self, plan: Plan, records: Iterable[Record], deleted: bool | None) -> dict[str, Mapped]:
 		mapped: dict[str, Mapped] = {}
 		for record in records:
+			passes = bool(deleted) or not self.stream.record_filter or self.is_ours(record)
+			plan.dropped += not passes
 			try:
 				external_id = self.mapper.external_id(record)
 			except MappingError as error:
-				plan.unidentified.append((record, error))
+				if passes:
+					plan.unidentified.append((record, error))
+				continue
+			if not passes:
+				self._drop(plan, mapped, external_id, record)
 				continue
 			item, error = self._read(record, external_id, deleted)
 			if external_id in plan.records:
@@ -152,11 +161,30 @@ class Planner:
 				mapped[external_id] = item
 		return mapped
 
+	def is_ours(self, record: Record) -> bool:
+		"""Tell whether a record is one of the stream's, by its filter; so is one that the filter does not fit, to fail."""
+		try:
+			return self.mapper.passes(record)
+		except MappingError:
+			return True
+
+	def _drop(self, plan: Plan, mapped: dict[str, Mapped], external_id: str, record: Record) -> None:
+		"""Leave out a record that does not pass the filter, and an earlier state of it on the same page."""
+		if external_id not in plan.records:
+			return
+		if self._is_older(Mapped(external_id, {}, self._time_of(record), False), plan.times[external_id]):
+			return
+		plan.records.pop(external_id)
+		mapped.pop(external_id, None)
+		plan.failures.pop(external_id, None)
+
 	def _read(
 		self, record: Record, external_id: str, deleted: bool | None
 	) -> tuple[Mapped, Exception | None]:
 		"""Map a record; of one that cannot be mapped, return its time, and why."""
 		try:
+			if self.stream.record_filter and not deleted:
+				self.mapper.passes(record)  # raises where the filter does not fit the record
 			return self._dated(self.mapper.map(record, deleted=deleted, external_id=external_id)), None
 		except Exception as error:
 			if self.home.db.is_transient(error):  # a registered function had asked the database

@@ -44,6 +44,7 @@ def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 	mode.resumed, run.seen, mode.watermark = left["state"], left["seen"], left["watermark"]
 	mode.whole, mode.again = left.get("whole", mode.whole), left.get("again", False)
 	mode.walked, mode.met = left.get("walked", 0), left.get("met", 0)
+	mode.passed = (left.get("passed_pages", 0), left.get("passed", 0))
 	run.unidentified = left.get("unidentified", 0)
 
 
@@ -57,6 +58,8 @@ def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) ->
 		"again": mode.again,
 		"walked": mode.walked,
 		"met": mode.met,
+		"passed_pages": mode.passed[0],
+		"passed": mode.passed[1],
 		"unidentified": run.unidentified,
 	}
 	in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
+from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import RetryLater
 from integration_hub.connectors.redact import Redactor
@@ -163,7 +164,7 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 		try:
 			if not mode.again:
 				walk(home, stream, run, mode, writer, connector)
-			if mode.looks_twice and mode.walked > 1:
+			if mode.looks_twice and mode.walked > 1 and not mode.doubt:
 				look_again(home, run, mode, writer, connector)
 		except RetryLater:
 			run.unidentified = writer.unidentified
@@ -172,9 +173,10 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
 		run.arrived = True
 		report_given_up(home, stream, run, writer)
-		_take_notes(run, writer)
+		_take_notes(home, stream, run, mode, writer, connector)
 		if mode.finds_orphans and may_remove(home, stream, run, mode, writer, connector):
 			remove_orphans(home, stream, run, redactor)
+		_note_doubt(stream, run, mode)
 	return run.counts.to_delete
 
 
@@ -185,10 +187,32 @@ def _tell(home: Home, run: Run, sentence: str) -> None:
 	run.waiting = ""
 
 
-def _take_notes(run: Run, writer: PageWriter) -> None:
+def _note_doubt(stream: StreamConfig, run: Run, mode: Full) -> None:
+	"""Say why the list is not known to be complete, and what was not done for that reason."""
+	if not mode.doubt:
+		return
+	left = []
+	if mode.finds_orphans and stream.deletion_policy != "Keep":
+		left.append("nothing was removed")
+	if mode.after_all() not in (None, run.checkpoint):
+		left.append("the watermark was not moved")
+	undone = f" Until it is, {' and '.join(left)}." if left else ""
+	run.note = f"{mode.doubt}{undone} {run.note}".strip()
+
+
+def _take_notes(
+	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
+) -> None:
 	"""Put into the run what a person should see first."""
 	run.error_log = writer.error_log
 	notes = [run.note]
+	first = not settings_row(home.db, DOCTYPE, stream.name)["last_success_at"]
+	if silent := _silent(run, mode, writer, first, connector.deletions_apart):
+		notes.append(f"In {run.counts.fetched} records nothing was found at {silent}.")
+	if mode.passed[1] and stream.record_filter and not mode.met:
+		notes.append(
+			f"None of the {mode.passed[1]} records that came passes the Record Filter (record_filter)."
+		)
 	if writer.first_error:
 		failed = run.counts.failed - run.retried
 		if failed:
@@ -201,10 +225,27 @@ def _take_notes(run: Run, writer: PageWriter) -> None:
 	run.note = " ".join(filter(None, notes))
 
 
+def _silent(run: Run, mode: Full, writer: PageWriter, first: bool, apart: bool) -> str:
+	"""Return the source's own marks at which no record had anything, as text: a slip of the pen, maybe.
+
+	first: does the stream complete for the first time? apart: does the source tell of deletions in records of their
+	own, which there need not be?
+	"""
+	silent = dict(writer.mapper.silent) if run.counts.fetched else {}
+	if not (first or mode.name == "Incremental" or run.counts.fetched >= _ENOUGH_TO_TELL):
+		silent.pop("updated_at_path", None)
+	if apart or not first:
+		silent.pop("deleted_path", None)
+	said = [f"{path!r} ({name})" for name, path in silent.items()]
+	if "deleted_path" in silent:
+		said[-1] += ", which is right only where none but deleted records have it"
+	return " and ".join(said)
+
+
 def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
-	"""The fetch ran to its end."""
-	advance(home, run, Counts(), mode.after_all(), pages=0)
-	if mode.whole:
+	"""The fetch ran to its end; the watermark moves there only where that is known to be the list's."""
+	advance(home, run, Counts(), None if mode.doubt else mode.after_all(), pages=0)
+	if mode.whole and not mode.doubt:
 		bindings.drop_unidentified(home.db, stream.name, run.seen)
 	note_success(home, stream.integration)
 	if mode.in_the_future:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.completeness import Proof
 from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.stores.bindings import count_live
@@ -42,10 +43,13 @@ def walk(
 def look_again(home: Home, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector) -> None:
 	"""Walk the list a second time, from its beginning, and write what the first walk did not meet as it is."""
 	if not mode.again:
-		mode.again, mode.resumed = True, ""
+		mode.again, mode.resumed, mode.passed = True, "", (0, 0)
+	proof = Proof()
 	for page in _pages(connector, mode.request(), mode.stream):
+		proof.see(page)
 		_commit(home, run, writer, page, None, again=True)
-		mode.resumed = page.state
+		mode.note_page(page)
+	mode.doubt = proof.doubt
 
 
 def may_remove(
@@ -53,34 +57,41 @@ def may_remove(
 ) -> bool:
 	"""Tell whether what was not seen may be believed to be gone.
 
-	Not if the stream keeps it, the source came back empty, or a record could not be told by its id. And
-	where pages are counted off (a link may count them too), what moved was not seen (see modes.Incremental):
+	Not if the stream keeps it, the list is not known to be complete, the source came back empty, or a record could
+	not be told by its id. And where pages are counted off (a link may count them too), what moved was not seen (see modes.Incremental):
 	before anything goes, the list is walked a second time.
 	"""
-	if stream.deletion_policy == "Keep" or not mode.met or writer.unidentified:
+	if stream.deletion_policy == "Keep" or mode.doubt or not mode.met or writer.unidentified:
 		return False
 	if not (mode.stable or mode.again) and count_live(home.db, stream.name, before=run.seen):
+		proof = Proof()
 		try:
 			for page in _pages(connector, stream.list_request(), stream):
+				proof.see(page)
 				run.counts.add(in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page)))
 				run.counts.pages += 1
 		except RetryLater:
 			note = "The source put off the second look at its list: nothing was removed this time."
 			run.note = f"{run.note} {note}".strip()
 			return False
-	return not writer.unidentified
+		mode.doubt = proof.doubt
+	return not (mode.doubt or writer.unidentified)
 
 
 def _fetch(
 	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
 ) -> None:
 	keep_whole(home, stream, run, mode)
+	proof = Proof()
 	for page in _pages(connector, mode.request(), stream):
+		proof.see(page)
 		checkpoint = mode.after_page(page, writer.mapper)
-		mode.met += len(page.records)
+		if not mode.met:
+			mode.met = sum(map(writer.planner.is_ours, page.records))
 		mode.walked += 1
 		_commit(home, run, writer, mode.wanted(page, writer.mapper), checkpoint)
-		mode.resumed = page.state
+		mode.note_page(page)
+	mode.doubt = proof.doubt
 
 
 def _pages(connector: BaseConnector, request: ListRequest, stream: StreamConfig) -> Iterator[Page]:
