@@ -22,7 +22,8 @@ from integration_hub.stores.runs import Counts
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval
-from integration_hub.sync.mapping import Mapper, MappingError
+from integration_hub.sync.links import lookups, resolve
+from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.plan import Plan, Planner
 from integration_hub.sync.run import ready
@@ -113,7 +114,23 @@ def preview(home: Home, name: str, limit: int = 20) -> list[dict[str, Any]]:
 	mapper = Mapper(stream, home.local_time, home.transforms())
 	with home.as_user(integration.run_as_user), closing(home.connector(stream.integration)) as connector:
 		first: Page = next(iter(connector.pages(stream.list_request())))
-		return [_mapped(mapper, record, redactor) for record in first.records[:limit]]
+		shown = [_mapped(mapper, record, redactor) for record in first.records[:limit]]
+		_resolve_links(home, stream, shown, redactor)
+		return shown
+
+
+def _resolve_links(
+	home: Home, stream: StreamConfig, shown: Sequence[dict[str, Any]], redactor: Redactor
+) -> None:
+	"""Put documents' names where links are, as writing would; what is not found is its record's error."""
+	found = lookups(stream, home.target(stream.target_doctype, stream.write_mode).fields())
+	items = [
+		Mapped(str(place), row["values"], "", False)
+		for place, row in enumerate(shown)
+		if not (row["deleted"] or row["error"])
+	]
+	for place, error in resolve(home, stream.write_mode, found, items).items():
+		shown[int(place)]["error"] = redactor.text(error, 500)
 
 
 def _mapped(mapper: Mapper, record: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from integration_hub.stores.home import CancelledDocument, Home
 from integration_hub.stores.runs import Counts, Run
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval, remove_documents
+from integration_hub.sync.explain import explained
 from integration_hub.sync.mapping import Mapped, MappingError
 from integration_hub.sync.plan import Moment, Plan, Planner, Record
 
@@ -255,6 +256,8 @@ class PageWriter:
 		"""Keep what could not be written: the next run tries it again, and it counts as seen."""
 		if plan.failures and self.run:
 			update(self.home.db, "Sync Settings", self.stream.name, {"has_failed": 1})
+		if plan.failures:
+			self._explain(plan)
 		for external_id, error in plan.failures.items():
 			binding, record = plan.found[external_id], plan.records[external_id]
 			if not (met := self._has_failed(binding)):
@@ -266,6 +269,14 @@ class PageWriter:
 			# What is older comes too late, though this could not be written yet; and retries go by it.
 			binding.source_time = max(binding.source_time, plan.times.get(external_id, ""))
 			yield binding
+
+	def _explain(self, plan: Plan) -> None:
+		"""Have the failures of documents' own code say what their records lack."""
+		fields = self.planner.target.fields()
+		for item, change in plan.changes:
+			if error := plan.failures.get(item.external_id):
+				doctype = self.stream.target_doctype
+				plan.failures[item.external_id] = explained(error, doctype, change.values, fields)
 
 	def _settled(self, item: Mapped, binding: Binding) -> Binding:
 		binding.settle()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from dataclasses import replace
 
 import frappe
 
@@ -10,9 +11,11 @@ from integration_hub.connectors.oauth2 import Token
 from integration_hub.patches.v0_1 import (
 	flag_streams_with_failed_records,
 	keep_rotated_tokens,
+	key_events_by_type,
 	rename_bindings,
 )
 from integration_hub.sandbox.access import CLIENT_ID, CLIENT_SECRET
+from integration_hub.stores import inbox
 from integration_hub.stores.ids import key
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase
@@ -46,6 +49,20 @@ class TestPatches(HubTestCase):
 		frappe.db.commit()
 		self.assertTrue(self.has_failed("customers-cursor"))
 		self.assertFalse(self.has_failed("customers-full"))
+
+	def test_events_of_before_are_known_when_they_are_sent_again(self):
+		event = inbox.Event("crm", "1", "a", "{}", "h1", "HTTP")
+		others = [replace(event, body_hash="h2"), replace(event, event_type="b", body_hash="h3")]
+		for each in (event, *others):
+			inbox.store(self.home, [each])
+		for body, parts in (("h1", ()), ("h2", ("h2",)), ("h3", ("h3",))):
+			values = {"event_key": key("crm", "1", *parts)} | ({"status": "Conflict"} if parts else {})
+			frappe.db.set_value("Webhook Log", {"body_hash": body}, values)
+		frappe.db.commit()
+		for _ in range(2):  # a patch that was stopped is run again
+			key_events_by_type.execute()
+		self.assertEqual(inbox.store(self.home, [event, *others]), ["duplicate", "conflict", "duplicate"])
+		self.assertEqual(frappe.db.count("Webhook Log"), 3)
 
 	def has_failed(self, stream: str) -> bool:
 		frappe.db.commit()

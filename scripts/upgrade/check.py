@@ -26,7 +26,11 @@ from integration_hub.sync.run import approve_deletions, run_stream
 from integration_hub.webhooks.drain import drain
 
 # What this release calls otherwise (see integration_hub/patches); all else is to be as it was, byte for byte.
-OTHERWISE = {"External Record": {"name", "content_hash"}, "Sync Settings": {"has_failed"}}
+OTHERWISE = {
+	"External Record": {"name", "content_hash"},
+	"Sync Settings": {"has_failed"},
+	"Webhook Log": {"event_key"},
+}
 STREAMS = ("customers-full", "customers-incremental", "customers-cursor")
 
 
