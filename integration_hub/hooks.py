@@ -44,6 +44,14 @@ doctype_list_js = {
 # Any document that a stream has written tells in its timeline where it came from.
 additional_timeline_content = {"*": ["integration_hub.integration_hub.origins.timeline"]}
 
+# A Contact that a stream writes asks Gravatar for nothing.
+doc_events = {
+	"Contact": {
+		"before_validate": "integration_hub.homes.site.quiet.hold_image",
+		"validate": "integration_hub.homes.site.quiet.release_image",
+	}
+}
+
 before_request = ["integration_hub.api.prepare_webhook_request"]
 after_request = ["integration_hub.api.finish_webhook_request"]
 

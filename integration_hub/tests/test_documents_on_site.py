@@ -1,5 +1,6 @@
 """Documents as their user's own save would write them: only what differs, nothing silently, nothing for long."""
 
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -454,6 +455,111 @@ class TestAsTheUser(DocumentsTestCase):
 				make_stream(f"n {write_mode}", mapping, target_doctype=PLAIN, write_mode=write_mode)
 			self.assertIn("permission level 1", str(caught.exception))
 			frappe.db.rollback()
+
+
+def make_contact(doc, method=None) -> None:
+	"""Stands for a controller that makes a Contact, as a Customer's does."""
+	rows = [{"email_id": "hub-nested@example.com", "is_primary": 1}]
+	frappe.get_doc({"doctype": "Contact", "first_name": "Hub Nested", "email_ids": rows}).insert()
+
+
+@contextmanager
+def no_network():
+	"""Give the list of what is called beyond this machine, and let nothing out."""
+	called, connect, look_up = [], socket.socket.connect, socket.getaddrinfo
+
+	def is_near(host) -> bool:
+		return host in ("localhost", "127.0.0.1", "::1", None) or str(host).startswith("/")
+
+	def connect_near(sock, address):
+		if isinstance(address, tuple) and not is_near(address[0]):
+			called.append(address)
+			raise OSError("no network")
+		return connect(sock, address)
+
+	def look_up_near(host, *args, **kwargs):
+		if not is_near(host):
+			called.append(host)
+			raise OSError("no network")
+		return look_up(host, *args, **kwargs)
+
+	with (
+		patch.object(socket.socket, "connect", connect_near),
+		patch.object(socket, "getaddrinfo", look_up_near),
+		patch.dict(frappe.flags, {"in_test": False}),  # with it, Frappe itself asks nobody
+	):
+		yield called
+
+
+class TestNoNetwork(DocumentsTestCase):
+	def setUp(self) -> None:
+		super().setUp()
+		frappe.db.delete("Contact Email")
+		frappe.db.delete("Contact")
+		frappe.db.commit()
+
+	def test_frappe_would_call_gravatar(self):
+		with no_network() as called:
+			make_contact(None)
+		frappe.db.rollback()
+		self.assertEqual(called, ["secure.gravatar.com"])
+
+	def test_no_save_of_a_page_leaves_this_machine(self):
+		emails = [{"email_id": "hub-page@example.com", "is_primary": 1}]
+		cases = {
+			"Contact": {"first_name": "Hub", "email_ids": emails},
+			"User": {"email": "hub-page@example.com", "first_name": "Hub", "send_welcome_email": 0},
+			"Address": {
+				"address_title": "Hub",
+				"address_type": "Billing",
+				"address_line1": "1",
+				"city": "x",
+				"country": "India",
+			},
+			"Event": {"subject": "Hub", "starts_on": "2026-01-01 10:00:00"},
+			"ToDo": {"description": "Hub"},
+			"File": {"file_name": "hub.png", "file_url": "https://files.example.com/hub.png"},
+			"Communication": {"subject": "Hub", "content": "x", "recipients": "hub@example.com"},
+		}
+		if not frappe.db.exists("Country", "India"):
+			frappe.get_doc({"doctype": "Country", "country_name": "India", "code": "in"}).insert()
+			frappe.db.commit()
+		for doctype, values in cases.items():
+			with self.subTest(doctype), no_network() as called:
+				written = self.write(doctype, None, values)
+				self.assertIsNone(written.error)
+				first = next(
+					field
+					for field in ("first_name", "city", "subject", "description", "file_name")
+					if field in values
+				)
+				changed = {first: "Hub Two"} if doctype != "File" else {"folder": "Home"}
+				self.assertIsNone(self.write(doctype, written.name, changed).error)
+				with self.home.db.transaction():
+					self.assertEqual(DocumentTarget(self.home, doctype).delete([written.name]), {})
+				self.assertEqual(called, [])
+
+	def test_a_contact_that_a_controller_makes_asks_nobody(self):
+		with no_network() as called, events(on_update="make_contact"):
+			self.assertIsNone(self.write(PLAIN, None, {"title": "One"}).error)
+		self.assertEqual(called, [])
+		self.assertEqual(
+			frappe.get_all("Contact", fields=["first_name", "image"]),
+			[{"first_name": "Hub Nested", "image": None}],
+		)
+
+	def test_an_image_of_the_source_is_kept_and_a_person_still_gets_one(self):
+		emails = [{"email_id": "hub-page@example.com", "is_primary": 1}]
+		values = {"first_name": "Hub", "email_ids": emails, "image": "/files/hub.png"}
+		with no_network() as called:
+			name = self.write("Contact", None, values).name
+			self.assertEqual(frappe.db.get_value("Contact", name, "image"), "/files/hub.png")
+			self.assertIsNone(self.write("Contact", name, {"image": None}).error)
+			self.assertFalse(frappe.db.get_value("Contact", name, "image"))
+			self.assertEqual(called, [])
+			doc = frappe.get_doc("Contact", name)
+			doc.save()
+			self.assertEqual(called, ["secure.gravatar.com"])
 
 
 class TestShortTransactions(DocumentsTestCase):

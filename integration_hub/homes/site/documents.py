@@ -14,6 +14,7 @@ from integration_hub.homes.site.changing import change as apply
 from integration_hub.homes.site.changing import is_same
 from integration_hub.homes.site.clean import bad_link, clean, clean_record
 from integration_hub.homes.site.indexes import keep_name_unique
+from integration_hub.homes.site.quiet import writing
 from integration_hub.homes.site.refusals import explained
 from integration_hub.homes.site.rights import (
 	depends_on_document,
@@ -137,7 +138,7 @@ class DocumentTarget:
 		"""
 		for fresh in (False, True, True):
 			try:
-				with self.home.db.savepoint():
+				with self.home.db.savepoint(), writing():
 					work(fresh)
 				return None
 			except frappe.TimestampMismatchError as error:
