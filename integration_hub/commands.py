@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ import click
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.forking import WORKERS, preload
+from integration_hub.plain import log_plainly, plain
 from integration_hub.stores.home import HubError
 
 pass_context = click.pass_context
@@ -34,7 +34,7 @@ pass_context = click.pass_context
 def integration_hub(ctx: click.Context, config: str) -> None:
 	"""Connect external systems: sync, webhooks, queues."""
 	ctx.meta["hub_config"] = config
-	logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+	log_plainly()
 
 
 def main() -> None:
@@ -46,6 +46,11 @@ commands = [integration_hub]  # where bench looks
 
 if WORKERS.intersection(sys.argv):  # bench imports this file for each of its commands
 	preload()
+
+
+def say(text: object, err: bool = False) -> None:
+	"""Print a line: what it holds of texts from outside moves no cursor, and makes no line of its own."""
+	click.echo(plain(text), err=err)
 
 
 def site_of(ctx: click.Context) -> str | None:
@@ -82,13 +87,13 @@ def told(command: Callable) -> Callable:
 		try:
 			return command(*args, **options)
 		except (HubError, ConnectorError) as error:
-			raise click.ClickException(str(error)) from None
+			raise click.ClickException(plain(error)) from None
 		except Exception as error:
 			from redis.exceptions import RedisError  # a client that no other command of the bench need load
 
 			if not isinstance(error, RedisError):
 				raise
-			raise click.ClickException(f"Redis: {error}") from None
+			raise click.ClickException(plain(f"Redis: {error}")) from None
 
 	return wrapper
 
@@ -121,12 +126,12 @@ def init(ctx: click.Context, source: Path | None, url: str) -> None:
 
 		with home_opener(ctx)() as home:
 			for line in load_into_site(home, source, url):
-				click.echo(line)
+				say(line)
 		return
 	from integration_hub.homes.file.create import create
 
 	for line in create(Path(ctx.meta["hub_config"]), url):
-		click.echo(line)
+		say(line)
 
 
 @integration_hub.command()
@@ -153,32 +158,33 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 		say_pauses(home)
 		names = streams or [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]
 		if not names:
-			click.echo("There are no enabled streams.")
+			say("There are no enabled streams.")
 		for name in names:
 			if dry_run:
 				for line in differences(look(home, name, period)):
-					click.echo(line)
+					say(line)
 				continue
 			row = run_stream(home, name, "Command line", period)
 			click.echo(_line_begins(), nl=False, err=True)
-			click.echo(summary(row))
+			for line in summary(row):
+				say(line)
 			if row["status"] not in ("Completed", "Needs Approval"):
 				failed.append(name)
 	if failed:
-		raise click.ClickException(f"Not completed: {', '.join(failed)}. `status` shows open errors.")
+		raise click.ClickException(plain(f"Not completed: {', '.join(failed)}. `status` shows open errors."))
 
 
 def say_pauses(home: Any) -> None:
 	"""Say on stderr what is waited for, and, on a terminal, how far a run is."""
 
 	def told(text: str) -> None:
-		click.echo(f"{_line_begins()}{text}", err=True)
+		click.echo(f"{_line_begins()}{plain(text)}", err=True)
 
 	def watch(run: Any) -> None:
 		if run.waiting:
 			told(f"{run.stream}: {run.waiting}")
 		elif begins := _line_begins():
-			click.echo(f"{begins}{run.stream}: {run.counts.fetched} fetched", nl=False, err=True)
+			click.echo(begins + plain(f"{run.stream}: {run.counts.fetched} fetched"), nl=False, err=True)
 
 	home.told, home.watcher = told, watch
 
@@ -216,14 +222,15 @@ def _shown(value: Any) -> str:
 	return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def summary(row: dict[str, Any]) -> str:
-	"""Return a Sync Log row as one line."""
+def summary(row: dict[str, Any]) -> Iterator[str]:
+	"""Return a Sync Log row as lines of text."""
 	counts = ", ".join(f"{row[name]} {name}" for name in _COUNTS if row[name])
 	counts = counts or ("nothing to do" if row["status"] == "Completed" else "nothing done")
-	text = f"{row['stream']}: {row['status']} in {row['duration']:.2f} s ({counts})"
+	yield f"{row['stream']}: {row['status']} in {row['duration']:.2f} s ({counts})"
 	if row["status"] == "Needs Approval":
-		text += f"\n  {row['to_delete']} documents would go; `approve {row['name']}` removes them"
-	return f"{text}\n  {row['error']}" if row["error"] else text
+		yield f"  {row['to_delete']} documents would go; `approve {row['name']}` removes them"
+	if row["error"]:
+		yield f"  {row['error']}"
 
 
 @integration_hub.command()
@@ -238,11 +245,11 @@ def preview(ctx: click.Context, stream: str, limit: int) -> None:
 	with home_opener(ctx)() as home:
 		say_pauses(home)
 		for record in look(home, stream, limit):
-			click.echo(f"{record['external_id'] or '(no id)'}{' (deleted)' if record['deleted'] else ''}")
+			say(f"{record['external_id'] or '(no id)'}{' (deleted)' if record['deleted'] else ''}")
 			if record["error"]:
-				click.echo(f"  {record['error']}")
+				say(f"  {record['error']}")
 			for field, value in record["values"].items():
-				click.echo(f"  {field}: {_shown(value)}")
+				say(f"  {field}: {_shown(value)}")
 
 
 @integration_hub.command()
@@ -258,7 +265,7 @@ def reset(ctx: click.Context, stream: str) -> None:
 		before = load_stream(home, stream).checkpoint
 		state = {"checkpoint": None, "resume": None}
 		in_transaction(home.db, lambda: update(home.db, "Sync Settings", stream, state))
-		click.echo(f"{stream}: its checkpoint was {before or 'none'}")
+		say(f"{stream}: its checkpoint was {before or 'none'}")
 
 
 @integration_hub.command()
@@ -271,7 +278,8 @@ def approve(ctx: click.Context, sync_log: str) -> None:
 
 	with home_opener(ctx)() as home:
 		say_pauses(home)
-		click.echo(summary(approve_deletions(home, sync_log, "Command line")))
+		for line in summary(approve_deletions(home, sync_log, "Command line")):
+			say(line)
 
 
 @integration_hub.command()
@@ -293,7 +301,7 @@ def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int, 
 	from integration_hub.homes.server import serve as run
 
 	def announce() -> None:
-		click.echo(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
+		say(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
 
 	with home_opener(ctx)():
 		pass  # what is wrong with the settings is said now, and not by each request
@@ -318,9 +326,9 @@ def work(ctx: click.Context, once: bool) -> None:
 	from integration_hub.homes.worker import work as run
 
 	def report(done: Worked) -> None:
-		click.echo(f"{done.runs} runs, {done.events} events")
+		say(f"{done.runs} runs, {done.events} events")
 		for refusal in done.refused:
-			click.echo(f"  {refusal}", err=True)
+			say(f"  {refusal}", err=True)
 
 	with home_opener(ctx)() as home:
 		say_pauses(home)
@@ -347,7 +355,7 @@ def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limi
 			home.integration(integration)
 		rows = inbox.latest(home, integration=integration, statuses=statuses, limit=limit)
 		for line in table("EVENT  RECEIVED  INTEGRATION  TYPE  STATUS  ATTEMPTS  ERROR", rows):
-			click.echo(line)
+			say(line)
 
 
 @integration_hub.command()
@@ -386,15 +394,15 @@ def replay(
 		names = events or inbox.select(home, integration=integration, statuses=statuses, since=time)
 		if not dry_run:
 			count = run(home, names, conflict)
-			click.echo(f"{count} events queued again.")
+			say(f"{count} events queued again.")
 			if left := len(names) - count:
 				why = "no conflict" if conflict else "being handled, a conflict"
-				click.echo(f"{left} left: {why}, or without their body.")
+				say(f"{left} left: {why}, or without their body.")
 			return
 		for effect in preview(home, names):
-			click.echo(f"{effect.event}: {effect.does}")
+			say(f"{effect.event}: {effect.does}")
 			for field, (before, after) in effect.changes.items():
-				click.echo(f"  {field}: {before!r} → {after!r}")
+				say(f"  {field}: {before!r} → {after!r}")
 
 
 @integration_hub.command()
@@ -409,7 +417,7 @@ def consume(ctx: click.Context, integration: str, name: str, once: bool) -> None
 	from integration_hub.queues.running import Running
 
 	def report(done: Consumed) -> None:
-		click.echo(f"{done.received} received, {done.duplicate} duplicate, {done.unreadable} unreadable")
+		say(f"{done.received} received, {done.duplicate} duplicate, {done.unreadable} unreadable")
 
 	with home_opener(ctx)() as home:
 		consumer = consumer_for(home, integration, name, fallback_url=home.external_redis_url())
@@ -429,7 +437,7 @@ def status(ctx: click.Context) -> None:
 
 	with home_opener(ctx)() as home:
 		for line in lines(home):
-			click.echo(line)
+			say(line)
 
 
 @integration_hub.command()
@@ -461,17 +469,15 @@ def sandbox(faults: tuple[str, ...], **options: Any) -> None:
 		raise click.ClickException(f"{place}: {error.strerror}; choose another with --port") from None
 	except ValueError as error:
 		raise click.ClickException(str(error)) from None
-	click.echo(f"Sandbox CRM at {server.url}  (Ctrl+C ends it)")
-	click.echo(f"  OAuth2: {server.url}/oauth/token, client {CLIENT_ID}, secret {CLIENT_SECRET}")
-	click.echo(f"  or header X-API-Key: {API_KEY}.  Webhook secret: {SECRET}")
-	click.echo(
-		"  GET  /v1/customers/{page,offset,cursor,next,link}, /v1/changes, /_sandbox/{counts,customers}"
-	)
-	click.echo("  POST /_sandbox/{change,expire,faults,webhooks}")
+	say(f"Sandbox CRM at {server.url}  (Ctrl+C ends it)")
+	say(f"  OAuth2: {server.url}/oauth/token, client {CLIENT_ID}, secret {CLIENT_SECRET}")
+	say(f"  or header X-API-Key: {API_KEY}.  Webhook secret: {SECRET}")
+	say("  GET  /v1/customers/{page,offset,cursor,next,link}, /v1/changes, /_sandbox/{counts,customers}")
+	say("  POST /_sandbox/{change,expire,faults,webhooks}")
 	try:
 		server.serve_forever()
 	except KeyboardInterrupt:
-		click.echo("Stopped.")
+		say("Stopped.")
 
 
 @integration_hub.command()

@@ -19,11 +19,13 @@ import requests
 from cryptography.fernet import Fernet
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from integration_hub.homes.file import FileHome
 from integration_hub.homes.worker import work_once
+from integration_hub.plain import plain
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.sandbox import Sandbox, sender
 from integration_hub.sandbox.access import CLIENT_SECRET
@@ -289,7 +291,11 @@ def _report(console: Console, results: list[Result]) -> bool:
 	table.add_column("Outcome")
 	table.add_column("", justify="right")
 	for result in results:
-		table.add_row(result.step, result.outcome, "[green]ok[/]" if result.right else "[red]WRONG[/]")
+		table.add_row(
+			escape(plain(result.step)),
+			escape(plain(result.outcome)),
+			"[green]ok[/]" if result.right else "[red]WRONG[/]",
+		)
 	console.print()
 	console.print(table)
 	right = all(result.right for result in results)

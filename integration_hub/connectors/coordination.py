@@ -5,7 +5,6 @@ Through Redis where there is one; else within this process, and `shared` says so
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import defaultdict
@@ -16,7 +15,9 @@ from typing import Any, Protocol
 
 import redis
 
-logger = logging.getLogger("integration_hub.connectors")
+from integration_hub.plain import logger_of
+
+logger = logger_of("integration_hub.connectors")
 
 _UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 

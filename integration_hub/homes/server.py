@@ -20,6 +20,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from integration_hub.plain import log_plainly
 from integration_hub.stores.home import HubError
 from integration_hub.webhooks.asgi import CONNECTIONS, AsgiReceiver
 from integration_hub.webhooks.receiver import Receiver
@@ -141,6 +142,7 @@ def _mark(address: str, port: int) -> socket.socket:
 def _in_worker(
 	make_receiver: MakeReceiver, threads: int, connections: int, parent: int
 ) -> Callable[..., Awaitable[None]]:
+	log_plainly()
 	threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 	return AsgiReceiver(make_receiver(), threads, connections)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from integration_hub.plain import plain
 from integration_hub.stores.home import Home
 
 _FRACTION = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+$")  # of a second: more than a person reads
@@ -53,7 +54,7 @@ def lines(home: Home) -> Iterator[str]:
 		place = " ".join(filter(None, (row["integration"], row["stream"]))) or "(no integration)"
 		last = _cell(row["last_seen_at"])
 		yield f"{place}: {row['operation']}, {row['kind']}, {row['occurrences']} times, last {last}"
-		yield f"  {row['message']}"
+		yield f"  {plain(row['message'])}"
 	if not rows:
 		yield "(none)"
 
@@ -70,6 +71,6 @@ def table(head: str, rows: list[dict]) -> Iterator[str]:
 
 
 def _cell(value: object) -> str:
-	text = "-" if value in (None, "") else str(value).split("\n")[0]
+	text = "-" if value in (None, "") else plain(str(value).split("\n")[0])
 	text = _FRACTION.sub(r"\1", text)
 	return text if len(text) <= 60 else text[:59] + "…"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass
 
+from integration_hub.plain import logger_of
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.retention import clear_logs
@@ -14,7 +14,7 @@ from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.sync.schedule import close_silent_runs, due_streams, put_off
 from integration_hub.webhooks.drain import drain, sweep
 
-logger = logging.getLogger("integration_hub")
+logger = logger_of("integration_hub")
 
 _PAUSE = 1.0
 _LONGEST_BACKOFF = 30.0

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 
 from integration_hub.connectors.secrets import redactor_for
+from integration_hub.plain import logger_of
 from integration_hub.queues.base import SILENT_SECONDS, Consumed, Consumer
 from integration_hub.queues.consumer import OPERATION, SwitchedOff, consumer_for
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error, resolve_errors
 from integration_hub.stores.home import Home
 
-logger = logging.getLogger("integration_hub.queues")
+logger = logger_of("integration_hub.queues")
 
 _BLOCK_SECONDS = 1.0
 _LOOK_SECONDS = 1.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.plain import logger_of
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ordering import waits_for_retry
@@ -16,7 +16,7 @@ from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
 from integration_hub.webhooks.rejections import reject
 from integration_hub.webhooks.schemes import BadSignature, Scheme
 
-logger = logging.getLogger("integration_hub.webhooks")
+logger = logger_of("integration_hub.webhooks")
 
 
 Store = Callable[[Home, Sequence[inbox.Event]], list[inbox.Verdict]]

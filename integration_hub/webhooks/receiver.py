@@ -6,7 +6,6 @@ ASGI one, which reads bodies without a thread.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,6 +16,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host, get_input_stream
 
+from integration_hub.plain import logger_of
 from integration_hub.stores.home import Home
 from integration_hub.webhooks.group_commit import GroupCommit
 from integration_hub.webhooks.messages import (
@@ -30,7 +30,7 @@ from integration_hub.webhooks.messages import (
 )
 from integration_hub.webhooks.receive import largest_body, receive, too_large
 
-logger = logging.getLogger("integration_hub.webhooks")
+logger = logger_of("integration_hub.webhooks")
 
 # Where a door that has to hide the sender's Authorization header from its framework puts it.
 AUTHORIZATION = "hub.authorization"

@@ -6,20 +6,20 @@ most every WRITE_SECONDS a process: one row of Integration Error Log an integrat
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 
 from integration_hub.connectors.redact import Redactor
+from integration_hub.plain import logger_of
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
 from integration_hub.webhooks.bodies import media_type
 from integration_hub.webhooks.messages import Answer, Request
 
-logger = logging.getLogger("integration_hub.webhooks")
+logger = logger_of("integration_hub.webhooks")
 
 WRITE_SECONDS = 15.0
 _MAX_CAUSES = 500

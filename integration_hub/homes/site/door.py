@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +11,11 @@ import frappe
 
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.home import SiteHome
+from integration_hub.plain import logger_of
 from integration_hub.stores.database import Params, Row
 from integration_hub.webhooks.receiver import Receiver
 
-logger = logging.getLogger("integration_hub.webhooks")
+logger = logger_of("integration_hub.webhooks")
 
 _HAND_OVER_SECONDS = 0.25
 _LOOK_SECONDS = 1.0
