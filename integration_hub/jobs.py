@@ -15,6 +15,7 @@ from integration_hub.stores.errors import resolve_errors
 from integration_hub.stores.home import HubError
 from integration_hub.sync import run as sync_run
 from integration_hub.sync import schedule
+from integration_hub.sync.faults import kept_apart
 from integration_hub.sync.modes import Period
 from integration_hub.webhooks import drain
 
@@ -75,11 +76,11 @@ def run_stream(stream: str, triggered_by: str, since: str = "", until: str = "")
 	except sync_run.AlreadyRunning as error:
 		if since:
 			refuse_run(home, stream, error, beside=True)
-	except HubError as error:
+	except Exception as error:  # noqa: BLE001 - the boundary of a job: what is wrong is said where people look
 		refuse_run(home, stream, error, beside=bool(since))
 
 
-def refuse_run(home: SiteHome, stream: str, error: HubError, beside: bool = False) -> None:
+def refuse_run(home: SiteHome, stream: str, error: Exception, beside: bool = False) -> None:
 	"""Log why a stream cannot begin, and let it wait for its next turn.
 
 	beside: it was not the stream's own turn, but a backfill; a person starts it again.
@@ -87,8 +88,8 @@ def refuse_run(home: SiteHome, stream: str, error: HubError, beside: bool = Fals
 	integration = frappe.db.get_value("Sync Settings", stream, "integration")
 	operation = "Backfill" if beside else "Sync"
 	home.log_error(error, integration=integration or "", operation=operation, stream=stream)
-	if not beside and frappe.db.exists("Sync Settings", stream):
-		in_transaction(home.db, lambda: schedule.put_off(home, sync_run.load_stream(home, stream)))
+	if not beside:
+		in_transaction(home.db, lambda: schedule.put_off(home, stream))
 
 
 def approve_deletions(sync_log: str, triggered_by: str) -> None:
@@ -105,7 +106,8 @@ def drain_inbox(integration: str) -> None:
 	"""Handle the due events of one integration."""
 	home = SiteHome()
 	home.drain_begins(integration)
-	drain.drain(home, integration)
+	with kept_apart(home, operation="Webhook", integration=integration):
+		drain.drain(home, integration)
 
 
 def watch_for_problems() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from integration_hub.connectors.paths import path_problem
+from integration_hub.connectors.ranges import range_problems
 from integration_hub.sentence import _
 
 AUTH_TYPES = (
@@ -112,7 +113,7 @@ def typed_values(cls: type, row: Mapping[str, Any]) -> dict[str, Any]:
 			values[field.name] = (
 				kind(int(value)) if kind is bool else kind(value) if kind in (int, float) else value
 			)
-		except (TypeError, ValueError):
+		except (TypeError, ValueError, OverflowError):
 			expected = "neither true nor false" if kind is bool else "not a number"
 			raise ValueError(f"{field.name}: {value!r} is {expected}") from None
 	return values
@@ -156,29 +157,7 @@ def integration_problems(
 			problems.append((field, problem))
 	if config.queue_kind not in ("List", "Stream"):
 		problems.append(("queue_kind", _("{0!r} is neither List nor Stream", config.queue_kind)))
-	for field in (
-		"connect_timeout",
-		"read_timeout",
-		"max_attempts",
-		"max_response_mb",
-		"rate_period",
-		"breaker_seconds",
-		"webhook_tolerance",
-	):
-		if getattr(config, field) <= 0:
-			problems.append((field, _("must be above zero")))
-	for field in (
-		"rate_limit",
-		"breaker_threshold",
-		"backoff_min",
-		"max_wait",
-		"keep_payload_days",
-		"keep_dead_days",
-		"keep_unrouted_days",
-		"keep_conflict_days",
-	):
-		if getattr(config, field) < 0:
-			problems.append((field, _("must not be negative")))
+	problems += range_problems(config)
 	if config.backoff_max < config.backoff_min:
 		problems.append(("backoff_max", _("must not be below the shortest backoff")))
 	return problems

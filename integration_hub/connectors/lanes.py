@@ -17,8 +17,6 @@ from integration_hub.connectors.pagination import Paginator
 if TYPE_CHECKING:
 	from integration_hub.connectors.base import BaseConnector
 
-MAX_LANES = 8
-
 
 def fetch_in_lanes(
 	connector: BaseConnector, endpoint: str, params: dict[str, Any], walk: Paginator, lanes: int

@@ -12,6 +12,7 @@ from integration_hub.connectors.coordination import Coordination
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.frappe_site import FrappeConnector, OAuth2FrappeConnector
 from integration_hub.connectors.oauth2 import OAuth2Connector
+from integration_hub.connectors.ranges import range_problems
 from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.secrets import Secrets
 
@@ -33,8 +34,11 @@ def connector_for(
 
 	registered: connector name → dotted path of its class, from other apps.
 	allowed_hosts: hosts that may be of a private network; see connectors.guard.
-	Raises ConfigurationError for an unknown name or a path that leads to no connector class.
+	Raises ConfigurationError for an unknown name, a path that leads to no connector class, or numbers out of range,
+	which may have been saved before they were checked.
 	"""
+	for field, sentence in range_problems(config):
+		raise ConfigurationError(f"{config.name}: {field} {sentence}.", field=field)
 	if config.connector in BUILT_IN:
 		plain, oauth2 = BUILT_IN[config.connector]
 		cls: type[BaseConnector] = oauth2 if config.auth_type.startswith("OAuth2") else plain

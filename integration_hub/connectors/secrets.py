@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from integration_hub.connectors.redact import Redactor
@@ -54,15 +55,26 @@ class Secrets(Protocol):
 
 
 def redactor_for(secrets: Secrets) -> Redactor:
-	"""Return a redactor that masks every secret of the integration, wherever it stands."""
-	return Redactor(_values(secrets))
+	"""Return a redactor that masks every secret of the integration, wherever it stands.
+
+	Raises whatever keeps a secret from being read.
+	"""
+	return Redactor(value for field in SECRET_FIELDS for value in _values(secrets, field))
 
 
-def _values(secrets: Secrets) -> Iterator[str | None]:
-	for field in SECRET_FIELDS:
-		value = secrets.get(field)
-		yield value
-		if field == "oauth_token" and value:
-			token = json.loads(value)
-			yield token.get("access_token")
-			yield token.get("refresh_token")
+def redactor_of_readable(secrets: Secrets | None) -> Redactor:
+	"""Return a redactor that masks every secret that can be read: to say why another one cannot."""
+	found: list[str | None] = []
+	for field in SECRET_FIELDS if secrets else ():
+		with suppress(Exception):
+			found += _values(secrets, field)
+	return Redactor(found)
+
+
+def _values(secrets: Secrets, field: str) -> Iterator[str | None]:
+	value = secrets.get(field)
+	yield value
+	if field == "oauth_token" and value:
+		token = json.loads(value)
+		yield token.get("access_token")
+		yield token.get("refresh_token")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import chain
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.arrivals import Arrivals, silent_since
@@ -18,8 +19,10 @@ from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.errors import DOCTYPE, record_error
 from integration_hub.stores.home import Home
 from integration_hub.stores.settings import stream_rows
+from integration_hub.sync.faults import kept_apart
 
 OPERATION = "Watch"
+_CHORE = "Look for Problems"
 FAILING, DEAD, SILENCE, TOKEN = "Stream Failing", "Dead Events", "Silence", "Token Expiring"
 TOKEN_SECONDS = 3 * 86_400.0  # how long before its end a token is spoken of
 _BROUGHT = "`created` + `updated` + `deleted` > 0"
@@ -56,32 +59,38 @@ def look(
 	tell: is given each new row, in the transaction that writes it down. A process that dies before the end of it
 	has not told: the next look tells again.
 	"""
-	found = [*problems(home), *more]
-	known = in_transaction(home.db, lambda: _known(home, found))
-	names = [
-		in_transaction(home.db, lambda problem=problem: _tell(home, problem, tell))
-		for problem in found
-		if _is_new(problem, known.get(problem.place))
-	]
-	return [name for name in names if name]
+	found, unseen = _found(home, more)
+	known = in_transaction(home.db, lambda: _known(home, found, unseen))
+	names: list[str] = []
+	for problem in found:
+		if not _is_new(problem, known.get(problem.place)):
+			continue
+		with kept_apart(home, operation=_CHORE, integration=problem.integration, stream=problem.stream):
+			if name := in_transaction(home.db, lambda problem=problem: _tell(home, problem, tell)):
+				names.append(name)
+	return names
 
 
-def problems(home: Home) -> Iterator[Problem]:
-	"""Return what is wrong now with enabled integrations."""
-	yield from failing_streams(home)
-	yield from dead_events(home)
-	yield from silent_integrations(home)
-	yield from silent_streams(home)
+def _found(home: Home, more: Iterable[Problem]) -> tuple[list[Problem], set[str]]:
+	"""Return the problems there are now, and the kinds of which that could not be found out."""
+	found: list[Problem] = []
+	unseen: set[str] = set()
+	for kind, look_for in {**_KINDS, TOKEN: lambda home: more}.items():
+		with kept_apart(home, operation=_CHORE) as kept:
+			found += look_for(home)
+		if kept.error:
+			unseen.add(kind)
+	return found, unseen
 
 
-def _known(home: Home, found: list[Problem]) -> dict[tuple[str, str, str], Row]:
-	"""Return what was told before, by place; what is over is resolved."""
+def _known(home: Home, found: list[Problem], unseen: set[str]) -> dict[tuple[str, str, str], Row]:
+	"""Return what was told before, by place; what is over is resolved, and nothing of a kind that was not seen."""
 	sql = f"""SELECT `name`, `kind`, `integration`, `stream`, `status`, `message` FROM `tab{DOCTYPE}`
 		WHERE `operation` = %s ORDER BY `last_seen_at`"""
 	known = {_place(row): row for row in home.db.query(sql, [OPERATION])}
 	places = {problem.place for problem in found}
 	for place, row in known.items():
-		if row["status"] == "Open" and place not in places:
+		if row["status"] == "Open" and place not in places and row["kind"] not in unseen:
 			update(home.db, DOCTYPE, row["name"], {"status": "Resolved", "modified": home.now()})
 	return known
 
@@ -173,6 +182,14 @@ def _silence(home: Home, arrivals: Arrivals, integration: str, stream: str = "")
 			f"Nothing has come from {stream or integration} since {said}, which is unusual.",
 			stream=stream,
 		)
+
+
+# What is wrong with enabled integrations, by kind; what a home knows besides is of the kind TOKEN.
+_KINDS: dict[str, Callable[[Home], Iterator[Problem]]] = {
+	FAILING: failing_streams,
+	DEAD: dead_events,
+	SILENCE: lambda home: chain(silent_integrations(home), silent_streams(home)),
+}
 
 
 def expiring(home: Home, integration: str, expires_at: float) -> Iterator[Problem]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
-from integration_hub.stores.database import in_list, in_transaction
+from integration_hub.stores.database import Row, in_list, in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import DOCTYPE
 
@@ -19,13 +21,23 @@ SETTLED = {
 _DAY = 86_400.0
 
 
-def clear_logs(home: Home) -> int:
+# Keeps what fails of one integration (its name, "" for what is of none) from stopping the others.
+Guard = Callable[[str], AbstractContextManager[Any]]
+
+
+def _no_guard(integration: str) -> AbstractContextManager[Any]:
+	return nullcontext()
+
+
+def clear_logs(home: Home, guard: Guard = _no_guard) -> int:
 	"""Delete what is older than the home itself keeps (`Home.log_days`); return how many rows went."""
-	days = home.log_days()
-	count = clear_inbox(home, days[DOCTYPE]) if days.get(DOCTYPE) else 0
-	return count + sum(
-		clear_settled(home, doctype, days[doctype]) for doctype in SETTLED if days.get(doctype)
-	)
+	days, count = home.log_days(), 0
+	if days.get(DOCTYPE):
+		count += clear_inbox(home, days[DOCTYPE], guard)
+	for doctype in SETTLED:
+		with guard(""):
+			count += clear_settled(home, doctype, days[doctype]) if days.get(doctype) else 0
+	return count
 
 
 def clear_settled(home: Home, doctype: str, days: int) -> int:
@@ -35,21 +47,31 @@ def clear_settled(home: Home, doctype: str, days: int) -> int:
 	return _delete(home, doctype, where, statuses, days)
 
 
-def clear_inbox(home: Home, completed_days: int) -> int:
+def clear_inbox(home: Home, completed_days: int, guard: Guard = _no_guard) -> int:
 	"""Delete events that are older than their state is kept, drop bodies; return how many rows went.
 
 	completed_days: how long Completed rows are kept, of all integrations. What is still to be handled is never
 	deleted.
 	"""
-	count = _delete(home, DOCTYPE, "`status` = 'Completed'", [], completed_days)
+	count = 0
+	with guard(""):
+		count += _delete(home, DOCTYPE, "`status` = 'Completed'", [], completed_days)
 	columns = ", ".join(f"`{field}`" for field in (*FIELDS.values(), "keep_payload_days"))
 	for row in home.db.query(f"SELECT `name`, {columns} FROM `tabIntegration Settings`"):
-		for status, field in FIELDS.items():
-			if row[field]:
-				where = "`status` = %s AND `integration` = %s"
-				count += _delete(home, DOCTYPE, where, [status, row["name"]], row[field])
-		if row["keep_payload_days"]:
-			_drop_bodies(home, row["name"], row["keep_payload_days"])
+		with guard(row["name"]):
+			count += _clear_of(home, row)
+	return count
+
+
+def _clear_of(home: Home, row: Row) -> int:
+	"""Delete events of one integration as its settings say, drop bodies; return how many rows went."""
+	count = 0
+	for status, field in FIELDS.items():
+		if (days := int(row[field] or 0)) > 0:
+			where = "`status` = %s AND `integration` = %s"
+			count += _delete(home, DOCTYPE, where, [status, row["name"]], days)
+	if (days := int(row["keep_payload_days"] or 0)) > 0:
+		_drop_bodies(home, row["name"], days)
 	return count
 
 

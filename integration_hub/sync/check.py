@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-
-from croniter import croniter
+from datetime import datetime
 
 from integration_hub.connectors.config import has_credentials
 from integration_hub.connectors.errors import ConfigurationError
-from integration_hub.connectors.lanes import MAX_LANES
 from integration_hub.connectors.listpaths import list_problem
 from integration_hub.connectors.pagination import PAGINATIONS
 from integration_hub.connectors.paths import path_problem
+from integration_hub.connectors.ranges import range_problems
 from integration_hub.sentence import _
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Home
@@ -20,6 +19,7 @@ from integration_hub.stores.schema import KEPT_COLUMNS
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
+from integration_hub.sync.cron import LONGEST_CRON, is_cron, turns
 from integration_hub.sync.links import STREAM
 
 Problem = tuple[str, str]  # field, sentence
@@ -85,10 +85,7 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 			"endpoint",
 			_("must hold no user and password: the integration's Authentication has fields for them"),
 		)
-	if stream.page_size <= 0:
-		yield "page_size", _("must be above zero")
-	if not 1 <= stream.lanes <= MAX_LANES:
-		yield "lanes", _("must be from 1 to {0}", MAX_LANES)
+	yield from range_problems(stream)
 	if stream.record_endpoint and "{id}" not in stream.record_endpoint:
 		yield "record_endpoint", _("holds no {0}, which stands for the record's id", "{id}")
 	if has_credentials(stream.record_endpoint):
@@ -232,5 +229,7 @@ def _schedule(stream: StreamConfig) -> Iterator[Problem]:
 		yield "schedule", _("{0!r} is not one of Default, Interval, Cron, Off", stream.schedule)
 	if stream.schedule == "Interval" and stream.interval_minutes <= 0:
 		yield "interval_minutes", _("must be above zero")
-	if stream.schedule == "Cron" and not croniter.is_valid(stream.cron):
-		yield "cron", _("{0!r} is not a cron expression", stream.cron)
+	if stream.schedule == "Cron" and not is_cron(stream.cron):
+		yield "cron", _("{0!r} is not a cron expression", stream.cron[:LONGEST_CRON])
+	elif stream.schedule == "Cron" and not turns(stream.cron, datetime.now(), 1):
+		yield "cron", _("{0!r} never comes due", stream.cron)

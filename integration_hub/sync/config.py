@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from integration_hub.connectors.config import typed_values
+from integration_hub.connectors.config import IntegrationConfig, typed_values
 from integration_hub.connectors.pages import ListRequest
+from integration_hub.stores.database import Database
+from integration_hub.stores.home import HubError
+from integration_hub.stores.settings import settings_row
 
 MODES = ("Full", "Incremental", "Cursor")
 DEFAULT_MINUTES = {"Full": 24 * 60, "Incremental": 60, "Cursor": 5}
@@ -16,6 +19,19 @@ DEFAULT_MINUTES = {"Full": 24 * 60, "Incremental": 60, "Cursor": 5}
 def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 	"""Tell whether a stream now asks another source: a checkpoint means something only to the one it is of."""
 	return any((before.get(f) or "") != (after.get(f) or "") for f in ("integration", "mode", "endpoint"))
+
+
+class Unreadable(HubError):
+	"""Settings that are there, and say what cannot be."""
+
+
+def integration_config(db: Database, name: str) -> IntegrationConfig:
+	"""Return an integration's settings; raises HubError if there are none, Unreadable if they cannot be read."""
+	row = settings_row(db, "Integration Settings", name)
+	try:
+		return IntegrationConfig.from_row(row)
+	except ValueError as error:
+		raise Unreadable(str(error), doctype="Integration Settings", name=name) from None
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,7 @@ class StreamConfig:
 	schedule: str = "Default"
 	interval_minutes: int = 0
 	cron: str = ""
+	alert_after: int = 3
 	checkpoint: str = ""
 	mapping: tuple[FieldMapping, ...] = ()
 

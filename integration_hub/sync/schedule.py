@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from croniter import croniter
-
-from integration_hub.stores.database import in_transaction, update
+from integration_hub.connectors.ranges import RANGES
+from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.home import Home
 from integration_hub.stores.runs import close_abandoned, running_modes, silent_streams
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
+from integration_hub.sync.cron import turns
+from integration_hub.sync.faults import kept_apart
 
 SILENT_SECONDS = 5 * 60
+_ONCE_A_DAY = timedelta(days=1)
 _MAX_BACKOFF = 12  # times its interval: a failing hourly stream is tried at least twice a day
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 def next_run(stream: StreamConfig, now: str, failures: int = 0) -> str | None:
-	"""Return when the stream is due next, None if it is not scheduled; failures in a row stretch it."""
+	"""Return when the stream is due next, None if it is not scheduled; failures in a row stretch it.
+
+	Settings that were saved before they were checked may name no time at all: such a stream is looked at once a
+	day, which says what is wrong with it. Raises nothing: the next run of one stream is no matter of the others.
+	"""
 	if stream.schedule == "Off":
 		return None
 	moment = datetime.fromisoformat(now)
-	stretch = min(2 ** max(failures - 1, 0), _MAX_BACKOFF)
+	stretch = min(2 ** min(max(failures - 1, 0), 10), _MAX_BACKOFF)
 	if stream.schedule == "Cron":
-		turns = croniter(stream.cron, moment)
-		return [turns.get_next(datetime) for _ in range(stretch)][-1].strftime(_FORMAT)
-	minutes = stream.interval_minutes if stream.schedule == "Interval" else DEFAULT_MINUTES[stream.mode]
-	return (moment + timedelta(minutes=minutes * stretch)).strftime(_FORMAT)
+		due = turns(stream.cron, moment, stretch)[-1:]
+	else:
+		minutes = stream.interval_minutes if stream.schedule == "Interval" else _default_minutes(stream.mode)
+		possible = 0 < minutes <= RANGES["interval_minutes"].largest
+		due = [moment + timedelta(minutes=minutes * stretch)] if possible else []
+	return (due[0] if due else moment + _ONCE_A_DAY).strftime(_FORMAT)
+
+
+def _default_minutes(mode: str) -> int:
+	return DEFAULT_MINUTES.get(mode, DEFAULT_MINUTES["Full"])
 
 
 def due_streams(home: Home) -> list[str]:
@@ -37,7 +49,7 @@ def due_streams(home: Home) -> list[str]:
 		AND `integration` IN (SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1)"""
 	rows = stream_rows(home.db, "`name`, `mode`, `last_duration`", where, home.now())
 	# Before its first run, a stream of short intervals is taken for a small one.
-	rows.sort(key=lambda row: (row["last_duration"] or 0, DEFAULT_MINUTES[row["mode"]]))
+	rows.sort(key=lambda row: (row["last_duration"] or 0, _default_minutes(row["mode"])))
 	return [row["name"] for row in rows]
 
 
@@ -46,9 +58,14 @@ def want(home: Home, stream: str) -> None:
 	update(home.db, "Sync Settings", stream, {"wanted": 1})
 
 
-def put_off(home: Home, stream: StreamConfig) -> None:
-	"""Let a stream that cannot begin wait for its next turn."""
-	update(home.db, "Sync Settings", stream.name, {"next_run_at": next_run(stream, home.now()), "wanted": 0})
+def put_off(home: Home, name: str) -> None:
+	"""Let a stream that cannot begin wait for its next turn; a day, where its settings cannot even be read."""
+	for row in stream_rows(home.db, "*", "`name` = %s", name):
+		try:
+			due = next_run(StreamConfig.from_row(row, ()), home.now())
+		except ValueError:
+			due = home.now(ahead=_ONCE_A_DAY.total_seconds())
+		update(home.db, "Sync Settings", name, {"next_run_at": due, "wanted": 0})
 
 
 def close_silent_runs(home: Home) -> list[str]:
@@ -59,7 +76,7 @@ def close_silent_runs(home: Home) -> list[str]:
 	"""
 	closed = []
 	for name in silent_streams(home, SILENT_SECONDS):
-		with home.lock(f"sync:{name}") as free:
+		with kept_apart(home, operation="Sync", stream=name), home.lock(f"sync:{name}") as free:
 			if free and in_transaction(home.db, lambda name=name: _close_silent(home, name)):
 				closed.append(name)
 	return closed
@@ -74,11 +91,18 @@ def _close_silent(home: Home, name: str) -> int:
 	state = {"status": "Failing"}
 	if mine and rows[0]["schedule"] != "Off":
 		failures = rows[0]["consecutive_failures"] + 1
-		stream = StreamConfig.from_row(rows[0], ())
-		due = home.now() if failures == 1 else next_run(stream, home.now(), failures)
-		state |= {"consecutive_failures": failures, "next_run_at": due}
+		state |= {"consecutive_failures": failures, "next_run_at": _after_silence(home, rows[0], failures)}
 	update(home.db, "Sync Settings", name, state)
 	return closed
+
+
+def _after_silence(home: Home, row: Row, failures: int) -> str | None:
+	if failures == 1:
+		return home.now()
+	try:
+		return next_run(StreamConfig.from_row(row, ()), home.now(), failures)
+	except ValueError:
+		return home.now()  # what is wrong with its settings is said when it begins
 
 
 def enqueue_due_streams(home: Home) -> list[str]:
@@ -86,5 +110,6 @@ def enqueue_due_streams(home: Home) -> list[str]:
 	close_silent_runs(home)
 	names = due_streams(home)
 	for name in names:
-		home.enqueue_sync(name, "Schedule")
+		with kept_apart(home, operation="Sync", stream=name):
+			home.enqueue_sync(name, "Schedule")
 	return names

@@ -8,6 +8,7 @@ from threading import Lock
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.stores.home import Home, HubError
+from integration_hub.sync.config import Unreadable
 from integration_hub.webhooks.events import Route, load_routes
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.schemes import Scheme, scheme_for
@@ -63,6 +64,8 @@ def doorway(home: Home, name: str) -> Doorway | None:
 def _load(home: Home, name: str) -> Doorway | None:
 	try:
 		config = home.integration(name)
+	except Unreadable:
+		raise
 	except HubError:
 		return None
 	if config.name != name:  # MariaDB finds it in other spellings too, and there is no end of them

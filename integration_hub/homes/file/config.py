@@ -18,6 +18,7 @@ from threading import Lock
 from typing import Any
 
 from integration_hub.connectors.allowed import ANY, place
+from integration_hub.connectors.ranges import MOST_DAYS
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.stamps import Stamp, stamp
 from integration_hub.stores.home import HubError
@@ -105,9 +106,10 @@ class HubFile:
 		if kind == "file":
 			try:
 				return (self.folder / place).read_text().strip()
-			except OSError as error:
+			except (OSError, ValueError) as error:  # ValueError: it is no text, or its name is no name
+				reason = getattr(error, "strerror", None) or "not text in UTF-8"
 				raise HubError(
-					f"{place} cannot be read ({error.strerror})", name=f"{self.name} {table}", field=fieldname
+					f"{place} cannot be read ({reason})", name=f"{self.name} {table}", field=fieldname
 				) from None
 		raise HubError(
 			"must be a reference: env:NAME or file:PATH. A secret's value does not belong in hub.toml",
@@ -234,8 +236,12 @@ def _known(values: Mapping, allowed: Collection[str], table: str) -> None:
 
 
 def _check_days(value: Any, key: str) -> None:
-	if type(value) is not int or value < 0:
-		raise HubError("must be a number of days; 0 keeps rows for good", name="hub.toml [hub]", field=key)
+	if type(value) is not int or not 0 <= value <= MOST_DAYS:
+		raise HubError(
+			f"must be a number of days, at most {MOST_DAYS}; 0 keeps rows for good",
+			name="hub.toml [hub]",
+			field=key,
+		)
 
 
 def _check_hosts(hosts: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from integration_hub.homes.file.secrets import TABLE, FileSecrets
 from integration_hub.homes.file.stamps import identity, stamp
 from integration_hub.homes.file.tables import apply, is_applied, target_fields
 from integration_hub.queues.pinned import owners_client
+from integration_hub.stores.clock import shifted
 from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.locks import file_lock
 from integration_hub.stores.rekey import rekey
-from integration_hub.stores.settings import settings_row
 from integration_hub.stores.sqlite import BUSY_SECONDS, SQLiteDatabase
 from integration_hub.sync.bulk import BulkTarget
+from integration_hub.sync.config import integration_config
 from integration_hub.sync.schedule import want
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
@@ -82,7 +83,7 @@ class FileHome:
 	zone = "UTC"
 
 	def now(self, ahead: float = 0) -> str:
-		return (datetime.now(timezone.utc) + timedelta(seconds=ahead)).strftime(_FORMAT)
+		return shifted(datetime.now(timezone.utc), ahead).strftime(_FORMAT)
 
 	def local_time(self, moment: datetime) -> str:
 		return moment.astimezone(timezone.utc).strftime(_FORMAT)
@@ -93,7 +94,7 @@ class FileHome:
 		return file_lock(folder / f"{sha256(name.encode()).hexdigest()[:32]}.lock")
 
 	def integration(self, name: str) -> IntegrationConfig:
-		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
+		return integration_config(self.db, name)
 
 	def settings_stamp(self, integration: str) -> str:
 		secrets = self.file.secrets_stamp(integration)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,17 +19,18 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination, RedisCoordination
 from integration_hub.connectors.registry import connector_for
-from integration_hub.connectors.secrets import redactor_for
+from integration_hub.connectors.secrets import redactor_of_readable
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.documents import DocumentTarget, SiteBulkTarget, doctype_fields
 from integration_hub.homes.site.jobs import enqueue_once
 from integration_hub.homes.site.locks import site_lock
 from integration_hub.homes.site.scripts import run_script
 from integration_hub.homes.site.secrets import SiteSecrets
+from integration_hub.stores.clock import shifted
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import HubError, Target
-from integration_hub.stores.settings import settings_row
+from integration_hub.sync.config import integration_config
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # for a time without Redis
@@ -75,7 +76,7 @@ class SiteHome:
 
 	def now(self, ahead: float = 0) -> str:
 		now = now_datetime()  # without a zone
-		return (now + timedelta(seconds=ahead) if ahead else now).isoformat(" ", "microseconds")
+		return (shifted(now, ahead) if ahead else now).isoformat(" ", "microseconds")
 
 	def local_time(self, moment: datetime) -> str:
 		return moment.astimezone(ZoneInfo(get_system_timezone())).strftime(_FORMAT)
@@ -84,7 +85,7 @@ class SiteHome:
 		return site_lock(name)
 
 	def integration(self, name: str) -> IntegrationConfig:
-		return IntegrationConfig.from_row(settings_row(self.db, "Integration Settings", name))
+		return integration_config(self.db, name)
 
 	def settings_stamp(self, integration: str) -> str:
 		# Passwords and routes are saved with their document.
@@ -186,7 +187,7 @@ class SiteHome:
 
 	def log_error(self, error: Exception, *, integration: str, operation: str, **where: str) -> str:
 		"""Log a failure outside any run or event, in a transaction of its own; return the row's name."""
-		redactor = redactor_for(self.secrets(integration))
+		redactor = redactor_of_readable(self.secrets(integration) if integration else None)
 
 		def log() -> str:
 			return record_error(

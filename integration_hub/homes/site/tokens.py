@@ -13,7 +13,9 @@ import frappe
 from integration_hub.homes.site.home import SiteHome
 from integration_hub.homes.watch import Problem, expiring
 from integration_hub.stores.home import HubError
+from integration_hub.sync.faults import kept_apart
 
+_NEVER = 250_000_000_000.0  # the year 9892: later ends have no date
 _PASTED = ("Bearer", "API Key Header", "API Key Query")
 
 
@@ -25,12 +27,18 @@ def expiring_tokens(home: SiteHome) -> Iterator[Problem]:
 	fields = ["name", "auth_type", "connected_app", "connected_user"]
 	for row in frappe.get_all("Integration Settings", filters={"enabled": 1}, fields=fields):
 		end = None
-		if row.auth_type in _PASTED:
-			end = stated_end(_secret(home, row.name))
-		elif row.auth_type == "Connected App":
-			end = _end_of_connection(row.connected_app, row.connected_user or "Administrator")
+		with kept_apart(home, operation="Look for Problems", integration=row.name):
+			end = _end(home, row)
 		if end:
 			yield from expiring(home, row.name, end)
+
+
+def _end(home: SiteHome, row: frappe._dict) -> float | None:
+	if row.auth_type in _PASTED:
+		return stated_end(_secret(home, row.name))
+	if row.auth_type == "Connected App":
+		return _end_of_connection(row.connected_app, row.connected_user or "Administrator")
+	return None
 
 
 def stated_end(token: str) -> float | None:
@@ -40,8 +48,8 @@ def stated_end(token: str) -> float | None:
 		return None
 	try:
 		claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-		return float(claims["exp"])
-	except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
+		return min(float(claims["exp"]), _NEVER)
+	except (binascii.Error, ValueError, TypeError, KeyError, RecursionError, OverflowError):
 		return None
 
 

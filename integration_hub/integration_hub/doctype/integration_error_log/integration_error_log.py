@@ -3,6 +3,7 @@ from frappe.model.document import Document
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.indexes import add_indexes
 from integration_hub.stores.retention import clear_settled
+from integration_hub.sync.faults import chore_guard
 
 
 class IntegrationErrorLog(Document):
@@ -11,7 +12,9 @@ class IntegrationErrorLog(Document):
 	@staticmethod
 	def clear_old_logs(days: int = 90) -> None:
 		"""Delete what is settled and older than `days`; called by Log Settings."""
-		clear_settled(SiteHome(), "Integration Error Log", days)
+		home = SiteHome()
+		with chore_guard(home)(""):
+			clear_settled(home, "Integration Error Log", days)
 
 
 def on_doctype_update() -> None:

@@ -3,6 +3,7 @@ from frappe.model.document import Document
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.indexes import add_indexes
 from integration_hub.stores.retention import clear_inbox
+from integration_hub.sync.faults import chore_guard
 
 
 class WebhookLog(Document):
@@ -11,7 +12,8 @@ class WebhookLog(Document):
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:
 		"""Delete completed events older than `days`, and others as their integration says; called by Log Settings."""
-		clear_inbox(SiteHome(), days)
+		home = SiteHome()
+		clear_inbox(home, days, chore_guard(home))
 
 
 def on_doctype_update() -> None:

@@ -1,0 +1,69 @@
+"""One fault is one failure: what fails is logged where it belongs, and stops nothing beside it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from integration_hub.connectors.secrets import redactor_of_readable
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.errors import record_error
+from integration_hub.stores.home import Home
+from integration_hub.stores.settings import note_failure, stream_rows
+
+logger = logging.getLogger("integration_hub")
+
+
+class Kept:
+	"""How a block ended that was kept apart. error: what it failed with, as text without secrets, "" if it did not."""
+
+	error = ""
+
+
+@contextmanager
+def kept_apart(home: Home, *, operation: str, integration: str = "", stream: str = "") -> Iterator[Kept]:
+	"""Keep the failure of a block from what comes after it: it is logged, and not raised.
+
+	Raises it after all where it cannot be logged: then the database is away, for everybody.
+	"""
+	kept = Kept()
+	try:
+		yield kept
+	except Exception as error:  # noqa: BLE001 - one stream, integration or chore: the next has its turn
+		try:
+			kept.error = note_fault(home, error, operation=operation, integration=integration, stream=stream)
+		except Exception as another:  # noqa: BLE001 - the first failure is raised in its stead
+			logger.error("A failure could not be logged (%s)", type(another).__name__)
+			raise error from None
+
+
+def note_fault(
+	home: Home, error: Exception, *, operation: str, integration: str = "", stream: str = ""
+) -> str:
+	"""Log a failure outside of any run, in a transaction of its own; return it as text without secrets.
+
+	It stands in the Integration Error Log and, as the last error, on the integration. What cannot be read of the
+	integration's secrets, which may be what has failed, is not to be found in a text either.
+	"""
+
+	def log() -> str:
+		owner = integration or _owner(home, stream)
+		redactor = redactor_of_readable(home.secrets(owner) if owner else None)
+		record_error(home, error, operation=operation, integration=owner, redactor=redactor, stream=stream)
+		text = redactor.text(error, 500) or type(error).__name__
+		if owner:
+			note_failure(home, owner, text)
+		return text
+
+	return in_transaction(home.db, log)
+
+
+def _owner(home: Home, stream: str) -> str:
+	rows = stream_rows(home.db, "`integration`", "`name` = %s", stream) if stream else []
+	return (rows[0]["integration"] or "") if rows else ""
+
+
+def chore_guard(home: Home, operation: str = "Retention") -> Callable[[str], AbstractContextManager[Kept]]:
+	"""Return a guard for the parts of a chore: called with the integration that a part is for, "" for none."""
+	return lambda integration: kept_apart(home, operation=operation, integration=integration)

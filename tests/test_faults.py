@@ -1,0 +1,329 @@
+"""One fault is one failure: of a stream, an integration, a chore; and no other one is stopped by it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.ranges import RANGES
+from integration_hub.homes import status, watch, worker
+from integration_hub.homes.file import FileHome
+from integration_hub.homes.worker import work, work_once
+from integration_hub.sandbox import sender
+from integration_hub.stores import inbox, retention
+from integration_hub.stores.database import update
+from integration_hub.stores.home import HubError
+from integration_hub.stores.schema import INTEGER, doctypes
+from integration_hub.sync import schedule
+from integration_hub.sync.config import StreamConfig
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.receive import receive
+
+HUGE = 999_999_999_999
+NUMBERS = INTEGER | {"Float", "Percent", "Duration", "Currency"}
+
+
+def settings_numbers() -> set[tuple[str, str]]:
+	found = set()
+	for doctype in ("Integration Settings", "Sync Settings"):
+		for field in doctypes()[doctype]["fields"]:
+			number = field["fieldtype"] in NUMBERS - {"Check"} and not field.get("read_only")
+			found |= {(doctype, field["fieldname"])} if number else set()
+	return found
+
+
+def test_each_number_of_the_settings_has_a_least_and_a_largest_value_that_its_default_keeps():
+	numbers = settings_numbers()
+	assert {field for _, field in numbers} == RANGES.keys()
+	for doctype, name in numbers:
+		field = next(f for f in doctypes()[doctype]["fields"] if f["fieldname"] == name)
+		least, largest = RANGES[name]
+		assert least <= float(field.get("default") or 0) <= largest
+		assert largest < 2**31, "what an Int holds on every database"
+
+
+@pytest.mark.parametrize("value", [-1, HUGE, 10**400, float("inf"), float("nan")])
+@pytest.mark.parametrize(("doctype", "field"), sorted(settings_numbers()))
+def test_numbers_out_of_range_are_refused_by_name_when_settings_are_saved(make_home, doctype, field, value):
+	section = {"Integration Settings": "[integration.crm]\n", "Sync Settings": "[stream.customers-full]\n"}
+	text = str(value) if isinstance(value, int) else f"{value}"
+	home = make_home()
+	toml = (home.file.folder / "hub.toml").read_text()
+	kept = "\n".join(line for line in toml.splitlines() if not line.startswith(f"{field} "))
+	(home.file.folder / "hub.toml").write_text(
+		kept.replace(section[doctype], f"{section[doctype]}{field} = {text}\n")
+	)
+	with pytest.raises(HubError) as caught:
+		FileHome(home.file.folder / "hub.toml")
+	assert field in f"{caught.value.field} {caught.value}"
+
+
+@pytest.mark.parametrize(
+	"cron",
+	[
+		"0 0 30 2 *",
+		"0 0 31 2,4,6 *",
+		"0 0 30 2 * 5",
+		"0 0 1 1 * 0 2020",
+		"*/1," * 9999 + "1",
+		"",
+		"\x1b",
+		"x",
+	],
+)
+def test_a_cron_expression_that_never_comes_due_is_refused(make_home, cron):
+	with pytest.raises(HubError, match="cron"):
+		make_home(
+			(
+				"[stream.customers-full]",
+				f'[stream.customers-full]\nschedule = "Cron"\ncron = {json.dumps(cron)}',
+			)
+		)
+
+
+ROTTEN = [
+	{"schedule": "Cron", "cron": "0 0 30 2 *"},
+	{"schedule": "Cron", "cron": "no cron"},
+	{"schedule": "Cron", "cron": None},
+	{"schedule": "Interval", "interval_minutes": HUGE},
+	{"schedule": "Interval", "interval_minutes": -5},
+	{"schedule": "Interval", "interval_minutes": 0},
+	{"schedule": "Whenever"},
+	{"mode": "Sometimes"},
+	{"page_size": "many"},
+	{"page_size": HUGE},
+	{"overlap_seconds": 10**18},
+	{"lanes": 10**9},
+	{"integration": "gone"},
+]
+
+
+@pytest.mark.parametrize("rotten", ROTTEN)
+def test_a_stream_whose_row_is_rotten_stops_no_other(home, rotten):
+	"""It was saved before it was checked, or past the checks."""
+	update(home.db, "Sync Settings", "customers-full", rotten)
+	for _ in range(2):
+		done = work_once(home)
+		due(home, "customers-incremental")
+	assert done.runs >= 1 and stream(home, "customers-incremental")["status"] == "OK"
+	if stream(home, "customers-full")["last_run_at"] is None and "gone" not in str(rotten):
+		assert stream(home, "customers-full")["next_run_at"] > home.now(), "it does not come back each second"
+		assert [row for row in errors(home) if row["stream"] == "customers-full"]
+
+
+@pytest.mark.parametrize("rotten", ROTTEN)
+def test_the_run_of_a_rotten_stream_that_was_killed_is_closed(home, rotten):
+	update(home.db, "Sync Settings", "customers-full", {"last_run_at": None})
+	work_once(home)
+	home.db.execute("UPDATE `tabSync Log` SET `status` = 'Running', `heartbeat_at` = '2020-01-01'")
+	update(home.db, "Sync Settings", "customers-full", {**rotten, "consecutive_failures": 3})
+	schedule.close_silent_runs(home)
+	rows = home.db.query("SELECT `status` FROM `tabSync Log`")
+	assert {row["status"] for row in rows} == {"Interrupted"}
+
+
+def test_failures_in_a_row_without_end_are_only_a_number():
+	stream = StreamConfig("x", schedule="Interval", interval_minutes=10)
+	assert schedule.next_run(stream, "2026-01-01 00:00:00", 10**9) == "2026-01-01 02:00:00.000000"
+	once = StreamConfig("x", schedule="Cron", cron="0 0 1 1 * 0 2027")
+	assert schedule.next_run(once, "2026-01-01 00:00:00", 9)[:10] == "2027-01-01"
+
+
+def due(home, name: str) -> None:
+	update(home.db, "Sync Settings", name, {"next_run_at": "2020-01-01 00:00:00.000000"})
+
+
+def stream(home, name: str) -> dict:
+	return home.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = %s", [name])[0]
+
+
+def errors(home) -> list[dict]:
+	return home.db.query("SELECT * FROM `tabIntegration Error Log` ORDER BY `name`")
+
+
+SECOND = """
+[integration.other]
+base_url = "{url}"
+auth_type = "Bearer"
+secret = "{reference}"
+webhook_enabled = true
+webhook_secret = "env:CRM_WEBHOOK_SECRET"
+
+[[integration.other.routes]]
+event_pattern = "*"
+action = "Start Sync"
+stream = "broken"
+
+[stream.broken]
+integration = "other"
+endpoint = "/api/customers"
+target_doctype = "Customer"
+mode = "Full"
+
+[stream.broken.mapping]
+customer_name = "name"
+"""
+
+
+@pytest.fixture
+def two(make_home, crm, monkeypatch, tmp_path):
+	"""Return a home with a second integration, given the reference of its secret."""
+	monkeypatch.setenv("OTHER_SECRET", "s3cret-of-the-other")
+
+	def make(reference: str) -> FileHome:
+		home = make_home()
+		text = (tmp_path / "hub.toml").read_text()
+		target = next(iter(home.file.tables))
+		added = SECOND.format(url=crm.url, reference=reference).replace('"Customer"', f'"{target}"')
+		field = next(iter(home.file.tables[target]))
+		(tmp_path / "hub.toml").write_text(text + added.replace("customer_name", field))
+		return FileHome(tmp_path / "hub.toml")
+
+	return make
+
+
+def break_secret(reference: str, monkeypatch, tmp_path) -> None:
+	monkeypatch.delenv("OTHER_SECRET", raising=False)
+	if reference == "file:binary":
+		(tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+	if reference == "file:folder":
+		(tmp_path / "folder").mkdir(exist_ok=True)
+
+
+@pytest.mark.parametrize(
+	"reference", ["env:OTHER_SECRET", "file:missing", "file:binary", "file:folder", "file:a\\u0000b"]
+)
+def test_an_integration_whose_secret_cannot_be_read_fails_alone_and_says_why(
+	two, monkeypatch, tmp_path, reference
+):
+	home = two(reference)
+	break_secret(reference, monkeypatch, tmp_path)
+	for integration, id in (("other", "o1"), ("crm", "c1")):
+		body = json.dumps({"id": id, "event": "nothing"}).encode()
+		event = inbox.Event(integration, id, "nothing", body.decode(), id, "HTTP")
+		inbox.store(home, [event])
+	done = work_once(home)
+	assert done.runs >= 3, "the streams of the other integration"
+	states = {row["event_id"]: row["status"] for row in home.db.query("SELECT * FROM `tabWebhook Log`")}
+	assert states["o1"] == "Queued" and states["c1"] != "Queued"
+	shown = "\n".join(status.lines(home))
+	reason = "is not set" if reference.startswith("env") else "cannot be read"
+	assert reason in shown and "[integration.other]" in shown
+	assert stream(home, "broken")["status"] == "Failing"
+	[row] = home.db.query("SELECT * FROM `tabIntegration Settings` WHERE `name` = 'other'")
+	assert reason in row["last_error"]
+	home.close()
+
+
+def test_an_integration_with_rotten_numbers_fails_alone(home):
+	update(home.db, "Integration Settings", "crm", {"connect_timeout": 10**12, "keep_dead_days": 10**9})
+	work_once(home)
+	assert {row["kind"] for row in errors(home)} == {"Configuration"}
+	assert "connect_timeout" in errors(home)[0]["message"]
+
+
+def test_settings_that_cannot_be_read_are_no_unknown_integration(home):
+	update(home.db, "Integration Settings", "crm", {"max_attempts": "many"})
+	body = b'{"id": "1", "event": "x"}'
+	request = Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body)
+	assert receive(home, request).status == 503, "the sender repeats it when they are mended"
+
+
+@pytest.mark.parametrize("days", [HUGE, 10**18, -1, None, "many"])
+def test_rows_are_cleared_of_the_others_whatever_one_integration_says(home, days):
+	with suppress(Exception):
+		update(home.db, "Integration Settings", "crm", {"keep_dead_days": days, "keep_payload_days": days})
+	home.db.execute("INSERT INTO `tabIntegration Settings` (`name`, `keep_dead_days`) VALUES ('zzz', 10)")
+	for integration in ("crm", "zzz"):
+		home.db.execute(
+			"INSERT INTO `tabWebhook Log` (`name`, `event_key`, `integration`, `status`, `modified`)"
+			" VALUES (%s, %s, %s, 'Dead', '2020-01-01')",
+			[integration, integration, integration],
+		)
+	retention.clear_logs(home, worker.chore_guard(home))
+	assert [row["name"] for row in home.db.query("SELECT `name` FROM `tabWebhook Log`")] in ([], ["crm"])
+
+
+@pytest.mark.parametrize(
+	"ahead", [1e9, -1e9, 1e12, -1e12, 1e300, -1e300, float("inf"), float("-inf"), float("nan")]
+)
+def test_no_time_is_beyond_the_calendar(home, ahead):
+	assert "1000-01-01" < home.now(ahead=ahead) < "9999-12-31"
+
+
+@pytest.mark.parametrize("chore", ["sweep", "close_silent_runs", "due_streams", "drain", "clear_logs"])
+def test_a_chore_that_fails_stops_no_other(home, monkeypatch, chore):
+	tried: list[str] = []
+
+	def fails(*_, **__):
+		tried.append(chore)
+		raise ZeroDivisionError(f"{chore} is broken")
+
+	body = b'{"id": "1", "event": "customer.changed"}'
+	receive(home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	monkeypatch.setattr(
+		worker if chore != "clear_logs" else retention, chore if chore != "clear_logs" else "_delete", fails
+	)
+	stop = threading.Event()
+
+	def until() -> None:
+		deadline = time.monotonic() + 30
+		while not tried and time.monotonic() < deadline:
+			time.sleep(0.05)
+		time.sleep(0.5)
+		stop.set()
+
+	thread = threading.Thread(target=until)
+	thread.start()
+	work(home, stop, lambda done: None)
+	thread.join()
+	if chore != "due_streams":
+		assert stream(home, "customers-full")["status"] == "OK"
+	if chore not in ("sweep", "drain"):
+		assert {row["status"] for row in home.db.query("SELECT `status` FROM `tabWebhook Log`")} != {"Queued"}
+	assert any("is broken" in row["message"] for row in errors(home))
+
+
+def test_what_keeps_failing_is_tried_less_and_less_while_others_go_on(home, monkeypatch):
+	tried: list[int] = []
+
+	def fails(*_):
+		tried.append(1)
+		raise ZeroDivisionError
+
+	monkeypatch.setattr(worker, "sweep", fails)
+	monkeypatch.setattr(worker, "_PAUSE", 0.01)
+	stop = threading.Event()
+	threading.Timer(1.5, stop.set).start()
+	work(home, stop, lambda done: None)
+	assert 1 <= len(tried) <= 3
+
+
+def test_a_watch_that_cannot_look_at_one_kind_tells_of_the_others_and_resolves_nothing_of_it(
+	home, monkeypatch
+):
+	update(home.db, "Sync Settings", "customers-full", {"consecutive_failures": 9, "alert_after": 3})
+	assert len(watch.look(home)) == 1
+
+	def broken(_):
+		raise ZeroDivisionError("broken")
+		yield
+
+	monkeypatch.setitem(watch._KINDS, watch.FAILING, broken)
+	home.db.execute(
+		"INSERT INTO `tabWebhook Log` (`name`, `event_key`, `integration`, `status`, `modified`)"
+		" VALUES ('1', '1', 'crm', 'Dead', '2020-01-01')"
+	)
+	assert len(watch.look(home)) == 1
+	kept = {row["kind"]: row["status"] for row in errors(home) if row["operation"] == watch.OPERATION}
+	assert kept == {watch.FAILING: "Open", watch.DEAD: "Open"}
+
+
+def test_problems_of_numbers_are_said_by_field():
+	config = IntegrationConfig("x", base_url="https://example.com", keep_dead_days=999_999_999)
+	assert ("keep_dead_days", "must be from 0 to 36500") in integration_problems(config, {})
