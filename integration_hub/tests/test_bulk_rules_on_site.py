@@ -469,3 +469,104 @@ class TestText(BulkTestCase):
 		[row] = frappe.get_all(ROW, filters={"parent": name}, fields=["item", "data"])
 		self.assertEqual(row.data, payload)
 		self.assertNotIn("<script", row.item)
+
+
+class TestWhoMayStoreTextAsItIs(BulkTestCase):
+	"""A manager whose own the integration is, and who decides about all else of it."""
+
+	manager = "hub-manager@example.com"
+
+	def setUp(self) -> None:
+		super().setUp()
+		if not frappe.db.exists("User", self.manager):
+			user = {"doctype": "User", "email": self.manager, "first_name": "M", "send_welcome_email": 0}
+			frappe.get_doc(user).insert()
+		frappe.get_doc("User", self.manager).add_roles("Integration Manager")
+		add_permission(MIRROR, "Integration Manager")
+		for kind in ("write", "create", "delete"):
+			update_permission_property(MIRROR, "Integration Manager", 0, kind, 1)
+		frappe.db.set_value("Integration Settings", "crm", "run_as_user", self.manager)
+		self.addCleanup(self.put_back)
+		frappe.db.commit()
+
+	def put_back(self) -> None:
+		frappe.set_user("Administrator")
+		frappe.db.rollback()
+		reset_perms(MIRROR)
+		frappe.db.commit()
+
+	def make(self, name: str, as_is: int, **values) -> None:
+		rows = [{"source_path": "name", "field": "title", "as_is": as_is}]
+		make_stream(name, rows, target_doctype=MIRROR, **{"write_mode": "Bulk", **values})
+
+	def refused(self, doc) -> None:
+		with self.assertRaisesRegex(frappe.ValidationError, "as it is"):
+			doc.save()
+		frappe.db.rollback()
+
+	def test_a_manager_sets_it_nowhere(self):
+		frappe.set_user(self.manager)
+		self.make("plain", 0)
+		with self.assertRaisesRegex(frappe.ValidationError, "System Manager"):
+			self.make("raw", 1)
+		frappe.db.rollback()
+		doc = frappe.get_doc("Sync Settings", "plain")
+		doc.mapping[0].as_is = 1
+		self.refused(doc)
+		row = frappe.get_doc("Sync Settings", "plain").mapping[0]
+		for call in (
+			lambda: frappe.client.set_value("Sync Field Mapping", row.name, "as_is", 1),
+			lambda: frappe.get_doc("Sync Field Mapping", row.name).update({"as_is": 1}).save(),
+		):
+			with self.assertRaises((frappe.ValidationError, frappe.PermissionError)):
+				call()
+			frappe.db.rollback()
+		self.assertEqual(frappe.db.get_value("Sync Field Mapping", row.name, "as_is"), 0)
+
+	def test_what_has_it_is_a_system_managers_to_change(self):
+		self.make("raw", 1)
+		frappe.set_user(self.manager)
+		for values in (
+			{"endpoint": "/v1/elsewhere"},
+			{"records_path": "other"},
+			{"mapping": [{"source_path": "other", "field": "title", "as_is": 1}]},
+			{"mapping": [{"source_path": "name", "field": "title", "as_is": 0}]},
+			{"target_doctype": "Sandbox Customer"},
+		):
+			with self.subTest(values):
+				doc = frappe.get_doc("Sync Settings", "raw")
+				doc.update(values)
+				with self.assertRaises(frappe.ValidationError):
+					doc.save()
+				frappe.db.rollback()
+		copy = frappe.copy_doc(frappe.get_doc("Sync Settings", "raw"))
+		copy.stream_name = "copy"
+		with self.assertRaisesRegex(frappe.ValidationError, "as it is"):
+			copy.insert()
+		frappe.db.rollback()
+		integration = frappe.get_doc("Integration Settings", "crm")
+		integration.base_url = "http://127.0.0.1:9/mine"
+		self.refused(integration)
+		doc = frappe.get_doc("Sync Settings", "raw")
+		doc.schedule = "Interval"
+		doc.interval_minutes = 5
+		doc.save()  # when it runs is theirs
+
+	def test_it_is_for_bulk(self):
+		with self.assertRaisesRegex(frappe.ValidationError, "text that Bulk writes"):
+			self.make("documents", 1, write_mode="Documents")
+		frappe.db.rollback()
+
+	def test_a_stream_stores_a_field_as_it_is(self):
+		payload = "<b onclick='x()'>bold</b>"
+		self.crm.customers.set("CUST-000001", name=payload, city=payload)
+		rows = [
+			{"source_path": "name", "field": "title", "as_is": 1},
+			{"source_path": "city", "field": "data"},
+		]
+		make_stream("raw", rows, target_doctype=MIRROR, write_mode="Bulk")
+		frappe.db.set_value("Integration Settings", "crm", "run_as_user", "Administrator")
+		frappe.db.commit()
+		row = run_stream(self.home, "raw")
+		self.assertEqual(row["status"], "Completed", row["error"])
+		self.assertEqual(frappe.get_all(MIRROR, {"title": payload}, pluck="data"), ["<b>bold</b>"])
