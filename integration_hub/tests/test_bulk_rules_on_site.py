@@ -452,7 +452,12 @@ class TestText(BulkTestCase):
 	def test_a_link_that_is_no_url_is_refused_as_a_document_refuses_it(self):
 		for value, taken in (
 			("https://example.com", True),
+			("http://example.com/a?b=javascript:1", True),
 			("javascript:alert(1)", False),
+			(" JavaScript:alert(1)", False),
+			("java\tscript:alert(1)", False),
+			("\x01javascript://example.com/%0aalert(1)", False),
+			("data://example.com/text/html,<script>alert(1)</script>", False),
 			("", True),
 			(None, True),
 		):

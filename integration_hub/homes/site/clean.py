@@ -8,6 +8,8 @@ from typing import Any
 import frappe
 from frappe.model.document import Document
 
+_UNSEEN = dict.fromkeys(range(0x20))
+
 
 def clean(doctype: str, values: Mapping[str, Any], as_is: Iterable[str] = ()) -> Mapping[str, Any]:
 	"""Return the values of a document or row with its text as a Document of the DocType stores it.
@@ -39,18 +41,26 @@ def clean_record(doctype: str, values: dict[str, Any], as_is: Iterable[str] = ()
 
 
 def bad_link(doctype: str, values: Mapping[str, Any]) -> Exception | None:
-	"""Return what a Document says of a Data field that holds a URL which is none: forms make a link of it."""
+	"""Return why a Data field of URLs cannot hold what it is given: forms make a link of it, for people to follow.
+
+	Besides what a Document refuses, that is a script: Frappe takes `javascript://host/…` for a URL.
+	"""
 	fields = [df for df in frappe.get_meta(doctype).get_data_fields() if df.get("options") == "URL"]
-	links = {df.fieldname: values[df.fieldname] for df in fields if values.get(df.fieldname)}
-	if not links:
-		return None
+	links = {df.fieldname: str(values[df.fieldname]) for df in fields if values.get(df.fieldname)}
+	for name, value in links.items():
+		scheme = "".join(value.split()).lower().translate(_UNSEEN)  # as browsers read it
+		if scheme.startswith(("javascript:", "vbscript:", "data:")) or not _is_url(doctype, name, value):
+			return frappe.ValidationError(f"{name}: {value[:100]!r} is not a URL")
+	return None
+
+
+def _is_url(doctype: str, field: str, value: str) -> bool:
 	try:
-		Document({"doctype": doctype, **links})._validate_data_fields()
+		Document({"doctype": doctype, field: value})._validate_data_fields()
 	except frappe.ValidationError:
 		frappe.clear_messages()
-		shown = ", ".join(f"{name}: {value!r} is not a URL" for name, value in links.items())
-		return frappe.ValidationError(shown)
-	return None
+		return False
+	return True
 
 
 def _may_be_markup(value: Any) -> bool:
