@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProtector
 from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin, grants
 from authlib.oauth2.rfc6750 import BearerTokenValidator
+from cryptography.fernet import Fernet
 from flask import Flask, jsonify
 from werkzeug.serving import make_server
 
@@ -19,6 +23,7 @@ from integration_hub.connectors import errors
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
 from integration_hub.connectors.registry import connector_for
+from integration_hub.homes.file import FileHome
 from tests.test_connectors import FAST, LOCAL, Memory
 
 
@@ -72,6 +77,7 @@ class Token(TokenMixin):
 class Provider:
 	url: str
 	tokens: list[Token]
+	slow: list[float] = field(default_factory=list)  # seconds that its token endpoint takes
 
 	def revoke_all(self) -> None:
 		for token in self.tokens:
@@ -124,6 +130,7 @@ def provider() -> Iterator[Provider]:
 
 	@app.post("/token")
 	def token():
+		time.sleep(sum(made.slow))
 		return server.create_token_response()
 
 	@app.get("/me")
@@ -133,7 +140,8 @@ def provider() -> Iterator[Provider]:
 
 	http = make_server("127.0.0.1", 0, app, threaded=True)
 	threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
-	yield Provider(f"http://127.0.0.1:{http.server_port}", tokens)
+	made = Provider(f"http://127.0.0.1:{http.server_port}", tokens)
+	yield made
 	http.shutdown()
 
 
@@ -181,3 +189,66 @@ def test_a_used_refresh_token_is_refused_and_said_so(provider):
 	connector = connect(provider, "Refresh Token", memory)
 	with connector, pytest.raises(errors.AuthenticationFailed, match="invalid_grant"):
 		connector.get("/me")
+
+
+# A rotating refresh token
+
+_ROTATION = """
+import sys, time
+from integration_hub.homes.file import FileHome
+
+with FileHome(sys.argv[1]) as home:
+	while time.time() < float(sys.argv[2]):
+		time.sleep(0.001)
+	with home.connector("others") as connector:
+		assert connector.get("/me") == {"name": "others"}
+"""
+
+
+@pytest.mark.usefixtures("insecure_transport")
+def test_processes_without_redis_lose_no_rotating_refresh_token(provider, tmp_path, monkeypatch):
+	"""The provider takes each refresh token once: who sends one a second time has lost the access for ever."""
+	hub = rotating_hub(provider, tmp_path, monkeypatch)
+	provider.slow.append(0.3)
+	for round in range(1, 5):
+		command = [sys.executable, "-c", _ROTATION, str(hub), str(time.time() + 1.5)]
+		running = [subprocess.Popen(command) for _ in range(3)]
+		assert [process.wait(60) for process in running] == [0, 0, 0]
+		assert len(provider.tokens) - 1 == round, "one token a round"
+		provider.revoke_all()
+
+
+@pytest.mark.usefixtures("insecure_transport")
+def test_a_handler_that_fails_after_its_call_loses_no_rotating_refresh_token(provider, tmp_path, monkeypatch):
+	hub = rotating_hub(provider, tmp_path, monkeypatch)
+	for round in range(1, 4):
+		with FileHome(hub) as home, FileHome(hub) as other, pytest.raises(ZeroDivisionError):
+			with home.db.transaction():
+				home.db.execute("CREATE TABLE IF NOT EXISTS `x` (`y` TEXT)")
+				for one in (home, other):  # a handler may have opened a home of its own
+					with one.connector("others") as connector:
+						assert connector.get("/me") == {"name": "others"}
+				raise ZeroDivisionError
+		assert len(provider.tokens) - 1 == round
+		provider.revoke_all()
+
+
+def rotating_hub(provider: Provider, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+	monkeypatch.setenv("HUB_KEY", Fernet.generate_key().decode())
+	monkeypatch.setenv("OTHERS_SECRET", "a:secret/with+odd=characters")
+	monkeypatch.setenv("OTHERS_REFRESH", "first-refresh-token")
+	hub = folder / "hub.toml"
+	hub.write_text(f"""
+[hub]
+encryption_key = "env:HUB_KEY"
+allowed_hosts = ["127.0.0.1:*"]
+
+[integration.others]
+base_url = "{provider.url}"
+auth_type = "OAuth2 Refresh Token"
+token_url = "{provider.url}/token"
+client_id = "hub"
+client_secret = "env:OTHERS_SECRET"
+refresh_token = "env:OTHERS_REFRESH"
+""")
+	return hub

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import wraps
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ logger = logger_of("integration_hub.connectors")
 _UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 _RETRY_REDIS = 15.0
+_LOOK_SECONDS = 0.05
 
 # Generic cell rate algorithm: one timestamp a key says when the next request may leave. Redis' own clock
 # decides, so hosts need not agree on the time. Returns the seconds to wait, as a string.
@@ -89,12 +90,19 @@ class Coordination(Protocol):
 		"""Drop counters and notes."""
 
 
+Lock = Callable[[str], AbstractContextManager[bool]]
+
+
 class LocalCoordination:
-	"""Within one process: for the home without Redis."""
+	"""Within one process: for the home without Redis.
+
+	lock: tries to take a lock that processes have in common; its block gets True if it was free.
+	"""
 
 	shared = False
 
-	def __init__(self) -> None:
+	def __init__(self, lock: Lock | None = None) -> None:
+		self._lock_of_all = lock
 		self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 		self._due: dict[str, float] = {}
 		self._notes: dict[str, tuple[str, float]] = {}
@@ -104,12 +112,28 @@ class LocalCoordination:
 	def lock(self, name: str, seconds: float) -> Iterator[None]:
 		with self._guard:
 			lock = self._locks[name]
+		until = time.monotonic() + seconds
 		if not lock.acquire(timeout=seconds):
 			raise TimeoutError(f"Lock {name} was not free within {seconds:.0f} s.")
 		try:
-			yield
+			with self._among_processes(name, until):
+				yield
 		finally:
 			lock.release()
+
+	@contextmanager
+	def _among_processes(self, name: str, until: float) -> Iterator[None]:
+		if not self._lock_of_all:
+			yield
+			return
+		while True:
+			with self._lock_of_all(name) as free:
+				if free:
+					yield
+					return
+			if time.monotonic() >= until:
+				raise TimeoutError(f"Another process holds the lock {name}.")
+			time.sleep(_LOOK_SECONDS)
 
 	def reserve(self, name: str, interval: float, longest: float) -> float:
 		with self._guard:
@@ -202,7 +226,9 @@ class RedisCoordination:
 		if not taken:
 			raise TimeoutError(f"Lock {name} was not free within {seconds:.0f} s.")
 		try:
-			yield
+			# Another process may not reach Redis, and hold the lock that is left then.
+			with self._local.lock(name, seconds):
+				yield
 		finally:
 			# It may have run out meanwhile: whoever holds it now keeps it.
 			with suppress(redis.exceptions.LockError, *_UNREACHABLE):

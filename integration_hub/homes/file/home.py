@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from integration_hub.sync.config import integration_config
 from integration_hub.sync.schedule import want
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
-_LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # shared by the threads of this process
+_LOCAL: dict[str, LocalCoordination] = {}  # shared by the threads of this process
 _STATE = ("last_success_at", "last_failure_at", "last_error")  # of Integration Settings: no settings
 _PREPARED: set[Path] = set()  # databases whose tables this process has looked after
 _VERSION = 1  # of the rows of a file, where not only its columns are others
@@ -89,9 +89,7 @@ class FileHome:
 		return moment.astimezone(timezone.utc).strftime(_FORMAT)
 
 	def lock(self, name: str) -> AbstractContextManager[bool]:
-		folder = self.file.database.with_suffix(".locks")
-		folder.mkdir(exist_ok=True)
-		return file_lock(folder / f"{sha256(name.encode()).hexdigest()[:32]}.lock")
+		return _lock(self.file.database, name)
 
 	def integration(self, name: str) -> IntegrationConfig:
 		return integration_config(self.db, name)
@@ -188,4 +186,12 @@ class FileHome:
 
 	def _coordination(self) -> Coordination:
 		client, name = self.redis(), str(self.file.database)
-		return RedisCoordination(client, name, _LOCAL[name]) if client else _LOCAL[name]
+		local = _LOCAL.setdefault(name, LocalCoordination(partial(_lock, self.file.database)))
+		return RedisCoordination(client, name, local) if client else local
+
+
+def _lock(database: Path, name: str) -> AbstractContextManager[bool]:
+	"""Try to take a lock of all processes that use the database."""
+	folder = database.with_suffix(".locks")
+	folder.mkdir(exist_ok=True)
+	return file_lock(folder / f"{sha256(name.encode()).hexdigest()[:32]}.lock")

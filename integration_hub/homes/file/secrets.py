@@ -7,6 +7,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.secrets import kept_secret
 from integration_hub.homes.file.config import HubFile
+from integration_hub.homes.file.tokens import TokenFile
 from integration_hub.stores.home import HubError
 from integration_hub.stores.sqlite import SQLiteDatabase
 
@@ -18,29 +19,28 @@ class FileSecrets:
 
 	def __init__(self, file: HubFile, db: SQLiteDatabase, integration: str):
 		self._file, self._db, self._integration = file, db, integration
+		self._tokens = TokenFile(file.database)
 
 	def get(self, field: str) -> str | None:
 		if field != "oauth_token":
 			return kept_secret(self._file.secret(self._integration, field))
+		stored = self._tokens.get(self._integration, field) or self._earlier(field)
+		try:
+			return kept_secret(self._fernet().decrypt(stored.encode()).decode()) if stored else None
+		except InvalidToken:
+			return None  # the key was changed: a new token is fetched
+
+	def _earlier(self, field: str) -> str | None:
+		"""Return what an earlier version kept in the database."""
 		sql = "SELECT `value` FROM `hub_secret` WHERE `integration` = %s AND `field` = %s"
-		for row in self._db.query(sql, [self._integration, field]):
-			try:
-				return kept_secret(self._fernet().decrypt(row["value"].encode()).decode())
-			except InvalidToken:
-				return None  # the key was changed: a new token is fetched
-		return None
+		return next((row["value"] for row in self._db.query(sql, [self._integration, field])), None)
 
 	def get_committed(self, field: str) -> str | None:
-		return self.get(field)  # outside a transaction, each read of SQLite is a snapshot of its own
+		return self.get(field)
 
 	def set(self, field: str, value: str) -> None:
 		encrypted = self._fernet().encrypt(value.encode()).decode()
-		with self._db.transaction():
-			self._db.execute(
-				"""INSERT INTO `hub_secret` (`integration`, `field`, `value`) VALUES (%s, %s, %s)
-					ON CONFLICT (`integration`, `field`) DO UPDATE SET `value` = excluded.`value`""",
-				[self._integration, field, encrypted],
-			)
+		self._tokens.set(self._integration, field, encrypted)
 
 	def authorization(self) -> str:
 		raise ConfigurationError(

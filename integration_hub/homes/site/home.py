@@ -33,7 +33,8 @@ from integration_hub.stores.home import HubError, Target
 from integration_hub.sync.config import integration_config
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
-_LOCAL: dict[str, LocalCoordination] = defaultdict(LocalCoordination)  # for a time without Redis
+# For a time without Redis.
+_LOCAL: dict[str, LocalCoordination] = defaultdict(lambda: LocalCoordination(site_lock))
 SYNC_SECONDS = 6 * 3600
 _DRAIN_SECONDS = 300
 _NOTE_SECONDS = 3600
