@@ -739,10 +739,12 @@ def test_a_success_with_records_is_one_whatever_stands_beside_them():
 @pytest.mark.parametrize(
 	("pagination", "body"),
 	[
-		({"kind": "Cursor", "cursor_path": "next"}, b'{"data": [{"id": 1}], "next": {"a": 1}}'),
+		(
+			{"kind": "Cursor", "cursor_path": "next"},
+			b'{"data": [{"id": 1, "title": "A word"}], "next": {"a": 1}}',
+		),
 		({"kind": "Cursor", "cursor_path": "next", "more_path": "more"}, b'{"data": [], "more": true}'),
 		({"kind": "Next Link", "cursor_path": "next"}, b'{"data": [{"id": 1}], "next": 17}'),
-		({"kind": "Page Number", "page_param": "p"}, b'{"data": [{"id": 1, "title": "A word"}]}'),
 	],
 )
 def test_an_error_about_the_next_page_says_where_it_stood(pagination, body):
