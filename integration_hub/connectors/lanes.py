@@ -5,12 +5,15 @@ Answers come in order, and no more of them are held than there are lanes.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import requests
+from requests.auth import AuthBase
 
 from integration_hub.connectors.pagination import Paginator
 
@@ -37,15 +40,11 @@ def fetch_in_lanes(
 			while len(queue) < lanes:
 				there = walk.ahead(len(queue))
 				path, query = there.update_request(endpoint, params)
-				lane = _Lane(there.state)
+				lane = _Lane(there.state, queue[-1] if queue else None)
 				lane.fetch = pool.submit(
-					connector.request,
-					"GET",
-					path,
-					params=query,
-					raw=True,
-					auth=connector.authenticate(),
-					wanted=lane.wanted,
+					lane.work,
+					partial(connector.request, "GET", path, params=query, raw=True),
+					connector.authenticate(),
 				)
 				queue.append(lane)
 			path, query = walk.update_request(endpoint, params)
@@ -57,19 +56,35 @@ def fetch_in_lanes(
 
 
 class _Lane:
-	"""A page on its way, which may turn out to be behind the end, or not the one that comes next."""
+	"""A page on its way, which may turn out to be behind the end, or not the one that comes next.
+
+	before: the page in front of it, which has its turn of the rate budget first.
+	"""
 
 	fetch: Future
 
-	def __init__(self, state: str) -> None:
-		self.state, self._dropped = state, False
+	def __init__(self, state: str, before: _Lane | None) -> None:
+		self.state, self._before = state, before
+		self._dropped, self._has_turn = False, threading.Event()
+
+	def work(self, request: Callable[..., requests.Response], auth: AuthBase | None) -> requests.Response:
+		if self._before:
+			self._before._has_turn.wait()
+		self._before = None
+		try:
+			return request(auth=auth, wanted=self.wanted)
+		finally:
+			self._has_turn.set()
 
 	def wanted(self) -> bool:
+		"""Asked by the connector once it knows when the request may leave."""
+		self._has_turn.set()
 		return not self._dropped
 
 	def drop(self) -> None:
 		self._dropped = True
 		self.fetch.cancel()
+		self._has_turn.set()
 
 
 def _drop(queue: deque[_Lane]) -> None:
