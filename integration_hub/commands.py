@@ -142,36 +142,52 @@ def init(ctx: click.Context, source: Path | None, url: str) -> None:
 @pass_context
 @told
 def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str | None, until: str) -> None:
-	"""Run streams now, in this process; all enabled ones if none is named."""
+	"""Run streams now, in this process; all enabled ones if none is named. One that cannot begin stops no other."""
 	from integration_hub.stores.settings import stream_rows
 	from integration_hub.sync.dryrun import dry_run as look
 	from integration_hub.sync.modes import Period
-	from integration_hub.sync.run import run_stream
+	from integration_hub.sync.run import AlreadyRunning, run_stream
 
 	if until and not since:
 		raise click.UsageError("--until needs --from.")
 	if since and not streams:
 		raise click.UsageError("Name the streams to backfill.")
 	period = Period.read(since, until) if since else None
-	failed = []
+	failed, running = [], []
 	with home_opener(ctx)() as home:
 		say_pauses(home)
 		names = streams or [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]
 		if not names:
 			say("There are no enabled streams.")
 		for name in names:
-			if dry_run:
-				for line in differences(look(home, name, period)):
-					say(line)
+			try:
+				if dry_run:
+					for line in differences(look(home, name, period)):
+						say(line)
+					continue
+				row = run_stream(home, name, "Command line", period)
+			except (HubError, ConnectorError) as error:
+				if len(names) == 1:
+					raise
+				(running if isinstance(error, AlreadyRunning) else failed).append(name)
+				click.echo(_line_begins(), nl=False, err=True)
+				say(str(error), err=True)
 				continue
-			row = run_stream(home, name, "Command line", period)
 			click.echo(_line_begins(), nl=False, err=True)
 			for line in summary(row):
 				say(line)
 			if row["status"] not in ("Completed", "Needs Approval"):
 				failed.append(name)
+	if failed or running:
+		raise click.ClickException(plain(" ".join(_left(failed, running))))
+
+
+def _left(failed: list[str], running: list[str]) -> Iterator[str]:
+	"""Return what is to be said at the end of the streams that did not come to theirs."""
 	if failed:
-		raise click.ClickException(plain(f"Not completed: {', '.join(failed)}. `status` shows open errors."))
+		yield f"Not completed: {', '.join(failed)}. `status` shows open errors."
+	if running:
+		yield f"Running already, and not run here: {', '.join(running)}."
 
 
 def say_pauses(home: Any) -> None:

@@ -12,7 +12,7 @@ from integration_hub.stores.home import Home
 from integration_hub.stores.runs import Run, close_run
 from integration_hub.stores.settings import note_failure, settings_row
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.schedule import next_run
+from integration_hub.sync.schedule import next_run, soon
 
 DOCTYPE = "Sync Settings"
 
@@ -99,13 +99,14 @@ def _next_turn(
 	failures = row["consecutive_failures"]
 	if status != "Postponed":  # which says nothing of the stream: the source, or its breaker, has put it off
 		failures = failures + 1 if status in ("Failed", "Interrupted") and not run.arrived else 0
+	turn = soon if status == "Interrupted" else next_run
 	state = {
 		"consecutive_failures": failures,
-		"next_run_at": home.now(ahead=delay) if delay else next_run(stream, home.now(), failures),
+		"next_run_at": home.now(ahead=delay) if delay else turn(stream, home.now(), failures),
 	}
 	ended = status in ("Completed", "Partial", "Needs Approval")
-	# A walk of a whole feed goes on however often it is cut off; one of a list begins anew.
-	if ended or (status != "Postponed" and stream.mode != "Cursor"):
+	# A walk of a whole feed goes on however often it is cut off; one of a list begins anew where it failed.
+	if ended or (status == "Failed" and stream.mode != "Cursor"):
 		state["resume"] = None
 	if ended:
 		state |= {"last_success_at": home.now(), "last_duration": run.duration}

@@ -1,12 +1,14 @@
 """Where a walk that did not come to its end goes on.
 
-A run that the source put off goes on at its page: without this, a long list behind a small quota never ends.
+A run that the source put off goes on at its page: without this, a long list behind a small quota never ends. So does one
+that was asked to stop, or killed, at the page that was last noted: without this, a long first load may never end.
 A walk of a whole change feed keeps the mark of what it has met, over as many runs as it takes.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.home import Home
@@ -67,4 +69,7 @@ def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) ->
 
 def _source(stream: StreamConfig) -> str:
 	request = stream.list_request(since=stream.checkpoint if stream.mode == "Incremental" else "")
-	return content_hash([stream.integration, stream.mode, vars(request)])
+	asked = [stream.integration, stream.mode, vars(request)]
+	if stream.mode != "Cursor":  # what was written otherwise than it would be now is fetched again
+		asked += [stream.record_filter, stream.deleted_path, [astuple(row) for row in stream.mapping]]
+	return content_hash(asked)

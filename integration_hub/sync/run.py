@@ -166,9 +166,11 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 				walk(home, stream, run, mode, writer, connector)
 			if mode.looks_twice and mode.walked > 1 and not mode.doubt:
 				look_again(home, run, mode, writer, connector)
-		except RetryLater:
-			run.unidentified = writer.unidentified
-			leave_off(home, stream, run, mode)
+		except BaseException as error:
+			# Put off, or asked to stop: the next run goes on here. What failed begins at the beginning.
+			if isinstance(error, RetryLater) or not isinstance(error, Exception):
+				run.unidentified = writer.unidentified
+				leave_off(home, stream, run, mode)
 			raise
 		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
 		run.arrived = True

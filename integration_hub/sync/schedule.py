@@ -42,6 +42,18 @@ def _default_minutes(mode: str) -> int:
 	return DEFAULT_MINUTES.get(mode, DEFAULT_MINUTES["Full"])
 
 
+def soon(stream: StreamConfig, now: str, failures: int) -> str | None:
+	"""Return when a stream is due whose run was broken off: in a minute, and later each time it happens again.
+
+	Its whole interval would be long where that is a day, and what the run was at is half done.
+	"""
+	turn = next_run(stream, now)
+	if turn is None:
+		return None
+	ahead = timedelta(minutes=2 ** min(max(failures - 1, 0), _MAX_BACKOFF))
+	return min(turn, (datetime.fromisoformat(now) + ahead).strftime(_FORMAT))
+
+
 def due_streams(home: Home) -> list[str]:
 	"""Return the names of the streams that are due now, those whose last run was short first."""
 	where = """`enabled` = 1
@@ -72,7 +84,7 @@ def close_silent_runs(home: Home) -> list[str]:
 	"""Close the runs whose process is gone, and let their streams go on; return those streams.
 
 	A run is silent while a page takes long, too: only when nobody holds the stream's lock is it taken for dead.
-	The first time its stream is due at once; a stream that kills its workers backs off like one that fails.
+	The first time its stream is due at once; one that kills its workers again is so later each time.
 	"""
 	closed = []
 	for name in silent_streams(home, SILENT_SECONDS):
@@ -100,7 +112,7 @@ def _after_silence(home: Home, row: Row, failures: int) -> str | None:
 	if failures == 1:
 		return home.now()
 	try:
-		return next_run(StreamConfig.from_row(row, ()), home.now(), failures)
+		return soon(StreamConfig.from_row(row, ()), home.now(), failures)
 	except ValueError:
 		return home.now()  # what is wrong with its settings is said when it begins
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -18,9 +19,10 @@ from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.modes import Full
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.plan import Record
-from integration_hub.sync.resume import keep_whole
+from integration_hub.sync.resume import keep_whole, leave_off
 
 DOCTYPE = "Sync Settings"
+KEEP_SECONDS = 15.0  # after which a run notes how far it came, should it be killed
 _MOST_AT_ONCE = 5000  # records a transaction
 
 
@@ -82,7 +84,7 @@ def _fetch(
 	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
 ) -> None:
 	keep_whole(home, stream, run, mode)
-	proof = Proof()
+	proof, kept = Proof(), time.monotonic()
 	for page in _pages(connector, mode.request(), stream):
 		proof.see(page)
 		checkpoint = mode.after_page(page, writer.mapper)
@@ -91,6 +93,10 @@ def _fetch(
 		mode.walked += 1
 		_commit(home, run, writer, mode.wanted(page, writer.mapper), checkpoint)
 		mode.note_page(page)
+		if time.monotonic() - kept >= KEEP_SECONDS:
+			run.unidentified = writer.unidentified
+			leave_off(home, stream, run, mode)
+			kept = time.monotonic()
 	mode.doubt = proof.doubt
 
 
