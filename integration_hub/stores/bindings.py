@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -105,12 +106,16 @@ def event_seen(event: str) -> str:
 
 	It sorts by now, as a run's does, is as long, and says how many milliseconds ago the event was received.
 	"""
-	now = new_id()
 	try:
-		waited = made_at(now) - made_at(event)
+		return _told(made_at(event))
 	except ValueError:
-		waited = 0.0
-	return f"{now[:14]}-{min(max(int(waited * 1000), 0), _LONGEST_WAIT):09x}"
+		return _told(time.time())
+
+
+def _told(at: float) -> str:
+	now = new_id()
+	waited = int((made_at(now) - at) * 1000)
+	return f"{now[:14]}-{min(max(waited, 0), _LONGEST_WAIT):09x}"
 
 
 def seen_by_event(binding: Binding) -> bool:
@@ -118,10 +123,18 @@ def seen_by_event(binding: Binding) -> bool:
 	return "-" in binding.last_seen
 
 
+def told_at(binding: Binding) -> float:
+	"""Return when what has seen a record last was received, or began, in seconds since the epoch."""
+	begun, _, waited = binding.last_seen.partition("-")
+	try:
+		return made_at(begun) - (int(waited, 16) / 1000 if waited else 0)
+	except ValueError:  # it was made elsewhere
+		return 0.0
+
+
 def received(binding: Binding) -> str:
 	"""Return when what has seen a record last was received, or began, by our clock, as UTC text; "" for nothing."""
-	begun, _, waited = binding.last_seen.partition("-")
-	return utc_made_at(first_id(made_at(begun) - int(waited, 16) / 1000)) if waited else utc_made_at(begun)
+	return utc_made_at(first_id(told_at(binding))) if binding.last_seen else ""
 
 
 def binding_name(stream: str, external_id: str) -> str:
@@ -298,8 +311,16 @@ def mark_seen(db: Database, names: Iterable[str], seen: str) -> None:
 	marks, names = in_list(names)
 	if not names:
 		return
-	sql = f"UPDATE `tab{DOCTYPE}` SET `last_seen` = %s, `missing_run` = NULL WHERE `name` IN ({marks})"
-	db.execute(sql, [seen, *names])
+	# An event may have seen it since the run began: then that stays.
+	sql = f"""UPDATE `tab{DOCTYPE}` SET `missing_run` = NULL,
+		`last_seen` = CASE WHEN `last_seen` > %s THEN `last_seen` ELSE %s END WHERE `name` IN ({marks})"""
+	db.execute(sql, [seen, seen, *names])
+
+
+def mark_told(db: Database, found: Iterable[Binding]) -> None:
+	"""Note that records were fetched, which an event had told of in a later state: it still counts as the last."""
+	for binding in found:
+		mark_seen(db, [binding.name], _told(told_at(binding)))
 
 
 def bound_names(db: Database, stream: str, names: Sequence[str]) -> set[str]:

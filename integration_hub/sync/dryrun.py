@@ -168,7 +168,11 @@ def _add(home: Home, planner: Planner, plan: Plan, result: DryRun, sample: int, 
 			fetched=plan.fetched,
 			created=sum(not change.name for change in good),
 			updated=sum(bool(change.name) for change in good),
-			unchanged=len(plan.unchanged) + len(plan.newer) + plan.stale + len(plan.forget),
+			unchanged=len(plan.unchanged)
+			+ len(plan.lagging)
+			+ len(plan.newer)
+			+ plan.stale
+			+ len(plan.forget),
 			deleted=len(plan.remove),
 			failed=len(failures) + len(plan.unidentified),
 		)

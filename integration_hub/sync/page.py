@@ -110,7 +110,9 @@ class PageWriter:
 		self._lock([plan.found[item.external_id] for item in touched], plan)
 		changed: list[Binding] = []
 		if not again:
-			counts.unchanged = len(plan.unchanged) + len(plan.newer) + plan.stale + len(plan.forget)
+			counts.unchanged = (
+				len(plan.unchanged) + len(plan.lagging) + len(plan.newer) + plan.stale + len(plan.forget)
+			)
 			changed += self._keep_unidentified(plan, counts)
 		counting = not (again or self.retrying)
 		counts.fetched = plan.fetched if counting else 0
@@ -126,6 +128,7 @@ class PageWriter:
 		bindings.give_up(self.home.db, [plan.found[external_id] for external_id in plan.left])
 		changed += self._keep_failures(plan, counts)
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)
+		bindings.mark_told(self.home.db, plan.lagging)
 		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed, self._by)
 		if self.home.db.broken and self.run:
 			raise BrokenTransaction(

@@ -46,7 +46,8 @@ class Plan:
 	remove: what the source says is deleted. forget: deletions of what never was here, or is gone, and not at so late a time.
 	unchanged: bindings that were met and need no write. stale: how many of the page came too late.
 	begun, left: was a document written or removed; the external ids that there was no time for (see PageWriter).
-	newer: what is as it was, at a later time, which is kept: what is older comes too late from now on.
+	newer: what is as it was, at another time, which is kept: what is older comes too late from now on.
+	lagging: bindings that the list is behind (see Planner).
 	times: when the records changed.
 	"""
 
@@ -62,6 +63,7 @@ class Plan:
 	forget: list[Mapped] = field(default_factory=list)
 	unchanged: list[Binding] = field(default_factory=list)
 	newer: list[Mapped] = field(default_factory=list)
+	lagging: list[Binding] = field(default_factory=list)
 	times: dict[str, str] = field(default_factory=dict)
 	stale: int = 0
 	begun: bool = False
@@ -281,7 +283,9 @@ class Planner:
 		stale = self._is_stale(item, binding)
 		if not same and not stale:
 			return True
-		if same and item.source_time > binding.source_time:
+		if self._is_lagging(item, binding):
+			plan.lagging.append(binding)
+		elif same and not stale and item.source_time not in ("", binding.source_time):
 			plan.newer.append(item)
 		elif stale and binding.status == "Deleted" and not self.current:
 			plan.stale += 1  # what deleted it stays who has seen it last
@@ -299,7 +303,7 @@ class Planner:
 		if item.deleted and item.source_time < known and not in_order:
 			return True
 		if self.current and binding.last_seen < self.seen:
-			return item.source_time < known and not gone and self._lags_behind(binding)
+			return self._is_lagging(item, binding)
 		if self.current and binding.last_seen == self.seen:
 			# This walk has met it already. What it found gone, and nobody has dated, is dated as the walk is.
 			return item.source_time < known and not in_order and not (gone and known >= self.moment.received)
@@ -311,11 +315,13 @@ class Planner:
 			return binding.last_seen > self.seen
 		return bindings.received(binding) > self.moment.received
 
-	def _lags_behind(self, binding: Binding) -> bool:
-		"""Tell whether a list may be behind an event that came before it was asked for."""
-		if not bindings.seen_by_event(binding):
+	def _is_lagging(self, item: Mapped, binding: Binding) -> bool:
+		"""Tell whether a list may be behind an event that was handled before the list was asked for."""
+		if not (self.current and "" < item.source_time < binding.source_time and binding.status != "Deleted"):
 			return False
-		return made_at(self.seen) - made_at(binding.last_seen) < _LISTS_LAG
+		if binding.last_seen >= self.seen or not bindings.seen_by_event(binding):
+			return False
+		return made_at(self.seen) - bindings.told_at(binding) < _LISTS_LAG
 
 	def _enabled(self, values: dict[str, Any]) -> dict[str, Any]:
 		"""Take back an earlier Disable, for a record that is in the source again."""

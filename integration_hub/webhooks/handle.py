@@ -170,9 +170,8 @@ def _is_there(path: str, record: Mapping[str, Any]) -> bool:
 
 def _about(row: Row) -> dict[str, Any]:
 	"""What a function or script is told of an event besides its payload."""
-	return {
-		name: row[name] for name in ("integration", "event_type", "event_id", "name", "attempts", "deferrals")
-	}
+	told = ("integration", "event_type", "event_id", "name", "attempts", "deferrals")
+	return {**{name: row[name] for name in told}, "unsigned": row.get("unsigned") or ""}
 
 
 def _defer(seconds: float) -> NoReturn:
