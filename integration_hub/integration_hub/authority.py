@@ -77,6 +77,9 @@ RECEIVES = frozenset(
 		"event_id_source",
 		"event_id_header",
 		"event_id_path",
+		"event_time_header",
+		"event_time_path",
+		"same_id_other_body",
 		"ordering_key_path",
 		"routes",
 	}
