@@ -364,10 +364,10 @@ def test_any_message_of_a_list_is_an_event_or_a_dead_letter(queue, sent, foreign
 	home, client = queue
 	client.lpush(QUEUE, *sent)
 	client.lpush(f"{QUEUE}:processing:consumer", foreign)  # whoever put it there
-	before = client.llen(f"{QUEUE}:dead")
+	before = client.llen(f"{{{QUEUE}}}:dead")
 	done = consumer_for(home, "crm").drain()
 	assert done.total == len(sent) + 1
-	assert client.llen(f"{QUEUE}:dead") - before == done.unreadable
+	assert client.llen(f"{{{QUEUE}}}:dead") - before == done.unreadable
 	assert client.llen(QUEUE) + client.llen(f"{QUEUE}:processing:consumer") == 0
 
 
@@ -379,10 +379,10 @@ def test_any_entry_of_a_stream_is_an_event_or_a_dead_letter(stream_queue, sent):
 	home, client = stream_queue
 	for entry in sent:
 		client.xadd(QUEUE, entry)
-	before = client.llen(f"{QUEUE}:dead")
+	before = client.llen(f"{{{QUEUE}}}:dead")
 	done = consumer_for(home, "crm").drain()
 	assert done.total == len(sent)
-	assert client.llen(f"{QUEUE}:dead") - before == done.unreadable
+	assert client.llen(f"{{{QUEUE}}}:dead") - before == done.unreadable
 	assert client.xpending(QUEUE, "integration_hub")["pending"] == 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +18,9 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.paths import PathTooCostly
 from integration_hub.queues.letters import Letter, tell
 from integration_hub.queues.pieces import store_in_pieces
-from integration_hub.stores.home import Home
+from integration_hub.queues.servers import NEEDED, explained, moved_to, tagged, version_of
+from integration_hub.sentence import _
+from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.inbox import Event
 from integration_hub.webhooks.bodies import MalformedEvent, read_body
 from integration_hub.webhooks.events import Route, load_routes, read_event
@@ -27,6 +29,8 @@ from integration_hub.webhooks.receive import hand_over
 
 BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024  # of a batch, about: large messages are read fewer at a time
+Follow = Callable[[str, int], redis.Redis]  # a client for another node of the same cluster
+_ALLOW_FULL = "#!lua flags=allow-oom\n"  # of scripts, from Redis 7 on: they make more room than they take
 SILENT_SECONDS = 120  # a consumer that says nothing for longer is taken for gone
 
 
@@ -62,21 +66,68 @@ class Consumer:
 
 	kind: ClassVar[str]
 
-	def __init__(self, home: Home, config: IntegrationConfig, client: redis.Redis, name: str = "consumer"):
+	def __init__(
+		self,
+		home: Home,
+		config: IntegrationConfig,
+		client: redis.Redis,
+		name: str = "consumer",
+		follow: Follow | None = None,
+	):
 		self.home, self.config, self.redis = home, config, client
-		self.queue = config.queue_name
+		self.queue, self.prefix = config.queue_name, tagged(config.queue_name)
 		self.name = name
-		self.dead = f"{self.queue}:dead"
+		self.dead = f"{self.prefix}:dead"
+		self.former = self.prefix != self.queue  # there may be keys of a version that used no tags
 		self.done = Consumed()
+		self._follow = follow
+		self._version: tuple[int, int] | None = None
+		self._scripts: dict[str, Callable] = {}
 
 	def recover(self, until: float = math.inf) -> bool:
 		"""Take up what consumers that are gone had read and not committed; tell whether that is all of it.
 
-		That is an earlier one of this name, and those of other names that have been silent for a while.
+		That is an earlier one of this name, and those of other names that have been silent for a while. Raises HubError
+		where the server cannot do what is needed.
 
 		until: when (of time.monotonic) no other batch is begun; one is taken in any case.
 		"""
+		if self._version is None:
+			self._meet()
+		return self.take_up(until)
+
+	def take_up(self, until: float = math.inf) -> bool:
+		"""Do what `recover` says, on a server that was looked at."""
 		raise NotImplementedError
+
+	def bury(self, message: Message, letter: Letter) -> None:
+		"""Move a message from what is being handled to the dead letters, both in one."""
+		raise NotImplementedError
+
+	def script(self, text: str) -> Callable:
+		"""Return a script of the server's, to be called with `keys` and `args`."""
+		if text not in self._scripts:
+			flags = _ALLOW_FULL if self._version and self._version >= (7, 0) else ""
+			self._scripts[text] = self.redis.register_script(flags + text.lstrip())
+		return self._scripts[text]
+
+	def _meet(self) -> None:
+		"""Find the node of a cluster that has the queue, and look at the server's version."""
+		place = {"doctype": "Integration Settings", "name": self.config.name, "field": "queue_url"}
+		try:
+			self.redis.exists(self.queue)
+		except redis.ResponseError as error:
+			elsewhere = moved_to(error)
+			if not elsewhere or not self._follow:
+				raise
+			self.redis.connection_pool.disconnect()
+			self.redis, self.former = self._follow(*elsewhere), False
+		version = version_of(self.redis)
+		if (0, 0) < version < NEEDED:
+			said, needed = (".".join(map(str, each)) for each in (version, NEEDED))
+			raise HubError(_("is Redis {0}; a queue needs {1} or later", said, needed), **place)
+		self._version = version
+		self._scripts.clear()
 
 	def read(self, block: float) -> list[Message]:
 		"""Read a batch; wait up to `block` seconds for its first message."""
@@ -101,7 +152,14 @@ class Consumer:
 
 		What was read before and not stored is older, and goes before what waits in the queue.
 		"""
-		until = time.monotonic() + seconds
+		try:
+			return self._drain(time.monotonic() + seconds)
+		except redis.RedisError as error:
+			if (clearer := explained(error, self.config.name)) is error:
+				raise
+			raise clearer from None
+
+	def _drain(self, until: float) -> Consumed:
 		self.done.more = not self.recover(until)
 		while not self.done.more and self.run_once():
 			self.done.more = time.monotonic() >= until
@@ -111,26 +169,27 @@ class Consumer:
 	def store(self, messages: Sequence[Message]) -> None:
 		"""Commit a batch, then acknowledge it. What cannot be an event, or be stored, becomes a dead letter."""
 		routes = load_routes(self.home, self.config.name)
-		readable, events, letters = [], [], []
-		for message in messages:
+		readable, events, buried = [], [], {}
+		for number, message in enumerate(messages):
 			try:
-				event = self._event(message, routes)
+				events.append(self._event(message, routes))
+				readable.append(number)
 			except MalformedEvent as error:
-				letters.append(Letter(message.body, str(error)))
-				continue
-			readable.append(message)
-			events.append(event)
+				buried[number] = Letter(message.body, str(error))
 		stored = store_in_pieces(self.home, events)
-		letters += [Letter(readable[n].body, reason) for n, reason in stored.refused.items()]
-		tell(self.home, self.config.name, self.dead, letters)
-		with self.redis.pipeline(transaction=True) as pipe:
-			for letter in letters:
-				pipe.lpush(self.dead, letter.text())
-			self.acknowledge(pipe, messages)
+		for place, reason in stored.refused.items():
+			buried[readable[place]] = Letter(messages[readable[place]].body, reason)
+		tell(self.home, self.config.name, self.dead, buried.values())
+		for number, letter in buried.items():
+			self.bury(messages[number], letter)
+		# Not in MULTI, where a server that is full takes no command: what is not acknowledged is known again.
+		with self.redis.pipeline(transaction=False) as pipe:
+			if rest := [message for number, message in enumerate(messages) if number not in buried]:
+				self.acknowledge(pipe, rest)
 			pipe.execute()
 		for verdict in stored.verdicts:
 			setattr(self.done, verdict, getattr(self.done, verdict) + 1)
-		self.done.unreadable += len(letters)
+		self.done.unreadable += len(buried)
 		kept = [event for number, event in enumerate(events) if number not in stored.refused]
 		new = [e for e, verdict in zip(kept, stored.verdicts, strict=True) if verdict == "received"]
 		if keys := {event.ordering_key for event in new if not event.unrouted}:

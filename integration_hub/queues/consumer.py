@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+
 from integration_hub.queues.base import Consumed, Consumer
 from integration_hub.queues.lists import ListConsumer
 from integration_hub.queues.pinned import owners_client, pinned_client
@@ -31,14 +35,31 @@ def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_
 		raise SwitchedOff("does not consume a queue", field="queue_enabled", **place)
 	if config.queue_kind not in _KINDS:
 		raise HubError("is neither List nor Stream", field="queue_kind", **place)
+	if config.queue_end not in ("Right", "Left"):
+		raise HubError("is neither Right nor Left", field="queue_end", **place)
 	url = home.secrets(integration).get("queue_url")
+	if not (url or fallback_url):
+		raise HubError("is empty", field="queue_url", **place)
+
+	def connect(url: str) -> redis.Redis:
+		if url_of_person:
+			return pinned_client(url, home.allowed_hosts(), **_TIMEOUTS)
+		return owners_client(url, **_TIMEOUTS)  # the site's owner wrote it into the site's own configuration
+
+	def follow(host: str, port: int) -> redis.Redis:
+		return connect(_at(start, host, port))
+
+	url_of_person, start = bool(url), str(url or fallback_url)
 	try:
-		if url:
-			client = pinned_client(url, home.allowed_hosts(), **_TIMEOUTS)
-		elif not fallback_url:
-			raise HubError("is empty", field="queue_url", **place)
-		else:  # the site's owner wrote it into the site's own configuration
-			client = owners_client(fallback_url, **_TIMEOUTS)
+		client = connect(start)
 	except (ValueError, OSError) as error:
 		raise HubError(str(error), field="queue_url", **place) from None
-	return _KINDS[config.queue_kind](home, config, client, name)
+	return _KINDS[config.queue_kind](home, config, client, name, follow)
+
+
+def _at(url: str, host: str, port: int) -> str:
+	"""Return a URL with another place in it; host: "" for the same."""
+	parts = urlsplit(url)
+	login, at, _ = parts.netloc.rpartition("@")
+	host = host or parts.hostname or ""
+	return urlunsplit(parts._replace(netloc=f"{login}{at}{f'[{host}]' if ':' in host else host}:{port}"))

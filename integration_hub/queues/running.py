@@ -10,6 +10,7 @@ from integration_hub.connectors.secrets import redactor_for
 from integration_hub.plain import logger_of
 from integration_hub.queues.base import SILENT_SECONDS, Consumed, Consumer
 from integration_hub.queues.consumer import OPERATION, SwitchedOff, consumer_for
+from integration_hub.queues.servers import explained
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error, resolve_errors
 from integration_hub.stores.home import Home
@@ -86,7 +87,7 @@ class Running:
 
 	def _close(self) -> None:
 		if self._consumer:
-			self._consumer.redis.close()
+			self._consumer.redis.connection_pool.disconnect()
 		self._consumer = None
 
 	def _failed(self, error: Exception) -> float:
@@ -94,6 +95,8 @@ class Running:
 		self._failures += 1
 		self._recover_at = self._look_at = 0.0
 		self._well = False
+		self._close()  # the name may lead to another server by now: a replica that was promoted, another node
+		error = explained(error, self.integration)
 		pause = min(2.0**self._failures / 2, _LONGEST_BACKOFF)
 		self.home.reconnect()
 		# Its kind only: what it says may hold secrets, and goes masked to the error log.

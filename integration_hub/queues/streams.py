@@ -1,8 +1,8 @@
 """A Redis stream as a queue, read as a consumer group: https://redis.io/docs/latest/develop/data-types/streams/
 
 What a consumer has read and not acknowledged stays pending: it finds it again under its name, and others take
-it up once it has been idle for a while. An entry with one field holds its message there, as JSON; of an entry
-with more, the fields are the message.
+it up once it has been idle for a while. An entry whose only field is called `message`, `body`, `data` or the like, or
+holds JSON, has its message there; of any other entry, the fields are the message.
 """
 
 from __future__ import annotations
@@ -10,16 +10,24 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.queues.base import BATCH, BATCH_BYTES, SILENT_SECONDS, Consumer, Message
+from integration_hub.queues.base import BATCH, BATCH_BYTES, SILENT_SECONDS, Consumer, Follow, Message
+from integration_hub.queues.letters import Letter
+from integration_hub.queues.servers import is_full
 from integration_hub.stores.home import Home
 
 _LAST_NUMBER = 2**64 - 1
+_HOLDERS = frozenset(b"message msg body payload data event json value".split())
+_BURY = """
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+redis.call('LPUSH', KEYS[2], ARGV[3])
+"""
 _CAREFUL = 10  # entries of the first batch, before their size is known
 
 
@@ -28,14 +36,21 @@ class StreamConsumer(Consumer):
 
 	kind = "Stream"
 
-	def __init__(self, home: Home, config: IntegrationConfig, client: redis.Redis, name: str = "consumer"):
-		super().__init__(home, config, client, name)
+	def __init__(
+		self,
+		home: Home,
+		config: IntegrationConfig,
+		client: redis.Redis,
+		name: str = "consumer",
+		follow: Follow | None = None,
+	):
+		super().__init__(home, config, client, name, follow)
 		self.group = config.queue_group
 		# Up to here everything is acknowledged: where a group that got lost begins anew.
-		self._mark = f"{self.queue}:done:{self.group}"
+		self._mark = f"{self.prefix}:done:{self.group}"
 		self._size = BATCH_BYTES // _CAREFUL  # of the largest entry, as far as they were large lately
 
-	def recover(self, until: float = math.inf) -> bool:
+	def take_up(self, until: float = math.inf) -> bool:
 		self._make_group()
 		while batch := self._entries("0"):
 			self.store([_message(*entry) for entry in batch])
@@ -66,11 +81,15 @@ class StreamConsumer(Consumer):
 	def acknowledge(self, pipe: redis.client.Pipeline, messages: Sequence[Message]) -> None:
 		pipe.xack(self.queue, self.group, *(message.token for message in messages))
 
+	def bury(self, message: Message, letter: Letter) -> None:
+		self.script(_BURY)(keys=[self.queue, self.dead], args=[self.group, message.token, letter.text()])
+
 	def store(self, messages: Sequence[Message]) -> None:
 		super().store(messages)
 		pending = self.redis.xpending(self.queue, self.group)
 		last = max((message.token for message in messages), key=_order)
-		self.redis.set(self._mark, _before(pending["min"]) if pending["pending"] else last)
+		with _unless_full():  # an older mark will do: what is read twice is known by its id
+			self.redis.set(self._mark, _before(pending["min"]) if pending["pending"] else last)
 
 	def _entries(self, since: str, block: float = 0.0) -> list[tuple[bytes, Any]]:
 		milliseconds = int(block * 1000) or None
@@ -97,23 +116,42 @@ class StreamConsumer(Consumer):
 
 		What is read twice is known by its id and stored once.
 		"""
+		mark = self.redis.get(self._mark)
+		if not mark and self.former:
+			mark = self.redis.get(f"{self.queue}:done:{self.group}")
 		try:
-			self.redis.xgroup_create(self.queue, self.group, self.redis.get(self._mark) or "0", mkstream=True)
+			with _unless_full():  # then it cannot be made, and need not where there is one
+				self.redis.xgroup_create(self.queue, self.group, mark or "0", mkstream=True)
 		except redis.ResponseError as error:
 			if not str(error).startswith("BUSYGROUP"):
 				raise
 
 
+@contextmanager
+def _unless_full() -> Iterator[None]:
+	"""Do the block, or leave it where Redis has no memory for it."""
+	try:
+		yield
+	except redis.ResponseError as error:
+		if not is_full(error):
+			raise
+
+
 def _message(identity: bytes, fields: Mapping[bytes, bytes] | None) -> Message:
 	if not fields:  # trimmed before it was acknowledged: a person shall know
 		return Message(identity, identity.decode(), identity, "entry_trimmed")
-	if len(fields) == 1:
+	if len(fields) == 1 and _holds_message(*next(iter(fields.items()))):
 		return Message(identity, identity.decode(), next(iter(fields.values())))
 	try:
 		body = json.dumps({name.decode(): value.decode() for name, value in fields.items()}).encode()
 	except UnicodeError:
 		return Message(identity, identity.decode(), repr(fields).encode(), "body_not_utf8")
 	return Message(identity, identity.decode(), body)
+
+
+def _holds_message(name: bytes, value: bytes) -> bool:
+	"""Tell whether the only field of an entry holds its message, or is one field of a message like others."""
+	return name.lower() in _HOLDERS or value.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
 def _order(identity: bytes) -> tuple[int, int]:

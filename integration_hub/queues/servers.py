@@ -1,0 +1,85 @@
+"""The Redis that a queue is in: what it has to be able to do, and what it means when it refuses."""
+
+from __future__ import annotations
+
+import re
+
+import redis
+
+from integration_hub.sentence import _
+from integration_hub.stores.home import HubError
+
+NEEDED = (6, 2)  # BLMOVE, XAUTOCLAIM
+_FULL = "OOM"
+# The word that an answer begins with: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+_MEANS = {
+	"MOVED": _("is a node of a cluster that does not hold this queue"),
+	"ASK": _("is a node of a cluster that is handing this queue to another one"),
+	"TRYAGAIN": _("is a node of a cluster that is handing this queue to another one"),
+	"CROSSSLOT": _(
+		"is in a cluster that keeps this queue's other keys elsewhere: its name may hold braces around a part of it only"
+	),
+	"CLUSTERDOWN": _("is in a cluster that is down"),
+	"MASTERDOWN": _("is a replica that has lost its master"),
+	"READONLY": _("is a replica now, which takes no writes"),
+	"LOADING": _("is loading its data"),
+	_FULL: _("is full (maxmemory)"),
+}
+_ELSEWHERE = re.compile(r"MOVED \d+ (.*):(\d+)")
+
+
+def word(error: redis.RedisError) -> str:
+	"""Return the word that says what kind of answer an error is, of a script's command that of the command."""
+	text = str(error)
+	inner = (
+		re.search(r"-(READONLY|OOM|MASTERDOWN|LOADING) ", text)
+		if text.startswith("ERR Error running")
+		else None
+	)
+	return inner[1] if inner else text.partition(" ")[0]
+
+
+def is_full(error: redis.RedisError) -> bool:
+	"""Tell whether a command was refused because Redis has no memory left."""
+	# redis-py from 5 on leaves the word out for the class.
+	return word(error) == _FULL or type(error).__name__ == "OutOfMemoryError"
+
+
+def explained(error: Exception, integration: str) -> Exception:
+	"""Return an error that says what a person can do something about, in place of a known answer of Redis."""
+	if not isinstance(error, redis.RedisError):
+		return error
+	meaning = _MEANS.get(_FULL if is_full(error) else word(error) or "")
+	if isinstance(error, redis.exceptions.BusyLoadingError):
+		meaning = _MEANS["LOADING"]
+	if isinstance(error, redis.exceptions.ReadOnlyError):
+		meaning = _MEANS["READONLY"]
+	return (
+		HubError(meaning, doctype="Integration Settings", name=integration, field="queue_url")
+		if meaning
+		else error
+	)
+
+
+def moved_to(error: redis.RedisError) -> tuple[str, int] | None:
+	"""Return the host, "" for the same one, and port of the node that has a queue; None if that is not what is said."""
+	found = _ELSEWHERE.match(str(error))
+	return (found[1], int(found[2])) if found else None
+
+
+def version_of(client: redis.Redis) -> tuple[int, int]:
+	"""Return the version of a server, (0, 0) where it does not tell."""
+	try:
+		text = str(client.info("server").get("redis_version", ""))
+	except redis.ResponseError:  # a user that may not ask
+		return 0, 0
+	found = re.match(r"(\d+)\.(\d+)", text)
+	return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def tagged(queue: str) -> str:
+	"""Return what the names of a queue's other keys begin with: in a cluster they are where the queue is.
+
+	That decides what stands between the first { and the first } behind it; without these, the whole name.
+	"""
+	return queue if "{" in queue or "}" in queue else f"{{{queue}}}"
