@@ -315,12 +315,14 @@ def approve(ctx: click.Context, sync_log: str) -> None:
 def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int, connections: int) -> None:
 	"""Receive webhooks at /webhooks/<integration>."""
 	from integration_hub.homes.server import serve as run
+	from integration_hub.webhooks.doorway import unready
 
 	def announce() -> None:
 		say(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
 
-	with home_opener(ctx)():
-		pass  # what is wrong with the settings is said now, and not by each request
+	with home_opener(ctx)() as home:  # what is wrong with the settings is said now, and not by each request
+		for problem in unready(home):
+			click.echo(f"Warning: {problem}", err=True)
 	if site := site_of(ctx):
 		from integration_hub.homes.site.door import application
 

@@ -340,13 +340,9 @@ def test_a_host_that_is_allowed_may_be_anywhere(make_home, client, redis_url, na
 
 
 def test_a_private_url_of_the_sites_owner_works(make_home, client, redis_url, monkeypatch):
-	monkeypatch.setenv("CRM_QUEUE_URL", "")
 	client.lpush(QUEUE, json.dumps({"type": "stock"}))
-	home = make_home(
-		('allowed_hosts = ["127', 'allowed_hosts = [] # ["127'),
-		('queue_url = "env:CRM_QUEUE_URL"\n', ""),
-		redis_url=redis_url,
-	)
+	home = make_home(('allowed_hosts = ["127', 'allowed_hosts = [] # ["127'), redis_url=redis_url)
+	monkeypatch.setenv("CRM_QUEUE_URL", "")
 	assert consumer_for(home, "crm", fallback_url=redis_url).drain().received == 1
 
 

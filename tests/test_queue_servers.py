@@ -305,11 +305,6 @@ def test_the_oldest_is_read_first_at_either_end(make_home, redis_url, end, push,
 	assert numbers(home) == list(range(21))
 
 
-def test_an_end_that_is_none_is_refused(make_home):
-	with pytest.raises(HubError, match="queue_end"):
-		make_home(('queue_name = "crm_events"', 'queue_name = "crm_events"\nqueue_end = "Top"'))
-
-
 @pytest.mark.parametrize(
 	("fields", "payload"),
 	[

@@ -155,6 +155,8 @@ def integration_problems(
 	for field in ("event_type_path", "event_id_path", "event_time_path", "ordering_key_path"):
 		if (path := getattr(config, field)) and (problem := path_problem(path)):
 			problems.append((field, problem))
+	if config.queue_enabled and not secrets.get("queue_url"):
+		problems.append(("queue_url", _("is needed to consume a queue")))
 	if config.queue_kind not in ("List", "Stream"):
 		problems.append(("queue_kind", _("{0!r} is neither List nor Stream", config.queue_kind)))
 	problems += range_problems(config)

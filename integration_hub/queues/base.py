@@ -18,7 +18,7 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.paths import PathTooCostly
 from integration_hub.queues.letters import Letter, tell
 from integration_hub.queues.pieces import store_in_pieces
-from integration_hub.queues.servers import NEEDED, explained, moved_to, tagged, version_of
+from integration_hub.queues.servers import NEEDED, explained, facts_of, moved_to, tagged
 from integration_hub.sentence import _
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.inbox import Event
@@ -121,12 +121,12 @@ class Consumer:
 			if not elsewhere or not self._follow:
 				raise
 			self.redis.connection_pool.disconnect()
-			self.redis, self.former = self._follow(*elsewhere), False
-		version = version_of(self.redis)
+			self.redis = self._follow(*elsewhere)
+		version, is_node = facts_of(self.redis)
 		if (0, 0) < version < NEEDED:
 			said, needed = (".".join(map(str, each)) for each in (version, NEEDED))
 			raise HubError(_("is Redis {0}; a queue needs {1} or later", said, needed), **place)
-		self._version = version
+		self._version, self.former = version, self.former and not is_node
 		self._scripts.clear()
 
 	def read(self, block: float) -> list[Message]:

@@ -17,6 +17,7 @@ from redis.client import Pipeline
 _UNSAID = "the server's words are not shown: they may hold what was sent"
 _CODE = re.compile(r"[A-Z]{2,20}(?= |$)")
 _COMMAND = re.compile(r"unknown command ['`\"]?([A-Za-z]{2,20})['`\",]", re.IGNORECASE)
+_MOVED = re.compile(r"(?:MOVED|ASK) \d{1,5} [\w.:-]{0,255}:\d{1,5}")  # a node of a cluster names another one
 # Texts of Redis that are the same whatever was sent, or their beginnings.
 _KNOWN = re.compile(
 	"unknown command|unknown subcommand|wrong number of arguments|syntax error|value is not an integer"
@@ -68,6 +69,8 @@ def _discreet() -> Iterator[None]:
 def without_what_was_sent(error: redis.RedisError) -> str:
 	"""Return what an error says that cannot be from a command: its code and the server's own words."""
 	text = str(error)
+	if _MOVED.fullmatch(text):
+		return text
 	if type(error) in (redis.ConnectionError, redis.TimeoutError):
 		return text  # redis-py's own: a host, and what the operating system says of it
 	head = text.rpartition("of pipeline caused error: ")[2] if text.startswith("Command # ") else text

@@ -36,7 +36,7 @@ def word(error: redis.RedisError) -> str:
 		if text.startswith("ERR Error running")
 		else None
 	)
-	return inner[1] if inner else text.partition(" ")[0]
+	return inner[1] if inner else text.partition(" ")[0].rstrip(":")
 
 
 def is_full(error: redis.RedisError) -> bool:
@@ -67,14 +67,14 @@ def moved_to(error: redis.RedisError) -> tuple[str, int] | None:
 	return (found[1], int(found[2])) if found else None
 
 
-def version_of(client: redis.Redis) -> tuple[int, int]:
-	"""Return the version of a server, (0, 0) where it does not tell."""
+def facts_of(client: redis.Redis) -> tuple[tuple[int, int], bool]:
+	"""Return the version of a server, (0, 0) where it does not tell, and whether it is a node of a cluster."""
 	try:
-		text = str(client.info("server").get("redis_version", ""))
+		told = client.info("server")
 	except redis.ResponseError:  # a user that may not ask
-		return 0, 0
-	found = re.match(r"(\d+)\.(\d+)", text)
-	return (int(found[1]), int(found[2])) if found else (0, 0)
+		return (0, 0), False
+	found = re.match(r"(\d+)\.(\d+)", str(told.get("redis_version", "")))
+	return (int(found[1]), int(found[2])) if found else (0, 0), told.get("redis_mode") == "cluster"
 
 
 def tagged(queue: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Lock
 
 from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores.home import Home, HubError
 from integration_hub.sync.config import Unreadable
 from integration_hub.webhooks.events import Route, load_routes
@@ -59,6 +61,19 @@ def doorway(home: Home, name: str) -> Doorway | None:
 			while len(_kept) > _MOST_KEPT:
 				_kept.popitem(last=False)
 	return loaded
+
+
+def unready(home: Home) -> Iterator[str]:
+	"""Return what keeps doors that are open from taking events, a sentence each."""
+	sql = "SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `webhook_enabled` = 1 ORDER BY `name`"
+	for row in home.db.query(sql):
+		try:
+			found = _load(home, row["name"])
+		except (HubError, ConnectorError, ValueError) as error:
+			yield f"{row['name']}: {error}"
+			continue
+		if found and not found.secrets:
+			yield f"{row['name']}: webhook_secret is empty, every event is rejected"
 
 
 def _load(home: Home, name: str) -> Doorway | None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
-from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import HubFile
 from integration_hub.stores.bindings import count_live
@@ -25,6 +24,7 @@ from integration_hub.stores.schema import (
 )
 from integration_hub.sync.check import Surroundings, stream_problems
 from integration_hub.sync.config import StreamConfig, moved
+from integration_hub.webhooks.check import Registered, door_problems
 
 if TYPE_CHECKING:
 	from integration_hub.homes.file.home import FileHome
@@ -71,29 +71,14 @@ def check(file: HubFile) -> None:
 			raise HubError(
 				"is needed to keep OAuth2 tokens", name=f"{file.name} [hub]", field="encryption_key"
 			)
-		for row in values["routes"]:
-			if row.get("record_path") and (problem := path_problem(row["record_path"])):
-				raise HubError(
-					f"record_path: {problem}", name=f"{file.name} [integration.{name}]", field="routes"
-				)
-			if row.get("stream") and row["stream"] not in file.streams:
-				raise HubError(
-					f"stream {row['stream']!r} does not exist",
-					name=f"{file.name} [integration.{name}]",
-					field="routes",
-				)
-			if row.get("action") == "Run Server Script":
-				raise HubError(
-					"Run Server Script needs a Frappe site; register a function in [handlers]",
-					name=f"{file.name} [integration.{name}]",
-					field="routes",
-				)
-			if row.get("handler") and row["handler"] not in file.handlers:
-				raise HubError(
-					f"handler {row['handler']!r} is not in [handlers]",
-					name=f"{file.name} [integration.{name}]",
-					field="routes",
-				)
+		registered = Registered(
+			file.schemes,
+			file.handlers,
+			file.streams.__contains__,
+			lambda _name: "Run Server Script needs a Frappe site; register a function in [handlers]",
+		)
+		for field, sentence in door_problems(config, values["routes"], registered):
+			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)
 	around = Surroundings(
 		file.transforms,
 		lambda doctype: target_fields(file, doctype),

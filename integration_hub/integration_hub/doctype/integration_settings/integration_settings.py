@@ -6,15 +6,13 @@ from frappe.model.document import Document
 
 from integration_hub.connectors import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
-from integration_hub.connectors.errors import ConnectorError
-from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.scripts import script_problem
 from integration_hub.integration_hub import authority, reentry
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
-from integration_hub.webhooks.schemes import scheme_for
+from integration_hub.webhooks.check import Registered, door_problems
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -33,9 +31,9 @@ class IntegrationSettings(Document):
 			config = IntegrationConfig.from_row({**self.as_dict(), "name": self.integration_name})
 		except ValueError as error:
 			refuse(self, "", str(error))
-		for field, sentence in integration_problems(
-			config, {field: self.get(field) for field in SECRET_FIELDS}
-		):
+		secrets = {field: self.get(field) for field in SECRET_FIELDS}
+		secrets["queue_url"] = secrets["queue_url"] or SiteHome().external_redis_url()
+		for field, sentence in integration_problems(config, secrets):
 			refuse(self, field, sentence)
 		self.check_registered(config)
 		authority.check_integration(self)
@@ -46,20 +44,18 @@ class IntegrationSettings(Document):
 		home = SiteHome()
 		if config.connector not in BUILT_IN and config.connector not in home.connectors():
 			refuse(self, "connector", f"{config.connector!r} is not registered by an app")
-		if config.webhook_enabled:
-			try:
-				scheme_for(config, home.schemes())
-			except ConnectorError as error:
-				refuse(self, "webhook_scheme", error.detail)
-		for row in self.routes:
-			if row.record_path and (problem := path_problem(row.record_path)):
-				refuse(self, "routes", f"row {row.idx}: record_path: {problem}")
-			if row.action == "Call Function" and row.handler not in home.handlers():
-				refuse(self, "routes", f"row {row.idx}: handler {row.handler!r} is not registered by an app")
-			if row.action == "Run Server Script" and (problem := script_problem(row.server_script)):
-				refuse(self, "routes", f"row {row.idx}: Server Script {row.server_script!r} {problem}")
-			if row.action not in ("Call Function", "Run Server Script") and not row.stream:
-				refuse(self, "routes", f"row {row.idx}: {row.action} needs a stream")
+		known = Registered(home.schemes(), home.handlers(), self._has_stream, self._script_problem)
+		for field, sentence in door_problems(config, [row.as_dict() for row in self.routes], known):
+			refuse(self, field, sentence)
+
+	@staticmethod
+	def _has_stream(name: str) -> bool:
+		return True  # Frappe checks links
+
+	@staticmethod
+	def _script_problem(name: str) -> str:
+		problem = script_problem(name)
+		return f"Server Script {name!r} {problem}" if problem else ""
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
 		authority.check_removal(self, old)
