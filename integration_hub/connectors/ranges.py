@@ -37,7 +37,7 @@ RANGES: dict[str, Range] = {
 	"breaker_threshold": Range(0, 1_000_000),
 	"breaker_seconds": Range(_LEAST_SECONDS, 7 * _DAY),
 	"max_response_mb": Range(_LEAST_SECONDS, 10_000),
-	"max_body_mb": Range(0, 1000),
+	"max_body_mb": Range(0, 100),
 	"webhook_tolerance": Range(1, 7 * _DAY),
 	"keep_payload_days": Range(0, MOST_DAYS),
 	"keep_dead_days": Range(0, MOST_DAYS),

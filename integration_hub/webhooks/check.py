@@ -10,11 +10,9 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.paths import path_problem
 from integration_hub.sentence import _
-from integration_hub.webhooks.messages import MEGABYTE
 from integration_hub.webhooks.schemes import SCHEMES, scheme_for
 
 ACTIONS = ("Upsert Record", "Delete Record", "Start Sync", "Call Function", "Run Server Script")
-MOST_MB = 100  # what a statement of a database may hold; more is no event
 
 Problem = tuple[str, str]
 
@@ -35,8 +33,6 @@ def door_problems(
 	"""Return what is wrong, as (field, sentence); nothing when the doors can work."""
 	if config.webhook_enabled:
 		yield from _scheme_problems(config, known)
-	if not 0 < config.max_body_mb <= MOST_MB or config.max_body_mb * MEGABYTE < 1:
-		yield "max_body_mb", _("must be above zero and at most {0}", MOST_MB)
 	if config.queue_enabled:
 		yield from _queue_problems(config)
 	for number, row in enumerate(routes, 1):
