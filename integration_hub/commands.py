@@ -76,7 +76,22 @@ def home_opener(ctx: click.Context) -> Callable[[], Any]:
 	folder = str(Path(config).resolve().parent)
 	if folder not in sys.path:
 		sys.path.append(folder)  # where the functions are that hub.toml names
+	if ctx.info_name != "status":  # which says so itself
+		say_exposed(Path(config))
 	return lambda: FileHome(config)
+
+
+def say_exposed(config: Path) -> None:
+	"""Say on stderr which files of the home are open to others."""
+	from integration_hub.homes.file import exposure
+	from integration_hub.homes.file.config import load
+
+	try:
+		found = [*exposure.warnings(load(config))]
+	except HubError:  # the command says what is wrong
+		return
+	for line in found:
+		say(line, err=True)
 
 
 def told(command: Callable) -> Callable:

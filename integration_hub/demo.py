@@ -32,6 +32,7 @@ from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import FIELDS, TABLES, hub_toml
 from integration_hub.sandbox.redis import free_port, redis_binary, redis_server
 from integration_hub.stores.home import Home
+from integration_hub.stores.private import make_file, make_folder
 from integration_hub.stores.runs import Run
 from integration_hub.sync.run import run_stream
 
@@ -83,7 +84,8 @@ def run(
 	columns = (SpinnerColumn(), TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn())
 	with ExitStack() as stack:
 		folder = Path(keep) if keep else Path(stack.enter_context(tempfile.TemporaryDirectory()))
-		folder.mkdir(parents=True, exist_ok=True)
+		folder.parent.mkdir(parents=True, exist_ok=True)
+		make_folder(folder)
 		redis_url = stack.enter_context(redis_server()) if redis_binary() else ""
 		crm = stack.enter_context(Sandbox(customers, seed))
 		toml = _settings(folder, crm, redis_url)
@@ -107,7 +109,8 @@ def _settings(folder: Path, crm: Sandbox, redis_url: str) -> Path:
 		"CRM_QUEUE_URL": redis_url,
 	}
 	path = folder / "hub.toml"
-	path.write_text(hub_toml(crm.url, redis_url=redis_url))
+	path.unlink(missing_ok=True)
+	make_file(path, hub_toml(crm.url, redis_url=redis_url))
 	return path
 
 
@@ -115,6 +118,7 @@ def _settings(folder: Path, crm: Sandbox, redis_url: str) -> Path:
 def _receiver(command: list[str], folder: Path) -> Iterator[str]:
 	"""Start `… serve` as a process of its own; give the URL events are posted to."""
 	port = free_port()
+	make_file(folder / "serve.log")
 	with (folder / "serve.log").open("w") as log:
 		# In a session of its own: Ctrl+C is for the demo, which stops it.
 		process = subprocess.Popen(

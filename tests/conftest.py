@@ -55,6 +55,7 @@ def make_home(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
 			assert old in text, f"{old!r} is not in the example"
 			text = text.replace(old, new)
 		(tmp_path / "hub.toml").write_text(text)
+		(tmp_path / "hub.toml").chmod(0o600)
 		opened.append(FileHome(tmp_path / "hub.toml"))
 		return opened[-1]
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from integration_hub.stores.private import FILE
+
 
 @contextmanager
 def file_lock(path: Path | str) -> Iterator[bool]:
 	"""Try to take a lock; the block gets True if it was free."""
-	lock = FileLock(path)
+	lock = FileLock(path, mode=FILE)
 	try:
 		lock.acquire(timeout=0)
 	except Timeout:

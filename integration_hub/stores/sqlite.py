@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from integration_hub.stores.database import Params, Row
+from integration_hub.stores.private import make_file
 from integration_hub.stores.schema import columns, create_statements, doctypes
 
 _NAMED = re.compile(r"%\((\w+)\)s")
@@ -25,6 +26,8 @@ class SQLiteDatabase:
 	row_lock = ""  # a transaction that writes has the whole file
 
 	def __init__(self, path: Path | str, busy_seconds: float = BUSY_SECONDS):
+		if str(path) != ":memory:":
+			make_file(Path(path))  # SQLite gives what stands beside it the same mode
 		self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
 		self._connection.row_factory = sqlite3.Row
 		self._connection.execute("PRAGMA journal_mode = WAL")

@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from integration_hub.homes.file.home import FileHome
 from integration_hub.sandbox.example import hub_toml
 from integration_hub.stores.home import HubError
+from integration_hub.stores.private import make_file, make_folder
 
 _SECRETS = {"CRM_CLIENT_SECRET": "sandbox-client-secret", "CRM_WEBHOOK_SECRET": "sandbox-webhook-secret"}
 
@@ -22,13 +23,15 @@ def create(path: Path, url: str) -> Iterator[str]:
 	if not path.exists():
 		folder = path.resolve().parent
 		secrets = folder / "secrets"
-		secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+		folder.parent.mkdir(parents=True, exist_ok=True)
+		make_folder(folder)
+		make_folder(secrets)
 		text = hub_toml(url, key="file:secrets/HUB_KEY")
-		_write_secret(secrets / "HUB_KEY", Fernet.generate_key().decode())
+		make_file(secrets / "HUB_KEY", Fernet.generate_key().decode())
 		for name, value in _SECRETS.items():
-			_write_secret(secrets / name, value)
+			make_file(secrets / name, value)
 			text = text.replace(f"env:{name}", f"file:secrets/{name}")
-		path.write_text(text)
+		make_file(path, text)
 		yield f"Wrote {path} and {secrets}/ (the sandbox's secrets; keep the folder out of version control)."
 	else:
 		yield f"Kept {path}."
@@ -38,9 +41,3 @@ def create(path: Path, url: str) -> Iterator[str]:
 	except OSError as error:
 		raise HubError(str(error), name=str(path)) from None
 	yield "Next: `integration-hub sandbox` in one terminal, `integration-hub sync` in another."
-
-
-def _write_secret(path: Path, value: str) -> None:
-	if not path.exists():
-		path.touch(mode=0o600)
-		path.write_text(value)

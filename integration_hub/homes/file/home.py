@@ -16,6 +16,7 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination, RedisCoordination
 from integration_hub.connectors.registry import connector_for
+from integration_hub.homes.file import exposure
 from integration_hub.homes.file.config import KEPT, HubFile, load
 from integration_hub.homes.file.secrets import TABLE, FileSecrets
 from integration_hub.homes.file.stamps import identity, stamp
@@ -24,6 +25,7 @@ from integration_hub.queues.pinned import owners_client
 from integration_hub.stores.clock import shifted
 from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.locks import file_lock
+from integration_hub.stores.private import make_folder
 from integration_hub.stores.rekey import rekey
 from integration_hub.stores.sqlite import BUSY_SECONDS, SQLiteDatabase
 from integration_hub.sync.bulk import BulkTarget
@@ -154,7 +156,7 @@ class FileHome:
 		return self.file.allowed_hosts
 
 	def warnings(self) -> list[str]:
-		return []
+		return [*exposure.warnings(self.file)]
 
 	def reconnect(self) -> None:
 		"""A file does not go away."""
@@ -193,5 +195,5 @@ class FileHome:
 def _lock(database: Path, name: str) -> AbstractContextManager[bool]:
 	"""Try to take a lock of all processes that use the database."""
 	folder = database.with_suffix(".locks")
-	folder.mkdir(exist_ok=True)
+	make_folder(folder)
 	return file_lock(folder / f"{sha256(name.encode()).hexdigest()[:32]}.lock")
