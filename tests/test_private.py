@@ -102,8 +102,9 @@ def test_a_link_that_leads_nowhere_is_not_followed(tmp_path):
 		("hub.toml", 0o604),
 		("secrets", 0o755),
 		("secrets/HUB_KEY", 0o644),
-	]
-	+ [("hub.locks", 0o777), (".", 0o777)],
+		("hub.locks", 0o777),
+		(".", 0o777),
+	],
 )
 def test_what_is_open_to_others_is_warned_about(tmp_path, name, bits):
 	folder = tmp_path / "home"
