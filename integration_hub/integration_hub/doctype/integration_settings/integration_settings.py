@@ -14,6 +14,7 @@ from integration_hub.integration_hub import authority, reentry
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
 from integration_hub.webhooks.check import Registered, door_problems
 
+MASK = "*****"  # what stands in a document for a secret
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -59,6 +60,13 @@ class IntegrationSettings(Document):
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
 		authority.check_removal(self, old)
+
+	def _save_passwords(self) -> None:
+		"""Keep a mask of one length for each secret: Frappe's own is as long as what it stands for."""
+		super()._save_passwords()
+		for field in SECRET_FIELDS:
+			if self.get(field):
+				self.set(field, MASK)
 
 	def on_trash(self) -> None:
 		authority.check_removal(self, self.name)
