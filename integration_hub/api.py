@@ -16,7 +16,16 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome, requests
 from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.homes.site.jobs import enqueue_once
-from integration_hub.integration_hub import authority, charts, door, readiness, repair, sight, streams
+from integration_hub.integration_hub import (
+	authority,
+	charts,
+	door,
+	exports,
+	readiness,
+	repair,
+	sight,
+	streams,
+)
 from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.connection import try_connection
 from integration_hub.integration_hub.sentences import in_language, refuse
@@ -55,6 +64,7 @@ def finish_webhook_request(response: Response | None = None, request: Request | 
 	"""After each request; see homes.site.requests."""
 	if request is not None:
 		requests.finish(request, response)
+		exports.finish(request, response)
 
 
 @frappe.whitelist(methods=["POST"])
