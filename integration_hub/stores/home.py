@@ -41,12 +41,14 @@ class Change:
 class Written:
 	"""What became of a Change: the document's name, or the error that kept it from being written.
 
-	same: the document was as the change would have it.
+	same: the document was as the change would have it. overruled: fields in which it holds something else than the
+	change, after it was written: a controller decides there.
 	"""
 
 	name: str | None
 	error: Exception | None = None
 	same: bool = False
+	overruled: Sequence[str] = ()
 
 
 class CancelledDocument(Exception):

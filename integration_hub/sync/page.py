@@ -52,6 +52,7 @@ class PageWriter:
 		self._live: int | None = None
 		self.planner = Planner(home, stream, seen=seen, current=current, moment=moment)
 		self.first_error, self.error_log = "", None
+		self.overruled: set[str] = set()  # fields in which documents hold something else than they were given
 		self.unidentified = run.unidentified if run else 0
 		self.retrying = False  # are these records that earlier runs could not write?
 		self.given_up = 0  # records that were tried for the last time
@@ -229,6 +230,7 @@ class PageWriter:
 				if outcome.error:
 					plan.failures[item.external_id] = outcome.error
 					continue
+				self.overruled |= {*outcome.overruled}
 				if outcome.same:
 					counts.unchanged += 1
 				elif name:

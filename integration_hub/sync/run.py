@@ -224,6 +224,11 @@ def _take_notes(
 		notes.append(f"The first: {writer.first_error}")
 	elif run.counts.fetched >= _ENOUGH_TO_TELL and (paths := writer.mapper.never_found()):
 		notes.append(f"In {run.counts.fetched} records nothing was found at: {', '.join(paths)}.")
+	if writer.overruled:
+		fields = ", ".join(sorted(writer.overruled))
+		notes.append(
+			f"In {fields} documents hold another value than the source: their DocType's code decides there."
+		)
 	run.note = " ".join(filter(None, notes))
 
 

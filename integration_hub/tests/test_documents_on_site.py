@@ -36,6 +36,10 @@ def set_back_later(doc, method=None) -> None:
 	doc.db_set("disabled", 0)
 
 
+def decide_second(doc, method=None) -> None:
+	doc.second = "decided here"
+
+
 def refuse_to_be_shown(doc, method=None) -> None:
 	doc.disabled = 1
 
@@ -293,6 +297,17 @@ class TestKept(DocumentsTestCase):
 			written = self.write(PLAIN, name, {"title": "Two", "disabled": 0}, kept=("disabled",))
 		self.assertIsInstance(written.error, NotKept)
 		self.assertEqual(frappe.db.get_value(PLAIN, name, "title"), "One")
+
+	def test_a_run_says_where_the_doctypes_code_decides(self):
+		mapping = [{"source_path": "name", "field": "title"}, {"source_path": "city", "field": "second"}]
+		make_stream("notes", mapping, target_doctype=PLAIN)
+		row = run_stream(self.home, "notes")
+		self.assertEqual((row["status"], row["error"]), ("Completed", None))
+		self.crm.customers.set("CUST-000001", city="elsewhere")
+		with events(validate="decide_second"):
+			row = run_stream(self.home, "notes")
+		self.assertEqual((row["status"], row["updated"]), ("Completed", 1))
+		self.assertIn("In second documents hold another value", row["error"])
 
 	def test_a_run_says_which_documents_stay_enabled(self):
 		mapping = [{"source_path": "name", "field": "title"}]

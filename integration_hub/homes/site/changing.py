@@ -48,6 +48,22 @@ def is_same(doc: Document, field: str, value: Any) -> bool:
 	return _stored(df, now) == _stored(df, _cleaned(doc.doctype, field, value))
 
 
+def overruled(doc: Document, values: Mapping[str, Any]) -> list[str]:
+	"""Return the fields in which a document that was saved holds something else than it was given.
+
+	Its controller, or *Fetch From*, has put it there. That a link is spelled as the document it leads to is no other
+	value, and a password is nowhere to be seen.
+	"""
+	found = []
+	for name, value in values.items():
+		df = doc.meta.get_field(name)
+		if df is None or df.fieldtype == "Password" or isinstance(value, list) or is_same(doc, name, value):
+			continue
+		if df.fieldtype not in _LINKS or cstr(doc.get(name)).casefold() != cstr(value).casefold():
+			found.append(name)
+	return found
+
+
 def _cleaned(doctype: str, field: str, value: Any) -> Any:
 	return clean(doctype, {field: value})[field]
 

@@ -11,7 +11,7 @@ import frappe
 
 from integration_hub.homes.site.bulk_rules import bulk_problem
 from integration_hub.homes.site.changing import change as apply
-from integration_hub.homes.site.changing import is_same
+from integration_hub.homes.site.changing import is_same, overruled
 from integration_hub.homes.site.clean import bad_link, clean, clean_record
 from integration_hub.homes.site.indexes import keep_name_unique
 from integration_hub.homes.site.quiet import writing
@@ -73,7 +73,7 @@ class DocumentTarget:
 		doc.flags.notify_update = False  # one signal a page is enough
 		doc.insert()
 		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
-		return Written(doc.name)
+		return Written(doc.name, overruled=overruled(doc, change.values))
 
 	def _update(self, change: Change, fresh: bool) -> Written:
 		# As it is now, whatever the snapshot shows, where it turned out to have changed meanwhile.
@@ -91,7 +91,7 @@ class DocumentTarget:
 		doc.flags.notify_update = False
 		doc.save()
 		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
-		return Written(doc.name)
+		return Written(doc.name, overruled=overruled(doc, moved))
 
 	def _check_kept(self, name: str, values: Mapping[str, Any]) -> None:
 		"""Raise NotKept unless the document holds these values, in the database, after it was saved."""
