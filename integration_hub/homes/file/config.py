@@ -36,13 +36,17 @@ KEPT = {
 	"keep_runs": ("Sync Log", 30),
 	"keep_failures": ("Integration Error Log", 90),
 }
-_HUB_KEYS = {"database", "redis", "encryption_key", "allowed_hosts", *KEPT}
+_HUB_KEYS = {"database", "redis", "encryption_key", "allowed_hosts", "forget_streams", *KEPT}
+_RENAMED = "renamed_from"  # a key of [stream.NAME] that is no setting: the name it had before
 _TOP_KEYS = {"hub", "integration", "stream", "table", "handlers", "connectors", "schemes", "transforms"}
 
 
 @dataclass(frozen=True)
 class HubFile:
-	"""The parsed hub.toml. `folder` is what relative paths in it are relative to."""
+	"""The parsed hub.toml. `folder` is what relative paths in it are relative to.
+
+	renamed: what streams were called before, by name.
+	"""
 
 	folder: Path
 	name: str = "hub.toml"
@@ -54,6 +58,7 @@ class HubFile:
 	connectors: Mapping[str, str] = field(default_factory=dict)
 	schemes: Mapping[str, str] = field(default_factory=dict)
 	transforms: Mapping[str, str] = field(default_factory=dict)
+	renamed: Mapping[str, str] = field(default_factory=dict)
 	text: str = field(default="", repr=False)
 	stamp: Stamp | None = (
 		None  # of the file that was read; None if it may have changed since without a sign of it
@@ -67,6 +72,11 @@ class HubFile:
 	@property
 	def database(self) -> Path:
 		return self.folder / self.hub.get("database", "hub.db")
+
+	@property
+	def forgotten(self) -> list[str]:
+		"""Streams that are no longer in the file, and whose documents are no longer any stream's."""
+		return list(self.hub.get("forget_streams", ()))
 
 	@property
 	def allowed_hosts(self) -> list[str]:
@@ -168,6 +178,7 @@ def _parsed(path: Path, text: str) -> HubFile:
 		connectors=data.get("connectors", {}),
 		schemes=data.get("schemes", {}),
 		transforms=data.get("transforms", {}),
+		renamed=_renamed(data),
 		text=text,
 	)
 	for name, values in file.integrations.items():
@@ -192,16 +203,37 @@ def _fields(table: str, fields: Any) -> dict[str, dict[str, Any]]:
 	return rows
 
 
+def _renamed(data: Mapping) -> dict[str, str]:
+	"""Return what streams were called before; raises HubError where that cannot be."""
+	streams, renamed, forgotten = data.get("stream", {}), {}, data.get("hub", {}).get("forget_streams", [])
+	if not isinstance(forgotten, list) or not all(isinstance(name, str) for name in forgotten):
+		raise HubError("must be a list of names", name="hub.toml [hub]", field="forget_streams")
+	for name in forgotten:
+		if name in streams:
+			raise HubError(f"{name!r} is in the file", name="hub.toml [hub]", field="forget_streams")
+	for name, values in streams.items():
+		old = values.get(_RENAMED) if isinstance(values, dict) else None
+		if old is None:
+			continue
+		place = {"name": f"hub.toml [stream.{name}]", "field": _RENAMED}
+		if not isinstance(old, str) or not old or old == name:
+			raise HubError("must be the name that the stream had before", **place)
+		if old in streams or old in forgotten or old in renamed.values():
+			raise HubError(f"{old!r} is another stream's, or was renamed or forgotten already", **place)
+		renamed[name] = old
+	return renamed
+
+
 def _documents(data: Mapping, key: str, doctype: str, children: Mapping[str, str]) -> dict[str, dict]:
 	"""Return a section's tables, their keys checked against the doctype, shorthand mappings written out."""
 	documents = {}
-	allowed = _fieldnames(doctype) | set(children)
+	allowed = _fieldnames(doctype) | set(children) | ({_RENAMED} if key == "stream" else set())
 	for name, values in data.get(key, {}).items():
 		table = f"[{key}.{name}]"
 		if not isinstance(values, dict):
 			raise HubError("must be a table", name=f"hub.toml {table}")
 		_known(values, allowed, table)
-		values = {TITLE_FIELDS[doctype]: name, **values}
+		values = {TITLE_FIELDS[doctype]: name, **{k: v for k, v in values.items() if k != _RENAMED}}
 		for fieldname, child in children.items():
 			rows = values.get(fieldname, [])
 			if isinstance(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import HubFile
+from integration_hub.homes.file.renamed import carry_over
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import insert, update, upsert_many
 from integration_hub.stores.fields import Fields, fields_of
@@ -45,6 +46,7 @@ def apply(home: FileHome) -> None:
 			_create_target(home, table, fields)
 		for name, values in home.file.integrations.items():
 			_save(home, "Integration Settings", name, values, {"routes": "Webhook Route"})
+		carry_over(home)
 		for name, values in home.file.streams.items():
 			_save(home, "Sync Settings", name, values, {"mapping": "Sync Field Mapping"})
 		_disable_missing(home, "Integration Settings", home.file.integrations)

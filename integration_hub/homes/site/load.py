@@ -16,7 +16,10 @@ from integration_hub.homes.file.tables import child_tables
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import hub_toml
 from integration_hub.sandbox.sender import SECRET
+from integration_hub.stores.bindings import count_live
 from integration_hub.stores.home import HubError
+from integration_hub.stores.renames import rename_sentence
+from integration_hub.stores.settings import stream_rows
 
 _SANDBOX = {"client_secret": CLIENT_SECRET, "webhook_secret": SECRET}
 
@@ -39,12 +42,38 @@ def load_into_site(home: Any, source: Path | None, url: str) -> Iterator[str]:
 			said.append(
 				_save("Integration Settings", name, {**plain, **{k: v for k, v in known.items() if v}})
 			)
+		said += _carry_over(home, file)
 		for name, values in file.streams.items():
 			said.append(_save("Sync Settings", name, values))
 		for name, values in file.integrations.items():
 			_save("Integration Settings", name, {"routes": values["routes"]})
 	yield from said
 	yield f"Next: `bench --site {frappe.local.site} integration-hub sync`, or open the streams in Desk."
+
+
+def _carry_over(home: Any, file: HubFile) -> Iterator[str]:
+	"""Rename and forget streams as the file says.
+
+	Raises HubError for a new stream that asks for the same as one that is here, and not in the file.
+	"""
+	for new, old in file.renamed.items():
+		if frappe.db.exists("Sync Settings", old) and not frappe.db.exists("Sync Settings", new):
+			frappe.rename_doc("Sync Settings", old, new, force=True, show_alert=False)
+			yield f"Renamed Sync Settings {old} to {new}."
+	for name in file.forgotten:
+		if frappe.db.exists("Sync Settings", name):
+			frappe.delete_doc("Sync Settings", name)
+			yield f"Deleted Sync Settings {name}; its documents stay."
+	same = ("integration", "endpoint", "target_doctype")
+	here = stream_rows(home.db)
+	for name, values in file.streams.items():
+		if any(row["name"] == name for row in here):
+			continue
+		for row in here:
+			alike = row["name"] not in file.streams and all(row[key] == values.get(key) for key in same)
+			if alike and (bound := count_live(home.db, row["name"])):
+				sentence = rename_sentence(name, row["name"], row["target_doctype"], bound)
+				raise HubError(sentence, name=f"{file.name} [stream.{name}]")
 
 
 def _example(url: str) -> HubFile:

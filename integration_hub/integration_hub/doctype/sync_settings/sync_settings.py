@@ -11,6 +11,7 @@ from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
 from integration_hub.stores.bindings import count_live, forget
 from integration_hub.stores.home import HubError
+from integration_hub.stores.renames import move_bindings, move_links
 from integration_hub.stores.runs import close_abandoned
 from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig, moved
@@ -135,9 +136,6 @@ class SyncSettings(Document):
 		):
 			self.next_run_at = None
 
-	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
-		authority.check_removal(self, self.integration)
-
 	def on_trash(self) -> None:
 		authority.check_removal(self, self.integration)
 		route = frappe.db.get_value("Webhook Route", {"stream": self.name}, "parent")
@@ -145,6 +143,26 @@ class SyncSettings(Document):
 			frappe.throw(_("A route of {0} leads here.").format(route), frappe.LinkExistsError)
 		self.check_rest()
 		forget(SiteHome().db, self.name)
+
+	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+		"""What is bound is bound by one stream, and a run goes on under the name that it began with."""
+		authority.check_removal(self, self.integration)
+		if merge:
+			frappe.throw(_("Two streams cannot become one."), title=_("Not Renamed"))
+		with SiteHome().lock(f"sync:{old}") as free:
+			if not free:
+				frappe.throw(
+					_("{0} {1} is running. Wait for the end of the run, then rename it.").format(
+						_(self.doctype), frappe.bold(old)
+					),
+					title=_("Not Renamed"),
+				)
+
+	def after_rename(self, old: str, new: str, merge: bool = False) -> None:
+		"""Links follow by themselves; the names of bindings, and what other streams' links say, do not."""
+		db = SiteHome().db
+		move_bindings(db, old, new)
+		move_links(db, old, new)
 
 	def check_rest(self) -> None:
 		"""A run whose stream is gone would find nothing bound, and make each document once more."""
