@@ -91,6 +91,9 @@ class BaseConnector:
 		given = self.secrets.get("proxy_secret") if self.config.proxy else None
 		return Secret(f"Basic {b64encode(given.encode()).decode()}") if given else ""
 
+	# Called with what a call ended in, where nobody else keeps it: a call that an app makes in its own code.
+	failed: Callable[[errors.ConnectorError], None] | None = None
+
 	# Is a record that stays in the source surely met by one walk of a list, whatever changes meanwhile?
 	stable_pages = False
 
@@ -196,10 +199,13 @@ class BaseConnector:
 				response = send()
 			else:
 				response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
-		except errors.RetryLater as error:  # it may never have come to a request
+			return response if raw else self.parse(response)
+		except errors.ConnectorError as error:
+			# It may never have come to a request.
 			error.about(errors.ConnectorError(method=method, url=self.redactor.text(url, 300)))
+			if self.failed and not wanted and not isinstance(error, errors.RetryLater):
+				self.failed(error)
 			raise
-		return response if raw else self.parse(response)
 
 	def tell(self, told: Callable[[str], None]) -> None:
 		"""Have `told` called, in the caller's thread, with a sentence before each pause between attempts."""

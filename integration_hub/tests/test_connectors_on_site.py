@@ -8,6 +8,7 @@ import requests
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
+from integration_hub.connectors.errors import NotFound
 from integration_hub.connectors.registry import connector_for
 from integration_hub.homes.site.aside import aside
 from integration_hub.sandbox.access import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
@@ -54,6 +55,37 @@ class TestConnectors(HubTestCase):
 		kept = self.home.secrets("crm").get("oauth_token") or ""
 		# SQLite has one writer at a time: there the token joins the caller's transaction, and goes with it.
 		self.assertEqual("access_token" in kept, frappe.db.db_type != "sqlite")
+
+	def test_a_call_that_fails_in_code_is_logged_by_integration(self):
+		def call() -> None:
+			doc = frappe.get_doc("Integration Settings", "crm")
+			with doc.get_connector() as connector, self.assertRaises(NotFound):
+				connector.get("/v1/nothing")
+
+		call()
+		frappe.db.rollback()  # as a handler's transaction is that fails for it
+		call()
+		frappe.db.set_value("Integration Settings", "crm", "test_path", "/changed")
+		call()
+		frappe.db.commit()
+		[error] = errors()
+		self.assertEqual((error.integration, error.operation, error.kind), ("crm", "Call", "Not Found"))
+		self.assertEqual((error.response_status, error.occurrences), (404, 3))
+		self.assertIn("/v1/nothing", error.request)
+
+	def test_a_call_of_the_hubs_own_is_logged_once(self):
+		self.crm.faults.set(rates={"garbage": 1.0})
+		self.assertEqual(run_stream(self.home, "customers-full")["status"], "Failed")
+		self.assertEqual([error.operation for error in errors()], ["Sync"])
+
+	def test_a_form_is_told_what_a_run_waits_for(self):
+		self.crm.faults.set(following=["none", "500"])
+		said = []
+		with patch.object(frappe, "publish_realtime", lambda event, message=None, **_: said.append(message)):
+			self.assertEqual(run_stream(self.home, "customers-full")["status"], "Completed")
+		waiting = [message["waiting"] for message in said if message and message.get("waiting")]
+		self.assertEqual(len(waiting), 1)
+		self.assertRegex(waiting[0], r"Server error .* HTTP 500 Attempt 2 of 5 in \d+ s\.")
 
 	def test_consent_and_tokens_of_a_connected_app_are_cores(self):
 		app = frappe.get_doc(

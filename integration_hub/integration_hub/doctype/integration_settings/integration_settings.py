@@ -1,4 +1,5 @@
 import re
+from functools import partial
 
 import frappe
 from frappe import _
@@ -11,6 +12,7 @@ from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.scripts import script_problem
 from integration_hub.integration_hub import authority, reentry
+from integration_hub.integration_hub.calls import log_call
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
 from integration_hub.webhooks.check import Registered, door_problems
 
@@ -83,5 +85,10 @@ class IntegrationSettings(Document):
 			)
 
 	def get_connector(self) -> BaseConnector:
-		"""Return a connector to this system; close it, or use it in a `with` block."""
-		return SiteHome().connector(self.name)
+		"""Return a connector to this system; close it, or use it in a `with` block.
+
+		What its calls fail with is raised, and logged by integration like any other failure.
+		"""
+		connector = SiteHome().connector(self.name)
+		connector.failed = partial(log_call, self.name)
+		return connector
