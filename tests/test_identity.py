@@ -17,6 +17,7 @@ from integration_hub.homes.file.home import _PREPARED
 from integration_hub.stores import inbox
 from integration_hub.stores.ids import key
 from integration_hub.stores.rekey import rekey
+from integration_hub.webhooks.example import try_door
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.schemes import Scheme, scheme_for
@@ -154,6 +155,8 @@ def test_each_delivery_is_an_event(make_home):
 	for _ in range(3):
 		assert sender.send(urlencode({"id": "tr_d0b0E3EA3v"})) in NEW
 	assert len({row["event_id"] for row in sender.rows()}) == 3
+	tried = try_door(sender.home, "crm", "https://hub.example.com/")
+	assert tried.log == sender.rows()[-1]["name"]
 
 
 def test_draft_published_draft_is_lost_by_hash_and_kept_as_deliveries(make_home):

@@ -226,6 +226,22 @@ def test_any_order_of_events_and_pages_ends_at_the_newest(make_home, count, ops,
 	assert binding(home)["source_time"].startswith(f"2026-01-01T00:00:{count - 1:02}")
 
 
+LIVES = st.lists(st.sampled_from(["paid", "pending", None]), min_size=1, max_size=5)  # None: deleted
+
+
+@settings(max_examples=60)
+@given(LIVES, st.data())
+def test_any_order_of_dated_updates_and_deletions_ends_at_the_newest(make_home, life, data):
+	home = make_home()
+	home.db.execute("DELETE FROM `tabSandbox Customer`")
+	home.db.execute("DELETE FROM `tabExternal Record`")
+	home.db.execute("DELETE FROM `tabWebhook Log`")
+	for number in data.draw(st.permutations(range(len(life)))):
+		kind = "updated" if life[number] else "deleted"
+		told(home, kind, record(life[number] or "gone", f"{number:02}", n=number))
+	assert city(home) == (life[-1] or "")
+
+
 # Deletions
 
 

@@ -136,6 +136,17 @@ def test_a_recorded_deletion_under_another_topic_empties_nothing(shop, crm):
 	assert [row["city"] for row in table(shop.home, "full")] == [record["city"]]
 
 
+def test_a_deletion_that_the_signed_body_tells_is_done(make_home, crm):
+	shop = Shop(
+		make_home, crm, (ENDPOINT[0], '[stream.customers-full]\nintegration = "crm"\ndeleted_path = "gone"\n')
+	)
+	record = crm.customers.alive()[0]
+	shop.send("customers/update", record)
+	shop.send("customers/update", {"id": record["id"], "gone": True})
+	assert shop.handled()[1] == ("customers/update", "Completed")
+	assert shop.here() == []
+
+
 def test_a_topic_that_its_body_contradicts_waits_for_a_person(shop, crm):
 	record = {**crm.customers.alive()[0], "admin_graphql_api_id": "gid://shopify/Order/820982911946154508"}
 	assert shop.send("customers/update", record) == "conflict"

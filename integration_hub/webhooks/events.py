@@ -81,12 +81,13 @@ def read_event(
 
 
 def _event_id(config: IntegrationConfig, found: Identity, default_id: str, body_hash: str) -> str:
-	if config.event_id_source == "Each Delivery Is an Event":
-		return default_id or new_id()
-	if config.event_id_source == "Hash of Body" or not found.event_id:
-		found.unsigned = [what for what in found.unsigned if what != "id"]
-		return body_hash if config.event_id_source == "Hash of Body" else default_id or body_hash
-	return found.event_id if found.complete else f"{found.event_id} | {body_hash}"
+	source = config.event_id_source
+	if found.event_id and source in ("Header or Path", "Header and Path"):
+		return found.event_id if found.complete else f"{found.event_id} | {body_hash}"
+	found.unsigned = [what for what in found.unsigned if what != "id"]  # it is made here
+	if source == "Hash of Body":
+		return body_hash
+	return default_id or (new_id() if source == "Each Delivery Is an Event" else body_hash)
 
 
 def ordering_key(value: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integration_hub.sentence import _
+from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import new_id
 from integration_hub.webhooks.doorway import Doorway, doorway
@@ -55,13 +56,18 @@ def try_door(
 		request.headers,
 		scheme=found.scheme,
 	)
-	# The newest one of its body: an id may be another one for each delivery.
-	rows = home.db.query(
-		"""SELECT `name` FROM `tabWebhook Log` WHERE `integration` = %s AND `body_hash` = %s
-			ORDER BY `name` DESC LIMIT 1""",
+	return Tried(answer, event.event_id, _row_of(home, event) if answer.status < 300 else "")
+
+
+def _row_of(home: Home, event: inbox.Event) -> str:
+	"""Return the name of the newest row that an event has made or met, "" for none."""
+	sql = "SELECT `name` FROM `tabWebhook Log` WHERE {} ORDER BY `name` DESC LIMIT 1"
+	keys = [event.key, event.body_key]
+	rows = home.db.query(sql.format("`event_key` IN (%s, %s)"), keys) or home.db.query(
+		sql.format("`integration` = %s AND `body_hash` = %s"),  # each delivery may have an id of its own
 		[event.integration, event.body_hash],
 	)
-	return Tried(answer, event.event_id, rows[0]["name"] if rows else "")
+	return rows[0]["name"] if rows else ""
 
 
 def example(found: Doorway, url: str, event_type: str, payload: Mapping[str, Any] | None = None) -> Request:

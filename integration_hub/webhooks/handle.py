@@ -157,6 +157,8 @@ def _moment(row: Row) -> Moment:
 
 def _says_nothing(stream: StreamConfig, record: Mapping[str, Any]) -> bool:
 	"""Tell whether a record holds nothing of what is mapped but its id, which would empty its document."""
+	if stream.deleted_path and _is_there(stream.deleted_path, record):
+		return False  # the body itself, which is signed, says whether it is deleted
 	paths = {row.source_path for row in stream.mapping if row.source_path} - {stream.id_path}
 	return bool(paths) and not any(_is_there(path, record) for path in paths)
 
