@@ -63,7 +63,7 @@ class TestRaces(HubTestCase):
 		with ThreadPoolExecutor(3) as pool:
 			run = pool.submit(listed)
 			drains = [pool.submit(handled, number) for number in range(2)]
-			self.assertEqual(run.result()["status"], "Completed", run.result())
+			self.assertEqual(run.result()["status"], "Completed", [row.traceback for row in errors()])
 			self.assertEqual(sum(each.result() for each in drains), len(records))
 		self.assertSame("full")
 		self.assertEqual(errors(), [])

@@ -8,6 +8,8 @@ from frappe.utils.password import get_decrypted_password, set_encrypted_password
 from integration_hub.connectors.errors import AuthenticationFailed, ConfigurationError
 from integration_hub.connectors.secrets import kept_secret
 from integration_hub.homes.site.aside import aside
+from integration_hub.homes.site.database import SiteDatabase
+from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 
 DOCTYPE = "Integration Settings"
@@ -53,14 +55,17 @@ class SiteSecrets:
 		"""Store and commit on a connection of its own: the caller may be in the middle of a transaction.
 
 		On a SQLite site a second writer would wait for the first for ever: there it joins a transaction
-		that has written already.
+		that has written already; one that has only read is ended, for SQLite refuses to write from what others have
+		outdated meanwhile.
 		"""
 		if frappe.db.db_type != "sqlite":
 			aside(lambda: self._store(field, value))
 		elif frappe.db.transaction_writes:
 			set_encrypted_password(DOCTYPE, self._integration, value, field)
 		else:
-			self._store(field, value)
+			in_transaction(
+				SiteDatabase(), lambda: set_encrypted_password(DOCTYPE, self._integration, value, field)
+			)
 
 	def _store(self, field: str, value: str) -> None:
 		set_encrypted_password(DOCTYPE, self._integration, value, field)

@@ -24,7 +24,9 @@ function add_actions(frm) {
 }
 
 function handle_conflict(frm) {
-	const text = __("It came under the ID of an event that was there before, with another body. Handle it as well, as an event of its own?");
+	const text = frm.doc.error
+		? __("It waits for a person. Handle it, as its headers say?") + `<br><br>${frappe.utils.escape_html(frm.doc.error)}`
+		: __("It came under the ID of an event that was there before, with another body. Handle it as well, as an event of its own?");
 	frappe.confirm(text, async () => {
 		const count = await integration_hub.call("handle_conflict", { name: frm.doc.name });
 		if (count) integration_hub.say(__("The event is handled"));
