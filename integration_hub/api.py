@@ -191,8 +191,9 @@ def _utc(text: str, end: bool = False, **place: str) -> str:
 
 @frappe.whitelist(methods=["POST"])
 def preview(stream: str) -> list[dict]:
-	"""Fetch one page and return its first records, mapped; see sync.dryrun.preview."""
-	return _looked(stream, lambda home: sync_dryrun.preview(home, stream))
+	"""Fetch one page and return its first records, mapped, as far as one may see them; see sync.dryrun.preview."""
+	found = _looked(stream, lambda home: sync_dryrun.preview(home, stream))
+	return sight.mapped(found, frappe.db.get_value("Sync Settings", stream, "target_doctype"))
 
 
 @frappe.whitelist(methods=["POST"])
@@ -203,13 +204,13 @@ def dry_run(stream: str) -> dict:
 	return sight.seen(found.as_dict(), frappe.db.get_value("Sync Settings", stream, "target_doctype"))
 
 
-def _looked(stream: str, look: Callable[[SiteHome], T]) -> T:
-	"""Look at a source for a person who may change the stream; say plainly what is in the way."""
+def _looked(stream: str, look: Callable[[sight.SightHome], T]) -> T:
+	"""Look at a source for a person who may change the stream, and at documents as they may; say what is in the way."""
 	doc = frappe.get_doc("Sync Settings", stream)
 	doc.check_permission("write")
 	frappe.has_permission(doc.target_doctype, "read", throw=True)
 	try:
-		return look(SiteHome())
+		return look(sight.SightHome())
 	except (ConnectorError, HubError) as error:
 		refuse(error, _("The source could not be read"))
 	finally:

@@ -45,6 +45,16 @@ class Redactor:
 		longest = max(map(len, self._forms), default=0)
 		self._longest = min(longest * _STRETCHED, _LONGEST)
 
+	@property
+	def known(self) -> frozenset[str]:
+		"""The secrets themselves, for those who look for them."""
+		return frozenset(self._known)
+
+	@property
+	def size(self) -> int:
+		"""How many secrets are known: more than before, where one was learned."""
+		return len(self._known)
+
 	def text(self, text: object, limit: int | None = None) -> str:
 		"""Return `text` as a string without secrets, cut to `limit` characters after masking."""
 		whole = str(text)

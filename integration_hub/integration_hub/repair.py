@@ -19,7 +19,7 @@ from integration_hub.homes.site import SiteHome
 from integration_hub.homes.watch import DEAD
 from integration_hub.integration_hub import authority, readiness
 from integration_hub.integration_hub.sentences import SENTENCES, refuse
-from integration_hub.integration_hub.sight import readable_fields
+from integration_hub.integration_hub.sight import SightHome, readable_fields
 from integration_hub.stores import inbox
 from integration_hub.stores.bindings import make_due, name_range
 from integration_hub.stores.database import in_transaction
@@ -91,7 +91,7 @@ def effects(given: str | list) -> list[dict]:
 	if len(names) > MOST_PREVIEWED:
 		frappe.throw(_("Choose at most {0} events.").format(MOST_PREVIEWED))
 	try:
-		return [_shown(effect) for effect in list(replay.preview(SiteHome(), names))]
+		return [_shown(effect) for effect in list(replay.preview(SightHome(acts=True), names))]
 	except HubError as error:
 		refuse(error)
 

@@ -1,18 +1,88 @@
-"""What of a document's values a person may see."""
+"""What of a document's values, and of the documents there are, a person may see.
+
+A dry run looks documents up by values that come from outside, or from the mapping: who chooses them would learn from its
+answer what stands in documents. So it looks with the eyes of the person who looks, and not with the integration's.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import frappe
 from frappe import _
 from frappe.model import get_permitted_fields
 
+from integration_hub.homes.site import SiteHome
+from integration_hub.stores.home import Target
 
-def readable_fields(doctype: str) -> set[str]:
-	"""Return the fields of a DocType that the user may read."""
+
+class SightHome(SiteHome):
+	"""The site as the person sees it who is logged in: for what only looks.
+
+	acts: what an integration does is done as its Run As User all the same, and undone; only what it finds is the person's.
+	"""
+
+	def __init__(self, acts: bool = False):
+		super().__init__()
+		self._person, self._acts = frappe.session.user, acts
+
+	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
+		return _SeenTarget(super().target(doctype, mode, as_is), self._person)
+
+	@contextmanager
+	def as_user(self, user: str) -> Iterator[None]:
+		with super().as_user(user if self._acts else self._person):
+			yield
+
+
+class _SeenTarget:
+	"""A target in which a person finds the documents and values that they may read."""
+
+	def __init__(self, target: Target, person: str):
+		self._target, self._person = target, person
+
+	def __getattr__(self, name: str) -> Any:
+		return getattr(self._target, name)
+
+	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		check_readable(self._target.doctype, field, self._person)
+		fields = list(dict.fromkeys(("name", field)))
+		rows = self._list(self._target.doctype, field, values, fields)
+		return {str(row[field]): row["name"] for row in rows}
+
+	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
+		if not frappe.has_permission(doctype, "read", user=self._person):
+			return set(names)  # nothing is said of them
+		return {row["name"] for row in self._list(doctype, "name", names, ["name"])}
+
+	def _list(self, doctype: str, field: str, values: Sequence[Any], fields: list[str]) -> list[Any]:
+		return frappe.get_list(
+			doctype,
+			filters={field: ["in", list(values)]},
+			fields=fields,
+			order_by="creation desc",
+			limit_page_length=0,
+			user=self._person,
+		)
+
+
+def check_readable(doctype: str, field: str, person: str) -> None:
+	"""Raise PermissionError unless a person may read a field of a DocType, at least in some of its documents."""
+	frappe.has_permission(doctype, "read", user=person, throw=True)
+	if field not in readable_fields(doctype, person):
+		label = _(frappe.get_meta(doctype).get_label(field))
+		frappe.throw(
+			_("Documents are looked up by {0} of {1}, which you may not read.").format(label, _(doctype)),
+			frappe.PermissionError,
+		)
+
+
+def readable_fields(doctype: str, person: str | None = None) -> set[str]:
+	"""Return the fields of a DocType that a person may read: the user, if nobody is named."""
 	tables = {df.fieldname for df in frappe.get_meta(doctype).get_table_fields()}
-	return set(get_permitted_fields(doctype)) | tables
+	return set(get_permitted_fields(doctype, user=person or frappe.session.user)) | tables
 
 
 def seen(found: dict[str, Any], doctype: str) -> dict[str, Any]:
@@ -21,10 +91,32 @@ def seen(found: dict[str, Any], doctype: str) -> dict[str, Any]:
 	return {**found, "sample": [_difference(one, doctype, fields) for one in found["sample"]]}
 
 
+def mapped(records: list[dict[str, Any]], doctype: str) -> list[dict[str, Any]]:
+	"""Return a preview's records (see sync.dryrun.preview) without the fields that the user may not read."""
+	fields = readable_fields(doctype)
+	return [
+		{
+			**one,
+			"values": {field: value for field, value in one["values"].items() if field in fields},
+			"error": _told(one["error"], doctype, fields),
+		}
+		for one in records
+	]
+
+
 def _difference(one: dict[str, Any], doctype: str, fields: set[str]) -> dict[str, Any]:
 	if one["name"] and not _may_read(doctype, one["name"]):
 		return {**one, "name": "", "changes": {}, "error": _("You may not read this document.")}
-	return {**one, "changes": {field: pair for field, pair in one["changes"].items() if field in fields}}
+	changes = {field: pair for field, pair in one["changes"].items() if field in fields}
+	return {**one, "changes": changes, "error": _told(one["error"], doctype, fields)}
+
+
+def _told(error: str, doctype: str, fields: set[str]) -> str:
+	"""Return why a record fails, without the value of a field that the user may not read: it begins with the field."""
+	field = error.partition(":")[0].partition(".")[0].strip()
+	if field in fields or not frappe.get_meta(doctype).has_field(field):
+		return error
+	return f"{field}: {_('You may not read this field.')}"
 
 
 def _may_read(doctype: str, name: str) -> bool:

@@ -10,12 +10,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import redis
 
 from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.known import Known
 from integration_hub.connectors.paths import PathTooCostly
+from integration_hub.connectors.secrets import redactor_for
 from integration_hub.queues.letters import Letter, tell
 from integration_hub.queues.pieces import store_in_pieces
 from integration_hub.queues.servers import NEEDED, explained, facts_of, moved_to, tagged
@@ -26,6 +29,7 @@ from integration_hub.webhooks.bodies import MalformedEvent, read_body
 from integration_hub.webhooks.events import Route, load_routes, read_event
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.receive import hand_over
+from integration_hub.webhooks.secrecy import check_event
 
 BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024  # of a batch, about: large messages are read fewer at a time
@@ -204,6 +208,14 @@ class Consumer:
 			raise MalformedEvent("body_too_large")
 		body, payload = read_body(message.body, {}, most)
 		try:
-			return read_event(self.config, body, payload, routes, "Queue", default_id=message.default_id)
+			event = read_event(self.config, body, payload, routes, "Queue", default_id=message.default_id)
+			check_event(event, self._known)
 		except PathTooCostly as error:
 			raise MalformedEvent(f"path_too_costly: {error}") from None
+		except HubError as error:
+			raise MalformedEvent(f"secret_in_event: {error}") from None
+		return event
+
+	@cached_property
+	def _known(self) -> Known:
+		return Known(redactor_for(self.home.secrets(self.config.name)))

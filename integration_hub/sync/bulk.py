@@ -48,13 +48,15 @@ class BulkTarget:
 	def write(self, changes: Sequence[Change]) -> list[Written]:
 		if not changes:
 			return []
-		wrong = invalid(
-			changes, self._fields, lambda doctype, names: existing_names(self.home.db, doctype, names)
-		)
+		wrong = invalid(changes, self._fields, self.existing)
 		if not wrong:
 			return self._write(changes)
 		good = iter(self._write([change for n, change in enumerate(changes) if n not in wrong]))
 		return [Written(None, wrong[n]) if n in wrong else next(good) for n in range(len(changes))]
+
+	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
+		"""Return those of `names` that a DocType has, for links to them."""
+		return existing_names(self.home.db, doctype, names)
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		def work() -> None:

@@ -11,15 +11,15 @@ from typing import Any
 
 from integration_hub.connectors.completeness import Proof
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.known import Known
 from integration_hub.connectors.pages import Page
-from integration_hub.connectors.redact import Redactor
+from integration_hub.connectors.redact import MASK, Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.sentence import _
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.home import Change, Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts
-from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval
 from integration_hub.sync.links import lookups, resolve
@@ -73,10 +73,12 @@ def dry_run(
 	result = DryRun(name)
 	redactor = redactor_for(home.secrets(stream.integration))
 	with home.as_user(integration.run_as_user), _names() as met:
-		planner = Planner(home, stream, seen=new_id())
+		planner = Planner(home, stream, seen=new_id(), redactor=redactor)
 		unread = False
 		with closing(home.connector(stream.integration)) as connector:
 			proof = Proof()
+			redactor = connector.redactor  # which knows its tokens, too
+			planner.know(redactor)
 			for page in _pages(connector, mode, result):
 				proof.see(page)
 				plan = planner.plan(mode.wanted(page, planner.mapper).records)
@@ -110,12 +112,12 @@ def preview(home: Home, name: str, limit: int = 20) -> list[dict[str, Any]]:
 	[{"external_id", "deleted", "values", "error"}]. Raises HubError and ConnectorError.
 	"""
 	stream, integration = ready(home, name, resting=True)
-	redactor = redactor_for(home.secrets(stream.integration))
 	mapper = Mapper(stream, home.local_time, home.transforms())
 	with home.as_user(integration.run_as_user), closing(home.connector(stream.integration)) as connector:
 		first: Page = next(iter(connector.pages(stream.list_request())))
-		shown = [_mapped(mapper, record, redactor) for record in first.records[:limit]]
-		_resolve_links(home, stream, shown, redactor)
+		mapper.known = Known(connector.redactor)
+		shown = [_mapped(mapper, record, connector.redactor) for record in first.records[:limit]]
+		_resolve_links(home, stream, shown, connector.redactor)
 		return shown
 
 
@@ -138,9 +140,16 @@ def _mapped(mapper: Mapper, record: Mapping[str, Any], redactor: Redactor) -> di
 	try:
 		shown["external_id"] = mapper.external_id(record)
 		mapped = mapper.map(record, external_id=shown["external_id"])
-		return {**shown, "deleted": mapped.deleted, "values": mapped.values}
+		values = {field: _shown(value, mapper.known) for field, value in mapped.values.items()}
+		return {**shown, "deleted": mapped.deleted, "values": values}
 	except MappingError as error:
 		return {**shown, "error": redactor.text(error, 500)}
+
+
+def _shown(value: Any, known: Known | None) -> Any:
+	"""Return a value as a person may see it: without a secret, in whatever way it is written."""
+	text = value if isinstance(value, str) else repr(value)
+	return MASK if known and known.stands_in(text) else value
 
 
 def _pages(connector: Any, mode: Full, result: DryRun) -> Iterator[Page]:
@@ -158,9 +167,7 @@ def _add(home: Home, planner: Planner, plan: Plan, result: DryRun, sample: int, 
 	changes = [change for _, change in plan.changes]
 	wrong: dict[int, Exception] = {}
 	if planner.stream.write_mode == "Bulk":  # Documents tell only when they are saved
-		wrong = dict(
-			invalid(changes, planner.target.fields(), lambda d, names: existing_names(home.db, d, names))
-		)
+		wrong = dict(invalid(changes, planner.target.fields(), planner.target.existing))
 	failures = {**plan.failures, **{changes[n].external_id: error for n, error in wrong.items()}}
 	good = [change for number, change in enumerate(changes) if number not in wrong]
 	result.counts.add(
@@ -199,7 +206,7 @@ def _differences(
 	for change in changes:
 		before = now.get(change.name or "", {})
 		differs = {
-			field: [before.get(field), value]
+			field: [before.get(field), _shown(value, planner.mapper.known)]
 			for field, value in change.values.items()
 			if not _same(before.get(field), value)
 		}

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NoReturn
 
+from integration_hub.connectors.known import Known, is_secret
 from integration_hub.connectors.paths import PathError, Reader, reader
 from integration_hub.connectors.signs import says_yes
 from integration_hub.stores.ids import HASH_LENGTH
@@ -27,6 +28,10 @@ _SCALARS = frozenset({str, int})  # not float: NaN is one
 
 class MappingError(ValueError):
 	"""A record that cannot be mapped; the text names the field."""
+
+
+class SecretFound(MappingError):
+	"""A record in which a secret of the integration stands where a value should. It is not kept."""
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class Mapper:
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
 		self._looked = False
+		self.known: Known | None = None  # finds secrets of the integration, which become no values
 		self.latest = utc_text(datetime.now(timezone.utc) + FUTURE)
 		fields = repr([row.field for row in self._rows]).encode()
 		self._salt = hashlib.blake2b(fields, digest_size=HASH_LENGTH // 2)
@@ -88,6 +94,8 @@ class Mapper:
 			raise MappingError(
 				f"id_path: the id cannot be stored ({len(text)} characters, at most {_MAX_ID})"
 			)
+		if self.known and self.known.stands_in_repr(repr(text)):
+			raise SecretFound(f"id_path: {is_secret()}")
 		return text
 
 	def source_time(self, record: Mapping[str, Any]) -> str:
@@ -146,11 +154,18 @@ class Mapper:
 		# Python's own spelling costs a third of JSON's. Where another version spells a value differently, its
 		# record is written once more.
 		text = repr(list(values.values()))
+		if self.known and self.known.stands_in_repr(text):
+			_refuse_secret(values, self.known)
 		if "\\ud" in text or "\\x00" in text:  # how Python spells half a character, and NUL
 			_check_text(values)
 		digest = self._salt.copy()
 		digest.update(text.encode())
 		return digest.hexdigest()
+
+
+def _refuse_secret(values: Mapping[str, Any], known: Known) -> NoReturn:
+	field = next((f for f, value in values.items() if known.stands_in_repr(repr(value))), "")
+	raise SecretFound(f"{field}: {is_secret()}")
 
 
 class _Row:

@@ -50,7 +50,7 @@ class PageWriter:
 		self.operation, self.where = operation, {"stream": stream.name, **where}
 		self.run = run
 		self._live: int | None = None
-		self.planner = Planner(home, stream, seen=seen, current=current, moment=moment)
+		self.planner = Planner(home, stream, seen=seen, current=current, moment=moment, redactor=redactor)
 		self.first_error, self.error_log = "", None
 		self.overruled: set[str] = set()  # fields in which documents hold something else than they were given
 		self.unidentified = run.unidentified if run else 0
@@ -60,6 +60,11 @@ class PageWriter:
 	@property
 	def mapper(self):
 		return self.planner.mapper
+
+	def know(self, redactor: Redactor) -> None:
+		"""Take another redactor: a connector's own knows the tokens it was given, too."""
+		self.redactor = redactor
+		self.planner.know(redactor)
 
 	@property
 	def seen(self) -> str:
@@ -164,7 +169,7 @@ class PageWriter:
 			counts.failed += 1
 			self.unidentified += not self.retrying
 			self._log(error, "")
-			if self.run and (payload := _payload(record)):
+			if self.run and (payload := self._payload(record)):
 				name = bindings.unidentified_name(self.stream.name, payload)
 				kept[name] = Binding(name, "", error=self.redactor.text(error, 500), payload=payload)
 		for known in bindings.by_name(self.home.db, list(kept)) if kept else ():
@@ -268,7 +273,7 @@ class PageWriter:
 			if not (met := self._has_failed(binding)):
 				counts.failed += 1
 				self._log(error, external_id)
-			text, payload = self.redactor.text(error, 500), _payload(record)
+			text, payload = self.redactor.text(error, 500), self._payload(record)
 			self.given_up += binding.fail(self.home, text, payload, counts=not met)
 			binding.written = "changed"
 			# What is older comes too late, though this could not be written yet; and retries go by it.
@@ -282,6 +287,12 @@ class PageWriter:
 			if error := plan.failures.get(item.external_id):
 				doctype = self.stream.target_doctype
 				plan.failures[item.external_id] = explained(error, doctype, change.values, fields)
+
+	def _payload(self, record: Record) -> str | None:
+		"""Return what is kept of a record that could not be written: nothing of one in which a secret stands."""
+		payload = _payload(record)
+		known = self.planner.mapper.known
+		return None if payload and known and known.stands_in_repr(payload) else payload
 
 	def _settled(self, item: Mapped, binding: Binding) -> Binding:
 		binding.settle()

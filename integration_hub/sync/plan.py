@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from integration_hub.connectors.known import Known
+from integration_hub.connectors.redact import Redactor
+from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.home import Change, Home, Target
@@ -75,6 +78,7 @@ class Planner:
 
 	seen, current: on whose behalf, and whether records are the source's present state (see PageWriter).
 	moment: when what they tell happened, if it is an event that tells it.
+	redactor: knows the secrets of the integration; read from its settings unless given.
 	"""
 
 	def __init__(
@@ -85,16 +89,22 @@ class Planner:
 		seen: str,
 		current: bool = True,
 		moment: Moment | None = None,
+		redactor: Redactor | None = None,
 	):
 		self.home, self.stream, self.seen, self.current = home, stream, seen, current
 		self._moment = moment
 		self.mapper = Mapper(stream, home.local_time, home.transforms())
+		self.know(redactor or redactor_for(home.secrets(stream.integration)))
 		self.target: Target = home.target(stream.target_doctype, stream.write_mode, stream.as_is)
 		self._fields = self.target.fields()
 		self._lookups = lookups(stream, self._fields)
 		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after
 		# all, the primary key says so (see PageWriter.write).
 		self.first_load = stream.write_mode == "Bulk" and not bindings.has_any(home.db, stream.name)
+
+	def know(self, redactor: Redactor) -> None:
+		"""Have the secrets that a redactor knows become no ids and no values."""
+		self.mapper.known = Known(redactor)
 
 	def plan(self, records: Sequence[Record], *, deleted: bool | None = None) -> Plan:
 		"""Plan a page, within the current transaction.

@@ -160,6 +160,7 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 		retry_failed(home, stream, run, writer)
 	with closing(home.connector(stream.integration)) as connector:
 		connector.tell(partial(_tell, home, run))
+		writer.know(connector.redactor)
 		mode.stable = connector.stable_pages or stream.stable_pages
 		try:
 			if not mode.again:

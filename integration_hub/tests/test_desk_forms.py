@@ -4,7 +4,7 @@ import json
 
 import frappe
 from frappe.custom.doctype.property_setter.property_setter import make_property_setter
-from frappe.permissions import add_permission, reset_perms
+from frappe.permissions import add_permission, reset_perms, update_permission_property
 from frappe.utils.password import set_encrypted_password
 
 from integration_hub import api
@@ -323,10 +323,91 @@ class TestDeskForms(HubTestCase):
 		self.assertEqual((sample[hidden]["name"], sample[hidden]["changes"]), ("", {}))
 		self.assertIn("may not read", sample[hidden]["error"])
 
-	def show_again(self, permission) -> None:
+	def look_as_manager(self, **values) -> dict:
+		"""Return a dry run of customers-full, which runs as Administrator, as the manager sees it."""
 		frappe.set_user("Administrator")
-		permission.delete()
-		frappe.db.delete("Property Setter", {"doc_type": "Sandbox Customer", "property": "permlevel"})
+		frappe.db.set_value("Sync Settings", "customers-full", values)
+		frappe.db.commit()
+		frappe.set_user("manager@example.com")
+		return api.dry_run("customers-full")
+
+	def test_a_dry_run_does_not_tell_whether_a_document_one_may_not_read_exists(self):
+		"""By a match field, whose values the source, or who writes the mapping, chooses."""
+		add_permission("Sandbox Customer", "Integration Manager")
+		here, hidden, seen = (row["id"] for row in self.crm.customers.alive()[:3])
+		for name in (here, hidden):
+			frappe.get_doc(
+				{"doctype": "Sandbox Customer", "customer_id": name, "email": f"{name}@x.y"}
+			).insert()
+		visible = frappe.db.get_value("Sandbox Customer", {"customer_id": here})
+		permission = frappe.get_doc(
+			{
+				"doctype": "User Permission",
+				"user": "manager@example.com",
+				"allow": "Sandbox Customer",
+				"for_value": visible,
+			}
+		).insert()
+		self.addCleanup(self.show_again, permission)
+		found = self.look_as_manager(match_field="customer_id")
+		sample = {one["external_id"]: one["action"] for one in found["sample"]}
+		self.assertEqual((sample[here], sample[hidden], sample[seen]), ("update", "create", "create"))
+		self.assertEqual((found["counts"]["updated"], found["counts"]["created"]), (1, 119))
+
+	def test_a_dry_run_does_not_match_by_a_field_one_may_not_read(self):
+		add_permission("Sandbox Customer", "Integration Manager")
+		for kind in ("write", "create", "delete"):
+			update_permission_property("Sandbox Customer", "Integration Manager", 0, kind, 1)
+		make_property_setter("Sandbox Customer", "email", "permlevel", 1, "Int")
+		self.addCleanup(self.show_again)
+		frappe.clear_cache(doctype="Sandbox Customer")
+		with self.assertRaisesRegex(frappe.PermissionError, "Email of Sandbox Customer"):
+			self.look_as_manager(match_field="email")
+		shown = api.preview("customers-full")
+		self.assertIn("customer_id", shown[0]["values"])
+		self.assertNotIn("email", shown[0]["values"])
+		frappe.set_user("Administrator")
+		values = {"match_field": None, "target_doctype": "Sandbox Customer"}
+		frappe.db.set_value("Sync Settings", "customers-full", values)
+		frappe.db.set_value("Integration Settings", "crm", "run_as_user", "manager@example.com")
+		frappe.db.commit()
+		frappe.set_user("manager@example.com")
+		stream = frappe.get_doc("Sync Settings", "customers-full").update({"match_field": "email"})
+		with self.assertRaisesRegex(frappe.ValidationError, "Match Field: you may not read email"):
+			stream.save()
+
+	def test_a_dry_run_links_to_no_document_one_may_not_read(self):
+		"""A value of the source that names a document of a DocType the person has no part in."""
+		add_permission("Sandbox Customer", "Integration Manager")
+		self.addCleanup(self.show_again)
+		make_property_setter(
+			"Sandbox Customer", "city", "fieldtype", "Link", "Data", validate_fields_for_doctype=False
+		)
+		make_property_setter(
+			"Sandbox Customer",
+			"city",
+			"options",
+			"Sandbox Customer Change",
+			"Data",
+			validate_fields_for_doctype=False,
+		)
+		frappe.clear_cache(doctype="Sandbox Customer")
+		row = frappe.db.get_value("Sync Field Mapping", {"parent": "customers-full", "field": "city"})
+		frappe.db.set_value("Sync Field Mapping", row, {"conversion": "Link", "argument": "customer_name"})
+		with self.assertRaises(frappe.PermissionError):
+			self.look_as_manager()
+		frappe.db.set_value("Sync Field Mapping", row, {"conversion": "", "argument": ""})
+		found = self.look_as_manager(write_mode="Bulk")
+		self.assertEqual(found["counts"]["failed"], 0)  # nothing is said of names
+
+	def show_again(self, permission=None) -> None:
+		frappe.set_user("Administrator")
+		if permission:
+			permission.delete()
+		frappe.db.delete(
+			"Property Setter",
+			{"doc_type": "Sandbox Customer", "property": ["in", ["permlevel", "fieldtype", "options"]]},
+		)
 		reset_perms("Sandbox Customer")
 		frappe.clear_cache(doctype="Sandbox Customer")
 		frappe.db.commit()

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.credentials import header_problems
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.known import Known
+from integration_hub.connectors.redact import Redactor
+from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores.home import Home, HubError
 from integration_hub.sync.config import Unreadable
 from integration_hub.webhooks.events import Route, load_routes
@@ -28,6 +32,7 @@ class Doorway:
 	secrets: list[str] = field(repr=False)
 	verify_token: str = field(repr=False)
 	routes: list[Route] = field(default_factory=list)
+	known: Known = field(default_factory=lambda: Known(Redactor()), repr=False)
 
 	@property
 	def largest_body(self) -> int:
@@ -87,6 +92,8 @@ def _load(home: Home, name: str) -> Doorway | None:
 		return None
 	if not (config.enabled and config.webhook_enabled):
 		return None
+	for field_name, sentence in header_problems(config):
+		raise HubError(sentence, doctype="Integration Settings", name=config.name, field=field_name)
 	secrets = home.secrets(config.name)
 	return Doorway(
 		config,
@@ -94,4 +101,5 @@ def _load(home: Home, name: str) -> Doorway | None:
 		[value for name in _SECRETS if (value := secrets.get(name))],
 		secrets.get("webhook_verify_token") or "",
 		load_routes(home, config.name),
+		Known(redactor_for(secrets)),
 	)

@@ -15,6 +15,7 @@ from integration_hub.webhooks.events import read_event
 from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
 from integration_hub.webhooks.rejections import reject
 from integration_hub.webhooks.schemes import BadSignature, Scheme
+from integration_hub.webhooks.secrecy import check_event
 
 logger = logger_of("integration_hub.webhooks")
 
@@ -114,6 +115,7 @@ def _receive(home: Home, found: Doorway, request: Request, store: Store) -> Answ
 		request.headers,
 		scheme=scheme,
 	)
+	check_event(event, found.known)
 	[verdict] = store(home, [event])
 	return _stored(home, event, verdict)
 

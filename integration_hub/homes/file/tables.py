@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.credentials import header_problems
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import HubFile
 from integration_hub.homes.file.renamed import carry_over
@@ -68,6 +69,8 @@ def check(file: HubFile) -> None:
 	for name, values in file.integrations.items():
 		config = _read(IntegrationConfig.from_row, {"name": name, **values}, f"[integration.{name}]")
 		for field, sentence in integration_problems(config, {f: values.get(f) for f in SECRET_FIELDS}):
+			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)
+		for field, sentence in header_problems(config):
 			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)
 		if config.auth_type.startswith("OAuth2") and not file.hub.get("encryption_key"):
 			raise HubError(

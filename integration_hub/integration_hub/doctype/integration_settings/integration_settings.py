@@ -7,6 +7,7 @@ from frappe.model.document import Document
 
 from integration_hub.connectors import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.credentials import header_problems
 from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
@@ -37,6 +38,8 @@ class IntegrationSettings(Document):
 		secrets = {field: self.get(field) for field in SECRET_FIELDS}
 		secrets["queue_url"] = secrets["queue_url"] or SiteHome().external_redis_url()
 		for field, sentence in integration_problems(config, secrets):
+			refuse(self, field, sentence)
+		for field, sentence in header_problems(config):
 			refuse(self, field, sentence)
 		self.check_registered(config)
 		authority.check_integration(self)

@@ -9,12 +9,15 @@ from integration_hub.homes.site.rights import level_sentence, refused_levels
 from integration_hub.install import MODULE
 from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
+from integration_hub.integration_hub.sight import readable_fields
 from integration_hub.stores.bindings import count_live, forget
+from integration_hub.stores.fields import Fields
 from integration_hub.stores.home import HubError
 from integration_hub.stores.renames import move_bindings, move_links
 from integration_hub.stores.runs import close_abandoned
 from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig, moved
+from integration_hub.sync.links import lookups
 
 STATE = (
 	"status",
@@ -47,6 +50,7 @@ class SyncSettings(Document):
 		for field, sentence in stream_problems(stream, fields, surroundings(home)):
 			refuse(self, field, sentence)
 		authority.check_stream(self)
+		self.check_lookups(stream, fields)
 		self.keep_target()
 		self.start_over_if_moved()
 		self.warn_of_doubles()
@@ -103,6 +107,16 @@ class SyncSettings(Document):
 				title=_("Not Told"),
 				indicator="orange",
 			)
+
+	def check_lookups(self, stream: StreamConfig, fields: Fields) -> None:
+		"""Refuse to look documents up by fields that the author may not read: what is found tells what stands there."""
+		if next(authority.decisions(self), None) is None:
+			return
+		wanted = [("match_field", self.target_doctype, self.match_field)] if self.match_field else []
+		wanted += [("mapping", row.doctype, row.by) for row in lookups(stream, fields) if not row.stream]
+		for place, doctype, field in wanted:
+			if not (frappe.has_permission(doctype, "read") and field in readable_fields(doctype)):
+				refuse(self, place, f"you may not read {field} of {doctype}")
 
 	def keep_target(self) -> None:
 		"""What is bound is bound to documents of one DocType."""
