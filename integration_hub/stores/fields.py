@@ -23,7 +23,6 @@ _VARCHAR_TYPES = frozenset(
 		"Icon",
 		"Password",
 		"Read Only",
-		"Barcode",
 	}
 )
 
@@ -43,7 +42,9 @@ class Field:
 		"""The most characters that its column holds, 0 if that is no concern."""
 		if self.kind in _VARCHAR_TYPES:
 			return self.length or _VARCHAR
-		return _TEXT if self.kind in ("Small Text", "Text") and not self.length else 0
+		return (
+			_TEXT if self.kind in ("Small Text", "Text", "Attach", "Attach Image") and not self.length else 0
+		)
 
 	@property
 	def choices(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from unittest.mock import patch
 
 import frappe
@@ -82,7 +83,7 @@ PAYLOADS = (
 )
 
 TEXTS = {
-	"data": {"kind": "Data", "length": 400},
+	"data": {"kind": "Data", "length": 2000},
 	"small": {"kind": "Small Text"},
 	"text": {"kind": "Text"},
 	"long": {"kind": "Long Text"},
@@ -92,14 +93,14 @@ TEXTS = {
 	"code_of_html": {"kind": "Code", "options": "HTML"},
 	"markdown": {"kind": "Markdown Editor"},
 	"json": {"kind": "JSON"},
-	"unfiltered": {"kind": "Data", "length": 400, "ignore_xss_filter": 1},
-	"read_only": {"kind": "Read Only", "length": 400},
-	"auto": {"kind": "Autocomplete", "length": 400},
-	"colour": {"kind": "Color", "length": 400},
-	"icon": {"kind": "Icon", "length": 400},
+	"unfiltered": {"kind": "Data", "length": 2000, "ignore_xss_filter": 1},
+	"read_only": {"kind": "Read Only", "length": 2000},
+	"auto": {"kind": "Autocomplete", "length": 2000},
+	"colour": {"kind": "Color", "length": 2000},
+	"icon": {"kind": "Icon", "length": 2000},
 	"attach": {"kind": "Attach"},
 	"barcode": {"kind": "Barcode"},
-	"chosen": {"kind": "Select", "length": 400},
+	"chosen": {"kind": "Select", "length": 2000},
 }
 
 
@@ -436,6 +437,36 @@ class TestText(BulkTestCase):
 				other = self.write({"title": "Other", "rows": [{"item": "x"}]}).name
 				self.assertIsNone(self.write(values, other).error)
 				self.assertEqual(self.stored(other), want)
+
+	def test_random_markup_is_stored_as_a_document_stores_it(self):
+		chance = random.Random(15)
+		pieces = (
+			*PAYLOADS,
+			"<",
+			">",
+			"</b>",
+			"<p>",
+			"&amp;",
+			"x",
+			" ",
+			"\n",
+			'"',
+			"'",
+			"<!--",
+			"-->",
+			"{",
+			"}",
+			"ü",
+			"<x:y>",
+		)
+		for _ in range(60):
+			texts = {name: "".join(chance.choices(pieces, k=chance.randint(1, 5)))[:400] for name in TEXTS}
+			values = {"title": "One", **texts, "json": None, "rows": [{"item": "a", **texts, "json": None}]}
+			with self.subTest(texts):
+				want = self.as_document(values)
+				made = self.write(values)
+				self.assertIsNone(made.error)
+				self.assertEqual(self.stored(made.name), want)
 
 	def test_an_image_within_text_is_left_out(self):
 		"""Documents make a File of it."""

@@ -78,7 +78,7 @@ def _of_owner(meta: Meta) -> Iterator[str]:
 
 def _of_code(meta: Meta) -> Iterator[str]:
 	"""Return what code waits for documents of a DocType."""
-	if not _has_plain_controller(meta.name):
+	if not _has_plain_controller(meta.name) or meta.name in frappe.get_hooks("extend_doctype_class"):
 		yield "it has a controller of its own"
 	hooks = frappe.get_doc_hooks()
 	for handlers in (hooks.get(meta.name) or {}).values():
