@@ -23,7 +23,7 @@ from integration_hub.sync.resume import keep_whole, leave_off
 
 DOCTYPE = "Sync Settings"
 KEEP_SECONDS = 15.0  # after which a run notes how far it came, should it be killed
-_MOST_AT_ONCE = 5000  # records a transaction
+_MOST_AT_ONCE, _FEWEST_AT_ONCE = 5000, 50  # records a transaction
 
 
 def walk(
@@ -113,17 +113,20 @@ def _commit(
 	What takes long, and a source that has all in one page, gets several: each with its documents, bindings and
 	counts, the checkpoint with the last. Killed in between, a run meets the others when it fetches the page again.
 	"""
-	rest: list[Record] = list(page.records)
+	rest, most = list(page.records), _MOST_AT_ONCE
 	while True:
 
-		def work(records: list[Record] = rest) -> tuple[Counts, list[Record]]:
-			counts, left = writer.write_some(records[:_MOST_AT_ONCE], again=again)
-			left += records[_MOST_AT_ONCE:]
+		def work(records: list[Record] = rest, most: int = most) -> tuple[Counts, list[Record]]:
+			counts, left = writer.write_some(records[:most], again=again)
+			left += records[most:]
 			counts.bytes = 0 if left else page.size
 			advance(home, run, counts, None if left else checkpoint, pages=int(not left))
 			return counts, left
 
+		before = len(rest)
 		counts, rest = in_transaction(home.db, work)
+		# The next part looks at no more records than it may have the time for: each look asks the database.
+		most = min(max(2 * (before - len(rest)), _FEWEST_AT_ONCE), _MOST_AT_ONCE)
 		run.counts.add(counts)
 		run.counts.pages += not rest
 		home.progress(run)
