@@ -1,4 +1,4 @@
-"""Another Frappe site through its REST API: `modified` is the source time, Deleted Document the deletions.
+"""Another Frappe site through its REST API: `modified` is the source time, Deleted Document the deletions, Comment the renames.
 
 Authenticate with an API key pair: kind *API Key Header*, name `Authorization`, secret `token KEY:SECRET`; or
 with OAuth2. The endpoint is `/api/resource/<DocType>`; ids are at `name`, times of change at `modified`, and
@@ -8,18 +8,22 @@ its clocks go back in autumn, an overlap of an hour (3600) covers what changes i
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
 from integration_hub.connectors.answers import shape
 from integration_hub.connectors.base import BaseConnector
-from integration_hub.connectors.errors import ConfigurationError, MalformedAnswer
+from integration_hub.connectors.errors import AccessDenied, ConfigurationError, MalformedAnswer
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
 
 Filters = list[list[Any]]
+_NAMES = 10  # that are asked for at a time
+_BOLD = re.compile(r"<(?:strong|b)>(.*?)</(?:strong|b)>", re.DOTALL)
 Read = tuple[list[dict[str, Any]], int, bool]  # documents, bytes, is it the last page
 
 
@@ -37,20 +41,13 @@ class FrappeConnector(BaseConnector):
 		since = request.since.rstrip("Z").replace("T", " ")
 		# Deletions first: a document that was deleted and made again is then there in the end.
 		if request.with_deletions and since:
-			doctype = [["deleted_doctype", "=", _doctype(request.endpoint)], ["restored", "=", 0]]
-			for rows, read, _ in self._by_time(
-				"/api/resource/Deleted Document",
-				["name", "deleted_name", "creation"],
-				doctype,
-				"creation",
-				since,
-				size,
-			):
-				yield Page([_tombstone(row) for row in rows], "", False, read)
+			yield from self._deletions(_doctype(request.endpoint), since, size)
 		fields = _json(request, "fields", '["*"]')
 		if "*" not in fields:
 			fields = [*dict.fromkeys([*fields, "name", "modified"])]
 		filters = _json(request, "filters", "[]")
+		if request.with_deletions and since:
+			yield from self._renames(request.endpoint, fields, filters, since, size)
 		walk = (
 			self._by_time(request.endpoint, fields, filters, "modified", since, size)
 			if request.by_time or since
@@ -59,14 +56,50 @@ class FrappeConnector(BaseConnector):
 		for rows, read, last in walk:
 			yield Page(rows, "", last, read)
 
+	def _deletions(self, doctype: str, since: str, size: int) -> Iterator[Page]:
+		"""Return what was deleted since a time. What was restored under its own name is there; under another, it is not."""
+		fields = ["name", "deleted_name", "creation", "restored", "new_name"]
+		of = [["deleted_doctype", "=", doctype]]
+		place = "/api/resource/Deleted Document"
+		for rows, read, _ in self._by_time(place, fields, of, "creation", since, size):
+			gone = [row for row in rows if not row["restored"] or row["new_name"] != row["deleted_name"]]
+			yield Page([_tombstone(row["deleted_name"], row["creation"]) for row in gone], "", False, read)
+
+	def _renames(
+		self, endpoint: str, fields: list[str], filters: Filters, since: str, size: int
+	) -> Iterator[Page]:
+		"""Return what was renamed or merged since a time: the old names as deletions, the documents as they are now.
+
+		A rename leaves `modified` as it was; only a comment of the document tells of it. A user who may not read
+		comments is told of no renames.
+		"""
+		of = [["reference_doctype", "=", _doctype(endpoint)], ["comment_type", "=", "Edit"]]
+		columns = ["name", "creation", "reference_name", "content"]
+		comments = self._by_time("/api/resource/Comment", columns, of, "creation", since, size)
+		try:
+			for rows, read, _ in comments:
+				olds = {old: row["creation"] for row in rows if (old := _renamed(row["content"]))}
+				if not olds:
+					continue
+				new = [row["reference_name"] for row in rows if _renamed(row["content"])]
+				alive, looked = self._named(endpoint, ["name"], [], [*olds])
+				found, met = self._named(endpoint, fields, filters, new)
+				for one in alive:  # renamed back, or another one of that name
+					olds.pop(one["name"], None)
+				gone = [_tombstone(name, time) for name, time in olds.items()]
+				yield Page([*gone, *found], "", False, read + looked + met)
+		except AccessDenied:
+			return
+
 	def _by_name(self, endpoint: str, fields: list[str], filters: Filters, size: int) -> Iterator[Read]:
 		"""Walk all documents in the order of their names."""
-		name = ""
+		name, end = "", _End(size)
 		while True:
 			behind = [["name", ">", name]] if name else []
 			rows, read = self._list(endpoint, fields, [*filters, *behind], "name asc", size)
-			yield rows, read, len(rows) < size
-			if len(rows) < size:
+			last = end.is_behind(rows)
+			yield rows, read, last
+			if last:
 				return
 			name = rows[-1]["name"]
 
@@ -74,11 +107,12 @@ class FrappeConnector(BaseConnector):
 		self, endpoint: str, fields: list[str], filters: Filters, key: str, since: str, size: int
 	) -> Iterator[Read]:
 		"""Walk documents from a time on. Those that share the time at a page's edge are walked by name."""
-		bound = [[key, ">=", since]] if since else []
+		bound, end = [[key, ">=", since]] if since else [], _End(size)
 		while True:
 			rows, read = self._list(endpoint, fields, [*filters, *bound], f"{key} asc, name asc", size)
-			yield rows, read, len(rows) < size
-			if len(rows) < size:
+			last = end.is_behind(rows)
+			yield rows, read, last
+			if last:
 				return
 			edge = rows[-1][key]
 			same, name = [[key, "=", edge]], rows[-1]["name"]
@@ -87,10 +121,22 @@ class FrappeConnector(BaseConnector):
 					endpoint, fields, [*filters, *same, ["name", ">", name]], "name asc", size
 				)
 				yield ties, read, False
-				if len(ties) < size:
+				if end.is_behind(ties):
 					break
 				name = ties[-1]["name"]
 			bound = [[key, ">", edge]]
+
+	def _named(
+		self, endpoint: str, fields: list[str], filters: Filters, names: list[str]
+	) -> tuple[list[dict[str, Any]], int]:
+		"""Return the documents of these names, few at a time: a URL may not be long; and the bytes of the answers."""
+		found, read = [], 0
+		for place in range(0, len(names), _NAMES):
+			some = [*filters, ["name", "in", names[place : place + _NAMES]]]
+			rows, size = self._list(endpoint, fields, some, "name asc", _NAMES)
+			found += rows
+			read += size
+		return found, read
 
 	def _list(
 		self, endpoint: str, fields: list[str], filters: Filters, order: str, size: int
@@ -127,6 +173,28 @@ def _doctype(endpoint: str) -> str:
 	return unquote(endpoint.rstrip("/").rpartition("/")[2])
 
 
-def _tombstone(row: dict[str, Any]) -> dict[str, Any]:
-	"""Return what a Deleted Document says of the document it was."""
-	return {"name": row["deleted_name"], "modified": row["creation"], "deleted": True}
+class _End:
+	"""Where a list ends: behind a page that is empty, or shorter than one that was full.
+
+	Before one was full, a short page proves nothing: something in between may cap what it was asked for.
+	"""
+
+	def __init__(self, size: int):
+		self._size = size
+		self._has_been_full = False
+
+	def is_behind(self, rows: list[dict[str, Any]]) -> bool:
+		"""Tell whether nothing follows a page, which is the next one of the list."""
+		self._has_been_full = self._has_been_full or len(rows) >= self._size
+		return not rows or (self._has_been_full and len(rows) < self._size)
+
+
+def _tombstone(name: str, time: str) -> dict[str, Any]:
+	"""Return what tells that a document is gone."""
+	return {"name": name, "modified": time, "deleted": True}
+
+
+def _renamed(comment: object) -> str:
+	"""Return the old name from the comment on a rename or merge, in whatever language it is; "" for another comment."""
+	names = _BOLD.findall(comment) if isinstance(comment, str) else []
+	return html.unescape(names[0]) if len(names) == 2 and names[0] != names[1] else ""

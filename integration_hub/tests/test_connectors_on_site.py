@@ -1,10 +1,12 @@
 """Connectors where the database has snapshots, core keeps tokens, and another Frappe site answers."""
 
 import threading
+import time
 from unittest.mock import patch
 
 import frappe
 import requests
+from frappe.core.doctype.deleted_document.deleted_document import restore
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
@@ -182,6 +184,47 @@ class TestConnectors(HubTestCase):
 				changed = _walk(connector, since)
 				self.assertEqual(changed[names[0]].get("deleted"), True)
 				self.assertEqual(set(names[1:30]) - set(changed), set())
+
+	def test_what_another_site_restores_and_renames_is_met_under_its_new_name_alone(self):
+		user = frappe.get_doc("User", "Administrator")
+		key, secret = frappe.generate_hash(length=15), frappe.generate_hash(length=15)
+		user.api_key, user.api_secret = key, secret
+		user.save()
+		frappe.db.delete("ToDo")
+		frappe.db.delete("Deleted Document", {"deleted_doctype": "ToDo"})
+		frappe.db.delete("Comment", {"reference_doctype": "ToDo"})
+		names = [frappe.get_doc({"doctype": "ToDo", "description": f"n{n}"}).insert().name for n in range(8)]
+		restored, renamed, twice, back, merged, into, kept, _ = names
+		frappe.db.commit()
+		time.sleep(1.1)
+		since = frappe.utils.now().replace(" ", "T") + "Z"
+		frappe.delete_doc("ToDo", restored, force=True)
+		deleted = frappe.get_last_doc("Deleted Document", {"deleted_name": restored})
+		restore(deleted.name, alert=False)
+		deleted.reload()
+		for old, new in ((renamed, "new & old"), (twice, "second"), ("second", "third"), (back, "away")):
+			frappe.rename_doc("ToDo", old, new, force=True)
+		frappe.rename_doc("ToDo", "away", back, force=True)
+		frappe.rename_doc("ToDo", merged, into, force=True, merge=True)
+		frappe.get_doc("ToDo", kept).add_comment("Edit", "<strong>bold</strong> words")
+		frappe.db.commit()
+		with site_door() as door:
+			config = IntegrationConfig(
+				"other",
+				connector="Frappe",
+				base_url=door.partition("/api/")[0],
+				auth_type="API Key Header",
+				api_key_name="Authorization",
+			)
+			secrets = _Given(f"token {key}:{secret}")
+			with connector_for(config, secrets, LocalCoordination(), {}, LOCAL) as connector:
+				changed = _walk(connector, since)
+		gone = {name for name, record in changed.items() if record.get("deleted")}
+		alive = set(frappe.get_all("ToDo", pluck="name"))
+		self.assertLessEqual({renamed, twice, merged}, gone)
+		self.assertEqual(gone & alive, set())
+		self.assertEqual(restored in gone, deleted.new_name != restored)
+		self.assertLessEqual({"new & old", "third", deleted.new_name}, set(changed) - gone)
 
 	def test_every_kind_of_error_has_its_sentence_translated(self):
 		from integration_hub.connectors import errors as kinds
