@@ -12,15 +12,15 @@ class Ledger:
 	"""Filled by several threads.
 
 	Marks name what is to have its effect once: `sent` all of it, `confirmed` what the sender was told is safe.
-	news: ids of events that tell of a change in the CRM; bad_news: of one that nobody can write. conflicts,
-	unrouted: ids of what has to be held.
+	news: ids of events that tell of a change in the CRM; bad_news: of one that nobody can write, with the
+	record's id and time. conflicts, unrouted: ids of what has to be held.
 	"""
 
 	counts: Counter[str] = field(default_factory=Counter)
 	sent: set[str] = field(default_factory=set)
 	confirmed: set[str] = field(default_factory=set)
 	news: set[str] = field(default_factory=set)
-	bad_news: set[str] = field(default_factory=set)
+	bad_news: dict[str, tuple[str, str]] = field(default_factory=dict)
 	conflicts: set[str] = field(default_factory=set)
 	unrouted: set[str] = field(default_factory=set)
 	forged: set[str] = field(default_factory=set)

@@ -92,7 +92,10 @@ class Sender(threading.Thread):
 		body = {"id": name, "event": f"customer.{entry['type']}", "key": record["id"], "data": record}
 		self._expect(self._deliver(body), "received", "duplicate")
 		bad = entry["type"] != "deleted" and isinstance(record["credit_limit"], str)
-		(self._ledger.bad_news if bad else self._ledger.news).add(name)
+		if bad:
+			self._ledger.bad_news[name] = (record["id"], record["updated_at"])
+		else:
+			self._ledger.news.add(name)
 		self._ledger.count("news")
 
 	def _repeat(self, number: int) -> None:

@@ -15,6 +15,7 @@ from chaos.settings import GROUP, LIST, STREAM
 from chaos.settle import Settled
 from integration_hub.sandbox.example import FIELDS, TABLES
 from integration_hub.stores.home import Home
+from integration_hub.sync.times import parse_time, utc_text
 
 _SHOWN = 3
 
@@ -47,6 +48,15 @@ def _processes(arena: Arena, codes: dict[str, int]) -> Iterator[Verdict]:
 	yield Verdict("Processes that ended by themselves", _few(fell) or "none", not fell)
 
 
+def _came_too_late(home: Home, record: str, time: str) -> bool:
+	"""Tell whether something newer of a record is known: then an event that nobody could have written is none."""
+	sql = """SELECT `source_time` FROM `tabExternal Record` WHERE `external_id` = %s
+		AND `stream` IN (SELECT `stream` FROM `tabWebhook Route` WHERE `event_pattern` = 'customer.*')"""
+	return any(
+		(row["source_time"] or "") > utc_text(parse_time(time)) for row in home.db.query(sql, [record])
+	)
+
+
 def _inbox(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 	ledger = arena.ledger
 	rows = home.db.query(
@@ -64,8 +74,13 @@ def _inbox(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 		not settled.waiting and set(states) <= {"Completed", "Conflict", "Unrouted", "Dead"},
 	)
 	dead = {row["event_id"] for row in rows if row["status"] == "Dead"}
-	yield _same("News that nobody can write, and not kept as Dead", ledger.bad_news - dead)
-	yield _same("Other events that are Dead", dead - ledger.bad_news)
+	hidden = {
+		name
+		for name in ledger.bad_news.keys() - dead
+		if name not in completed or not _came_too_late(home, *ledger.bad_news[name])
+	}
+	yield _same("News that nobody can write, not kept as Dead, and not too late", hidden)
+	yield _same("Other events that are Dead", dead - ledger.bad_news.keys())
 	yield _same("News of changes, acknowledged, and lost", ledger.news - completed)
 	yield _same("Unrouted events, acknowledged, and lost", ledger.unrouted - held["Unrouted"])
 	yield _same("Contradictions, and not held as Conflict", ledger.conflicts - held["Conflict"])
