@@ -13,6 +13,7 @@ from chaos import effects
 from chaos.arena import Arena
 from chaos.settings import GROUP, LIST, STREAM
 from chaos.settle import Settled
+from integration_hub.queues.servers import tagged
 from integration_hub.sandbox.example import FIELDS, TABLES
 from integration_hub.stores.home import Home
 from integration_hub.sync.times import parse_time, utc_text
@@ -164,7 +165,7 @@ def _queues(arena: Arena) -> Iterator[Verdict]:
 		dead = [
 			json.loads(letter)["message"]
 			for name in (LIST, STREAM)
-			for letter in client.lrange(f"{name}:dead", 0, -1)
+			for letter in client.lrange(f"{tagged(name)}:dead", 0, -1)
 		]
 	yield Verdict(
 		"Left on the queues", f"{left} on the list, {pending} pending in the stream", not (left or pending)
@@ -177,7 +178,9 @@ def _queues(arena: Arena) -> Iterator[Verdict]:
 def left_on_queues(arena: Arena) -> tuple[int, int]:
 	"""Return how many messages are on the list, or in somebody's hand, and how many are pending in the stream."""
 	with redis.from_url(arena.redis.url()) as client:
-		left = client.llen(LIST) + sum(client.llen(key) for key in client.scan_iter(f"{LIST}:processing:*"))
+		left = client.llen(LIST) + sum(
+			client.llen(key) for key in client.scan_iter(f"{tagged(LIST)}:processing:*")
+		)
 		left += sum(client.llen(key) for key in client.scan_iter(f"{LIST}:arrived:*"))
 		return left, client.xpending(STREAM, GROUP)["pending"]
 
