@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
+import redis
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.rest import RestConnector
 from integration_hub.connectors.retry import retry_after, seconds_until
 from integration_hub.connectors.urls import Elsewhere, joined, redirected, with_query, without_parameter
+from integration_hub.queues.pinned import pinned_client
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.run import run_stream
 from tests.test_connectors import FAST, LOCAL, Memory
@@ -870,3 +872,29 @@ def test_the_command_line_says_what_it_waits_for(make_home, crm, tmp_path):
 	):
 		result = CliRunner().invoke(integration_hub, ["--config", str(tmp_path / "hub.toml"), *command])
 		assert "Attempt 2 of 5 in 0 s." in result.output and "Connection failed" in result.output, command
+
+
+@pytest.mark.parametrize("over", ["redis", "rediss"])
+@pytest.mark.parametrize("drop", [b"+", b"$9", b" "])
+def test_a_queues_redis_that_drips_is_given_up(over, drop, tmp_path, monkeypatch):
+	def talk(connection: socket.socket) -> None:
+		connection.recv(4096)
+		connection.sendall(b"+")
+		while True:
+			connection.sendall(drop)
+			time.sleep(0.02)
+
+	tls = None
+	if over == "rediss":
+		tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+		tls.load_cert_chain(*self_signed(tmp_path, "127.0.0.1"))
+	monkeypatch.setattr("integration_hub.queues.discreet._ANSWER_SECONDS", 0.4)
+	with raw_server(talk, tls) as port:
+		options = "?ssl_cert_reqs=none" if tls else ""
+		client = pinned_client(f"{over}://127.0.0.1:{port}/0{options}", LOCAL, socket_timeout=5)
+		begun = time.monotonic()
+		with pytest.raises(redis.TimeoutError):
+			client.ping()
+		with pytest.raises(redis.TimeoutError), client.pipeline() as pipe:
+			pipe.lrem("a", 1, "b").lrem("a", 1, "c").execute()
+		assert time.monotonic() - begun < 6

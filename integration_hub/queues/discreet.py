@@ -14,6 +14,11 @@ from typing import Any
 import redis
 from redis.client import Pipeline
 
+from integration_hub.connectors.deadline import deadline
+
+_ANSWER_SECONDS = (
+	60.0  # for a command and its whole answer, however it drips; blocking ones wait for much less
+)
 _UNSAID = "the server's words are not shown: they may hold what was sent"
 _CODE = re.compile(r"[A-Z]{2,20}(?= |$)")
 _COMMAND = re.compile(r"unknown command ['`\"]?([A-Za-z]{2,20})['`\",]", re.IGNORECASE)
@@ -56,7 +61,8 @@ class _DiscreetPipeline(Pipeline):
 @contextmanager
 def _discreet() -> Iterator[None]:
 	try:
-		yield
+		with deadline(_ANSWER_SECONDS):
+			yield
 	except redis.RedisError as error:
 		said: BaseException | None = error
 		while said is not None:

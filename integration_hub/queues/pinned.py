@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import redis
 from redis.connection import Connection, SSLConnection
 
+from integration_hub.connectors.deadline import PunctualTLSSocket, punctual
 from integration_hub.connectors.guard import vetted
 from integration_hub.queues.discreet import DiscreetRedis
 
@@ -44,7 +45,7 @@ class _Pinned(Connection):
 		for address in vetted(name, self.port, self.allowed, _OWN_PORT):
 			self.host = address
 			try:
-				return super()._connect()
+				return punctual(super()._connect())
 			except OSError as error:
 				last = error
 			finally:
@@ -60,6 +61,12 @@ class _PinnedTLS(SSLConnection, _Pinned):
 		if options.get("ssl_cert_reqs") != "none":
 			options.setdefault("ssl_check_hostname", True)
 		super().__init__(**options)
+
+	def _connect(self) -> Any:
+		# redis-py makes the context of TLS itself, just before it connects.
+		connected = super()._connect()
+		connected.__class__ = PunctualTLSSocket
+		return connected
 
 
 def owners_client(url: str, **options: Any) -> redis.Redis:

@@ -182,7 +182,7 @@ class FileHome:
 		if str(url).startswith(("env:", "file:")):
 			url = self.file.resolve(url, "[hub]", "redis")
 		try:
-			return owners_client(str(url), socket_connect_timeout=5)
+			return owners_client(str(url), socket_connect_timeout=5, socket_timeout=10)
 		except ValueError as error:
 			raise HubError(str(error), name="hub.toml [hub]", field="redis") from None
 
