@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import frappe
 
 from integration_hub.connectors.errors import ConnectorError
@@ -14,16 +16,21 @@ OPERATION = "Call"
 
 
 def log_call(integration: str, error: ConnectorError) -> None:
-	"""Log a failed call on a connection of its own, whatever becomes of the caller's transaction.
+	"""Log a failed call, whatever becomes of the caller's transaction: on a connection of its own.
 
-	On a SQLite site a second writer would wait for the caller, who waits for it: there the row is written within the
-	caller's transaction where that has written already, and goes with it if it is rolled back.
+	A SQLite site has one writer at a time, and refuses to write from a snapshot that another has made old: there the
+	row is written within the caller's transaction, and once more where that is rolled back.
 	"""
+	if frappe.db.db_type == "sqlite":
+		_try(integration, error, _within)
+		frappe.db.after_rollback.add(lambda: _try(integration, error, _log))
+	else:
+		_try(integration, error, lambda *what: aside(lambda: _log(*what)))
+
+
+def _try(integration: str, error: ConnectorError, log: Callable[[str, ConnectorError], None]) -> None:
 	try:
-		if frappe.db.db_type == "sqlite" and frappe.db.transaction_writes:
-			_within(integration, error)
-		else:
-			aside(lambda: _log(integration, error))
+		log(integration, error)
 	except Exception as failure:  # noqa: BLE001 - the caller is given the error of its call, and not that of a log
 		frappe.logger("integration_hub").error(f"A failed call could not be logged: {type(failure).__name__}")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from integration_hub.homes.file.config import SECRET_FIELDS, HubFile
+from integration_hub.homes.file.tokens import token_file
 from integration_hub.stores.private import exposed, replaceable
 
 
@@ -16,6 +17,7 @@ def warnings(file: HubFile) -> Iterator[str]:
 	database = file.database
 	for path in (
 		database,
+		token_file(database),
 		*(database.with_name(f"{database.name}-{end}") for end in ("wal", "shm", "journal")),
 	):
 		yield from exposed(path)

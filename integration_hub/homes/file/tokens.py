@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from integration_hub.stores.private import make_file
+
 _TABLE = (
 	"CREATE TABLE IF NOT EXISTS `token` (`integration` TEXT, `field` TEXT, `value` TEXT,"
 	" PRIMARY KEY (`integration`, `field`))"
@@ -18,11 +20,16 @@ _TABLE = (
 _BUSY_SECONDS = 30.0
 
 
+def token_file(database: Path) -> Path:
+	"""Return the file beside a database that tokens are kept in."""
+	return database.with_name(f"{database.stem}.tokens{database.suffix}")
+
+
 class TokenFile:
 	"""Encrypted values by integration and field; each is committed as soon as it is set."""
 
 	def __init__(self, database: Path):
-		self._path = database.with_name(f"{database.stem}.tokens{database.suffix}")
+		self._path = token_file(database)
 
 	def get(self, integration: str, field: str) -> str | None:
 		if not self._path.exists():
@@ -38,7 +45,7 @@ class TokenFile:
 
 	@contextmanager
 	def _opened(self) -> Iterator[sqlite3.Connection]:
-		self._path.touch(mode=0o600)
+		make_file(self._path)
 		with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
 			connection.execute("PRAGMA synchronous = FULL")
 			connection.execute(_TABLE)
