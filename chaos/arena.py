@@ -152,6 +152,7 @@ class Arena:
 		self.crm.faults.set()
 		self.budget(0)
 		self.mend_records()
+		self.mood("")
 		self.clock_put_right()
 		self._stop.set()
 		while any(thread.is_alive() for thread in self._threads):
@@ -237,6 +238,9 @@ class Arena:
 
 	def expire_feed(self) -> None:
 		self.crm.customers.expire()
+
+	def mood(self, mood: str) -> None:
+		self.crm.be(mood)
 
 	def spoil_page(self, start: float) -> None:
 		self.crm.spoil_page(start)

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from integration_hub.sandbox.moods import MOODS
+
 CALM = 2.0  # seconds at the beginning in which everything may start
 _PAUSES = (0.4, 1.6)  # between one fault and the next
 
@@ -149,6 +151,14 @@ def _spoil(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	yield Step(at + seconds, "mend_records")
 
 
+def _mood(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	mood, seconds = dice.choice(sorted(MOODS)), dice.uniform(2, 6)
+	yield Step(
+		at, "mood", (mood,), f"the CRM's list of customers is in the mood «{mood}», for {seconds:.1f} s"
+	)
+	yield Step(at + seconds, "mood", ("",))
+
+
 def _clock(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	hours = dice.choice((1, 24))
 	yield Step(at, "move_clock", (hours * 3600,), f"the CRM's clock jumps ahead by {hours} h")
@@ -181,6 +191,7 @@ _KINDS: dict[Draw, int] = {
 	_revoke: 1,
 	_expire: 2,
 	_spoil: 3,
+	_mood: 4,
 	_clock: 1,
 	_clock_back: 2,
 	_wrong_clock: 1,

@@ -22,6 +22,7 @@ class Source(Sandbox):
 		self.customers = _Customers(customers, seed)
 		self.tokens = _RecordedTokens()
 		self._spoilt: dict[str, Any] = {}
+		self.ever_spoilt: set[str] = set()
 		self._right: datetime | None = None
 		self._highest = self.customers.clock
 
@@ -32,6 +33,7 @@ class Source(Sandbox):
 		for row in rows[first : first + _PAGE]:
 			if row["id"] not in self._spoilt:
 				self._spoilt[row["id"]] = row["credit_limit"]
+				self.ever_spoilt.add(row["id"])
 			self.customers.set(row["id"], credit_limit="as much as she likes")
 
 	def mend_records(self) -> None:

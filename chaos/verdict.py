@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import redis
 
@@ -19,6 +20,7 @@ from integration_hub.stores.home import Home
 from integration_hub.sync.times import parse_time, utc_text
 
 _SHOWN = 3
+_AT_ONCE = timedelta(seconds=10)  # within which a binding and its document are made, on a slow machine
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,36 @@ def _records(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 		)[0]["n"]
 		if bound != len(expected):
 			yield Verdict(f"Bindings of customers-{kind}", f"{bound:,}, not {len(expected):,}", False)
+	yield _same(
+		"Customers that live, and whose document had gone for a while", _made_again(arena, home, expected)
+	)
 	runs = home.db.query("SELECT `status`, COUNT(*) AS `n` FROM `tabSync Log` GROUP BY `status`")
 	states = {row["status"]: row["n"] for row in runs}
 	text = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
 	yield Verdict("Runs", text, not states.keys() & {"Running", "Needs Approval"})
+
+
+def _made_again(arena: Arena, home: Home, living: dict[str, dict]) -> list[str]:
+	"""Return the customers whose document is younger than its binding: it was removed while they lived, and made again.
+
+	A record that failed first is bound before it has a document.
+	"""
+	rows = home.db.query(
+		f"""SELECT b.`external_id`, b.`creation` AS `bound`, d.`creation` AS `made`
+			FROM `tabExternal Record` b JOIN `tab{TABLES["full"]}` d ON d.`name` = b.`target_name`
+			WHERE b.`stream` = 'customers-full' AND b.`status` = 'Bound'"""
+	)
+	return [
+		row["external_id"]
+		for row in rows
+		if row["external_id"] in living
+		and row["external_id"] not in arena.crm.ever_spoilt
+		and _time(row["made"]) - _time(row["bound"]) > _AT_ONCE
+	]
+
+
+def _time(value: object) -> datetime:
+	return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
 def _queues(arena: Arena) -> Iterator[Verdict]:

@@ -506,7 +506,7 @@ def sandbox(faults: tuple[str, ...], **options: Any) -> None:
 	say(f"  OAuth2: {server.url}/oauth/token, client {CLIENT_ID}, secret {CLIENT_SECRET}")
 	say(f"  or header X-API-Key: {API_KEY}.  Webhook secret: {SECRET}")
 	say("  GET  /v1/customers/{page,offset,cursor,next,link}, /v1/changes, /_sandbox/{counts,customers}")
-	say("  POST /_sandbox/{change,expire,faults,webhooks}")
+	say("  POST /_sandbox/{change,expire,faults,mood,webhooks}")
 	try:
 		server.serve_forever()
 	except KeyboardInterrupt:

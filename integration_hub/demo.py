@@ -30,12 +30,19 @@ from integration_hub.queues.consumer import consumer_for
 from integration_hub.sandbox import Sandbox, sender
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import FIELDS, TABLES, hub_toml
+from integration_hub.sandbox.moods import MOODS
 from integration_hub.sandbox.redis import free_port, redis_binary, redis_server
 from integration_hub.stores.home import Home
 from integration_hub.stores.private import make_file, make_folder
 from integration_hub.stores.runs import Run
 from integration_hub.sync.run import run_stream
 
+_SAYS = {
+	"holes": "empties pages in the middle",
+	"filters": "filters what it has counted",
+	"caps": "caps its list",
+	"lies": "lies about its end",
+}
 FAULT_RATES = {"500": 0.05, "reset": 0.04, "truncate": 0.04}
 
 
@@ -94,7 +101,7 @@ def run(
 		progress = stack.enter_context(Progress(*columns, console=console))
 		demo = Demo(home, crm, door, progress)
 		crm.faults.set(rates=FAULT_RATES)
-		for step in (_first_load, _after_changes, _webhooks, _queue, _catch_up):
+		for step in (_first_load, _after_changes, _moods, _webhooks, _queue, _catch_up):
 			step(demo)
 	met = {kind: count for kind, count in {**crm.faults.met, "429": crm.budget.refused}.items() if count}
 	demo.note("Faults met and overcome", ", ".join(f"{n} × {kind}" for kind, n in met.items()), bool(met))
@@ -171,6 +178,19 @@ def _after_changes(demo: Demo) -> None:
 	demo.crm.budget.limit = 0
 	for stream, table in zip(("full", "incremental", "cursor"), TABLES.values(), strict=True):
 		_compare(demo, f"Compared: {stream}", table)
+
+
+def _moods(demo: Demo) -> None:
+	"""The source empties pages in the middle, filters, caps its list and lies about its end: nothing that lives goes."""
+	for mood in MOODS:
+		demo.crm.be(mood)
+		row = _sync(demo, "customers-full", f"its source {_SAYS[mood]}", None)
+		doubtful = "not known to be complete" in (row["error"] or "")
+		right = row["status"] == "Completed" and not row["deleted"] and doubtful is (mood != "holes")
+		said = "noted as not complete" if doubtful else "complete"
+		demo.note(f"customers-full, a source that {_SAYS[mood]}", f"{said}, {row['deleted']} deleted", right)
+	demo.crm.be("")
+	_compare(demo, "Compared: after a source like that", TABLES["full"])
 
 
 def _sync(demo: Demo, stream: str, label: str, total: int | None) -> dict[str, Any]:

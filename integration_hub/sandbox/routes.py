@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from integration_hub.sandbox.access import API_KEY, CLIENT_ID, basic
 from integration_hub.sandbox.data import Customer
+from integration_hub.sandbox.moods import MOODS
 
 if TYPE_CHECKING:
 	from integration_hub.sandbox.server import Sandbox
@@ -101,6 +102,9 @@ def _api(sandbox: Sandbox, call: Call) -> Reply:
 		rows = sandbox.customers.select(
 			call.query.get("modified_since", ""), call.query.get("include_deleted") == "true"
 		)
+		if parts[2] == "page" and sandbox.mood:
+			body, headers = MOODS[sandbox.mood](rows, _number(call, "page", 1, 1), _size(call))
+			return Reply(200, body, headers)
 		return STYLES[parts[2]](call, rows)
 	if len(parts) == 3 and parts[:2] == ["v1", "customers"]:
 		row = sandbox.customers.get(parts[2])
@@ -216,6 +220,8 @@ def _control(sandbox: Sandbox, call: Call) -> Reply:
 			return Reply(200, sandbox.customers.expire())
 		if name == "change":
 			return Reply(200, sandbox.change(**call.json()))
+		if name == "mood":
+			return Reply(200, {"mood": sandbox.be(**call.json())})
 		if name == "faults":
 			options = call.json()
 			sandbox.faults.set(options.get("rates"), options.get("following", ()))

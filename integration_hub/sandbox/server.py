@@ -19,6 +19,7 @@ from integration_hub.sandbox import sender
 from integration_hub.sandbox.access import Budget, Tokens
 from integration_hub.sandbox.data import Customers
 from integration_hub.sandbox.faults import Faults
+from integration_hub.sandbox.moods import MOODS
 from integration_hub.sandbox.routes import Call, Reply, answer
 
 
@@ -46,6 +47,7 @@ class Sandbox:
 		self.faults = Faults(seed)
 		self.latency = latency
 		self.requests = 0
+		self.mood = ""  # how /v1/customers/page lists: see sandbox.moods
 		self.lists: dict[str, list[dict[str, Any]]] = {}  # more of what it has: name → what /v1/<name> lists
 		self.pushed: dict[str, Any] = {}
 		self.pushed_lock = threading.Lock()
@@ -89,6 +91,13 @@ class Sandbox:
 			"refused_by_budget": self.budget.refused,
 			"faults": dict(self.faults.met),
 		}
+
+	def be(self, mood: str) -> str:
+		"""Put the sandbox in a mood, "" for none; return it. Raises ValueError for an unknown one."""
+		if mood and mood not in MOODS:
+			raise ValueError(f"{mood!r} is not one of {', '.join(MOODS)}")
+		self.mood = mood
+		return mood
 
 	def change(self, create: int = 0, update: int = 0, delete: int = 0) -> dict[str, int]:
 		"""Change customers at random; return the counts after."""
