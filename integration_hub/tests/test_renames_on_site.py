@@ -7,6 +7,7 @@ from pathlib import Path
 
 import frappe
 
+from integration_hub.homes.site.aside import aside
 from integration_hub.homes.site.load import load_into_site
 from integration_hub.patches.v0_1 import move_filters_and_limits
 from integration_hub.sandbox.access import CLIENT_SECRET
@@ -25,7 +26,7 @@ class TestRenames(HubTestCase):
 		run_stream(self.home, FULL)
 
 	def load(self, *pairs: tuple[str, str]) -> list[str]:
-		text = hub_toml(self.crm.url)
+		text = hub_toml(self.crm.url).replace("backoff_min = 0.2", "backoff_min = 0.01")
 		for old, new in pairs:
 			self.assertIn(old, text)
 			text = text.replace(old, new)
@@ -47,8 +48,23 @@ class TestRenames(HubTestCase):
 		self.assertEqual(frappe.get_all("Sync Log", pluck="stream", distinct=True), ["people"])
 
 	def test_a_running_stream_is_not_renamed(self):
-		with self.home.lock(f"sync:{FULL}"), self.assertRaisesRegex(frappe.ValidationError, "running"):
-			frappe.rename_doc("Sync Settings", FULL, "people")
+		refusals: list[str] = []
+
+		def rename() -> str:
+			try:
+				frappe.rename_doc("Sync Settings", FULL, "people")
+			except frappe.ValidationError as error:
+				return str(error)
+			return ""
+
+		def look(_) -> None:
+			if not refusals:
+				refusals.append(aside(rename))
+
+		self.home.watcher = look
+		run_stream(self.home, FULL)
+		self.home.watcher = None
+		self.assertIn("is running", refusals[0])
 
 	def test_a_stream_renamed_in_hub_toml_is_refused_with_two_ways_out(self):
 		renamed = ("customers-full", "people")
