@@ -24,13 +24,22 @@ def clean(doctype: str, values: Mapping[str, Any], as_is: Iterable[str] = ()) ->
 	return {**values, **{name: doc.get(name) for name in markup}}
 
 
-def clean_record(doctype: str, values: dict[str, Any], as_is: Iterable[str] = ()) -> dict[str, Any]:
+def may_hold_markup(values: Mapping[str, Any]) -> bool:
+	"""Tell, at the speed that each record of a mirror is worth, whether there may be something to clean."""
+	for value in values.values():
+		if value.__class__ is not str:
+			if isinstance(value, str | list):
+				return True
+		elif "<" in value or ">" in value:
+			return True
+	return False
+
+
+def clean_record(doctype: str, values: Mapping[str, Any], as_is: Iterable[str] = ()) -> dict[str, Any]:
 	"""Return a record's values, those of its child tables among them, as a Document stores its text.
 
 	as_is: fields that stay, those of a child table as `table.field`.
 	"""
-	if not any(isinstance(value, list) or _may_be_markup(value) for value in values.values()):
-		return values
 	cleaned = dict(clean(doctype, values, as_is))
 	for name, rows in values.items():
 		if isinstance(rows, list):
@@ -40,14 +49,17 @@ def clean_record(doctype: str, values: dict[str, Any], as_is: Iterable[str] = ()
 	return cleaned
 
 
-def bad_link(doctype: str, values: Mapping[str, Any]) -> Exception | None:
-	"""Return why a Data field of URLs cannot hold what it is given: forms make a link of it, for people to follow.
+def url_fields(doctype: str) -> list[str]:
+	"""Return the Data fields of URLs: forms make links of them, for people to follow."""
+	return [df.fieldname for df in frappe.get_meta(doctype).get_data_fields() if df.get("options") == "URL"]
+
+
+def bad_link(doctype: str, fields: Iterable[str], values: Mapping[str, Any]) -> Exception | None:
+	"""Return why fields of URLs cannot hold what they are given.
 
 	Besides what a Document refuses, that is a script: Frappe takes `javascript://host/…` for a URL.
 	"""
-	fields = [df for df in frappe.get_meta(doctype).get_data_fields() if df.get("options") == "URL"]
-	links = {df.fieldname: str(values[df.fieldname]) for df in fields if values.get(df.fieldname)}
-	for name, value in links.items():
+	for name, value in ((name, str(values[name])) for name in fields if values.get(name)):
 		scheme = "".join(value.split()).lower().translate(_UNSEEN)  # as browsers read it
 		if scheme.startswith(("javascript:", "vbscript:", "data:")) or not _is_url(doctype, name, value):
 			return frappe.ValidationError(f"{name}: {value[:100]!r} is not a URL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ import frappe
 from integration_hub.homes.site.bulk_rules import bulk_problem
 from integration_hub.homes.site.changing import change as apply
 from integration_hub.homes.site.changing import is_same, overruled
-from integration_hub.homes.site.clean import bad_link, clean, clean_record
+from integration_hub.homes.site.clean import bad_link, clean, clean_record, may_hold_markup, url_fields
 from integration_hub.homes.site.indexes import keep_name_unique
 from integration_hub.homes.site.quiet import writing
 from integration_hub.homes.site.refusals import explained
@@ -23,7 +24,7 @@ from integration_hub.homes.site.rights import (
 	refused,
 	refused_levels,
 )
-from integration_hub.stores.database import Outdated
+from integration_hub.stores.database import LONG_ENOUGH, Outdated
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.home import CancelledDocument, Change, HubError, NotKept, Written
 from integration_hub.stores.schema import NUMERIC, TABLES
@@ -183,6 +184,9 @@ class SiteBulkTarget(BulkTarget):
 	def __init__(self, home: Any, doctype: str, fields: Fields, as_is: Iterable[str] = ()):
 		super().__init__(home, doctype, fields)
 		self.as_is = frozenset(as_is)
+		self._safe: dict[
+			tuple[str, ...], float
+		] = {}  # tables → until when they need not be asked about again
 
 	def write(self, changes: Sequence[Change]) -> list[Written]:
 		if not changes:
@@ -191,7 +195,9 @@ class SiteBulkTarget(BulkTarget):
 		self._refuse_unsafe(fields & self._tables.keys())
 		refusals = self._refusals(changes, fields)
 		good = [
-			replace(change, values=clean_record(self.doctype, dict(change.values), self.as_is))
+			replace(change, values=clean_record(self.doctype, change.values, self.as_is))
+			if may_hold_markup(change.values)
+			else change
 			for change, refusal in zip(changes, refusals, strict=True)
 			if not refusal
 		]
@@ -223,7 +229,12 @@ class SiteBulkTarget(BulkTarget):
 
 	def _refuse_unsafe(self, tables: Iterable[str] = ()) -> None:
 		"""Raise HubError where the DocType is no longer one that is written in bulk: it may have changed since."""
-		if problem := bulk_problem(self.doctype, sorted(tables)):
+		asked, now = tuple(sorted(tables)), time.monotonic()
+		if self._safe.get(asked, 0) > now:
+			return
+		self._safe[asked] = now + LONG_ENOUGH
+		if problem := bulk_problem(self.doctype, asked):
+			self._safe.clear()
 			raise HubError(not_in_bulk(problem), doctype="DocType", name=self.doctype)
 
 	def _refusals(self, changes: Sequence[Change], fields: Iterable[str]) -> list[Exception | None]:
@@ -235,11 +246,11 @@ class SiteBulkTarget(BulkTarget):
 			return [refused] * len(changes)
 		whole = {kind: self._refused(kind) for kind in ("create", "write")}
 		each = {kind: depends_on_document(self.doctype, kind) for kind in ("create", "write")}
-		found = []
+		urls, found = [name for name in url_fields(self.doctype) if name in fields], []
 		for change in changes:
 			kind = "write" if change.name else "create"
 			error = self._document_refused(change, kind) if each[kind] else whole[kind]
-			found.append(error or bad_link(self.doctype, change.values))
+			found.append(error or (bad_link(self.doctype, urls, change.values) if urls else None))
 		return found
 
 	def _document_refused(self, change: Change, kind: str) -> Exception | None:
