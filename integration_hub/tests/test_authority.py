@@ -255,7 +255,7 @@ class TestAuthority(HubTestCase):
 			frappe.set_user("Administrator")
 			doc = frappe.get_doc(doctype, name)
 			last = doc.get(table)[-1].name
-			doc.get(table)[-1].idx = 0
+			doc.get(table)[-1].idx = -1
 			doc.save()
 			rows = frappe.get_doc(doctype, name).get(table)
 			self.assertEqual(rows[0].name, last)

@@ -216,7 +216,7 @@ DOORS: dict[str, tuple[tuple[str, ...], tuple[Door, ...]]] = {
 	"REST, v1 and v2": (("Tune", "Decide"), (put, patch)),
 	"a new stream": (("Decide",), (post_stream,)),
 	"deleting": (("Decide",), (delete_stream,)),
-	"renaming": (("Decide",), (rename,)),
+	"renaming a stream": (("Decide",), (rename,)),
 	"a row of a table, through its document": (
 		("Decide",),
 		(
