@@ -32,6 +32,7 @@ SUITE = (
 	Benchmark("doors_on_file", "Acknowledging webhooks, SQLite without a bench"),
 	Benchmark("queue_on_file", "Taking messages off a Redis list, SQLite without a bench"),
 	Benchmark("inbox_lag", "From POST to Completed under a steady load, SQLite without a bench"),
+	Benchmark("inbox_worst", "Sweeping and claiming where very many events wait, SQLite without a bench"),
 	Benchmark("peers_on_file", "REST into SQLite, ours and dlt, without a bench"),
 	Benchmark("sync_on_site", "Writing records, on a site", site=True),
 	Benchmark("sync_million_on_site", "Writing 1,000,000 records, on a site", site=True),
@@ -39,6 +40,9 @@ SUITE = (
 	Benchmark("inbox_doors", "Acknowledging webhooks, on a site", site=True),
 	Benchmark("inbox_drain", "Handling events, on a site", site=True),
 	Benchmark("inbox_lag_on_site", "From POST to Completed under a steady load, on a site", site=True),
+	Benchmark(
+		"inbox_worst_on_site", "Sweeping and claiming where very many events wait, on a site", site=True
+	),
 	Benchmark("peers", "REST into MariaDB, ours and dlt, on a site", site=True),
 )
 

@@ -13,7 +13,7 @@ Queued is what was not tried yet, Failed what was, and is to be tried again.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -22,11 +22,12 @@ from integration_hub.stores.database import Row, in_list, in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import DOCTYPE, WAITING
-from integration_hub.stores.ordering import BEHIND_RETRY, BEHIND_UNTRIED, IN_HAND, held_keys, none_of
+from integration_hub.stores.ordering import LOOK_SECONDS, MY_TURN, STATE, Look, let_on, look, tidy
 
 SEATS = 32  # drains of one integration at the same time, on all hosts
 _RETRIES = 20  # how many are tried for one that nobody else has locked
-_WINDOWS = 5  # how many batches of candidates are looked through for one that nobody else has locked
+_MOST_RETRIES = 100
+_MOST_AT_ONCE = 400  # rows looked at in one go, where there is nothing to take among fewer
 
 _MOST_BYTES = 8_000_000  # of the payloads of one claim, which are all in memory; a single one may be larger
 
@@ -42,11 +43,6 @@ _COLUMNS = [
 	"event_time",
 	"unsigned",
 ]
-
-_DUE = "`w`.`next_attempt_at` <= %(now)s"
-# An untried row that has not been put off is due whatever the clocks of two hosts say: order does not hang on them.
-_UNTRIED = f"`w`.`status` = 'Queued' AND ({_DUE} OR `w`.`deferrals` = 0)"
-_TRIED = f"`w`.`status` = 'Failed' AND {_DUE}"
 
 
 @contextmanager
@@ -68,72 +64,54 @@ def _seat_lock(integration: str, seat: str) -> str:
 	return f"drain:{integration}:{seat}"
 
 
-def claim_due(home: Home, integration: str, size: int, seat: str = "") -> list[Row]:
+def claim_due(home: Home, integration: str, size: int, seat: str = "", until: float = 0) -> list[Row]:
 	"""Take up to `size` due rows, oldest first; each belongs to one claimant. Commits. Not within a transaction.
 
 	The attempt is counted here, before anything can go wrong: an event that kills its worker is counted too.
 	A row that was tried before is taken alone, so that it takes no other with it.
 
-	seat: the one that the claimant holds.
+	seat: the one that the claimant holds. until: of time.monotonic, how long to look among rows that cannot be taken;
+	LOOK_SECONDS unless it is given. The next claim goes on from there.
 	"""
-	claim, now = f"{seat}:{new_id()}", home.now()
+	until = until or time.monotonic() + LOOK_SECONDS
+	at_once, after = size, ""
+	while True:
+		rows, found = in_transaction(
+			home.db, lambda at=(at_once, after): _take(home, integration, size, seat, *at)
+		)
+		changed = tidy(home, integration, found)
+		if rows or not (changed or found.more) or time.monotonic() >= until:
+			return _without_rivals(home, integration, rows)
+		at_once, after = min(at_once * 4, _MOST_AT_ONCE), after if changed else found.last
 
-	def take() -> list[Row]:
-		rows = _lock_some(home, integration, size)
+
+def _take(
+	home: Home, integration: str, size: int, seat: str, at_once: int, after: str
+) -> tuple[list[Row], Look]:
+	"""Claim rows within the current transaction; return them, and what else was found."""
+	found = look(home, integration, at_once, _MOST_RETRIES if at_once > size else _RETRIES, after)
+	rows = _lock_some(home, found, size)
+	if rows:
+		claim = f"{seat}:{new_id()}"
 		marks, names = in_list(row["name"] for row in rows)
-		if rows:
-			home.db.execute(
-				f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Processing', `claim` = %s, `claimed_at` = %s,
-					`attempts` = `attempts` + 1 WHERE `name` IN ({marks})""",
-				[claim, now, *names],
-			)
-		return rows
-
-	rows = in_transaction(home.db, take)
-	for row in rows:
-		row.update(claim=claim, attempts=row["attempts"] + 1)
-	return _without_rivals(home, integration, rows)
+		home.db.execute(
+			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Processing', `turn` = {MY_TURN}, `claim` = %s,
+				`claimed_at` = %s, `attempts` = `attempts` + 1 WHERE `name` IN ({marks})""",
+			[claim, home.now(), *names],
+		)
+		for row in rows:
+			row.update(claim=claim, attempts=row["attempts"] + 1)
+	return rows, found
 
 
-def _lock_some(home: Home, integration: str, size: int) -> list[Row]:
+def _lock_some(home: Home, found: Look, size: int) -> list[Row]:
 	"""Lock the rows to take, within the current transaction, and return them."""
-	held = held_keys(home, integration)
-	untried = _untried(home, integration, held, size)
-	retries = _candidates(home, integration, _TRIED, [IN_HAND, BEHIND_RETRY, BEHIND_UNTRIED], _RETRIES)
+	untried, retries = found.untried[:size], found.retries[:_RETRIES]
 	if retries and not (untried and untried[0]["name"] < retries[0]["name"]):
 		for candidate in retries:
 			if rows := _lock(home, [candidate], set()):
 				return rows
-	held_back: set[str] = set()
-	for _ in range(_WINDOWS):
-		if not untried:
-			return []
-		if rows := _lock(home, untried, held_back):
-			return rows
-		untried = _untried(home, integration, held, size, untried[-1]["name"])
-	return []
-
-
-def _untried(home: Home, integration: str, held: Sequence[str], size: int, after: str = "") -> list[Row]:
-	# Of keys that are held back whole, no row is looked at.
-	free, values = none_of(held)
-	which = f"{_UNTRIED} AND {free}"
-	if after:
-		which, values = f"{which} AND `w`.`name` > %(after)s", {**values, "after": after}
-	# Earlier untried rows hold nobody back here: they are candidates of the same batch, before it.
-	return _candidates(home, integration, which, [IN_HAND, BEHIND_RETRY], size, **values)
-
-
-def _candidates(
-	home: Home, integration: str, which: str, held_back: Sequence[str], size: int, **values: str
-) -> list[Row]:
-	free = " AND ".join(f"NOT {condition}" for condition in held_back)
-	# For the sake of the order MariaDB would read the whole inbox, what is completed too, and no index of what waits.
-	hint = "IGNORE INDEX (PRIMARY)" if home.db.dialect == "mariadb" else ""
-	sql = f"""SELECT `w`.`name`, `w`.`ordering_key` FROM `tab{DOCTYPE}` `w` {hint}
-		WHERE `w`.`integration` = %(integration)s AND {which}
-		AND (COALESCE(`w`.`ordering_key`, '') = '' OR ({free})) ORDER BY `w`.`name` LIMIT {int(size)}"""
-	return home.db.query(sql, {"integration": integration, "now": home.now(), **values})
+	return _lock(home, untried, set()) if untried else []
 
 
 def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Row]:
@@ -144,7 +122,7 @@ def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Ro
 	marks, names = in_list(row["name"] for row in candidates)
 	columns = ", ".join(f"`{name}`" for name in _COLUMNS)
 	sql = f"""SELECT {columns}, LENGTH(`payload`) AS `size` FROM `tab{DOCTYPE}`
-		WHERE `name` IN ({marks}) AND `status` IN {WAITING} ORDER BY `name`"""
+		WHERE `name` IN ({marks}) AND {STATE} IN {WAITING} ORDER BY `name`"""
 	locked = {row["name"]: row for row in home.db.query(f"{sql} {home.db.row_lock}", names)}
 	rows, size = [], 0
 	for candidate in candidates:
@@ -192,14 +170,14 @@ def settle(home: Home, rows: Sequence[Row], **values: Any) -> bool:
 	sets = ", ".join(f"`{column}` = %s" for column in end)
 	count = home.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET {sets}
-			WHERE `name` IN ({marks}) AND `claim` = %s AND `status` = 'Processing'""",
+			WHERE `name` IN ({marks}) AND `claim` = %s AND {STATE} = 'Processing'""",
 		[*end.values(), *names, rows[0]["claim"]],
 	)
 	return count == len(rows)
 
 
 def give_back(home: Home, rows: Sequence[Row]) -> None:
-	"""Return claimed rows that were not tried, for the next claimant."""
+	"""Return claimed rows that were not tried, for the next claimant; with untried ones goes what is behind them."""
 	if not rows:
 		return
 	marks, names = in_list(row["name"] for row in rows)
@@ -209,46 +187,69 @@ def give_back(home: Home, rows: Sequence[Row]) -> None:
 		home.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET `status` = CASE WHEN `attempts` > 1 THEN 'Failed' ELSE 'Queued' END,
 				`claim` = NULL, `attempts` = `attempts` - 1
-				WHERE `claim` = %s AND `status` = 'Processing' AND `name` IN ({marks})""",
+				WHERE `claim` = %s AND {STATE} = 'Processing' AND `name` IN ({marks})""",
 			[claim, *names],
 		)
+		let_on(home, [row for row in rows if row["attempts"] <= 1])
 
 	in_transaction(home.db, back)
 
 
-def release_abandoned(home: Home, seconds: float, max_attempts: int) -> int:
+_RELEASED_AT_ONCE = 500
+# Nobody has claimed anything at a time to come: a clock was ahead, and it is not said how long ago that was.
+_SILENT = "(`claimed_at` < %s OR `claimed_at` IS NULL OR `claimed_at` > %s)"
+
+
+def release_abandoned(home: Home, seconds: float, max_attempts: int, longest: float = LOOK_SECONDS) -> int:
 	"""Give back rows whose claimant is gone, or has been silent for `seconds`; bury them after the last attempt.
 
-	Returns their number.
+	Returns their number. Takes about `longest` seconds: the next sweep goes on.
 	"""
-	sql = f"SELECT DISTINCT `integration`, `claim` FROM `tab{DOCTYPE}` WHERE `status` = 'Processing'"
-	held: dict[tuple[str, str], list[str]] = defaultdict(list)
-	for row in home.db.query(sql):
-		held[row["integration"], (row["claim"] or "").partition(":")[0]].append(row["claim"])
-	released = _release(home, "`claimed_at` < %s", [home.now(ahead=-seconds)], max_attempts)
-	for (integration, seat), claimed in held.items():
-		if not seat:
-			continue
-		with home.lock(_seat_lock(integration, seat)) as free:  # and nobody sits down meanwhile
-			if free:
-				marks, values = in_list(claimed)
-				released += _release(home, f"`claim` IN ({marks})", values, max_attempts)
+	until, released, alive = time.monotonic() + longest, 0, 0
+	sql = f"""SELECT `name`, `integration`, `claim`, `ordering_key` FROM `tab{DOCTYPE}`
+		WHERE `status` = 'Processing' ORDER BY `claimed_at` LIMIT {_RELEASED_AT_ONCE}"""
+	silent = [home.now(ahead=-seconds), home.now(ahead=seconds)]
+	while rows := home.db.query(f"{sql} OFFSET {alive}"):
+		count = _release(home, rows, max_attempts, _SILENT, silent)
+		for (integration, seat), mine in _by_seat(rows).items():
+			with home.lock(_seat_lock(integration, seat)) as free:  # and nobody sits down meanwhile
+				if free:
+					claims, values = in_list({row["claim"] for row in mine})
+					count += _release(home, mine, max_attempts, f"`claim` IN ({claims})", values)
+			if time.monotonic() >= until:
+				break
+		released += count
+		alive += max(len(rows) - count, 0)
+		if time.monotonic() >= until:
+			break
 	return released
 
 
-def _release(home: Home, where: str, values: Sequence[str], max_attempts: int) -> int:
-	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `status` = 'Processing' AND {where}"
-	names = [row["name"] for row in home.db.query(sql, values)]
-	marks, listed = in_list(names)
+def _by_seat(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+	found: dict[tuple[str, str], list[Row]] = {}
+	for row in rows:
+		seat = (row["claim"] or "").partition(":")[0]
+		if seat:
+			found.setdefault((row["integration"], seat), []).append(row)
+	return found
+
+
+def _release(home: Home, rows: Sequence[Row], max_attempts: int, where: str, values: Sequence[str]) -> int:
+	marks, names = in_list(row["name"] for row in rows)
 
 	def release() -> int:
-		return home.db.execute(
+		count = home.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET
 				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Failed' END,
-				`error` = 'The worker that handled it is gone.', `claim` = NULL,
+				`error` = 'The worker that handled it is gone.', `claim` = NULL, `turn` = {MY_TURN},
 				`next_attempt_at` = %s, `modified` = %s
-				WHERE `name` IN ({marks}) AND `status` = 'Processing' AND {where}""",
-			[max_attempts, home.now(), home.now(), *listed, *values],
+				WHERE `name` IN ({marks}) AND {STATE} = 'Processing' AND {where}""",
+			[max_attempts, home.now(), home.now(), *names, *values],
 		)
+		if count:
+			dead = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND {STATE} = 'Dead' AND `followed` = 1"
+			buried = {row["name"] for row in home.db.query(dead, names)}
+			let_on(home, [row for row in rows if row["name"] in buried])
+		return count
 
-	return in_transaction(home.db, release) if names else 0
+	return in_transaction(home.db, release)

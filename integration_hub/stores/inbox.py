@@ -264,7 +264,7 @@ def requeue(home: Home, names: Sequence[str], conflicts: bool = False) -> int:
 	def back(some: Sequence[str]) -> int:
 		marks, values = in_list(some)
 		return home.db.execute(
-			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `attempts` = 0, `deferrals` = 0,
+			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `attempts` = 0, `deferrals` = 0, `turn` = 0,
 				`next_attempt_at` = %s, `completed_at` = NULL, `error` = NULL, `modified` = %s{believed}
 				WHERE `name` IN ({marks}) AND `status` {which}
 				AND `payload` IS NOT NULL""",

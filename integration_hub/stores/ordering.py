@@ -1,87 +1,394 @@
-"""Ordering keys that are held back: what stands behind an event of its key that has to be done before.
+"""Whose turn it is in the inbox: what stands behind an event of its ordering key waits for that.
 
-Behind one event that waits for its retry there may be any number of others. They are not looked at one by one,
-neither when rows are taken nor when it is said whether there is something to do.
+Each waiting row says what it waits for (`turn`), so that nobody looks twice at one that cannot be taken, however many
+there are and whatever they wait for:
+
+- MY_TURN: nothing is known against it. So are all rows when they come: the doors look at nothing.
+- BEHIND: another one of its key has to be done before. That one is marked as `followed`; who settles it lets on those
+  behind it, a hundred at a time, the last of which is followed in turn.
+- AT_TIME: its `next_attempt_at` has to come.
+
+Who looks for something to take (`look`) writes down what else it has found (`tidy`). A row holds its place in its key,
+and those behind it back, while it is being handled, and while it waits, unless its handler has asked to come back later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import random
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 
-from integration_hub.stores.database import in_list
+from integration_hub.stores.database import Database, Row, as_it_is, in_list, in_transaction
 from integration_hub.stores.home import Home
-from integration_hub.stores.inbox import DOCTYPE
+from integration_hub.stores.inbox import DOCTYPE, WAITING
+from integration_hub.stores.schema import along
 
-# Of so many, no row is looked at in vain; those of others are looked at one by one.
-_MOST_KEYS = 5000
+MY_TURN, BEHIND, AT_TIME = 0, 1, 2
+LOOK_SECONDS = 0.25  # after so long a look ends; what it has found is written down, and the next one goes on
+WINDOW = 200  # rows looked at in one go
+MOST_DUE = 4000  # more are not counted
+_LET_ON = 100  # at a time: what a drain takes in one go
+_SAMPLE = 300  # of those behind others, looked at in each sweep: is there still somebody in front of them?
+_MOST_KEYS = 5000  # of events that come together; of more, nobody asks whether all of them wait
+CLOCK_SECONDS = 60.0  # by which clocks of two hosts may differ
+LONGEST_WAIT = 9 * 3600.0  # nothing is tried again, or comes back, later than that
+_AGAIN_SECONDS = 60.0  # after which a deferred event is looked at again that finds another one before it
 
-# Conditions on the row `w`.
-_SAME_KEY = """`b`.`integration` = `w`.`integration` AND `b`.`status` = '{status}'
-	AND `b`.`ordering_key` = `w`.`ordering_key`"""
-# The first one in the order of an index, however many there are.
-_FIRST = f"""(SELECT `b`.`name` FROM `tab{DOCTYPE}` `b` WHERE {_SAME_KEY} AND `b`.`deferrals` = 0
-	ORDER BY `b`.`name` LIMIT 1)"""
+# The indexes that what is asked here goes along (see schema.INDEXES).
+BY_NAME = ("integration", "status", "turn", "name", "ordering_key", "next_attempt_at", "deferrals")
+BY_TIME = ("integration", "status", "turn", "next_attempt_at", "name")
+BY_KEY = ("integration", "status", "ordering_key", "turn", "deferrals", "name")
 
-IN_HAND = f"EXISTS (SELECT 1 FROM `tab{DOCTYPE}` `b` WHERE {_SAME_KEY.format(status='Processing')})"
-BEHIND_RETRY = f"COALESCE({_FIRST.format(status='Failed')} < `w`.`name`, 1 = 0)"
-BEHIND_UNTRIED = f"COALESCE({_FIRST.format(status='Queued')} < `w`.`name`, 1 = 0)"
+# Where rows are named: SQLite would look for them among all of their state.
+STATE = "COALESCE(`status`, '')"
 
-_FAILED = "`status` = 'Failed' AND `deferrals` = 0 AND `ordering_key` <> ''"
-
-
-def held_keys(home: Home, integration: str) -> list[str]:
-	"""Return keys of which no untried row can be taken, as all of them are held back; if they are many, not all."""
-	sql = f"""SELECT DISTINCT `ordering_key` FROM `tab{DOCTYPE}`
-		WHERE `integration` = %s AND `status` = 'Processing' AND `ordering_key` <> '' LIMIT {_MOST_KEYS}"""
-	in_hand = [row["ordering_key"] for row in home.db.query(sql, [integration])]
-	return (in_hand + _keys_behind_retries(home, integration))[:_MOST_KEYS]
+_ROW = "`name`, `ordering_key`, `status`, `turn`, `deferrals`, `next_attempt_at`"
 
 
-def _keys_behind_retries(home: Home, integration: str) -> list[str]:
-	"""Return keys of which an event that waits for its retry is before all that is untried."""
-	first_untried = f"""(SELECT `b`.`name` FROM `tab{DOCTYPE}` `b` WHERE {_SAME_KEY.format(status="Queued")}
-		ORDER BY `b`.`name` LIMIT 1)"""
-	sql = f"""SELECT DISTINCT `w`.`ordering_key` FROM `tab{DOCTYPE}` `w`
-		WHERE `w`.`integration` = %s AND {_FAILED} AND COALESCE(`w`.`name` < {first_untried}, 1 = 1)
-		LIMIT {_MOST_KEYS}"""
-	return [row["ordering_key"] for row in home.db.query(sql, [integration])]
+@dataclass
+class Look:
+	"""What was found among waiting rows.
+
+	untried, retries: those that can be taken, the oldest first. behind: who cannot, by name, and whom it waits for.
+	early: those whose time has not come. again: deferred ones with another one before them. headless: keys of which all
+	wait and nobody is in front. last: the last untried row looked at; more: there may be others after it.
+	"""
+
+	untried: list[Row] = field(default_factory=list)
+	retries: list[Row] = field(default_factory=list)
+	behind: dict[str, str] = field(default_factory=dict)
+	early: list[str] = field(default_factory=list)
+	again: list[str] = field(default_factory=list)
+	headless: set[str] = field(default_factory=set)
+	last: str = ""
+	more: bool = False
+
+	@property
+	def count(self) -> int:
+		return len(self.untried) + len(self.retries)
 
 
-def none_of(keys: Sequence[str]) -> tuple[str, dict[str, str]]:
-	"""Return a condition on the row `w`, that its key is none of `keys`, and the parameters it has."""
+def look(home: Home, integration: str, size: int, retries: int, after: str = "") -> Look:
+	"""Look at up to `size` untried rows behind the row `after`, and up to `retries` others whose time has come."""
+	found, now = Look(last=after), home.now()
+	rows = _window(home, integration, size, retries, after, now)
+	lanes = _lanes(home.db, rows)
+	taken: set[str] = set()
+	for row in sorted(rows, key=lambda row: row["name"]):
+		if row["status"] == "Queued" and row["turn"] == MY_TURN:
+			found.last, found.more = row["name"], found.more + 1
+		if _is_early(row, now):
+			found.early.append(row["name"])
+		elif not row["ordering_key"] or _is_free(row, lanes[row["name"]], found, taken):
+			taken.add(row["name"])
+			(found.untried if row["status"] == "Queued" else found.retries).append(row)
+	found.more = found.more >= size
+	return found
+
+
+def _window(home: Home, integration: str, size: int, retries: int, after: str, now: str) -> list[Row]:
+	by_name, by_time = (
+		f"SELECT {_ROW} FROM `tab{DOCTYPE}` {along(home.db, DOCTYPE, index)} WHERE `integration` = %(integration)s"
+		for index in (BY_NAME, BY_TIME)
+	)
+	mine = f"`turn` = {MY_TURN} AND `name` > %(after)s ORDER BY `name` LIMIT {int(size)}"
+	parts = [f"{by_name} AND `status` = 'Queued' AND {mine}"]
+	if retries:
+		tried = f"`turn` = {MY_TURN} ORDER BY `name` LIMIT {int(retries)}"
+		parts.append(f"{by_name} AND `status` = 'Failed' AND {tried}")
+		due = f"`turn` = {AT_TIME} AND `next_attempt_at` <= %(now)s ORDER BY `next_attempt_at` LIMIT {int(retries)}"
+		parts += [f"{by_time} AND `status` = '{status}' AND {due}" for status in ("Queued", "Failed")]
+	sql = " UNION ALL ".join(f"SELECT * FROM ({part}) `part_{n}`" for n, part in enumerate(parts))
+	return home.db.query(sql, {"integration": integration, "after": after, "now": now})
+
+
+@dataclass(frozen=True)
+class Lane:
+	"""The first ones of an ordering key, by name, "" where there is none: being handled, waiting, waiting behind others."""
+
+	in_hand: str
+	failed: str
+	queued: str
+	behind: str
+
+
+def _first(status: str, turn: int | None = None) -> str:
+	"""Return SQL for the first row of the key of `w` in a state; all it reads is the beginning of an index (`{along}`)."""
+	which = "" if turn is None else f"AND `b`.`turn` = {turn} AND `b`.`deferrals` = 0 ORDER BY `b`.`name`"
+	return f"""(SELECT `b`.`name` FROM `tab{DOCTYPE}` `b` {{along}} WHERE `b`.`integration` = `w`.`integration`
+		AND `b`.`status` = '{status}' AND `b`.`ordering_key` = `w`.`ordering_key` {which} LIMIT 1)"""
+
+
+_FIRST_ONES = {
+	"in_hand": _first("Processing"),
+	"failed": _first("Failed", MY_TURN),
+	"failed_later": _first("Failed", AT_TIME),
+	"queued": _first("Queued", MY_TURN),
+	"queued_later": _first("Queued", AT_TIME),
+	"behind": _first("Queued", BEHIND),
+	"behind_failed": _first("Failed", BEHIND),
+}
+
+
+def _lanes(db: Database, rows: Iterable[Row]) -> dict[str, Lane]:
+	"""Return the lanes of rows that have a key, by the rows' names."""
+	by_key: dict[str, list[str]] = {}
+	for row in rows:
+		if row["ordering_key"]:
+			by_key.setdefault(row["ordering_key"], []).append(row["name"])
+	if not by_key:
+		return {}
+	marks, names = in_list(same[0] for same in by_key.values())
+	hint = along(db, DOCTYPE, BY_KEY)
+	firsts = ", ".join(f"{sql.format(along=hint)} AS `{name}`" for name, sql in _FIRST_ONES.items())
+	sql = f"SELECT `w`.`name`, {firsts} FROM `tab{DOCTYPE}` `w` WHERE `w`.`name` IN ({marks})"
+	found = {row["name"]: _lane(row) for row in db.query(sql, names)}
+	nobody = Lane("", "", "", "")  # it was deleted meanwhile
+	return {name: found.get(same[0], nobody) for same in by_key.values() for name in same}
+
+
+def _lane(row: Row) -> Lane:
+	def first(*columns: str) -> str:
+		return min((row[column] for column in columns if row[column]), default="")
+
+	return Lane(
+		row["in_hand"] or "",
+		first("failed", "failed_later"),
+		first("queued", "queued_later"),
+		first("behind", "behind_failed"),
+	)
+
+
+def _is_early(row: Row, now: str) -> bool:
+	"""Tell whether a row that says nothing of it yet waits for its time.
+
+	An untried one does not, whatever the clocks of two hosts say: order does not hang on them.
+	"""
+	tried = row["status"] == "Failed" or row["deferrals"]
+	return bool(row["turn"] == MY_TURN and tried and str(row["next_attempt_at"] or "") > now)
+
+
+def _is_free(row: Row, lane: Lane, found: Look, taken: set[str]) -> bool:
+	"""Tell whether a row can be taken now; notes what it waits for if not."""
+	name = row["name"]
+	waiting = [first for first in (lane.failed, lane.queued) if first]
+	head = min(waiting, default="")
+	if lane.in_hand:
+		_note_behind(row, lane.in_hand, found)
+		return False
+	if lane.behind and lane.behind < name and not (head and head < lane.behind):
+		found.headless.add(row["ordering_key"])
+		return False
+	if not head or name <= head:
+		return True
+	# Untried ones go along with the one before them: they are looked at in their order, without a gap.
+	goes_along = row["status"] == "Queued" and row["turn"] == MY_TURN and not row["deferrals"]
+	if (
+		goes_along
+		and head == lane.queued
+		and head in taken
+		and not _one_before(name, lane.failed, lane.behind)
+	):
+		return True
+	_note_behind(row, head, found)
+	return False
+
+
+def _one_before(name: str, *others: str) -> bool:
+	return any(other and other < name for other in others)
+
+
+def _note_behind(row: Row, head: str, found: Look) -> None:
+	if row["deferrals"]:
+		found.again.append(row["name"])
+	else:
+		found.behind[row["name"]] = head
+
+
+def tidy(home: Home, integration: str, found: Look) -> int:
+	"""Write down what rows wait for, in a transaction of its own; return how many rows have changed."""
+	if not (found.behind or found.early or found.again or found.headless):
+		return 0
+
+	def write() -> int:
+		changed = _set(home.db, found.early, f"`turn` = {AT_TIME}", f"`turn` = {MY_TURN}")
+		later = f"`turn` = {AT_TIME}, `next_attempt_at` = '{home.now(ahead=_AGAIN_SECONDS)}'"
+		changed += _set(home.db, found.again, later, "1 = 1")
+		changed += _put_behind(home, found.behind)
+		return changed + sum(let_on_key(home, integration, key) for key in sorted(found.headless))
+
+	return in_transaction(home.db, write)
+
+
+def _set(db: Database, names: Sequence[str], sets: str, where: str) -> int:
+	if not names:
+		return 0
+	marks, values = in_list(sorted(names))
+	sql = f"UPDATE `tab{DOCTYPE}` SET {sets} WHERE `name` IN ({marks}) AND {STATE} IN {WAITING} AND {where}"
+	return db.execute(sql, values)
+
+
+def _put_behind(home: Home, behind: dict[str, str]) -> int:
+	"""Have rows wait for those in front of them, as far as these are still there: who has one locked is settling it."""
+	if not behind:
+		return 0
+	marks, values = in_list(sorted(set(behind.values())))
+	sql = f"""SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})
+		AND ({STATE} = 'Processing' OR ({STATE} IN {WAITING} AND `deferrals` = 0)) {home.db.row_lock}"""
+	there = {row["name"] for row in home.db.query(sql, values)}
+	rows = [name for name, head in behind.items() if head in there]
+	if not rows:
+		return 0
+	marks, values = in_list(sorted(there))
+	home.db.execute(
+		f"UPDATE `tab{DOCTYPE}` SET `followed` = 1 WHERE `name` IN ({marks}) AND `followed` = 0", values
+	)
+	return _set(
+		home.db,
+		rows,
+		f"`turn` = {BEHIND}, `next_attempt_at` = NULL",
+		f"`turn` <> {BEHIND} AND `deferrals` = 0",
+	)
+
+
+def let_on(home: Home, rows: Sequence[Row]) -> None:
+	"""Let on what is behind rows that have given up their place, within the transaction in which they do."""
+	names = {row["name"]: row for row in rows if row["ordering_key"]}
+	if not names:
+		return
+	marks, values = in_list(sorted(names))
+	sql = (
+		f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `followed` = 1 {as_it_is(home.db)}"
+	)
+	followed = [row["name"] for row in home.db.query(sql, values)]
+	if not followed:
+		return
+	marks, values = in_list(followed)
+	home.db.execute(f"UPDATE `tab{DOCTYPE}` SET `followed` = 0 WHERE `name` IN ({marks})", values)
+	for integration, key in sorted(
+		{(names[name]["integration"], names[name]["ordering_key"]) for name in followed}
+	):
+		let_on_key(home, integration, key)
+
+
+def let_on_key(home: Home, integration: str, key: str) -> int:
+	"""Give the first ones of a key that wait behind others their turn, within the current transaction; return how many."""
+	hint = along(home.db, DOCTYPE, BY_KEY)
+	mine = f"""SELECT `name` FROM `tab{DOCTYPE}` {hint}
+		WHERE `integration` = %s AND `status` = %s AND `ordering_key` = %s
+		AND `turn` = {BEHIND} ORDER BY `deferrals`, `name` LIMIT {_LET_ON + 1} {as_it_is(home.db)}"""
+	found = [
+		row["name"]
+		for status in ("Queued", "Failed")
+		for row in home.db.query(mine, [integration, status, key])
+	]
+	names = sorted(found)[:_LET_ON]
+	if not names:
+		return 0
+	if len(found) > len(names):
+		home.db.execute(f"UPDATE `tab{DOCTYPE}` SET `followed` = 1 WHERE `name` = %s", [names[-1]])
+	return _set(home.db, names, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
+
+
+def find_headless(home: Home, integration: str) -> int:
+	"""Let on rows behind one that is gone without a word (deleted, say); return how many. A sample, each time another one."""
+	rows = _sample(home, integration)
+	lanes = _lanes(home.db, rows)
+	keys = {row["ordering_key"] for row in rows if row["ordering_key"] and _has_no_head(lanes[row["name"]])}
 	if not keys:
-		return "1 = 1", {}
-	values = {f"key_{number}": key for number, key in enumerate(keys)}
-	marks = ", ".join(f"%({name})s" for name in values)
-	return f"(`w`.`ordering_key` IS NULL OR `w`.`ordering_key` NOT IN ({marks}))", values
+		return 0
+	return in_transaction(home.db, lambda: sum(let_on_key(home, integration, key) for key in sorted(keys)))
+
+
+def _has_no_head(lane: Lane) -> bool:
+	return not lane.in_hand and not (lane.behind and _one_before(lane.behind, lane.failed, lane.queued))
+
+
+def _sample(home: Home, integration: str) -> list[Row]:
+	hint = along(home.db, DOCTYPE, BY_NAME)
+	mine = f"""SELECT `name`, `ordering_key` FROM `tab{DOCTYPE}` {hint}
+		WHERE `integration` = %s AND `status` = %s AND `turn` = {BEHIND}"""
+	rows: list[Row] = []
+	for status in ("Queued", "Failed"):
+		ends = [
+			home.db.query(f"{mine} ORDER BY `name` {way} LIMIT 1", [integration, status])
+			for way in ("", "DESC")
+		]
+		if ends[0]:
+			first, last = (int(end[0]["name"][:14], 16) if _is_id(end[0]["name"]) else 0 for end in ends)
+			start = f"{random.randint(first, max(first, last)):014x}"
+			for at in (start, ""):
+				sql = f"{mine} AND `name` >= %s ORDER BY `name` LIMIT {_SAMPLE}"
+				rows += home.db.query(sql, [integration, status, at])
+	return rows
+
+
+def _is_id(name: str) -> bool:
+	try:
+		return int(name[:14], 16) >= 0
+	except ValueError:
+		return False
+
+
+def repair_times(home: Home, integration: str) -> int:
+	"""Mend times that a clock that was ahead has left on what waits, the farthest first; return how many rows that were.
+
+	Nothing is put off for longer than LONGEST_WAIT, or was put off at a time to come.
+	"""
+	at_time = f"FROM `tab{DOCTYPE}` {along(home.db, DOCTYPE, BY_TIME)} WHERE `integration` = %s AND `status` = %s AND `turn` = {AT_TIME}"
+	nowhen = f"SELECT `name` {at_time} AND `next_attempt_at` IS NULL LIMIT {_SAMPLE}"
+	farthest = f"""SELECT `name`, `modified`, `next_attempt_at` {at_time} AND `next_attempt_at` > %s
+		ORDER BY `next_attempt_at` DESC LIMIT {_SAMPLE}"""
+	now, beyond, soon = home.now(), home.now(ahead=LONGEST_WAIT), home.now(ahead=CLOCK_SECONDS)
+	names: list[str] = []
+	for status in ("Queued", "Failed"):
+		names += [row["name"] for row in home.db.query(nowhen, [integration, status])]
+		for row in home.db.query(farthest, [integration, status, soon]):
+			if str(row["next_attempt_at"]) > beyond or str(row["modified"] or "") > soon:
+				names.append(row["name"])
+	if not names:
+		return 0
+	sets = f"`turn` = {MY_TURN}, `next_attempt_at` = '{now}', `modified` = '{now}'"
+	return in_transaction(home.db, lambda: _set(home.db, names, sets, f"`turn` = {AT_TIME}"))
 
 
 def waits_for_retry(home: Home, integration: str, keys: Collection[str]) -> bool:
 	"""Tell whether events with these keys all stand behind one that waits for its retry: nothing is to be done now."""
 	different = set(keys)
-	if not different or "" in different:
+	if not different or "" in different or len(different) > _MOST_KEYS:
 		return False
-	marks, values = in_list(different)
-	sql = f"""SELECT DISTINCT `ordering_key` FROM `tab{DOCTYPE}`
-		WHERE `integration` = %s AND {_FAILED} AND `ordering_key` IN ({marks})"""
-	return len(home.db.query(sql, [integration, *values])) == len(different)
+	sql = f"""SELECT 1 FROM `tab{DOCTYPE}` {along(home.db, DOCTYPE, BY_KEY)}
+		WHERE `integration` = %s AND `status` = 'Failed' AND `ordering_key` = %s
+		AND `turn` IN ({MY_TURN}, {BEHIND}, {AT_TIME}) AND `deferrals` = 0 LIMIT 1"""
+	return all(home.db.query(sql, [integration, key]) for key in different)
 
 
-def due(home: Home) -> dict[str, int]:
-	"""Return how many events each enabled integration has to handle now, of those that have any.
+def due(home: Home, seconds: float = LOOK_SECONDS) -> dict[str, int]:
+	"""Return how many events each enabled integration has to handle now, of those that have any; at most MOST_DUE.
 
-	What stands behind an event that waits for its retry is not due before that is.
+	What stands behind an event that waits for its retry is not due before that is. Writes down what rows wait for. Takes
+	about so many seconds: where they do not suffice, an integration counts as one that has something to look at.
 	"""
-	enabled = home.db.query("SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1")
-	counts = {row["name"]: _count_due(home, row["name"]) for row in enabled}
-	return {integration: count for integration, count in counts.items() if count}
+	names = enabled_integrations(home)
+	until = time.monotonic() + seconds
+	counts = {name: count_due(home, name, until) for name in random.sample(names, len(names))}
+	return {name: counts[name] for name in names if counts[name]}
 
 
-def _count_due(home: Home, integration: str) -> int:
-	free, values = none_of(_keys_behind_retries(home, integration))
-	mine = f"""SELECT COUNT(*) FROM `tab{DOCTYPE}` `w`
-		WHERE `w`.`integration` = %(integration)s AND `w`.`next_attempt_at` <= %(now)s"""
-	sql = f"""SELECT ({mine} AND `w`.`status` = 'Queued' AND {free})
-		+ ({mine} AND `w`.`status` = 'Failed' AND (COALESCE(`w`.`ordering_key`, '') = '' OR NOT {BEHIND_RETRY}))
-		AS `n`"""
-	return home.db.query(sql, {"integration": integration, "now": home.now(), **values})[0]["n"]
+def enabled_integrations(home: Home) -> list[str]:
+	rows = home.db.query("SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 ORDER BY `name`")
+	return [row["name"] for row in rows]
+
+
+def count_due(home: Home, integration: str, until: float) -> int:
+	"""Count the events of an integration that can be taken now, at most MOST_DUE, until a time (of time.monotonic)."""
+	found = look(home, integration, WINDOW, WINDOW // 2)
+	while tidy(home, integration, found) and time.monotonic() < until:
+		found = look(home, integration, WINDOW, WINDOW // 2)
+	count = found.count
+	while found.more and count < MOST_DUE and time.monotonic() < until:
+		found = look(home, integration, WINDOW, 0, found.last)
+		tidy(home, integration, found)
+		count += found.count
+	return count or int(found.more or bool(found.behind))

@@ -89,13 +89,44 @@ def index_name(fields: Iterable[str]) -> str:
 	return f"{name}_index" if len(name) + len("_index") <= _LONGEST_NAME else name[:_LONGEST_NAME]
 
 
+def along(db: Any, doctype: str, fields: tuple[str, ...]) -> str:
+	"""Return the hint that has a database go along one of INDEXES: by its statistics it may take one that ends in a scan.
+
+	"" on Postgres, which knows no hints, and where somebody has dropped the index.
+	"""
+	table = f"tab{doctype}"
+	name = index_name(fields) if db.dialect == "mariadb" else _sqlite_name(table, fields)
+	if db.dialect not in _THERE:
+		return ""
+	sql, hint = _THERE[db.dialect]
+	if name not in _seen and db.query(sql, [table, name]):
+		_seen.add(name)
+	return hint.format(name) if name in _seen else ""
+
+
+_THERE = {
+	"mariadb": (
+		"""SELECT 1 FROM information_schema.statistics
+			WHERE table_schema = DATABASE() AND table_name = %s AND index_name = %s LIMIT 1""",
+		"FORCE INDEX (`{}`)",
+	),
+	"sqlite": (
+		"SELECT 1 FROM `sqlite_master` WHERE `type` = 'index' AND `tbl_name` = %s AND `name` = %s",
+		"INDEXED BY `{}`",
+	),
+}
+_seen: set[str] = set()  # names of indexes that are there
 _LONGEST_NAME = 63  # Postgres; MariaDB takes one more
 
 
 def index(table: str, fields: Iterable[str], unique: str = "") -> str:
 	fields = list(fields)
 	names = ", ".join(f"`{field}`" for field in fields)
-	return f"CREATE {unique}INDEX IF NOT EXISTS `{table}_{'_'.join(fields)}` ON `{table}` ({names})"
+	return f"CREATE {unique}INDEX IF NOT EXISTS `{_sqlite_name(table, fields)}` ON `{table}` ({names})"
+
+
+def _sqlite_name(table: str, fields: Iterable[str]) -> str:
+	return f"{table}_{'_'.join(fields)}"
 
 
 # Indexes over several columns, which doctype JSON cannot say. The doctypes' `on_doctype_update` reads them
@@ -104,10 +135,10 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 	# The last two are for screens, which ask for what few rows are; a stream's rows lie together by their names.
 	"External Record": (("target_name",), ("status", "stream"), ("missing_run",)),
 	"Webhook Log": (
-		("integration", "status", "next_attempt_at", "ordering_key"),
-		# All that taking events asks of a row: of what is held back, no row itself is read.
-		("integration", "status", "name", "ordering_key", "next_attempt_at", "deferrals"),
-		("integration", "status", "ordering_key", "name"),
+		# See stores.ordering: whose turn it is; whose time has come; the first ones of an ordering key.
+		("integration", "status", "turn", "name", "ordering_key", "next_attempt_at", "deferrals"),
+		("integration", "status", "turn", "next_attempt_at", "name"),
+		("integration", "status", "ordering_key", "turn", "deferrals", "name"),
 		("status", "claimed_at"),
 	),
 	"Sync Log": (("stream", "status"),),
@@ -118,5 +149,8 @@ FORMER_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 		("integration", "status", "next_attempt_at"),
 		("integration", "status", "name"),
 		("integration", "ordering_key", "status", "name"),
+		("integration", "status", "next_attempt_at", "ordering_key"),
+		("integration", "status", "name", "ordering_key", "next_attempt_at", "deferrals"),
+		("integration", "status", "ordering_key", "name"),
 	),
 }

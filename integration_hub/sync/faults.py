@@ -59,6 +59,26 @@ def note_fault(
 	return in_transaction(home.db, log)
 
 
+class ClockAhead(Exception):
+	"""Times that a clock has written which was ahead; they were mended."""
+
+
+def note_clock(home: Home, integration: str, message: str, stream: str = "") -> None:
+	"""Say in the Integration Error Log that times lay in the future, and what was done about it."""
+
+	def log() -> None:
+		record_error(
+			home,
+			ClockAhead(message),
+			operation="Clock",
+			integration=integration or _owner(home, stream),
+			redactor=redactor_of_readable(None),
+			stream=stream,
+		)
+
+	in_transaction(home.db, log)
+
+
 def _owner(home: Home, stream: str) -> str:
 	rows = stream_rows(home.db, "`integration`", "`name` = %s", stream) if stream else []
 	return (rows[0]["integration"] or "") if rows else ""

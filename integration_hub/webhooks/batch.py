@@ -11,6 +11,7 @@ from integration_hub.stores import claims
 from integration_hub.stores.database import Outdated, Row, in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
+from integration_hub.stores.ordering import AT_TIME, MY_TURN, let_on
 from integration_hub.webhooks.confirm import Held
 from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer
 from integration_hub.webhooks.events import load_routes, route_for
@@ -154,6 +155,7 @@ class Batch:
 			alike.setdefault(end, []).append(row)
 		for end, rows in alike.items():
 			self._end(rows, end)
+		let_on(self.home, [row for row, _ in self._pending])
 		self._pending = []
 
 	def _end(self, rows: list[Row], end: End) -> None:
@@ -176,10 +178,14 @@ class Batch:
 	def _alone(self, row: Row) -> str:
 		"""Handle a row in a transaction of its own; return the ordering key it holds back, if it does."""
 		try:
-			in_transaction(self.home.db, lambda: self._end([row], self._handle(row)))
+			in_transaction(self.home.db, lambda: self._handle_and_end(row))
 		except Exception as error:  # noqa: BLE001 - any app's handler may fail, with any error
 			return self._failed(row, error)
 		return ""
+
+	def _handle_and_end(self, row: Row) -> None:
+		self._end([row], self._handle(row))
+		let_on(self.home, [row])
 
 	def _failed(self, row: Row, error: Exception) -> str:
 		"""Write how an attempt failed; return the ordering key that is held back by it, "" if none is."""
@@ -199,9 +205,15 @@ class Batch:
 			"attempts": row["attempts"] - 1,
 			"deferrals": row["deferrals"] + 1,
 			"next_attempt_at": self.home.now(ahead=error.seconds),
+			"turn": AT_TIME,
 			"error": str(error),
 		}
-		in_transaction(self.home.db, lambda: claims.settle(self.home, [row], **values))
+
+		def put_off() -> None:
+			if claims.settle(self.home, [row], **values):
+				let_on(self.home, [row])
+
+		in_transaction(self.home.db, put_off)
 
 	def _fail(self, row: Row, error: Exception) -> None:
 		"""Count a failed attempt: it is tried again later, or dead after the last."""
@@ -215,14 +227,17 @@ class Batch:
 			redactor=self.redactor,
 			webhook_log=row["name"],
 		)
-		claims.settle(
+		settled = claims.settle(
 			self.home,
 			[row],
 			status="Dead" if dead else "Failed",
+			turn=MY_TURN if dead else AT_TIME,
 			next_attempt_at=None if dead else self.home.now(ahead=retry_delay(attempts)),
 			error=self.redactor.text(error, 500),
 			error_log=name,
 		)
+		if settled and dead:
+			let_on(self.home, [row])
 
 	def _without(self, rows: list[Row], held_back: set[str]) -> list[Row]:
 		"""Give back rows whose key is held back; return the others."""

@@ -2,12 +2,18 @@ from frappe.model.document import Document
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.indexes import add_indexes
+from integration_hub.stores.ordering import let_on_key
 from integration_hub.stores.retention import clear_inbox
 from integration_hub.sync.faults import chore_guard
 
 
 class WebhookLog(Document):
 	"""One event in the inbox."""
+
+	def after_delete(self) -> None:
+		"""Let on what has waited for it, within the transaction that deletes it."""
+		if self.ordering_key and self.followed:
+			let_on_key(SiteHome(), self.integration, self.ordering_key)
 
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:
