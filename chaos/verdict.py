@@ -209,7 +209,7 @@ def left_on_queues(arena: Arena) -> tuple[int, int]:
 		left = client.llen(LIST) + sum(
 			client.llen(key) for key in client.scan_iter(f"{tagged(LIST)}:processing:*")
 		)
-		left += sum(client.llen(key) for key in client.scan_iter(f"{LIST}:arrived:*"))
+		left += sum(client.llen(key) for key in client.scan_iter(f"{tagged(LIST)}:arrived:*"))
 		return left, client.xpending(STREAM, GROUP)["pending"]
 
 

@@ -50,8 +50,9 @@ while message do
 end
 """
 _BURY = """
-redis.call('LREM', KEYS[1], -1, ARGV[1])
-redis.call('LPUSH', KEYS[2], ARGV[2])
+if redis.call('LREM', KEYS[1], -1, ARGV[1]) > 0 then
+	redis.call('LPUSH', KEYS[2], ARGV[2])
+end
 """
 
 

@@ -25,8 +25,9 @@ from integration_hub.stores.home import Home
 _LAST_NUMBER = 2**64 - 1
 _HOLDERS = frozenset(b"message msg body payload data event json value".split())
 _BURY = """
-redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
-redis.call('LPUSH', KEYS[2], ARGV[3])
+if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) > 0 then
+	redis.call('LPUSH', KEYS[2], ARGV[3])
+end
 """
 _CAREFUL = 10  # entries of the first batch, before their size is known
 
