@@ -7,9 +7,13 @@ handed to a thread. So a slow sender holds a connection and nothing else, and `/
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
+from queue import SimpleQueue
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -25,6 +29,8 @@ from integration_hub.webhooks.messages import (
 )
 from integration_hub.webhooks.receiver import Receiver
 
+logger = logging.getLogger("integration_hub.webhooks")
+
 T = TypeVar("T")
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -37,6 +43,8 @@ LONGEST_SECONDS = 120.0
 WAIT_SECONDS = 5.0  # for a thread: senders wait no longer
 _HELD_BYTES = 256 * MEGABYTE  # of bodies at a time, whoever sends them
 _DRAINED_BYTES = 64 * MEGABYTE  # of one that is refused: a sender that has sent all of it reads the answer
+_LOOK_SECONDS = 0.25
+_NO_TEXT = {"type": "http.response.body", "body": b""}
 _SMALL = MEGABYTE  # a body that any integration takes
 
 
@@ -49,7 +57,8 @@ class AsgiReceiver:
 
 	def __init__(self, receiver: Receiver, threads: int, connections: int = CONNECTIONS):
 		self._receiver = receiver
-		self._threads = ThreadPoolExecutor(threads, "integration-hub-receiver")
+		self._threads = _Threads(threads)
+		self._patiences = _Patiences()
 		self._most = connections
 		self._open = self._held = 0
 
@@ -60,7 +69,9 @@ class AsgiReceiver:
 			answer = await self._answer(scope, receive)
 		except _Gone:
 			return
-		await _send(send, answer, scope["method"])
+		start, text = _messages(answer)
+		await send(start)
+		await send(_NO_TEXT if scope["method"] == "HEAD" else text)
 
 	async def _answer(self, scope: Scope, receive: Receive) -> Answer:
 		if scope["path"] == HEALTH:
@@ -80,7 +91,7 @@ class AsgiReceiver:
 		headers = joined(
 			(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
 		)
-		patience, body = _Patience(), _Body(self, receive, integration, headers)
+		patience, body = self._patiences.begin(), _Body(self, receive, integration, headers)
 		try:
 			whole = await body.read(patience)
 		except asyncio.CancelledError:
@@ -88,52 +99,98 @@ class AsgiReceiver:
 				raise
 			return Answer(408, "body_too_slow", headers=(("Connection", "close"),))
 		finally:
-			patience.end()
+			self._patiences.end(patience)
 			self._held -= body.size
 		if not whole:
-			return await self.in_thread(self._receiver.too_large, integration, scope["method"]) or BUSY
+			return await self._threads.do(self._receiver.too_large, integration, scope["method"]) or BUSY
 		request = from_asgi(scope, integration, headers, b"".join(body.chunks))
-		return await self.in_thread(self._receiver.receive, request) or BUSY
+		return await self._threads.do(self._receiver.receive, request) or BUSY
 
 	def largest_body(self, integration: str) -> Awaitable[int | None]:
-		return self.in_thread(self._receiver.largest_body, integration)
+		return self._threads.do(self._receiver.largest_body, integration)
 
 	def hold(self, size: int) -> None:
 		"""Count bytes of bodies that are kept."""
 		self._held += size
 
-	async def in_thread(self, work: Callable[..., T], *given: Any) -> T | None:
+
+class _Threads:
+	"""Threads that work for an event loop, with less around it than those of concurrent.futures."""
+
+	def __init__(self, count: int):
+		self._waiting: SimpleQueue = SimpleQueue()
+		for number in range(count):
+			name = f"integration-hub-receiver-{number}"
+			threading.Thread(target=self._run, name=name, daemon=True).start()
+
+	def do(self, work: Callable[..., T], *given: Any) -> asyncio.Future[T | None]:
 		"""Return what `work` does in a thread; None, and it is not begun, if none is free for too long."""
-		until = time.monotonic() + WAIT_SECONDS
+		loop = asyncio.get_running_loop()
+		done = loop.create_future()
+		self._waiting.put((time.monotonic() + WAIT_SECONDS, loop, done, work, given))
+		return done
 
-		def begin() -> T | None:
-			return work(*given) if time.monotonic() < until else None
+	def _run(self) -> None:
+		while True:
+			until, loop, done, work, given = self._waiting.get()
+			result = None
+			try:
+				if time.monotonic() < until:
+					result = work(*given)
+			except Exception:  # the boundary of a thread that has others to serve
+				logger.exception("A request was not answered")
+			with suppress(RuntimeError):  # the loop has ended
+				loop.call_soon_threadsafe(_settle, done, result)
 
-		return await asyncio.get_running_loop().run_in_executor(self._threads, begin)
+
+def _settle(done: asyncio.Future, result: Any) -> None:
+	if not done.done():
+		done.set_result(result)
 
 
 class _Patience:
-	"""How long a body may take: cancels its task when that is over. What has come extends it."""
+	"""How long a body may take. What has come extends it."""
 
-	over = False
+	__slots__ = ("_began", "_task", "over", "until")
 
-	def __init__(self) -> None:
-		self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-		self._began = self._loop.time()
-		self._timer = self._loop.call_at(self._began + BODY_SECONDS, self._end)
+	def __init__(self, now: float):
+		self._task, self._began, self.over = asyncio.current_task(), now, False
+		self.until = now + BODY_SECONDS
 
 	def extend(self, size: int) -> None:
 		"""Allow for `size` bytes in all."""
-		self._timer.cancel()
-		seconds = min(BODY_SECONDS + size / LEAST_RATE, LONGEST_SECONDS)
-		self._timer = self._loop.call_at(self._began + seconds, self._end)
+		self.until = self._began + min(BODY_SECONDS + size / LEAST_RATE, LONGEST_SECONDS)
 
-	def end(self) -> None:
-		self._timer.cancel()
-
-	def _end(self) -> None:
+	def lose(self) -> None:
 		self.over = True
 		self._task.cancel()
+
+
+class _Patiences:
+	"""Those of all bodies on their way, looked at now and then: a timer for each would cost more."""
+
+	def __init__(self) -> None:
+		self._all: set[_Patience] = set()
+		self._looking: asyncio.AbstractEventLoop | None = None
+
+	def begin(self) -> _Patience:
+		loop = asyncio.get_running_loop()
+		patience = _Patience(loop.time())
+		self._all.add(patience)
+		if self._looking is not loop:
+			self._looking = loop
+			loop.call_later(_LOOK_SECONDS, self._look, loop)
+		return patience
+
+	def end(self, patience: _Patience) -> None:
+		self._all.discard(patience)
+
+	def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+		now = loop.time()
+		for patience in [each for each in self._all if each.until <= now]:
+			self._all.discard(patience)
+			patience.lose()
+		loop.call_later(_LOOK_SECONDS, self._look, loop)
 
 
 class _Body:
@@ -191,12 +248,14 @@ class _Body:
 		self.chunks, self.size = [], 0
 
 
-async def _send(send: Send, answer: Answer, method: str) -> None:
+@lru_cache(100)
+def _messages(answer: Answer) -> tuple[dict[str, Any], dict[str, Any]]:
+	"""Return an answer as an ASGI server is told it: few are not the same ones."""
 	headers = [
 		(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.all_headers
 	]
-	await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-	await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.text.encode()})
+	start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+	return start, {"type": "http.response.body", "body": answer.text.encode()}
 
 
 def from_asgi(scope: Scope, integration: str, headers: Mapping[str, str], body: bytes) -> Request:

@@ -13,7 +13,7 @@ from integration_hub.homes.file.home import FileHome
 from integration_hub.webhooks.receiver import Receiver
 
 # For the file's lock, each of the four times that a transaction is tried: a sender does not wait for longer.
-_LOCK_SECONDS = 1.0
+_LOCK_SECONDS = 2.0
 
 
 def application(config: str) -> Receiver:
