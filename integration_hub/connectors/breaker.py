@@ -39,9 +39,8 @@ class Breaker:
 		"""Called before a request; raises BreakerOpen if it must not be sent."""
 		if not self.threshold:
 			return
-		opened = self.coordination.noted(self._open)
-		if opened:
-			raise BreakerOpen(opened[1])
+		if opened := self._opened():
+			raise BreakerOpen(opened)
 		if self._failures() >= self.threshold and not self.coordination.claim(self._probe, "1", self.seconds):
 			raise BreakerOpen(self.seconds)  # somebody else is probing
 
@@ -71,10 +70,19 @@ class Breaker:
 
 	def state(self) -> tuple[State, float]:
 		"""Return the state, and the seconds until an open breaker lets a probe pass."""
-		opened = self.coordination.noted(self._open)
-		if opened:
-			return "Open", opened[1]
+		if opened := self._opened():
+			return "Open", opened
 		return ("Half-Open" if self.threshold and self._failures() >= self.threshold else "Closed"), 0.0
+
+	def _opened(self) -> float:
+		"""Return the seconds for which it is open, 0 if it is not."""
+		left = (self.coordination.noted(self._open) or ("", 0.0))[1]
+		if (
+			left > self.seconds + 1
+		):  # nobody opens it for longer: the clock of Redis was ahead, or the settings changed
+			self.coordination.forget(self._open, self._probe)
+			return 0.0
+		return left
 
 	def _failures(self) -> int:
 		found = self.coordination.noted(self._counter)

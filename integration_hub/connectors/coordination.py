@@ -22,6 +22,7 @@ logger = logger_of("integration_hub.connectors")
 _UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 _RETRY_REDIS = 15.0
+_LONGEST_PAUSE = 691_200.0  # eight days: a source may ask for a week
 _LOOK_SECONDS = 0.05
 
 # Generic cell rate algorithm: one timestamp a key says when the next request may leave. Redis' own clock
@@ -32,7 +33,8 @@ local now = tonumber(t[1]) + tonumber(t[2]) / 1000000
 local interval = tonumber(ARGV[1])
 local longest = tonumber(ARGV[2])
 local due = tonumber(redis.call('GET', KEYS[1]) or now)
-if due < now then due = now end
+-- Nobody is put off for longer: the clock was ahead when that was written.
+if due < now or due > now + 691200 then due = now end
 local wait = due - now
 if wait > longest then return tostring(wait) end
 redis.call('SET', KEYS[1], string.format('%.6f', due + interval), 'PX', math.ceil((wait + interval) * 1000) + 1000)
@@ -44,7 +46,7 @@ _POSTPONE = """
 local t = redis.call('TIME')
 local until_ = tonumber(t[1]) + tonumber(t[2]) / 1000000 + tonumber(ARGV[1])
 local due = tonumber(redis.call('GET', KEYS[1]) or 0)
-if due < until_ then
+if due < until_ or due > until_ + 691200 then
 	redis.call('SET', KEYS[1], string.format('%.6f', until_), 'PX', math.ceil(tonumber(ARGV[1]) * 1000) + 1000)
 end
 """
@@ -242,7 +244,8 @@ class RedisCoordination:
 	def wait(self, name: str) -> float:
 		due = self._redis.execute_command("GET", self._key("budget", name))
 		seconds, microseconds = self._redis.time()
-		return max(float(due or 0) - seconds - microseconds / 1_000_000, 0.0)
+		left = max(float(due or 0) - seconds - microseconds / 1_000_000, 0.0)
+		return left if left <= _LONGEST_PAUSE else 0.0
 
 	@_or_local
 	def postpone(self, name: str, seconds: float) -> None:

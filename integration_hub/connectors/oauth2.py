@@ -44,10 +44,13 @@ class Token:
 	expires_at: float
 	refresh_token: str = ""
 	seed: str = ""
+	made_at: float = 0.0
 
 	def fresh(self, seed: str) -> bool:
 		leeway = min(LEEWAY, max(self.expires_at - time.time(), 0) / 2)
-		return self.seed == seed and time.time() < self.expires_at - leeway
+		# One that was made at a time to come was made by a clock that was ahead: its end is as wrong.
+		real = self.made_at <= time.time() + LEEWAY
+		return real and self.seed == seed and time.time() < self.expires_at - leeway
 
 	def dumps(self) -> str:
 		return json.dumps(asdict(self))
@@ -135,7 +138,8 @@ class OAuth2Connector(BaseConnector):
 		seed, token = self._seed(), Token.loads(self.secrets.get_committed("oauth_token"))
 		if token and token.fresh(seed) and token.access_token != rejected:
 			return token
-		if known := self.coordination.noted(self._refused(seed)):
+		known = self.coordination.noted(self._refused(seed))
+		if known and known[1] <= _REFUSAL_SECONDS + 1:
 			raise errors.AuthenticationFailed(
 				known[0], method="POST", url=self.redactor.text(self.config.token_url, 300)
 			)
@@ -169,6 +173,7 @@ class OAuth2Connector(BaseConnector):
 			expires_at=time.time() + answer["expires_in"],
 			refresh_token=Secret(answer.get("refresh_token") or refresh_token),
 			seed=seed,
+			made_at=time.time(),
 		)
 
 	def _post_token_request(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 from integration_hub.plain import plain
+from integration_hub.stores.clock import newest_ahead
 from integration_hub.stores.home import Home
 
 _FRACTION = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+$")  # of a second: more than a person reads
@@ -15,6 +17,8 @@ def lines(home: Home) -> Iterator[str]:
 	"""Return the state of integrations, streams, inbox and errors."""
 	shared = "shared through Redis" if home.coordination.shared else "of this process only (no Redis)"
 	yield from home.warnings()
+	if ahead := newest_ahead(home):
+		yield f"A clock was ahead: runs or events are dated up to {_dated(home, ahead)}, which is still to come."
 	yield f"Locks, tokens and budgets are {shared}. Times are in {home.zone}."
 	yield ""
 	yield from table(
@@ -57,6 +61,10 @@ def lines(home: Home) -> Iterator[str]:
 		yield f"  {plain(row['message'])}"
 	if not rows:
 		yield "(none)"
+
+
+def _dated(home: Home, seconds: float) -> str:
+	return home.local_time(datetime.fromtimestamp(seconds, timezone.utc))[:19]
 
 
 def table(head: str, rows: list[dict]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from itertools import chain
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.arrivals import Arrivals, silent_since
+from integration_hub.stores.clock import newest_ahead
 from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.errors import DOCTYPE, record_error
 from integration_hub.stores.home import Home
@@ -24,6 +25,7 @@ from integration_hub.sync.faults import kept_apart
 OPERATION = "Watch"
 _CHORE = "Look for Problems"
 FAILING, DEAD, SILENCE, TOKEN = "Stream Failing", "Dead Events", "Silence", "Token Expiring"
+CLOCK = "Clock Ahead"
 TOKEN_SECONDS = 3 * 86_400.0  # how long before its end a token is spoken of
 _BROUGHT = "`created` + `updated` + `deleted` > 0"
 
@@ -184,10 +186,19 @@ def _silence(home: Home, arrivals: Arrivals, integration: str, stream: str = "")
 		)
 
 
+def clock_ahead(home: Home) -> Iterator[Problem]:
+	"""Runs or events that are dated to come: a clock was ahead, or still is elsewhere."""
+	if ahead := newest_ahead(home):
+		yield Problem(
+			CLOCK, "", f"Runs or events are dated up to {local(home, ahead)}, which is still to come."
+		)
+
+
 # What is wrong with enabled integrations, by kind; what a home knows besides is of the kind TOKEN.
 _KINDS: dict[str, Callable[[Home], Iterator[Problem]]] = {
 	FAILING: failing_streams,
 	DEAD: dead_events,
+	CLOCK: clock_ahead,
 	SILENCE: lambda home: chain(silent_integrations(home), silent_streams(home)),
 }
 

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from integration_hub.stores.clock import is_ahead
 from integration_hub.stores.database import (
 	Database,
 	Outdated,
 	Row,
 	in_list,
+	in_transaction,
 	insert_many,
 	insert_new,
 	update,
@@ -21,6 +23,7 @@ from integration_hub.stores.home import Home
 from integration_hub.stores.ids import HASH_LENGTH, first_id, key, made_at, new_id, utc_made_at
 
 DOCTYPE = "External Record"
+_FORGET_AT_ONCE = 5000
 
 _COMPARED = (
 	"status",
@@ -182,6 +185,8 @@ def load(db: Database, stream: str, external_ids: Iterable[str]) -> dict[str, Bi
 	for row in db.query(f"SELECT {fields} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values):
 		state = _texts(row)
 		read = (state["status"], state["content_hash"], state["last_seen"])
+		if is_ahead(state["last_seen"]):
+			state["last_seen"] = ""  # a clock was ahead: what was seen then was not seen after what is now
 		eid = found[row["name"]].external_id
 		found[row["name"]] = Binding(external_id=eid, new=False, read=read, **state)
 	return {binding.external_id: binding for binding in found.values()}
@@ -339,6 +344,23 @@ def count_live(db: Database, stream: str, before: str | None = None) -> int:
 	condition = " AND `last_seen` < %s" if before else ""
 	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND {LIVE}{condition}"
 	return db.query(sql, [*params, before] if before else params)[0]["n"]
+
+
+def forget_ahead(db: Database, stream: str, than: str) -> int:
+	"""Forget who has seen records last, where that sorts behind the id `than`: a clock was ahead; return how many.
+
+	In pieces, a transaction each: what was seen then would never be found gone.
+	"""
+	where, params = _of(stream)
+	sql = f"""SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} AND `last_seen` > %s AND `name` > %s
+		ORDER BY `name` LIMIT {_FORGET_AT_ONCE}"""
+	total, last = 0, ""
+	while names := [row["name"] for row in db.query(sql, [*params, than, last])]:
+		marks, values = in_list(names)
+		forget = f"UPDATE `tab{DOCTYPE}` SET `last_seen` = '' WHERE `name` IN ({marks}) AND `last_seen` > %s"
+		total += in_transaction(db, lambda forget=forget, values=values: db.execute(forget, [*values, than]))
+		last = names[-1]
+	return total
 
 
 def count_held(db: Database, stream: str, run: str) -> int:

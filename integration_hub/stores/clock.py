@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from integration_hub.stores.ids import first_id, made_at
+
+if TYPE_CHECKING:
+	from integration_hub.stores.home import Home
 
 # The years that each database holds; and room for a time zone on both sides.
 _FIRST, _LAST = datetime(1000, 1, 2), datetime(9999, 12, 30)
@@ -15,3 +22,30 @@ def shifted(moment: datetime, seconds: float) -> datetime:
 		return min(max(moment + timedelta(seconds=seconds), first), last)
 	except (OverflowError, ValueError):  # ValueError: no number at all
 		return first if seconds < 0 else last
+
+
+def slack(home: Home) -> float:
+	"""Return the seconds by which times may lie ahead of now, and all clocks be right: an hour comes twice in autumn."""
+	return _CLOCKS_DIFFER if home.zone == "UTC" else _CLOCKS_DIFFER + 3600.0
+
+
+def is_ahead(name: str) -> bool:
+	"""Tell whether a name that sorts by the time it was made was made at a time to come: by a clock that was ahead."""
+	return name[:14] > first_id(time.time() + _CLOCKS_DIFFER)
+
+
+def newest_ahead(home: Home) -> float | None:
+	"""Return the latest time to come at which a run began or an event was received, None if there is none."""
+	names = [
+		row["name"]
+		for doctype in ("Webhook Log", "Sync Log")
+		for row in home.db.query(f"SELECT MAX(`name`) AS `name` FROM `tab{doctype}`")
+		if row["name"] and is_ahead(row["name"])
+	]
+	try:
+		return max(map(made_at, names), default=None)
+	except ValueError:  # a name that somebody else has given
+		return None
+
+
+_CLOCKS_DIFFER = 60.0

@@ -19,6 +19,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Database, Row, as_it_is, in_list, in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import DOCTYPE, WAITING
@@ -31,7 +32,6 @@ MOST_DUE = 4000  # more are not counted
 _LET_ON = 100  # at a time: what a drain takes in one go
 _SAMPLE = 300  # of those behind others, looked at in each sweep: is there still somebody in front of them?
 _MOST_KEYS = 5000  # of events that come together; of more, nobody asks whether all of them wait
-CLOCK_SECONDS = 60.0  # by which clocks of two hosts may differ
 LONGEST_WAIT = 9 * 3600.0  # nothing is tried again, or comes back, later than that
 _AGAIN_SECONDS = 60.0  # after which a deferred event is looked at again that finds another one before it
 
@@ -340,7 +340,7 @@ def repair_times(home: Home, integration: str) -> int:
 	nowhen = f"SELECT `name` {at_time} AND `next_attempt_at` IS NULL LIMIT {_SAMPLE}"
 	farthest = f"""SELECT `name`, `modified`, `next_attempt_at` {at_time} AND `next_attempt_at` > %s
 		ORDER BY `next_attempt_at` DESC LIMIT {_SAMPLE}"""
-	now, beyond, soon = home.now(), home.now(ahead=LONGEST_WAIT), home.now(ahead=CLOCK_SECONDS)
+	now, beyond, soon = home.now(), home.now(ahead=LONGEST_WAIT), home.now(ahead=slack(home))
 	names: list[str] = []
 	for status in ("Queued", "Failed"):
 		names += [row["name"] for row in home.db.query(nowhen, [integration, status])]

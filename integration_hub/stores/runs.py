@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from integration_hub.stores.clock import slack
 from integration_hub.stores.database import insert, update
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
@@ -131,8 +132,11 @@ def close_run(home: Home, run: Run, status: str, **values: Any) -> bool:
 
 def silent_streams(home: Home, seconds: float) -> list[str]:
 	"""Return the streams with a run that gave no sign of life for `seconds`."""
-	sql = f"SELECT DISTINCT `stream` FROM `tab{DOCTYPE}` WHERE `status` = 'Running' AND `heartbeat_at` < %s"
-	return [row["stream"] for row in home.db.query(sql, [home.now(ahead=-seconds)])]
+	# A sign of life from a time to come was given by a clock that was ahead: it says nothing.
+	sql = f"""SELECT DISTINCT `stream` FROM `tab{DOCTYPE}` WHERE `status` = 'Running'
+		AND (`heartbeat_at` < %s OR `heartbeat_at` > %s)"""
+	times = [home.now(ahead=-seconds), home.now(ahead=seconds + slack(home))]
+	return [row["stream"] for row in home.db.query(sql, times)]
 
 
 def running_modes(home: Home, stream: str) -> set[str]:

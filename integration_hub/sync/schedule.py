@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from integration_hub.connectors.ranges import RANGES
+from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.home import Home
 from integration_hub.stores.runs import close_abandoned, running_modes, silent_streams
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
 from integration_hub.sync.cron import turns
-from integration_hub.sync.faults import kept_apart
+from integration_hub.sync.faults import kept_apart, note_clock
 
 SILENT_SECONDS = 5 * 60
+_LONGEST_PAUSE = 8 * 86_400.0  # a source may ask for a week
 _ONCE_A_DAY = timedelta(days=1)
 _MAX_BACKOFF = 12  # times its interval: a failing hourly stream is tried at least twice a day
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
@@ -56,6 +58,7 @@ def soon(stream: StreamConfig, now: str, failures: int) -> str | None:
 
 def due_streams(home: Home) -> list[str]:
 	"""Return the names of the streams that are due now, those whose last run was short first."""
+	mend_times(home)
 	where = """`enabled` = 1
 		AND (`wanted` = 1 OR `next_run_at` <= %s OR (`schedule` <> 'Off' AND `next_run_at` IS NULL))
 		AND `integration` IN (SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1)"""
@@ -63,6 +66,40 @@ def due_streams(home: Home) -> list[str]:
 	# Before its first run, a stream of short intervals is taken for a small one.
 	rows.sort(key=lambda row: (row["last_duration"] or 0, _default_minutes(row["mode"])))
 	return [row["name"] for row in rows]
+
+
+def mend_times(home: Home) -> list[str]:
+	"""Make streams due that a clock which was ahead has put off, and say so; return their names."""
+	soon, later = home.now(ahead=slack(home)), home.now(ahead=_LONGEST_PAUSE)
+	where = (
+		"`enabled` = 1 AND COALESCE(`status`, '') <> 'Running' AND (`last_run_at` > %s OR `next_run_at` > %s)"
+	)
+	mended = []
+	for row in stream_rows(home.db, "*", where, soon, later):
+		with kept_apart(home, operation="Sync", stream=row["name"]):
+			if str(row["last_run_at"] or "") > soon or str(row["next_run_at"]) > _latest(home, row, later):
+				_mend(home, row)
+				mended.append(row["name"])
+	return mended
+
+
+def _latest(home: Home, row: Row, later: str) -> str:
+	"""Return when a stream is due at the latest, however often it has failed, or whatever pause its source has asked for."""
+	try:
+		return max(later, next_run(StreamConfig.from_row(row, ()), home.now(), 99) or "")
+	except ValueError:
+		return later
+
+
+def _mend(home: Home, row: Row) -> None:
+	now = home.now()
+	said = f"A clock was ahead: it ran last at {row['last_run_at']}, and was due next at {row['next_run_at']}. It is due now."
+	state = {
+		"next_run_at": now if row["next_run_at"] else None,
+		"last_run_at": min(str(row["last_run_at"] or now), now),
+	}
+	in_transaction(home.db, lambda: update(home.db, "Sync Settings", row["name"], state))
+	note_clock(home, row["integration"] or "", said, row["name"])
 
 
 def want(home: Home, stream: str) -> None:

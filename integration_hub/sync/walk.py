@@ -11,6 +11,7 @@ from integration_hub.connectors.completeness import Proof
 from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.stores.bindings import count_live
+from integration_hub.stores.clock import is_ahead
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
@@ -64,6 +65,9 @@ def may_remove(
 	before anything goes, the list is walked a second time.
 	"""
 	if stream.deletion_policy == "Keep" or mode.doubt or not mode.met or writer.unidentified:
+		return False
+	if is_ahead(run.seen):
+		run.note = f"{run.note} The clock went back during this run: nothing was removed this time.".strip()
 		return False
 	if not (mode.stable or mode.again) and count_live(home.db, stream.name, before=run.seen):
 		proof = Proof()

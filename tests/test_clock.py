@@ -1,0 +1,214 @@
+"""A clock that was ahead and came back: what it has dated to come is noticed, said and mended, and decides nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from integration_hub.connectors.breaker import Breaker
+from integration_hub.connectors.coordination import LocalCoordination, RedisCoordination
+from integration_hub.connectors.errors import BreakerOpen
+from integration_hub.connectors.oauth2 import Token
+from integration_hub.homes import status, watch
+from integration_hub.homes.file import FileHome
+from integration_hub.homes.worker import work_once
+from integration_hub.stores import ids
+from integration_hub.stores.database import update
+from integration_hub.sync import schedule
+from integration_hub.sync.run import run_stream
+from integration_hub.webhooks.drain import drain, sweep
+from tests.compare import source, table
+from tests.test_ordering import DEFERRING, FAILING, HANDLED, hub, put, states  # noqa: F401
+
+HOUR, YEARS = 3600.0, 13 * 365 * 86_400.0
+
+
+@pytest.fixture
+def clock(monkeypatch):
+	"""Set how far the clock is ahead, in seconds."""
+	real_time, real_ns, real_now = time.time, time.time_ns, FileHome.now
+
+	def put_ahead(seconds: float) -> None:
+		monkeypatch.setattr(time, "time", lambda: real_time() + seconds)
+		monkeypatch.setattr(time, "time_ns", lambda: real_ns() + int(seconds * 1e9))
+		monkeypatch.setattr(FileHome, "now", lambda home, ahead=0: real_now(home, ahead + seconds))
+
+	return put_ahead
+
+
+def row(home, name: str) -> dict:
+	return home.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = %s", [name])[0]
+
+
+def said(home) -> list[str]:
+	rows = home.db.query("SELECT * FROM `tabIntegration Error Log` WHERE `operation` = 'Clock'")
+	return [row["message"] for row in rows]
+
+
+@pytest.mark.parametrize("ahead", [2 * HOUR, YEARS])
+def test_events_received_in_the_future_are_handled_at_once(hub, clock, ahead):  # noqa: F811
+	clock(ahead)
+	put(hub, "a1", "b1")
+	clock(0)
+	assert sweep(hub) == ["crm"]
+	drain(hub, "crm")
+	assert HANDLED == ["a1", "b1"]
+	put(hub, "a2")
+	drain(hub, "crm")
+	assert HANDLED == ["a1", "b1", "a2"]
+
+
+@pytest.mark.parametrize("ahead", [2 * HOUR, YEARS])
+@pytest.mark.parametrize("how", ["failed", "deferred"])
+def test_what_was_put_off_in_the_future_is_tried_now_and_it_is_said(hub, clock, ahead, how):  # noqa: F811
+	put(hub, "a1", "a2")
+	{"failed": FAILING, "deferred": DEFERRING}[how].add("a1")
+	clock(ahead)
+	drain(hub, "crm")
+	clock(0)
+	FAILING.clear()
+	DEFERRING.clear()
+	assert sweep(hub) == ["crm"]
+	drain(hub, "crm")
+	assert set(states(hub).values()) == {"Completed"}
+	assert any("clock" in text for text in said(hub))
+
+
+def test_what_fails_now_waits_for_its_time_all_the_same(hub):  # noqa: F811
+	put(hub, "a1")
+	FAILING.add("a1")
+	drain(hub, "crm")
+	assert sweep(hub) == [] and said(hub) == []
+
+
+def test_what_was_claimed_in_the_future_is_given_back(hub, clock):  # noqa: F811
+	put(hub, "a1")
+	hub.db.execute(
+		"UPDATE `tabWebhook Log` SET `status` = 'Processing', `claim` = ':x', `claimed_at` = '2039-01-01 00:00:00'"
+	)
+	sweep(hub)
+	drain(hub, "crm")
+	assert HANDLED == ["a1"]
+
+
+@pytest.mark.parametrize("ahead", [2 * HOUR, YEARS])
+def test_a_run_in_the_future_keeps_no_stream_from_running(home, clock, ahead):
+	clock(ahead)
+	work_once(home)
+	clock(0)
+	assert row(home, "customers-full")["next_run_at"] > home.now(ahead=ahead)
+	assert "customers-full" in schedule.due_streams(home)
+	assert any("A clock was ahead" in text for text in said(home))
+	assert "A clock was ahead" in "\n".join(status.lines(home))
+	assert any(problem.kind == watch.CLOCK for problem in watch._found(home, ())[0])
+	work_once(home)
+	assert row(home, "customers-full")["status"] == "OK"
+	assert row(home, "customers-full")["next_run_at"] < home.now(ahead=25 * HOUR)
+	assert schedule.mend_times(home) == []
+
+
+def test_a_pause_of_a_week_that_a_source_asks_for_is_left(home):
+	update(home.db, "Sync Settings", "customers-full", {"next_run_at": home.now(ahead=7 * 86_400)})
+	update(home.db, "Sync Settings", "customers-cursor", {"next_run_at": home.now(ahead=9 * 86_400)})
+	assert schedule.mend_times(home) == ["customers-cursor"]
+
+
+def test_a_run_whose_last_sign_of_life_is_to_come_is_closed(home):
+	work_once(home)
+	home.db.execute("UPDATE `tabSync Log` SET `status` = 'Running', `heartbeat_at` = '2039-01-01'")
+	assert schedule.close_silent_runs(home)
+
+
+@pytest.mark.parametrize("ahead", [2 * HOUR, YEARS])
+def test_what_is_gone_is_found_gone_after_a_run_in_the_future(home, crm, clock, ahead):
+	clock(ahead)
+	run_stream(home, "customers-full")
+	clock(0)
+	crm.customers.delete(1)
+	log = run_stream(home, "customers-full")
+	assert log["deleted"] == 1
+	assert table(home, "full") == source(crm)
+	assert any("marked as seen" in text for text in said(home))
+	assert run_stream(home, "customers-full")["deleted"] == 0
+
+
+def test_a_walk_that_was_begun_in_the_future_is_begun_again(home, crm, clock):
+	run_stream(home, "customers-full")
+	clock(YEARS)
+	seen = ids.new_id()
+	clock(0)
+	from integration_hub.sync.resume import _source
+	from integration_hub.sync.run import load_stream
+
+	left = {
+		"source": _source(load_stream(home, "customers-full")),
+		"state": "2",
+		"seen": seen,
+		"watermark": "",
+	}
+	update(home.db, "Sync Settings", "customers-full", {"resume": json.dumps(left)})
+	crm.customers.delete(1)
+	assert run_stream(home, "customers-full")["deleted"] == 1
+
+
+def test_a_clock_that_goes_back_during_a_run_removes_nothing(home, crm, clock, monkeypatch):
+	run_stream(home, "customers-full")
+	crm.customers.delete(1)
+	clock(YEARS)
+	from integration_hub.sync import run as runs
+
+	original = runs.resume
+
+	def back(*args):
+		original(*args)
+		clock(0)
+
+	monkeypatch.setattr(runs, "resume", back)
+	log = run_stream(home, "customers-full")
+	assert log["deleted"] == 0 and "clock" in (log["error"] or "")
+	monkeypatch.setattr(runs, "resume", original)
+	assert run_stream(home, "customers-full")["deleted"] == 1
+
+
+def test_an_event_is_not_too_late_for_what_was_seen_in_the_future(home, crm, clock):
+	from integration_hub.stores import bindings
+
+	clock(YEARS)
+	run_stream(home, "customers-full")
+	clock(0)
+	id = crm.customers.alive()[0]["id"]
+	assert bindings.load(home.db, "customers-full", [str(id)])[str(id)].last_seen == ""
+
+
+def test_a_token_that_was_fetched_in_the_future_is_fetched_again(clock):
+	clock(YEARS)
+	token = Token("x", time.time() + 3600, seed="s", made_at=time.time())
+	assert token.fresh("s")
+	clock(0)
+	assert not token.fresh("s")
+	assert Token.loads(
+		json.dumps({"access_token": "x", "expires_at": time.time() + 3600, "seed": "s"})
+	).fresh("s")
+
+
+def test_pauses_and_open_breakers_from_the_future_hold_nobody_back(redis_url):
+	import redis
+
+	client = redis.from_url(redis_url)
+	shared = RedisCoordination(client, "clock")
+	client.set("integration_hub:clock:budget:x", f"{time.time() + YEARS:.6f}", px=int(YEARS * 1000))
+	assert shared.wait("x") == 0
+	assert shared.reserve("x", 0.1, 10) < 1
+	client.set("integration_hub:clock:budget:x", f"{time.time() + YEARS:.6f}", px=int(YEARS * 1000))
+	shared.postpone("x", 5)
+	assert 1 < shared.wait("x") <= 5
+	for coordination in (shared, LocalCoordination()):
+		breaker = Breaker("x", coordination, threshold=1, seconds=60)
+		coordination.claim("breaker:x:open", "1", YEARS)
+		breaker.before()
+		assert breaker.state()[0] == "Closed"
+		coordination.claim("breaker:x:open", "1", 50)
+		with pytest.raises(BreakerOpen):
+			breaker.before()
