@@ -59,6 +59,16 @@ _ENVELOPE = re.compile(
 )
 # In an object that may be of something else, only a name that can mean nothing else counts.
 _CLEAR = re.compile(r"has(?:more|next).*|(?:odata)?next.*(?:token|cursor|link|ur[li])")
+_PATTERNS = {
+	"more": _MORE,
+	"last": _LAST,
+	"next": _NEXT,
+	"total": _TOTAL,
+	"count": _COUNT,
+	"pages": _PAGES,
+	"envelope": _ENVELOPE,
+	"clear": _CLEAR,
+}
 _RANGE = re.compile(r"\s*(?!bytes)[\w-]+\s+(?:\d+-\d+|\*)/(\d{1,15})\s*", re.IGNORECASE)
 _SIBLINGS = frozenset({"first", "last", "prev", "previous"})  # relations of a list in pages, besides next
 
@@ -123,12 +133,13 @@ def _read_object(
 			continue
 		_read_name(signs, name, names, value, near, noun)
 		if levels > 1:
-			about = near and bool(_ENVELOPE.fullmatch(name))
+			about = near and "envelope" in _kinds(name)
 			_read_object(signs, value, f"{names}.", (), about, levels - 1, noun)
 
 
 def _read_name(signs: Signs, name: str, names: str, value: Any, near: bool, noun: str) -> None:
-	if not near and not _CLEAR.fullmatch(name):
+	kinds = _kinds(name)
+	if not (kinds or noun in name) or (not near and "clear" not in kinds):
 		return
 	if isinstance(value, list):
 		if name in ("link", "links") and _has_next(value):
@@ -136,32 +147,32 @@ def _read_name(signs: Signs, name: str, names: str, value: Any, near: bool, noun
 		return
 	if _read_flag(signs, name, names, value):
 		return
-	if _NEXT.fullmatch(name):
+	if "next" in kinds:
 		_read_next(signs, names, value)
 	number = _whole(value)
 	if number is None:
 		return
-	if _TOTAL.fullmatch(name) or (noun and name in (f"total{noun}", f"{noun}total")):
+	if "total" in kinds or (noun and name in (f"total{noun}", f"{noun}total")):
 		if signs.total is None or number > signs.total:
 			signs.total, signs.total_at = number, names
-	elif _COUNT.fullmatch(name) or (noun and name == f"{noun}count"):
+	elif "count" in kinds or (noun and name == f"{noun}count"):
 		if signs.count is None or number > signs.count:
 			signs.count, signs.count_at = number, names
-	elif _PAGES.fullmatch(name):
+	elif "pages" in kinds:
 		signs.pages, signs.pages_at = number, names
 
 
 def _read_flag(signs: Signs, name: str, names: str, value: Any) -> bool:
 	"""Read a name that says yes or no; tell whether it was one."""
 	said = _word(value)
-	if _MORE.fullmatch(name) and not isinstance(value, dict):
+	if "more" in _kinds(name) and not isinstance(value, dict):
 		if said is None and name.startswith("next"):
 			return False
 		if said is None and value is None:
 			return True
 		_note(signs, names, says_yes(value) if said is None else said)
 		return True
-	if said is not None and _LAST.fullmatch(name) and value not in ("0", "1"):
+	if said is not None and "last" in _kinds(name) and value not in ("0", "1"):
 		_note(signs, names, not said)
 		return True
 	return False
@@ -187,6 +198,8 @@ def _read_next(signs: Signs, names: str, value: Any, header: bool = False) -> No
 
 def _read_header(signs: Signs, name: str, value: str, url: str) -> None:
 	plain = _plain(name).removeprefix("x")
+	if not _kinds(plain) and plain not in ("contentrange", "pagination"):
+		return
 	if plain == "link":
 		_read_link(signs, value, url)
 	elif plain == "contentrange":
@@ -197,16 +210,16 @@ def _read_header(signs: Signs, name: str, value: str, url: str) -> None:
 			_read_object(signs, json.loads(value), f"{name}.", (), True, 1, "")
 		except (ValueError, RecursionError):
 			return
-	elif _MORE.fullmatch(plain) and _word(value) is not None:
+	elif "more" in _kinds(plain) and _word(value) is not None:
 		_note(signs, name, bool(_word(value)))
-	elif _NEXT.fullmatch(plain):
+	elif "next" in _kinds(plain):
 		_read_next(signs, name, value.strip(), header=True)
 	elif (number := _whole(value)) is not None:
-		if _TOTAL.fullmatch(plain):
+		if "total" in _kinds(plain):
 			signs.total, signs.total_at = number, name
-		elif _COUNT.fullmatch(plain):
+		elif "count" in _kinds(plain):
 			signs.count, signs.count_at = number, name
-		elif _PAGES.fullmatch(plain):
+		elif "pages" in _kinds(plain):
 			signs.pages, signs.pages_at = number, name
 
 
@@ -219,6 +232,12 @@ def _read_link(signs: Signs, value: str, url: str) -> None:
 	except ValueError:
 		if "next" in value.lower():
 			signs.more = signs.more or "Link"
+
+
+@lru_cache(maxsize=4096)
+def _kinds(name: str) -> frozenset[str]:
+	"""Return what a name may say, by the patterns it fits: the same few names come with each page."""
+	return frozenset(kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(name))
 
 
 def _spelled(key: str) -> str:
