@@ -116,7 +116,10 @@ def _told(error: str, doctype: str, fields: set[str]) -> str:
 	field = error.partition(":")[0].partition(".")[0].strip()
 	if field in fields or not frappe.get_meta(doctype).has_field(field):
 		return error
-	return f"{field}: {_('You may not read this field.')}"
+	reason = _(
+		"You may not read this field."
+	)  # apart: what stands within an f-string is not found for translation
+	return f"{field}: {reason}"
 
 
 def _may_read(doctype: str, name: str) -> bool:
