@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -16,6 +16,8 @@ import requests
 from cryptography.fernet import Fernet
 
 from chaos import effects
+from chaos.clock import Clocks
+from chaos.crowd import Crowd, Crowded
 from chaos.hand import Hand, time_passes
 from chaos.ledger import Ledger
 from chaos.plan import Targets
@@ -52,6 +54,7 @@ class Arena:
 			"Redis": Way(self.redis.port),
 		}
 		self.crm.faults.slow_seconds = 0.5
+		self.clocks, self.crowded = Clocks(folder / "clocks"), Crowded()
 		self.secrets = {
 			"HUB_KEY": Fernet.generate_key().decode(),
 			"CRM_CLIENT_SECRET": CLIENT_SECRET,
@@ -69,6 +72,7 @@ class Arena:
 		self._threads: list[threading.Thread] = []
 		self._hand: Hand | None = None
 		self._frozen: set[str] = set()
+		self._crowd: Crowd | None = None
 
 	@contextmanager
 	def open(self) -> Iterator[None]:
@@ -99,11 +103,13 @@ class Arena:
 			line = [*stage.hub, "consume", integration, "--name", name]
 			commands[f"consumer-{integration}-{name}"] = Command(line)
 		for name, command in {**commands, **stage.processes}.items():
-			self.processes[name] = Kept(name, command, self.folder, environment(), stage.cwd)
+			env = environment() | self.clocks.environment(name)
+			self.processes[name] = Kept(name, command, self.folder, env, stage.cwd)
 		try:
 			yield
 		finally:
 			self._stop.set()
+			self.disperse()
 			for process in self.processes.values():
 				process.kill()
 				process.end_orphans()
@@ -119,6 +125,7 @@ class Arena:
 			servers=list(self.servers),
 			disconnect=self.stage.disconnect is not None,
 			database=self.stage.database is not None,
+			clocks=self.clocks.there,
 		)
 
 	def begin(self) -> None:
@@ -154,7 +161,10 @@ class Arena:
 		self.mend_records()
 		self.mood("")
 		self.clock_put_right()
+		self.clocks.put_right()
+		self.disperse()
 		self._stop.set()
+		self._hand.leave_alone()
 		while any(thread.is_alive() for thread in self._threads):
 			self.tick()
 			time.sleep(0.1)
@@ -257,6 +267,18 @@ class Arena:
 	def clock_put_right(self) -> None:
 		self.crm.clock_put_right()
 
+	def crowd(self, count: int) -> None:
+		if not self._crowd:
+			self._crowd = Crowd(self._port, count, self.crowded, self._receiver_undisturbed)
+
+	def disperse(self) -> None:
+		if self._crowd:
+			self._crowd.disperse()
+			self._crowd = None
+
+	def jump(self, names: Sequence[str], seconds: int) -> None:
+		self.clocks.jump(names, seconds)
+
 	def time_passes(self) -> None:
 		self.do(time_passes)
 		self.do(lambda _: self.stage.elapse())
@@ -267,6 +289,10 @@ class Arena:
 	def do(self, work: Callable[[Home], None]) -> None:
 		"""Have something done to the hub's database, soon."""
 		self._hand.do(work)
+
+	def _receiver_undisturbed(self) -> object:
+		receiver = self.processes["receiver"]
+		return receiver.starts if receiver.running and "receiver" not in self._frozen else None
 
 	def _await(self, door: Door) -> None:
 		for _ in range(600):

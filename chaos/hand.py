@@ -14,6 +14,7 @@ from integration_hub.sync.schedule import want
 from integration_hub.webhooks.batch import MAX_ATTEMPTS
 
 _EVERY = 1.0  # seconds between two calls for each stream
+_HOUR = 3600.0  # longer than anything waits by these settings, and shorter than a clock is ahead
 
 
 class Hand(threading.Thread):
@@ -22,10 +23,15 @@ class Hand(threading.Thread):
 	def __init__(self, open_home: Callable[[], AbstractContextManager[Home]]):
 		super().__init__(name="hand", daemon=True)
 		self._open, self._told = open_home, queue.Queue()
+		self._ask = want_all
 
 	def do(self, work: Callable[[Home], None]) -> None:
 		"""Have something done soon; not at all, where the database does not let it."""
 		self._told.put(work)
+
+	def leave_alone(self) -> None:
+		"""Have the streams run as they are scheduled from now on, though soon."""
+		self._ask = turns_are_due
 
 	def stop(self) -> None:
 		self._told.put(None)
@@ -37,7 +43,7 @@ class Hand(threading.Thread):
 				try:
 					work = self._told.get(timeout=_EVERY)
 				except queue.Empty:
-					work = want_all
+					work = self._ask
 				if not work:
 					return
 				try:
@@ -51,10 +57,36 @@ def want_all(home: Home) -> None:
 		in_transaction(home.db, lambda stream=stream: want(home, stream))
 
 
+def turns_are_due(home: Home) -> None:
+	"""Let streams wait for their turn no longer, unless that is hours ahead, which the hub has to mend."""
+	sql = "UPDATE `tabSync Settings` SET `next_run_at` = %s WHERE `next_run_at` BETWEEN %s AND %s"
+	now = home.now()
+	in_transaction(home.db, lambda: home.db.execute(sql, [now, now, home.now(ahead=_HOUR)]))
+
+
 def retries_are_due(home: Home) -> None:
-	"""Let what waits for its next attempt wait no longer."""
-	sql = "UPDATE `tabWebhook Log` SET `next_attempt_at` = %s WHERE `status` IN ('Failed', 'Queued')"
-	in_transaction(home.db, lambda: home.db.execute(sql, [home.now()]))
+	"""Let what waits for its next attempt wait no longer, unless that is hours ahead, which the hub has to mend."""
+	sql = """UPDATE `tabWebhook Log` SET `next_attempt_at` = %s WHERE `status` IN ('Failed', 'Queued')
+		AND (`next_attempt_at` < %s OR `next_attempt_at` IS NULL)"""
+	in_transaction(home.db, lambda: home.db.execute(sql, [home.now(), home.now(ahead=_HOUR)]))
+
+
+def hours_ahead(home: Home) -> dict[str, int]:
+	"""Return how much waits for a time that is hours ahead, or is held since such a time."""
+	then = home.now(ahead=_HOUR)
+	found = {}
+	for what, (table, state, field) in _WAITS.items():
+		sql = f"SELECT COUNT(*) AS `n` FROM `tab{table}` WHERE {state} AND `{field}` > %s"
+		found[what] = home.db.query(sql, [then])[0]["n"]
+	return found
+
+
+_WAITS = {
+	"events to be tried hours ahead": ("Webhook Log", "`status` IN ('Failed', 'Queued')", "next_attempt_at"),
+	"events taken hours ahead": ("Webhook Log", "`status` = 'Processing'", "claimed_at"),
+	"streams due hours ahead": ("Sync Settings", "`enabled` = 1", "next_run_at"),
+	"runs alive hours ahead": ("Sync Log", "`status` = 'Running'", "heartbeat_at"),
+}
 
 
 def last_attempts(home: Home, ids: Collection[str]) -> None:

@@ -10,6 +10,8 @@ from integration_hub.sandbox.moods import MOODS
 
 CALM = 2.0  # seconds at the beginning in which everything may start
 _PAUSES = (0.4, 1.6)  # between one fault and the next
+JUMPS = (2, 5, 26)  # hours by which a clock of the hub is ahead
+SLOW = 200  # connections at a time that send a byte now and then
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Targets:
 
 	processes: who may be killed; workers: those whose jobs are processes of their own. ways: what may be cut.
 	servers: the Redis servers. disconnect: are there database connections to cut at the server? database: may
-	it be stopped?
+	it be stopped? clocks: may those of the processes jump?
 	"""
 
 	processes: Sequence[str]
@@ -37,6 +39,7 @@ class Targets:
 	servers: Sequence[str] = ("Redis",)
 	disconnect: bool = False
 	database: bool = False
+	clocks: bool = False
 
 
 Draw = Callable[[random.Random, float, Targets], Iterator[Step]]
@@ -49,7 +52,10 @@ def schedule(seed: int, seconds: float, targets: Targets) -> list[Step]:
 	kinds |= {_kill_job: 5, _kill_watcher: 3} if targets.workers else {}
 	kinds |= {_disconnect: 3} if targets.disconnect else {}
 	kinds |= {_database: 3} if targets.database else {}
+	kinds |= {_jump: 3} if targets.clocks else {}
 	steps: list[Step] = []
+	for kind in (_crowd, _jump)[: 1 + targets.clocks]:  # each run meets them, however short it is
+		steps += kind(dice, dice.uniform(CALM, max(seconds / 2, CALM)), targets)
 	at = CALM
 	while at < seconds:
 		[kind] = dice.choices(list(kinds), list(kinds.values()))
@@ -175,6 +181,22 @@ def _wrong_clock(dice: random.Random, at: float, targets: Targets) -> Iterator[S
 	yield Step(at + seconds, "clock_put_right")
 
 
+def _crowd(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	seconds = dice.uniform(5, 20)  # a body has ten
+	yield Step(at, "crowd", (SLOW,), f"{SLOW} slow connections to the receiver, for {seconds:.1f} s")
+	yield Step(at + seconds, "disperse")
+
+
+def _jump(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
+	hours, seconds = dice.choice(JUMPS), dice.uniform(2, 8)
+	alone = dice.choice(targets.processes)
+	names, whose = dice.choice(((tuple(targets.processes), "all processes"), ((alone,), alone)))
+	yield Step(
+		at, "jump", (names, hours * 3600), f"the clock of {whose} is ahead by {hours} h, for {seconds:.1f} s"
+	)
+	yield Step(at + seconds, "jump", (names, 0))
+
+
 def _time_passes(dice: random.Random, at: float, targets: Targets) -> Iterator[Step]:
 	yield Step(at, "time_passes", (), "a quarter of an hour passes: claims run out, retries are due")
 
@@ -195,6 +217,7 @@ _KINDS: dict[Draw, int] = {
 	_clock: 1,
 	_clock_back: 2,
 	_wrong_clock: 1,
+	_crowd: 2,
 	_time_passes: 4,
 }
 

@@ -41,7 +41,7 @@ class Kept:
 		self._orphans: set[int] = set()
 		self._started = 0.0
 		self._young = False
-		self.kills = self.killed_by_events = self.fallen = 0
+		self.starts = self.kills = self.killed_by_events = self.fallen = 0
 
 	@property
 	def running(self) -> bool:
@@ -50,7 +50,7 @@ class Kept:
 	def start(self) -> None:
 		if self.running:
 			return
-		self._started = time.monotonic()
+		self._started, self.starts = time.monotonic(), self.starts + 1
 		with self.log.open("a") as log:
 			self._process = subprocess.Popen(
 				self.command.line,

@@ -153,6 +153,8 @@ _NAMES = {
 	"spoil_page": "pages of bad records",
 	"move_clock": "jumps of the CRM's clock",
 	"clock_from_the_future": "CRM's clock days in the future",
+	"crowd": "crowds of slow connections",
+	"jump": "clocks of the hub hours ahead, and back",
 	"time_passes": "quarters of an hour passed",
 }
 

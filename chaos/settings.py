@@ -35,10 +35,10 @@ _REPLACED = (
 	("[[integration.crm.routes]]\n", f"[[integration.crm.routes]]\n{_EFFECTS}\n[[integration.crm.routes]]\n"),
 	('mode = "Full"\n', 'mode = "Full"\nlanes = 2\n'),
 	('mode = "Cursor"\n', 'mode = "Cursor"\ncursor_lists_all = true\n'),
-	# The run asks for each stream itself, all the time; and nobody is there to approve of anything.
+	# The run asks for each stream itself, until it leaves them alone; and nobody is there to approve of anything.
 	(
 		'integration = "crm"\n',
-		'integration = "crm"\nschedule = "Off"\npage_size = 50\nmax_delete_count = 100000\n',
+		'integration = "crm"\nschedule = "Interval"\ninterval_minutes = 1\npage_size = 50\nmax_delete_count = 100000\n',
 	),
 	('allowed_hosts = ["', 'allowed_hosts = ["127.0.0.1:*", "'),  # the queue's port is not known here
 	("\n[stream.customers-full]\n", f"{_BUS}\n[stream.customers-full]\n"),

@@ -12,11 +12,14 @@ import redis
 
 from chaos import effects
 from chaos.arena import Arena
+from chaos.hand import hours_ahead
+from chaos.plan import JUMPS
 from chaos.settings import GROUP, LIST, STREAM
 from chaos.settle import Settled
 from integration_hub.queues.servers import tagged
 from integration_hub.sandbox.example import FIELDS, TABLES
 from integration_hub.stores.home import Home
+from integration_hub.stores.ids import first_id
 from integration_hub.sync.times import parse_time, utc_text
 
 _SHOWN = 3
@@ -37,6 +40,8 @@ def verdicts(arena: Arena, settled: Settled, codes: dict[str, int]) -> Iterator[
 	home = arena.stage.home
 	with home.db.transaction():  # what is committed now
 		yield from _processes(arena, codes)
+		yield _crowds(arena)
+		yield _clocks(arena, home)
 		yield from _inbox(arena, home, settled)
 		yield from _effects(arena, home)
 		yield from _records(arena, home, settled)
@@ -49,6 +54,25 @@ def _processes(arena: Arena, codes: dict[str, int]) -> Iterator[Verdict]:
 	fell = [f"{one.name} ended with {one.code}" for one in arena.fell]
 	fell += [f"{name}, asked to stop, ended with {code}" for name, code in codes.items()]
 	yield Verdict("Processes that ended by themselves", _few(fell) or "none", not fell)
+
+
+def _crowds(arena: Arena) -> Verdict:
+	met = arena.crowded
+	answers = ", ".join(f"{count:,} {word}" for word, count in sorted(met.answers.items()))
+	text = f"{met.opened:,} opened ({answers or 'none answered'}); /health answered {met.healthy:,} times meanwhile"
+	if met.healthy:
+		text += f", within {met.longest:.1f} s at most"
+	if met.silent:
+		text += f", and not {len(met.silent):,} times: {_few(met.silent)}"
+	return Verdict("Slow connections", text, not met.silent)
+
+
+def _clocks(arena: Arena, home: Home) -> Verdict:
+	if not arena.clocks.there:
+		return Verdict("The hub's clock", "was right: without a C compiler, none can be ahead", True)
+	left = [f"{count:,} {what}" for what, count in hours_ahead(home).items() if count]
+	text = f"was ahead by up to {arena.clocks.farthest // 3600} h; {'; '.join(left) or 'nothing waits for hours'}"
+	return Verdict("The hub's clock", text, not left)
 
 
 def _came_too_late(home: Home, record: str, time: str) -> bool:
@@ -101,6 +125,7 @@ def _inbox(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 
 def _effects(arena: Arena, home: Home) -> Iterator[Verdict]:
 	rows = home.db.query(f"SELECT `mark`, `place`, `number` FROM `{effects.TABLE}` ORDER BY `seq`")
+	lanes = _by_clock(arena, home, rows)
 	found = Counter(row["mark"] for row in rows)
 	ledger = arena.ledger
 	yield Verdict(
@@ -111,7 +136,21 @@ def _effects(arena: Arena, home: Home) -> Iterator[Verdict]:
 	yield _same("Confirmed, and without effect", ledger.confirmed - found.keys())
 	yield _same("Handled more than once", [mark for mark, count in found.items() if count > 1])
 	yield _same("Effects of what nobody has sent", found.keys() - ledger.sent)
-	yield _same("Effects out of order, of the same key", list(_out_of_order(home, rows)))
+	yield _same("Effects out of order, of the same key", list(_out_of_order(home, lanes)))
+
+
+def _by_clock(arena: Arena, home: Home, rows: list[dict]) -> list[dict]:
+	"""Return effects whose place is that of their key and of the hours by which the receiver's clock was ahead.
+
+	The order in which events came is that of the receiver's clock; what came before this went back stands behind.
+	"""
+	received = home.db.query("SELECT `event_id`, `name` FROM `tabWebhook Log` WHERE `status` <> 'Conflict'")
+	names = {row["event_id"]: row["name"] for row in received}
+
+	def hours(mark: str) -> int:
+		return max(h for h in (0, *JUMPS) if not h or names.get(mark, "") >= first_id(arena.began + h * 3600))
+
+	return [{**row, "place": row["place"] and f"{row['place']} +{hours(row['mark'])}"} for row in rows]
 
 
 def _out_of_order(home: Home, rows: list[dict]) -> Iterator[str]:
@@ -167,7 +206,7 @@ def _records(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 def _made_again(arena: Arena, home: Home, living: dict[str, dict]) -> list[str]:
 	"""Return the customers whose document is younger than its binding: it was removed while they lived, and made again.
 
-	A record that failed first is bound before it has a document.
+	A record that failed first is bound before it has a document; and between the two a clock may have jumped.
 	"""
 	rows = home.db.query(
 		f"""SELECT b.`external_id`, b.`creation` AS `bound`, d.`creation` AS `made`
@@ -179,8 +218,14 @@ def _made_again(arena: Arena, home: Home, living: dict[str, dict]) -> list[str]:
 		for row in rows
 		if row["external_id"] in living
 		and row["external_id"] not in arena.crm.ever_spoilt
-		and _time(row["made"]) - _time(row["bound"]) > _AT_ONCE
+		and _later(_time(row["made"]) - _time(row["bound"]))
 	]
+
+
+def _later(after: timedelta) -> bool:
+	"""Tell whether a time is later than another one, by more than a clock that jumped between the two."""
+	jumped = any(abs(after - timedelta(hours=hours)) < _AT_ONCE for hours in JUMPS)
+	return after > _AT_ONCE and not jumped
 
 
 def _time(value: object) -> datetime:

@@ -86,11 +86,6 @@ class Drips:
 			one.close()
 
 
-BODY = b"POST /webhooks/crm HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"
-CHUNKED = b"POST /webhooks/crm HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n{"
-HEAD = b"POST /webhooks/crm HTTP/1.1\r\nHost: x\r\nX-Slow: "
-
-
 def good_ones(url: str, seconds: float, rate: int = 100) -> list[tuple[int, float]]:
 	"""Post `rate` events a second for a while; return the status and the seconds of each."""
 	found: list[tuple[int, float]] = []

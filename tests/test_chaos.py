@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
+from chaos.clock import Clocks
+from chaos.crowd import Crowd, Crowded
 from chaos.plan import Targets, schedule
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +35,8 @@ def test_what_was_confirmed_is_done_once_and_everything_equals_its_source(tmp_pa
 	assert done.stdout.rstrip().splitlines()[-2] == "chaos: ok"
 	effects = int(re.search(r"Effects +([\d,]+) of", done.stdout)[1].replace(",", ""))
 	assert effects > 50, "there was a load"
+	crowded = re.search(r"Slow connections +([\d,]+) opened .* answered ([\d,]+) times", done.stdout)
+	assert int(crowded[1]) and int(crowded[2]), "and slow senders beside it"
 
 
 def test_the_same_seed_is_the_same_plan():
@@ -36,6 +48,100 @@ def test_the_same_seed_is_the_same_plan():
 	site = Targets(["rq-1"], workers=["rq-1"], disconnect=True, database=True)
 	actions = {step.action for step in schedule(7, 3600, site)}
 	assert {"stop_database", "disconnect", "kill_job", "kill_alone"} <= actions
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_shortest_run_meets_slow_connections_and_a_clock_that_jumps(seed):
+	for clocks in (False, True):
+		steps = schedule(seed, 15, Targets(["receiver", "worker-1"], clocks=clocks))
+		assert {"crowd", "jump"} & {step.action for step in steps if step.does} == (
+			{"crowd", "jump"} if clocks else {"crowd"}
+		)
+
+
+_TELLS_THE_TIME = """
+import sys, time
+from datetime import datetime
+for _ in sys.stdin:
+	began = time.monotonic(), time.time()
+	time.sleep(0.1)
+	print(datetime.now().timestamp(), time.monotonic() - began[0], time.time() - began[1], flush=True)
+"""
+
+
+@pytest.mark.skipif(
+	not shutil.which("cc") or sys.platform != "linux", reason="clocks are compiled, for Linux"
+)
+def test_a_clock_is_ahead_and_put_right_again_and_nobody_sleeps_longer(tmp_path):
+	clocks = Clocks(tmp_path / "clocks")
+	env = {**os.environ, **clocks.environment("one")}
+	process = subprocess.Popen(
+		[sys.executable, "-c", _TELLS_THE_TIME],
+		env=env,
+		stdin=subprocess.PIPE,
+		stdout=subprocess.PIPE,
+		text=True,
+	)
+
+	def hours_ahead() -> int:
+		process.stdin.write("\n")
+		process.stdin.flush()
+		told, *slept = map(float, process.stdout.readline().split())
+		assert all(0.09 < seconds < 60 for seconds in slept)
+		return round((told - time.time()) / 3600)
+
+	with process:
+		assert hours_ahead() == 0
+		clocks.jump(["one"], 26 * 3600)
+		assert hours_ahead() == 26
+		clocks.put_right()
+		assert hours_ahead() == 0
+		process.stdin.close()
+	assert clocks.farthest == 26 * 3600
+
+
+@contextmanager
+def health(answers: threading.Event) -> Iterator[int]:
+	"""Serve /health, while it `answers`, with a thread for each connection; give the port."""
+
+	class Health(BaseHTTPRequestHandler):
+		def do_GET(self) -> None:
+			self.send_response(200 if answers.is_set() else 500)
+			self.send_header("Content-Length", "0")
+			self.end_headers()
+
+		def log_message(self, *args: object) -> None:
+			pass
+
+	class Server(ThreadingHTTPServer):
+		request_queue_size = 100
+
+	with Server(("127.0.0.1", 0), Health) as server:
+		threading.Thread(target=server.serve_forever, daemon=True).start()
+		yield server.server_port
+		server.shutdown()
+
+
+@pytest.mark.parametrize("disturbed", [False, True])
+def test_a_receiver_that_no_longer_answers_is_found_out_unless_it_was_disturbed(disturbed):
+	found, answers, disturbances = Crowded(), threading.Event(), [0]
+	answers.set()
+	with health(answers) as port:
+		crowd = Crowd(port, 20, found, lambda: disturbances[0])
+		await_that(lambda: found.healthy > 1 and found.opened >= 20)
+		assert not found.silent
+		disturbances[0] += disturbed
+		answers.clear()
+		await_that(lambda: found.silent) if not disturbed else time.sleep(1.5)
+		crowd.disperse()
+	assert bool(found.silent) is not disturbed
+
+
+def await_that(happens: Callable[[], object]) -> None:
+	until = time.monotonic() + 60
+	while not happens():
+		assert time.monotonic() < until
+		time.sleep(0.05)
 
 
 _BROKEN = """

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 import pytest
 import requests
 
+from chaos.crowd import BODY, CHUNKED, HEAD
 from integration_hub.homes.file import config as hub_config
 from integration_hub.homes.file.door import application
 from integration_hub.homes.server import KILL_SECONDS, alone_at
@@ -28,7 +29,7 @@ from integration_hub.webhooks import asgi
 from integration_hub.webhooks import doorway as doorways
 from integration_hub.webhooks.asgi import AsgiReceiver
 from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Answer, Request
-from tests.slow import BODY, CHUNKED, HEAD, HUB, Drips, event, good_ones, nginx, post, running
+from tests.slow import HUB, Drips, event, good_ones, nginx, post, running
 
 
 @pytest.fixture
