@@ -18,6 +18,7 @@ from werkzeug.test import EnvironBuilder
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.sandbox.sender import SECRET
+from integration_hub.webhooks import receive as receiving
 from integration_hub.webhooks import rejections
 from integration_hub.webhooks.messages import MAX_BODY, Request
 from integration_hub.webhooks.receive import receive
@@ -193,6 +194,15 @@ def test_json_and_forms_are_payloads_and_nothing_else_is(door, kind, body, statu
 	assert len(rows(home)) == (status < 400)
 	if body.startswith(b"id=1&"):
 		assert json.loads(rows(home)[0]["payload"]) == {"id": "1", "name": "Jürgen", "tag": ["a", "b"]}
+
+
+def test_a_body_that_the_database_takes_in_no_statement_is_refused_for_good(octocat, monkeypatch):
+	body = json.dumps({"text": "x" * 2_000_000}).encode()
+	monkeypatch.setattr(receiving, "longest_statement", lambda home: 1_500_000)
+	answer = github(octocat, body)
+	assert (answer.status, answer.reason) == (413, "body_too_large_for_database")
+	monkeypatch.setattr(receiving, "longest_statement", lambda home: 16_000_000)
+	assert github(octocat, body).status == 202
 
 
 TEXT = '{"id": "1", "name": "Jürgen"}'

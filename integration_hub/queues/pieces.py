@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,10 +10,9 @@ from integration_hub.stores import inbox
 from integration_hub.stores.database import insert
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.packets import longest_statement, size_of
 
 MOST_BYTES = 1_000_000  # of payloads in one statement, which databases limit
-_OTHER_COLUMNS = 2_000  # bytes that an event has beside its payload, about
-_ESCAPED = re.compile(r"[\"'\\\n\r\x1a]")  # what a driver puts a backslash before
 
 
 @dataclass
@@ -28,9 +26,9 @@ class Stored:
 def store_in_pieces(home: Home, events: Sequence[inbox.Event]) -> Stored:
 	"""Commit events, in order; raises what `inbox.store` does where it is not an event's fault."""
 	done = Stored()
-	sizes = [_size(event) for event in events]
+	sizes = [size_of(event) for event in events]
 	most = MOST_BYTES
-	if sum(sizes) > most and (limit := _packet(home)):
+	if sum(sizes) > most and (limit := longest_statement(home)):
 		most = min(most, limit)
 		for number, size in enumerate(sizes):
 			if size > limit:
@@ -69,22 +67,6 @@ def _pieces(numbers: Sequence[int], sizes: Sequence[int], most: int) -> Iterator
 		size += sizes[number]
 	if piece:
 		yield piece
-
-
-def _size(event: inbox.Event) -> int:
-	"""Return about how many bytes of a statement an event takes."""
-	text = event.payload
-	return len(text.encode("utf-8", "replace")) + len(_ESCAPED.findall(text)) + _OTHER_COLUMNS
-
-
-def _packet(home: Home) -> int:
-	"""Return how long a statement may be, 0 where there is no such limit.
-
-	MariaDB answers a longer one by closing the connection, which looks like one that was lost.
-	"""
-	if home.db.dialect != "mariadb":
-		return 0
-	return int(home.db.query("SELECT @@max_allowed_packet AS `size`")[0]["size"])
 
 
 class _Undone(Exception):

@@ -9,10 +9,11 @@ from integration_hub.plain import logger_of
 from integration_hub.stores import inbox
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ordering import waits_for_retry
+from integration_hub.stores.packets import longest_statement, size_of
 from integration_hub.webhooks.bodies import BodyTooLarge, MalformedEvent, UnsupportedMedia, read_body
 from integration_hub.webhooks.doorway import Doorway, doorway
 from integration_hub.webhooks.events import read_event
-from integration_hub.webhooks.messages import MAX_BODY, Answer, Request
+from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Answer, Request
 from integration_hub.webhooks.rejections import reject
 from integration_hub.webhooks.schemes import BadSignature, Scheme
 from integration_hub.webhooks.secrecy import check_event
@@ -116,6 +117,8 @@ def _receive(home: Home, found: Doorway, request: Request, store: Store) -> Answ
 		scheme=scheme,
 	)
 	check_event(event, found.known)
+	if len(body) > MEGABYTE and 0 < longest_statement(home) < size_of(event):
+		raise _Refused(413, "body_too_large_for_database")  # by nothing that a sender's repeating would mend
 	[verdict] = store(home, [event])
 	return _stored(home, event, verdict)
 
