@@ -23,11 +23,13 @@ class SiteSecrets:
 
 	def get(self, field: str) -> str | None:
 		try:
-			return kept_secret(
-				get_decrypted_password(DOCTYPE, self._integration, field, raise_exception=False)
-			)
+			value = get_decrypted_password(DOCTYPE, self._integration, field, raise_exception=False)
+			if not value and self._is_kept(field):
+				raise frappe.ValidationError  # v16 keeps quiet about what it cannot decrypt
+			return kept_secret(value)
 		except frappe.ValidationError:
-			frappe.clear_last_message()
+			if frappe.message_log:
+				frappe.clear_last_message()
 			if field == "oauth_token":
 				return None  # the site's key was changed: a new token is fetched
 			raise HubError(
@@ -36,6 +38,11 @@ class SiteSecrets:
 				name=self._integration,
 				field=field,
 			) from None
+
+	def _is_kept(self, field: str) -> bool:
+		sql = """SELECT 1 FROM `__Auth` WHERE `doctype` = %s AND `name` = %s AND `fieldname` = %s
+			AND `encrypted` = 1 AND COALESCE(`password`, '') <> ''"""
+		return bool(frappe.db.sql(sql, (DOCTYPE, self._integration, field)))
 
 	def authorization(self) -> str:
 		"""Return the header of the linked Connected App: core keeps consent and tokens, and refreshes them."""
