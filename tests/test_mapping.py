@@ -12,6 +12,7 @@ from integration_hub.stores.fields import Field
 from integration_hub.sync.check import Surroundings, stream_problems
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
+from integration_hub.sync.links import Lookup, lookups
 from integration_hub.sync.mapping import Mapper, MappingError
 from integration_hub.sync.run import run_stream
 from tests.compare import errors
@@ -74,6 +75,7 @@ FIELDS = {
 	"title": Field("Data"),
 	"status": Field("Select", "Open\nClosed"),
 	"customer": Field("Link", "Customer"),
+	"party": Field("Dynamic Link", "party_type"),
 	"items": Field("Table", "Order Item", fields={"sku": Field("Data"), "qty": Field("Int")}),
 }
 
@@ -102,6 +104,8 @@ AROUND = Surroundings(
 		(FieldMapping("a", "customer", "Link", "name` FROM `x"), "needs an argument"),
 		(FieldMapping("a", "customer", "Link", "stream:nope"), "stream 'nope' does not exist"),
 		(FieldMapping("a", "customer", "Link", "stream:others"), "makes Supplier, not Customer"),
+		(FieldMapping("a", "party", "Link", "email"), "it takes stream:NAME"),
+		(FieldMapping("a", "party", "Link", "stream:nope"), "stream 'nope' does not exist"),
 		(FieldMapping("a", "title", "Python", "shout"), "no transform 'shout' is registered"),
 		(FieldMapping("a", "title", "Rows"), "is no table"),
 		(FieldMapping("a", "items"), "is a table"),
@@ -115,6 +119,14 @@ def test_a_wrong_mapping_is_refused_by_name(row, says):
 	problems = stream_problems(stream, FIELDS, AROUND)
 	assert [field for field, _ in problems] == ["mapping"] * len(problems)
 	assert any(says in sentence for _, sentence in problems), problems
+
+
+@pytest.mark.parametrize("name", ["customers", "others"])
+def test_a_dynamic_link_leads_to_the_documents_of_any_stream(name):
+	row = FieldMapping("a", "party", "Link", f"stream:{name}")
+	stream = StreamConfig("s", integration="i", endpoint="/x", target_doctype="Order", mapping=(row,))
+	assert [problem for problem in stream_problems(stream, FIELDS, AROUND) if problem[0] == "mapping"] == []
+	assert lookups(stream, FIELDS) == [Lookup("party", "document", f"stream:{name}")]
 
 
 def mapper(*rows: FieldMapping, transforms=None) -> Mapper:

@@ -20,7 +20,7 @@ from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, turns
-from integration_hub.sync.links import STREAM
+from integration_hub.sync.links import DYNAMIC, STREAM
 
 Problem = tuple[str, str]  # field, sentence
 _PATHS = (
@@ -188,7 +188,15 @@ def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) ->
 			yield _("{0!r} is a table: it takes the conversion Rows", name)
 		else:
 			yield _("{0!r} is no table: the conversion Rows is for tables alone", name)
-	elif row.conversion == "Link" and _leaf(fields, row.field).kind != "Link":
+	elif row.conversion == "Link":
+		yield from _is_link(row, _leaf(fields, row.field))
+
+
+def _is_link(row: FieldMapping, field: Field) -> Iterator[str]:
+	"""Say what is wrong with a Link to a field: only a stream knows the DocType that a dynamic link leads to."""
+	if field.kind == DYNAMIC and not row.argument.strip().startswith(STREAM):
+		yield _("{0!r} leads to no DocType of its own: it takes stream:NAME", row.field)
+	elif field.kind not in (DYNAMIC, "Link"):
 		yield _("{0!r} is no link to a DocType", row.field)
 
 
@@ -204,6 +212,8 @@ def _link(row: FieldMapping, field: Field, around: Surroundings) -> Iterator[str
 		name = by[len(STREAM) :].strip()
 		target = around.target_of(name)
 		if target != field.options:
+			if target and field.kind == DYNAMIC:
+				return  # the field beside it says which DocType, and Frappe looks there
 			if target:
 				yield _("{0!r}: stream {1!r} makes {2}, not {3}", row.field, name, target, field.options)
 			else:

@@ -12,7 +12,7 @@ from integration_hub.stores.home import Home
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.mapping import Mapped, MappingError
 
-STREAM = "stream:"
+STREAM, DYNAMIC = "stream:", "Dynamic Link"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ def lookups(stream: StreamConfig, fields: Fields) -> list[Lookup]:
 		if row.conversion == "Link":
 			table, dot, name = row.field.partition(".")
 			field = fields[table].fields[name] if dot else fields[table]
-			found.append(Lookup(row.field, field.options, row.argument.strip()))
+			# The options of a dynamic link name a field, in which the DocType stands.
+			doctype = "document" if field.kind == DYNAMIC else field.options
+			found.append(Lookup(row.field, doctype, row.argument.strip()))
 	return found
 
 
