@@ -85,7 +85,7 @@ def _read(
 			records = _records(response, answer, request.records_path)
 			empty = 0 if records else empty + 1
 			if number > MAX_PAGES or empty > MAX_EMPTY:
-				raise MalformedAnswer(f"No end after {number} pages, the last {empty} of them empty.")
+				raise MalformedAnswer(_endless(number, empty, walk))
 			evidence.add(answer, response.headers, response.url, len(records))
 			walk.update_state(answer, records, response)
 			is_repeated = _is_same(records, previous, request.id_path if walk.independent else "")
@@ -102,6 +102,14 @@ def _read(
 			begin()
 		doubt = _doubt(evidence, walk) if walk.done else None
 		yield Page(records, walk.state, walk.done, len(response.content), doubt)
+
+
+def _endless(pages: int, empty: int, walk: Paginator) -> str:
+	"""Return what to say of a list without an end, and the setting to look at."""
+	look = "Pagination (pagination)"
+	if walk.more_path:
+		look = f"Has More Path (more_path): what is at {walk.more_path!r} says each time that there is more"
+	return f"No end after {pages} pages, the last {empty} of them empty. Look at {look}."
 
 
 def _doubt(evidence: Evidence, walk: Paginator) -> Doubt | None:
