@@ -339,7 +339,7 @@ def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int, 
 
 	with home_opener(ctx)() as home:  # what is wrong with the settings is said now, and not by each request
 		for problem in unready(home):
-			click.echo(f"Warning: {problem}", err=True)
+			say(f"Warning: {problem}", err=True)
 	if site := site_of(ctx):
 		from integration_hub.homes.site.door import application
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from types import TracebackType
 from unicodedata import category
@@ -65,7 +66,13 @@ def log_plainly() -> None:
 	handler.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 	logging.basicConfig(level=logging.WARNING, handlers=[handler])
 	sys.excepthook = _shown_by_python
+	threading.excepthook = _shown_by_thread
 
 
 def _shown_by_python(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
 	print(plain_traceback(error), file=sys.stderr)
+
+
+def _shown_by_thread(given: threading.ExceptHookArgs) -> None:
+	if given.exc_value is not None and given.exc_type is not SystemExit:  # as Python has it
+		print(plain_traceback(given.exc_value), file=sys.stderr)

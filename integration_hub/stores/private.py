@@ -44,7 +44,7 @@ def exposed(path: Path, others_only: bool = False) -> Iterator[str]:
 	"""
 	try:
 		found = path.stat()
-	except OSError:
+	except (OSError, ValueError):  # ValueError: a name that none can have
 		return
 	folder = stat.S_ISDIR(found.st_mode)
 	if found.st_mode & (0o007 if others_only else 0o077):

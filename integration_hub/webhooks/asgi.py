@@ -48,8 +48,8 @@ _NO_TEXT = {"type": "http.response.body", "body": b""}
 _SMALL = MEGABYTE  # a body that any integration takes
 
 
-class _Gone(Exception):
-	"""The sender has closed the connection: there is nobody to answer."""
+class _BrokenOff(Exception):
+	"""No more of the body comes: the sender is gone, or frames it as nobody does (RFC 9112, 7.1)."""
 
 
 class AsgiReceiver:
@@ -67,8 +67,9 @@ class AsgiReceiver:
 			return
 		try:
 			answer = await self._answer(scope, receive)
-		except _Gone:
-			return
+		except _BrokenOff:
+			# A server tells both alike, and would answer with an error of its own if nobody else did.
+			answer = Answer(400, "body_incomplete", headers=(("Connection", "close"),))
 		start, text = _messages(answer)
 		await send(start)
 		await send(_NO_TEXT if scope["method"] == "HEAD" else text)
@@ -203,7 +204,7 @@ class _Body:
 		self.size = 0
 
 	async def read(self, patience: _Patience) -> bool:
-		"""Read all of it; tell whether it is kept, which it is not where it is too large. Raises _Gone."""
+		"""Read all of it; tell whether it is kept, which it is not where it is too large. Raises _BrokenOff."""
 		length = self._length
 		fits = await self._fits(length or 0)
 		if not fits and "100-continue" in self._headers.get("expect", "").lower():
@@ -212,7 +213,7 @@ class _Body:
 		while more:
 			message = await self._receive()
 			if message["type"] != "http.request":
-				raise _Gone
+				raise _BrokenOff
 			chunk = message.get("body", b"")
 			came += len(chunk)
 			more = message.get("more_body", False) and came != length

@@ -21,6 +21,7 @@ from integration_hub.connectors.allowed import ANY, place
 from integration_hub.connectors.ranges import MOST_DAYS
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.stamps import Stamp, stamp
+from integration_hub.homes.file.typed import check_name, check_text, typed
 from integration_hub.stores.home import HubError
 from integration_hub.stores.schema import NO_COLUMN, doctypes
 
@@ -37,8 +38,11 @@ KEPT = {
 	"keep_failures": ("Integration Error Log", 90),
 }
 _HUB_KEYS = {"database", "redis", "encryption_key", "allowed_hosts", "forget_streams", *KEPT}
+_HUB_TEXTS = ("database", "redis", "encryption_key")
+_REGISTRIES = ("handlers", "connectors", "schemes", "transforms")
+_FIELD_KINDS = {"fieldtype": "Data", "options": "Data", "length": "Int", "reqd": "Check"}
 _RENAMED = "renamed_from"  # a key of [stream.NAME] that is no setting: the name it had before
-_TOP_KEYS = {"hub", "integration", "stream", "table", "handlers", "connectors", "schemes", "transforms"}
+_TOP_KEYS = {"hub", "integration", "stream", "table", *_REGISTRIES}
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ def _parsed(path: Path, text: str) -> HubFile:
 		if not isinstance(data[key], dict):
 			raise HubError(f"[{key}] must be a table", name="hub.toml")
 	_known(data.get("hub", {}), _HUB_KEYS, "[hub]")
+	_check_texts(data)
 	for key in KEPT.keys() & data.get("hub", {}).keys():
 		_check_days(data["hub"][key], key)
 	_check_hosts(data.get("hub", {}).get("allowed_hosts", []))
@@ -198,8 +203,8 @@ def _fields(table: str, fields: Any) -> dict[str, dict[str, Any]]:
 		row = {"fieldtype": given} if isinstance(given, str) else given
 		if not isinstance(row, dict) or "fieldtype" not in row:
 			raise HubError("needs a fieldtype", name=place, field=name)
-		_known(row, {"fieldtype", "options", "length", "reqd"}, f'[table."{table}"] {name}')
-		rows[name] = {"fieldname": name, **row}
+		_known(row, _FIELD_KINDS, f'[table."{table}"] {name}')
+		rows[name] = {"fieldname": name, **typed(row, _FIELD_KINDS, f"{place} {name}")}
 	return rows
 
 
@@ -227,9 +232,10 @@ def _renamed(data: Mapping) -> dict[str, str]:
 def _documents(data: Mapping, key: str, doctype: str, children: Mapping[str, str]) -> dict[str, dict]:
 	"""Return a section's tables, their keys checked against the doctype, shorthand mappings written out."""
 	documents = {}
-	allowed = _fieldnames(doctype) | set(children) | ({_RENAMED} if key == "stream" else set())
+	allowed = _kinds(doctype).keys() | set(children) | ({_RENAMED} if key == "stream" else set())
 	for name, values in data.get(key, {}).items():
 		table = f"[{key}.{name}]"
+		check_name(name, f"hub.toml [{key}]")
 		if not isinstance(values, dict):
 			raise HubError("must be a table", name=f"hub.toml {table}")
 		_known(values, allowed, table)
@@ -243,16 +249,26 @@ def _documents(data: Mapping, key: str, doctype: str, children: Mapping[str, str
 					{"field": f, **(v if isinstance(v, dict) else {"source_path": v})}
 					for f, v in rows.items()
 				]
-			for row in rows:
-				_known(row, _fieldnames(child), f"{table} {fieldname}")
-			values[fieldname] = rows
+			values[fieldname] = _rows(rows, child, table, fieldname)
+		values.update(typed(values, _kinds(doctype), f"hub.toml {table}"))
 		documents[name] = values
 	return documents
 
 
+def _rows(rows: Any, child: str, table: str, fieldname: str) -> list[dict[str, Any]]:
+	"""Return the rows of a table within a document, checked against the doctype of rows."""
+	if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+		raise HubError("must be a table, or a list of tables", name=f"hub.toml {table}", field=fieldname)
+	for row in rows:
+		_known(row, _kinds(child), f"{table} {fieldname}")
+	return [{**row, **typed(row, _kinds(child), f"hub.toml {table} {fieldname}")} for row in rows]
+
+
 @lru_cache
-def _fieldnames(doctype: str) -> frozenset[str]:
-	return frozenset(f["fieldname"] for f in doctypes()[doctype]["fields"] if f["fieldtype"] not in NO_COLUMN)
+def _kinds(doctype: str) -> Mapping[str, str]:
+	"""Return the fieldtype of each setting of a doctype: not of what the engine keeps beside them."""
+	fields = (f for f in doctypes()[doctype]["fields"] if f["fieldtype"] not in NO_COLUMN)
+	return {f["fieldname"]: f["fieldtype"] for f in fields if not f.get("read_only")}
 
 
 def _known(values: Mapping, allowed: Collection[str], table: str) -> None:
@@ -265,6 +281,14 @@ def _known(values: Mapping, allowed: Collection[str], table: str) -> None:
 				else f"; known are {', '.join(sorted(allowed))}"
 			)
 			raise HubError(f"is not a known key{hint}", name=f"hub.toml {table}".strip(), field=key)
+
+
+def _check_texts(data: Mapping) -> None:
+	"""Raise HubError where a path, a reference or a function's name is none; `redis = ""` is one that is not set."""
+	for table in ("hub", *_REGISTRIES):
+		for key, value in data.get(table, {}).items():
+			if table in _REGISTRIES or (key in _HUB_TEXTS and (value != "" or key == "database")):
+				check_text(value, f"hub.toml [{table}]", key)
 
 
 def _check_days(value: Any, key: str) -> None:

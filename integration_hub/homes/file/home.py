@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
@@ -46,7 +47,7 @@ class FileHome:
 		"""Open a home; raises HubError. lock_seconds: how long to wait for another process that writes."""
 		self._path = Path(path)
 		self.file: HubFile = load(self._path)
-		self.db = SQLiteDatabase(self.file.database, lock_seconds)
+		self.db = _opened(self.file.database, lock_seconds)
 		self._database = identity(self.file.database)
 		if self.file.database not in _PREPARED or not is_applied(self):
 			self.db.create_tables()
@@ -190,6 +191,14 @@ class FileHome:
 		client, name = self.redis(), str(self.file.database)
 		local = _LOCAL.setdefault(name, LocalCoordination(partial(_lock, self.file.database)))
 		return RedisCoordination(client, name, local) if client else local
+
+
+def _opened(database: Path, lock_seconds: float) -> SQLiteDatabase:
+	"""Return a database; raises HubError where its file cannot be made, or is something else."""
+	try:
+		return SQLiteDatabase(database, lock_seconds)
+	except (OSError, sqlite3.DatabaseError) as error:
+		raise HubError(f"cannot be opened: {error}", name=str(database)) from None
 
 
 def _lock(database: Path, name: str) -> AbstractContextManager[bool]:
