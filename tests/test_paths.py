@@ -174,3 +174,9 @@ def test_in_a_route_it_is_the_events_failure(make_home):
 	[row] = home.db.query("SELECT `status`, `error` FROM `tabWebhook Log`")
 	assert row["status"] == "Failed"
 	assert row["error"].startswith("record_path") and "makes too much" in row["error"]
+
+
+@pytest.mark.parametrize("path", ["join(a)", "join(',', a, a)", "join()"])
+def test_a_function_with_too_few_or_too_many_arguments_says_so_in_the_words_of_the_language(path):
+	with pytest.raises(PathError, match=r"join\(\)"):
+		search(path, {"a": ["x"]})

@@ -201,8 +201,8 @@ class _Bounded(TreeInterpreter):
 				self.made(argument)
 			elif isinstance(argument, list | dict | str):
 				self._spend(len(argument) >> 4)
-		if name == "join":
-			self._spend(_joined(*arguments[:2]) >> 4)
+		if name == "join" and len(arguments) == 2:  # else it is refused below
+			self._spend(_joined(*arguments) >> 4)
 		return self.made(self._functions.call_function(name, arguments))
 
 	def made(self, value: Any) -> Any:
