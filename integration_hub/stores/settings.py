@@ -10,9 +10,13 @@ from integration_hub.stores.home import Home, HubError
 
 
 def settings_row(db: Database, doctype: str, name: str) -> Row:
-	"""Return one settings row; raises HubError if there is none."""
+	"""Return one settings row; raises HubError if there is none.
+
+	MariaDB finds a name in other letters as well, and with blanks behind it: what goes by the name (locks, bindings,
+	keys of events) would take that for another one.
+	"""
 	rows = db.query(f"SELECT * FROM `tab{doctype}` WHERE `name` = %s", [name])
-	if not rows:
+	if not rows or rows[0]["name"] != name:
 		raise HubError(_("does not exist"), doctype=doctype, name=name)
 	return rows[0]
 

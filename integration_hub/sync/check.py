@@ -52,8 +52,8 @@ def surroundings(home: Home) -> Surroundings:
 	"""Return what the streams of a home may name."""
 
 	def target_of(name: str) -> str:
-		rows = stream_rows(home.db, "`target_doctype`", "`name` = %s", name)
-		return rows[0]["target_doctype"] if rows else ""
+		rows = stream_rows(home.db, "`name`, `target_doctype`", "`name` = %s", name)
+		return rows[0]["target_doctype"] if rows and rows[0]["name"] == name else ""
 
 	return Surroundings(
 		home.transforms(), lambda doctype: home.target(doctype, "Documents").fields(), target_of
