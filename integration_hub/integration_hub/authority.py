@@ -122,8 +122,27 @@ def check_integration(doc: Document) -> None:
 			sentence = _("only a System Manager may set another user than themselves")
 			refuse(doc, "run_as_user", sentence, NotAllowed)
 	_check_decisions(doc, doc)
+	_check_routes(doc, before)
 	if doc.auth_type == "Connected App" and not is_system_manager():
 		_check_token(doc, before, user)
+
+
+def _check_routes(doc: Document, before: Document | None) -> None:
+	"""Refuse new routes that lead to a stream which the user may not write, or through which they may say nothing.
+
+	An event is written by its own integration's user, and yet into the bindings of the stream's: whose sender it is says
+	there what is newer, and what is gone.
+	"""
+	known = [_values(row) for row in before.routes] if before else []
+	for row in doc.routes:
+		if not row.stream or _values(row) in known or is_system_manager():
+			continue
+		integration = frappe.db.get_value(_STREAM, row.stream, "integration")
+		if not frappe.has_permission(_STREAM, "write", row.stream):
+			sentence = _("you may not write {0} {1}").format(_(_STREAM), row.stream)
+			refuse(doc, "routes", sentence, NotAllowed)
+		if row.action != "Start Sync" and integration != doc.name and not may("Decide", integration):
+			refuse(doc, "routes", _what_to_do(integration, _runs_as(integration)), NotAllowed)
 
 
 def check_stream(doc: Document) -> None:

@@ -31,6 +31,11 @@ class SightHome(SiteHome):
 	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
 		return _SeenTarget(super().target(doctype, mode, as_is), self._person)
 
+	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		if not (names and frappe.has_permission(doctype, "read", user=self._person)):
+			return set()
+		return {row["name"] for row in _listed(doctype, "name", sorted(names), ["name"], self._person)}
+
 	@contextmanager
 	def as_user(self, user: str) -> Iterator[None]:
 		with super().as_user(user if self._acts else self._person):
@@ -49,23 +54,24 @@ class _SeenTarget:
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
 		check_readable(self._target.doctype, field, self._person)
 		fields = list(dict.fromkeys(("name", field)))
-		rows = self._list(self._target.doctype, field, values, fields)
+		rows = _listed(self._target.doctype, field, values, fields, self._person)
 		return {str(row[field]): row["name"] for row in rows}
 
 	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
 		if not frappe.has_permission(doctype, "read", user=self._person):
 			return set(names)  # nothing is said of them
-		return {row["name"] for row in self._list(doctype, "name", names, ["name"])}
+		return {row["name"] for row in _listed(doctype, "name", names, ["name"], self._person)}
 
-	def _list(self, doctype: str, field: str, values: Sequence[Any], fields: list[str]) -> list[Any]:
-		return frappe.get_list(
-			doctype,
-			filters={field: ["in", list(values)]},
-			fields=fields,
-			order_by="creation desc",
-			limit_page_length=0,
-			user=self._person,
-		)
+
+def _listed(doctype: str, field: str, values: Sequence[Any], fields: list[str], person: str) -> list[Any]:
+	return frappe.get_list(
+		doctype,
+		filters={field: ["in", list(values)]},
+		fields=fields,
+		order_by="creation desc",
+		limit_page_length=0,
+		user=person,
+	)
 
 
 def check_readable(doctype: str, field: str, person: str) -> None:

@@ -122,6 +122,9 @@ class Home(Protocol):
 		as_is: fields whose text Bulk stores as it comes, `table.field` in a child table; a site cleans all others.
 		"""
 
+	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		"""Return those of some documents that may be told of: all, but for a person who looks and may not read them."""
+
 	def handlers(self) -> Mapping[str, str]:
 		"""Return the registered webhook handler functions: name → dotted path."""
 

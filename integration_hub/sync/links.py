@@ -79,7 +79,9 @@ def _find(home: Home, mode: str, lookup: Lookup, values: list[str]) -> dict[str,
 	if not values:
 		return {}
 	if lookup.stream:
-		return names_of(home.db, lookup.stream, values)
+		names = names_of(home.db, lookup.stream, values)
+		seen = home.seen(lookup.doctype, set(names.values()))
+		return {value: name for value, name in names.items() if name in seen}
 	return matched(home.target(lookup.doctype, mode).find(lookup.by, values), values)
 
 

@@ -128,6 +128,9 @@ class FileHome:
 		# text as markup: it is stored as it comes.
 		return BulkTarget(self, doctype, target_fields(self.file, doctype))
 
+	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		return names
+
 	def handlers(self) -> Mapping[str, str]:
 		return self.file.handlers
 

@@ -111,6 +111,9 @@ class SiteHome:
 			return SiteBulkTarget(self, doctype, doctype_fields(doctype), as_is)
 		return DocumentTarget(self, doctype)
 
+	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		return names
+
 	def connectors(self) -> Mapping[str, str]:
 		return _registered("integration_hub_connectors")
 

@@ -114,6 +114,9 @@ class SyncSettings(Document):
 			return
 		wanted = [("match_field", self.target_doctype, self.match_field)] if self.match_field else []
 		wanted += [("mapping", row.doctype, row.by) for row in lookups(stream, fields) if not row.stream]
+		for other in (row.stream for row in lookups(stream, fields) if row.stream):
+			if not frappe.has_permission(self.doctype, "read", other):
+				refuse(self, "mapping", f"you may not read {self.doctype} {other}")
 		for place, doctype, field in wanted:
 			if not (frappe.has_permission(doctype, "read") and field in readable_fields(doctype)):
 				refuse(self, place, f"you may not read {field} of {doctype}")
