@@ -125,9 +125,11 @@ class Evidence:
 		if self._fault:
 			return Doubt("the source says, beside its records, that something failed")
 		if doubt := self.more(by_more_path):
-			return _mistyped(never_there, doubt) if never_there else doubt
+			return doubt
 		if never_there and not self.says_all:
-			return _mistyped(never_there)
+			return Doubt(
+				f"no answer has anything at Has More Path {never_there!r}", "Has More Path (more_path)"
+			)
 		if not said and not self.says_all and self._sent and self._sent in self._asked:
 			sign = f"{self._sent} records came, exactly as many as were asked for, and nothing says that they are all"
 			return Doubt(sign, self._paging_setting)
@@ -171,14 +173,6 @@ class Evidence:
 			return "Pagination (pagination)"
 		names = {"Page Number": "page_param", "Offset": "page_param", "Link Header": "page_size"}
 		return f"Pagination (pagination) and its parameters ({names.get(self._kind, 'cursor_path')}, page_size_param)"
-
-
-def _mistyped(more_path: str, seen: Doubt | None = None) -> Doubt:
-	"""Return the doubt about a Has More Path that nothing was found at: that ended the walk, whatever else was seen."""
-	sign, setting = f"no answer has anything at Has More Path {more_path!r}", "Has More Path (more_path)"
-	if seen is None:
-		return Doubt(sign, setting)
-	return Doubt(f"{seen.sign}; {sign}", seen.setting if setting in seen.setting else setting)
 
 
 def _next_setting(signs: Signs) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from integration_hub.connectors import spellings
 from integration_hub.connectors.redact import Redactor
@@ -38,6 +39,13 @@ class Known:
 		if self._read != self._redactor.size:
 			self._refresh()
 		return any(form in text for form in self._forms)
+
+	def stands_in_any(self, data: Any) -> bool:
+		"""Tell whether a secret stands in data, as it is or in Base64; what cannot be looked through is taken for one."""
+		try:
+			return self.stands_in_repr(repr(data))
+		except (ValueError, RecursionError):  # a number of thousands of digits has no text
+			return True
 
 	def _refresh(self) -> None:
 		if self._read == self._redactor.size:

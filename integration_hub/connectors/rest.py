@@ -13,11 +13,13 @@ from integration_hub.connectors.answers import refuses, shape
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.completeness import Doubt, Evidence
 from integration_hub.connectors.errors import ConnectorError, MalformedAnswer, RefusedWithin
+from integration_hub.connectors.known import Known, is_secret
 from integration_hub.connectors.lanes import fetch_in_lanes
 from integration_hub.connectors.listpaths import is_there
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.pagination import NextLink, Paginator, found_at, paginator
+from integration_hub.connectors.paths import PathError, computes
 
 _NO_CONTENT = (204, 205)
 MAX_PAGES = 100_000
@@ -75,19 +77,21 @@ def _read(
 	is an error instead of a loop. begin: called with each page, before the caller has it: has the next one fetched
 	meanwhile.
 	"""
-	evidence = Evidence(request)
+	evidence, known = Evidence(request), Known(connector.redactor)
 	previous: list | None = None
 	states: set[str] = set()
 	empty = 0
 	for number, response in enumerate(responses, 1):
 		answer = connector.parse(response)
 		with _explained(connector, response):
+			_check_answer(answer, request, known)
 			records = _records(response, answer, request.records_path)
 			empty = 0 if records else empty + 1
 			if number > MAX_PAGES or empty > MAX_EMPTY:
-				raise MalformedAnswer(_endless(number, empty, walk))
+				raise MalformedAnswer(f"No end after {number} pages, the last {empty} of them empty.")
 			evidence.add(answer, response.headers, response.url, len(records))
 			walk.update_state(answer, records, response)
+			_check_state(walk, known)
 			is_repeated = _is_same(records, previous, request.id_path if walk.independent else "")
 			if is_repeated:
 				last = _repeated(evidence, walk, len(response.content))
@@ -104,12 +108,29 @@ def _read(
 		yield Page(records, walk.state, walk.done, len(response.content), doubt)
 
 
-def _endless(pages: int, empty: int, walk: Paginator) -> str:
-	"""Return what to say of a list without an end, and the setting to look at."""
-	look = "Pagination (pagination)"
-	if walk.more_path:
-		look = f"Has More Path (more_path): what is at {walk.more_path!r} says each time that there is more"
-	return f"No end after {pages} pages, the last {empty} of them empty. Look at {look}."
+def _check_answer(answer: Any, request: ListRequest, known: Known) -> None:
+	"""Refuse an answer in which a secret stands, where an expression makes something of the whole of it.
+
+	Turned round it would be no secret that is known, and a comparison tells whether a guess is right.
+	"""
+	paths = {"records_path": request.records_path, **request.pagination}
+	for field in ("records_path", "cursor_path", "more_path"):
+		path = str(paths.get(field) or "")
+		if path and _computes(path) and known.stands_in_any(answer):
+			raise MalformedAnswer(f"{field}: {is_secret()}")
+
+
+def _computes(path: str) -> bool:
+	try:
+		return computes(path)
+	except PathError:
+		return False  # the name of a header, or what the look-up will refuse
+
+
+def _check_state(walk: Paginator, known: Known) -> None:
+	"""Refuse a cursor or link that is a secret, or holds one: it is kept as the stream's checkpoint."""
+	if not walk.independent and known.stands_in(walk.state):
+		raise MalformedAnswer(f"cursor_path: {is_secret()}")
 
 
 def _doubt(evidence: Evidence, walk: Paginator) -> Doubt | None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
 
 from integration_hub.connectors.known import Known, is_secret
-from integration_hub.connectors.paths import PathError, Reader, reader
+from integration_hub.connectors.paths import PathError, Reader, computes, reader
 from integration_hub.connectors.signs import says_yes
 from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
@@ -60,21 +60,31 @@ class Mapper:
 	def __init__(
 		self, stream: StreamConfig, local_time: LocalTime, transforms: Mapping[str, str] | None = None
 	):
-		self._id = _reader(stream.id_path, "id_path")
-		self._time = _reader(stream.updated_at_path, "updated_at_path") if stream.updated_at_path else None
-		self._deleted = _reader(stream.deleted_path, "deleted_path") if stream.deleted_path else None
-		self._filter = _reader(stream.record_filter, "record_filter") if stream.record_filter else None
+		self._guard = guard = _Guard()
+		self._id = guard.reader(stream.id_path, "id_path")
+		self._time, self._deleted, self._filter = (
+			guard.reader(path, name) if (path := getattr(stream, name)) else None
+			for name in ("updated_at_path", "deleted_path", "record_filter")
+		)
 		# Paths of the source's own marks at which no record so far had anything, by setting.
 		marks = {name: getattr(stream, name) for name in ("updated_at_path", "deleted_path")}
 		self.silent = {name: path for name, path in marks.items() if path}
-		self._rows = _compiled(stream.mapping, local_time, transforms or {})
+		self._rows = _compiled(stream.mapping, guard, local_time, transforms or {})
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
 		self._looked = False
-		self.known: Known | None = None  # finds secrets of the integration, which become no values
 		self.latest = utc_text(datetime.now(timezone.utc) + FUTURE)
 		fields = repr([row.field for row in self._rows]).encode()
 		self._salt = hashlib.blake2b(fields, digest_size=HASH_LENGTH // 2)
+
+	@property
+	def known(self) -> Known | None:
+		"""Finds secrets of the integration, which become no values."""
+		return self._guard.known
+
+	@known.setter
+	def known(self, known: Known | None) -> None:
+		self._guard.known, self._guard.clear = known, None
 
 	def never_found(self) -> list[str]:
 		"""Return the source paths at which no record so far had anything: a slip of the pen, maybe."""
@@ -168,6 +178,32 @@ def _refuse_secret(values: Mapping[str, Any], known: Known) -> NoReturn:
 	raise SecretFound(f"{field}: {is_secret()}")
 
 
+class _Guard:
+	"""Keeps expressions from records in which a secret stands, where they make something of what they meet.
+
+	Turned round it would be no secret that is known, and a comparison tells whether a guess is right.
+	"""
+
+	def __init__(self) -> None:
+		self.known: Known | None = None
+		self.clear: Any = None  # the last one in which there is none
+
+	def reader(self, path: str, field: str, computing: bool = False) -> Reader:
+		"""Return what reads a path; raises MappingError, as does what is returned. computing: is more made of it?"""
+		read = _reader(path, field)
+		if not (computing or computes(path)):
+			return read
+
+		def guarded(record: Any) -> Any:
+			if self.known and record is not self.clear:
+				if self.known.stands_in_any(record):
+					raise SecretFound(f"{field}: {is_secret()}")
+				self.clear = record
+			return read(record)
+
+		return guarded
+
+
 class _Row:
 	"""One row of the mapping, compiled."""
 
@@ -183,10 +219,14 @@ class _Row:
 		"source_path",
 	)
 
-	def __init__(self, row: FieldMapping, local_time: LocalTime, transforms: Mapping[str, str]):
+	def __init__(
+		self, row: FieldMapping, guard: _Guard, local_time: LocalTime, transforms: Mapping[str, str]
+	):
 		self.field, self.label = row.field, row.field
 		self.source_path, self.default, self.required = row.source_path, row.default_value, row.required
-		self.read = _reader(row.source_path, row.field) if row.source_path else None
+		self.read = None
+		if row.source_path:
+			self.read = guard.reader(row.source_path, row.field, row.conversion == "Python")
 		self.is_time = row.conversion in ("Date", "Datetime")
 		is_plain = row.conversion == "" and _PLAIN.fullmatch(row.source_path) and "." not in row.source_path
 		self.plain_key = row.source_path if is_plain else ""
@@ -237,22 +277,23 @@ class _Table(_Row):
 		return []
 
 
-def _compiled(
-	mapping: Iterable[FieldMapping], local_time: LocalTime, transforms: Mapping[str, str]
-) -> list[_Row]:
-	"""Compile rows, in the order of their fields: so the hash does not depend on the rows' order."""
+def _compiled(mapping: Iterable[FieldMapping], *context: Any) -> list[_Row]:
+	"""Compile rows, in the order of their fields: so the hash does not depend on the rows' order.
+
+	context: what a row is made with besides its settings.
+	"""
 	children: dict[str, list[_Row]] = {}
 	tops: list[FieldMapping] = []
 	for row in sorted(mapping, key=lambda row: row.field):
 		table, dot, field = row.field.partition(".")
 		if dot:
-			children.setdefault(table, []).append(_Row(_renamed(row, field), local_time, transforms))
+			children.setdefault(table, []).append(_Row(_renamed(row, field), *context))
 		else:
 			tops.append(row)
 	return [
-		_Table(row, children.get(row.field, []), local_time, transforms)
+		_Table(row, children.get(row.field, []), *context)
 		if row.conversion == "Rows"
-		else _Row(row, local_time, transforms)
+		else _Row(row, *context)
 		for row in tops
 	]
 

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from integration_hub.connectors.errors import Gone, NotFound
-from integration_hub.connectors.paths import search
+from integration_hub.connectors.known import Known, is_secret
+from integration_hub.connectors.paths import computes, search
 from integration_hub.sentence import _
 from integration_hub.stores.database import Row
 from integration_hub.stores.home import Home, HubError
@@ -53,6 +54,10 @@ def ask(home: Home, stream: StreamConfig, record: Mapping[str, Any]) -> Asked:
 			answer = connector.get(path.replace("{id}", quote(external_id, safe="")))
 		except (NotFound, Gone):
 			return Asked(None)
+		known = mapper.known = Known(connector.redactor)
+	if inside and computes(inside) and known.stands_in_any(answer):
+		place = {"doctype": "Sync Settings", "name": stream.name}
+		raise HubError(is_secret(), **place, field="record_answer_path")
 	found = search(inside, answer) if inside else answer
 	if not isinstance(found, Mapping) or mapper.external_id(found) != external_id:
 		raise HubError(
