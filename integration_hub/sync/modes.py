@@ -89,9 +89,6 @@ class Full:
 		"""Tell whether an error means that the walk has to begin at the beginning; then it will."""
 		return False
 
-	def begin_again(self) -> None:
-		"""Have a walk of everything, which an earlier run has begun, begin at its beginning."""
-
 	def wanted(self, page: Page, mapper: Mapper) -> Page:
 		"""Return the page without the records that were not asked for."""
 		return page
@@ -177,11 +174,8 @@ class Cursor(Full):
 	def starts_over(self, error: ConnectorError) -> bool:
 		if not self.cursor or error.status != self.stream.expired_status:
 			return False
-		self.begin_again()
-		return True
-
-	def begin_again(self) -> None:
 		self.cursor, self.whole = "", True
+		return True
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		return page.state
