@@ -40,6 +40,14 @@ def test_the_fields_that_the_failed_line_names_are_named():
 	assert told.__cause__ is error and told.kind == "TypeError" and told.__traceback__ is not None
 
 
+def test_a_table_without_rows_is_named_before_a_sum_over_them():
+	document = {"total": None}
+	error = failing(lambda: document["total"] * 1.0)
+	fields = {**FIELDS, "total": Field("Currency")}
+	told = explained(error, "Order", {"customer": "C", "items": []}, fields)
+	assert told.missing == ["items", "total"]
+
+
 def test_else_what_is_mapped_or_required():
 	error = failing(lambda: [][5])
 	told = explained(error, "Order", {"title": None, "items": [{"qty": 1, "rate": 2}]}, FIELDS)

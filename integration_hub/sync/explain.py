@@ -34,19 +34,23 @@ def explained(error: Exception, doctype: str, values: Mapping[str, Any], fields:
 
 
 def _lacking(error: Exception, values: Mapping[str, Any], fields: Fields) -> list[str]:
-	"""Return the fields that the failed code names and that nothing is in; else the mapped or required ones of these."""
+	"""Return the fields that the failed code names and that nothing is in; else the mapped or required ones of these.
+
+	A table without rows comes first: what the code names is often a sum over them.
+	"""
 	missing = dict(_missing(values, fields))
+	empty = [field for field in missing if values.get(field) == []]
 	for frame in reversed(traceback.extract_tb(error.__traceback__)):
 		words = set(re.findall(r"\w+", frame.line or ""))
 		if named := [field for field in missing if field.rpartition(".")[2] in words]:
-			return named
+			return list(dict.fromkeys([*empty, *named]))
 	return [field for field, expected in missing.items() if expected]
 
 
 def _missing(values: Mapping[str, Any], fields: Fields, table: str = "") -> Iterator[tuple[str, bool]]:
 	"""Return the fields that a document would have nothing in, and whether they are mapped or required."""
 	for name, field in fields.items():
-		if values.get(name) in (None, ""):
+		if values.get(name) in (None, "", []):
 			yield f"{table}{name}", name in values or field.required
 		elif field.fields and isinstance(values[name], list):
 			for row in values[name]:

@@ -47,6 +47,13 @@ def refuse_to_be_shown(doc, method=None) -> None:
 edited: list[str] = []
 
 
+refusal: list[str] = []
+
+
+def refuse(doc, method=None) -> None:
+	frappe.throw(refusal[0])
+
+
 def save_another(doc, method=None) -> None:
 	"""Stands for a controller that saves a document beside its own, which a user saves as well."""
 	if doc.title == "Other":
@@ -272,6 +279,24 @@ class TestOnlyWhatDiffers(DocumentsTestCase):
 		error = self.write(ORDER, name, {**values, "title": "Two"}).error
 		self.assertIsInstance(error, CancelledDocument)
 		self.assertIn("title", str(error))
+
+
+class TestRefusals(DocumentsTestCase):
+	def test_a_refusal_that_does_not_name_its_document_gets_its_name(self):
+		name = self.write(PLAIN, None, {"title": "One"}).name
+		for text, of_new, of_known in (
+			("Due Date should be after Hub Test Note Date", True, True),
+			("Hub Test Note HTN-7 exists already", True, True),
+			("This Hub Test Note: title is missing", False, True),
+			("It may not be", True, True),
+			(f"Hub Test Note {name} may not be", True, False),
+		):
+			refusal[:] = [text]
+			for known, placed in ((None, of_new), (name, of_known)):
+				with self.subTest(text, known=known), events(validate="refuse"):
+					error = self.write(PLAIN, known, {"title": "Two"}).error
+					place = f"{PLAIN} {known or '(new)'}: " if placed else ""
+					self.assertEqual(str(error), place + text)
 
 
 class TestKept(DocumentsTestCase):

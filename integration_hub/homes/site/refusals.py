@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import frappe
 from frappe.utils import strip_html
+
+# A DocType, and not a field or another document that begins alike: "must be after Sales Order Date".
+_NAMED = r"(?<!\w)%s(?![ -]*\w)"
 
 
 def explained(error: Exception, doctype: str, name: str | None) -> Exception:
@@ -27,7 +31,9 @@ def explained(error: Exception, doctype: str, name: str | None) -> Exception:
 
 def _placed(text: str, doctype: str, name: Any) -> str:
 	"""Return a text with the document in front, where it does not name it itself."""
-	known = doctype in text or frappe._(doctype) in text
-	if known and (not name or str(name) in text):
-		return text
-	return f"{doctype} {name or '(new)'}: {text}"
+	words = {doctype, frappe._(doctype)}
+	if name:
+		known = str(name) in text and any(word in text for word in words)
+	else:
+		known = any(re.search(_NAMED % re.escape(word), text) for word in words)
+	return text if known else f"{doctype} {name or '(new)'}: {text}"
