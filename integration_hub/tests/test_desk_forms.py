@@ -373,6 +373,16 @@ class TestDeskForms(HubTestCase):
 		frappe.db.commit()
 		frappe.set_user("manager@example.com")
 		stream = frappe.get_doc("Sync Settings", "customers-full").update({"match_field": "email"})
+		with self.assertRaisesRegex(
+			frappe.ValidationError, "email of Sandbox Customer has permission level 1"
+		):
+			stream.save()
+		frappe.set_user("Administrator")
+		add_permission("Sandbox Customer", "Integration Manager", 1)
+		for kind, value in (("write", 1), ("read", 0)):  # who may write it may not read it for that
+			update_permission_property("Sandbox Customer", "Integration Manager", 1, kind, value)
+		frappe.set_user("manager@example.com")
+		stream.reload().update({"match_field": "email"})
 		with self.assertRaisesRegex(frappe.ValidationError, "Match Field: you may not read email"):
 			stream.save()
 
