@@ -21,6 +21,7 @@ class ConnectorError(Exception):
 	kind = "Error"
 	sentence = "The request to the external system failed."
 	retry: Retry = "never"
+	is_redacted = True  # what it says of request and answer may be kept
 
 	def __init__(
 		self,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from integration_hub.connectors import spellings
+from integration_hub.connectors.calls import told
 
 MASK = "[redacted]"
 
@@ -57,7 +58,7 @@ class Redactor:
 
 	def text(self, text: object, limit: int | None = None) -> str:
 		"""Return `text` as a string without secrets, cut to `limit` characters after masking."""
-		whole = str(text)
+		whole = told(text)
 		known = whole if limit is None else whole[: limit + _BEYOND + self._longest]
 		clean = known.encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates fit nowhere
 		end = len(clean)

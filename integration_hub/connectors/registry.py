@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.calls import contained, told
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination
 from integration_hub.connectors.errors import ConfigurationError
@@ -64,6 +65,10 @@ def resolve(path: str) -> Any:
 	"""Import `package.module.attribute`. Raises ConfigurationError where it leads nowhere."""
 	module, _, attribute = path.rpartition(".")
 	try:
-		return getattr(import_module(module), attribute)
+		return getattr(contained(import_module)(module), attribute)
 	except (ImportError, AttributeError, ValueError) as error:
 		raise ConfigurationError(f"{path}: {error}") from error
+	except (
+		Exception
+	) as error:  # the boundary of an app's module: it may fail with anything while it is imported
+		raise ConfigurationError(f"{path}: {type(error).__name__}: {told(error)}") from error

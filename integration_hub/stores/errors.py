@@ -38,9 +38,9 @@ def record_error(
 	The same failure again counts up the row it has, and opens it if somebody had resolved it.
 	"""
 	message = redactor.text(error, 1000) or type(error).__name__
-	kind = str(getattr(error, "kind", type(error).__name__))
+	kind = redactor.text(_own_text(error, "kind") or type(error).__name__, 100)
 	# `distinct`: what tells one failure from another, where its message holds what a stranger chose.
-	distinct = str(getattr(error, "distinct", message))
+	distinct = _own_text(error, "distinct") or message
 	fingerprint = key(
 		integration, operation, kind, where.get("stream") or "", _VARYING.sub("#", distinct)[:200]
 	)
@@ -98,9 +98,19 @@ def _count_up(home: Home, fingerprint: str, values: Mapping[str, Any], times: in
 	return None
 
 
+def _own_text(error: BaseException, name: str) -> str:
+	"""Return what an error says of itself under a name, "" where that is no text: an app's errors have any attributes."""
+	try:
+		value = getattr(error, name, "")
+	except Exception:  # noqa: BLE001 - the boundary of an app's own class
+		return ""
+	return value if isinstance(value, str) else ""
+
+
 def _request(error: BaseException) -> dict[str, Any]:
 	"""What a connector error knows of its request; it is redacted already."""
-	if not hasattr(error, "status"):
+	# Errors of other libraries have a `status`, too: of a request of an app's own, which nobody has redacted.
+	if not getattr(type(error), "is_redacted", False):
 		return {}
 	return {
 		"request": f"{error.method} {error.url}".strip()[:500],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from integration_hub.connectors.calls import contained, told
 from integration_hub.connectors.json_text import write_json
 from integration_hub.connectors.registry import resolve
 from integration_hub.sync.numbers import integer, number
@@ -126,13 +127,13 @@ def _python(argument: str, local_time: LocalTime, transforms: Mapping[str, str])
 	name = argument.strip()
 	if name not in transforms:
 		raise ValueError(f"no transform {name!r} is registered (integration_hub_transforms)")
-	function = resolve(transforms[name])
+	function = contained(resolve(transforms[name]))
 
 	def convert(value: Any) -> Any:
 		try:
 			return function(value)
 		except Exception as error:
-			raise ValueError(f"{name}: {type(error).__name__}: {error}") from error
+			raise ValueError(f"{name}: {type(error).__name__}: {told(error)}") from error
 
 	return convert
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from math import inf
 
+from integration_hub.connectors.calls import told
 from integration_hub.connectors.json_text import write_json
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
@@ -328,7 +329,7 @@ class PageWriter:
 		)
 		self.error_log = self.error_log or name
 		about = f"{external_id}: " if external_id else ""
-		self.first_error = self.first_error or self.redactor.text(f"{about}{error}", 300)
+		self.first_error = self.first_error or self.redactor.text(f"{about}{told(error)}", 300)
 
 
 def _payload(record: Record) -> str | None:

@@ -116,7 +116,9 @@ def _encodes(text: str) -> bool:
 def load_routes(home: Home, integration: str) -> list[Route]:
 	"""Return an integration's routes, in their order."""
 	rows = child_rows(home.db, "Webhook Route", integration)
-	return [Route(**typed_values(Route, row)) for row in rows]
+	# What is empty is as the checks of settings take it: the default.
+	given = ({name: value for name, value in row.items() if value not in (None, "")} for row in rows)
+	return [Route(**typed_values(Route, row)) for row in given]
 
 
 def route_for(routes: Sequence[Route], event_type: str) -> Route | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NoReturn
 
+from integration_hub.connectors.calls import contained
 from integration_hub.connectors.json_text import read_json
 from integration_hub.connectors.paths import PathError, search
 from integration_hub.connectors.redact import Redactor
@@ -142,7 +143,7 @@ class Handling:
 				name=row["integration"],
 				field="routes",
 			)
-		return resolve(self._handlers[route.handler])
+		return contained(resolve(self._handlers[route.handler]))
 
 
 def _moment(row: Row) -> Moment:

@@ -1,0 +1,37 @@
+"""Calling what other apps have written: a function of theirs ends its own call, and not the process it runs in."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+_LEAVING = (SystemExit, GeneratorExit, CancelledError)
+
+
+class Left(Exception):
+	"""A function wanted to end the process, as `sys.exit()` does: there are others' events and streams in it."""
+
+
+def contained(function: Callable[..., Any]) -> Callable[..., Any]:
+	"""Return a function that raises Left where `function` raises what ends a process; Ctrl+C still ends it."""
+
+	@wraps(function)
+	def call(*args: Any, **options: Any) -> Any:
+		try:
+			return function(*args, **options)
+		except _LEAVING as error:
+			raise Left(
+				f"{type(error).__name__}({error}): a function may not end the process it runs in"
+			) from error
+
+	return call
+
+
+def told(error: object) -> str:
+	"""Return the text of an error: of one that has none to tell, its class."""
+	try:
+		return str(error)
+	except Exception:  # noqa: BLE001 - the boundary of an app's own class, while another failure is told
+		return type(error).__name__
