@@ -123,6 +123,7 @@ def check_integration(doc: Document) -> None:
 			refuse(doc, "run_as_user", sentence, NotAllowed)
 	_check_decisions(doc, doc)
 	_check_routes(doc, before)
+	_check_queue(doc, before)
 	if doc.auth_type == "Connected App" and not is_system_manager():
 		_check_token(doc, before, user)
 
@@ -143,6 +144,20 @@ def _check_routes(doc: Document, before: Document | None) -> None:
 			refuse(doc, "routes", sentence, NotAllowed)
 		if row.action != "Start Sync" and integration != doc.name and not may("Decide", integration):
 			refuse(doc, "routes", _what_to_do(integration, _runs_as(integration)), NotAllowed)
+
+
+def _check_queue(doc: Document, before: Document | None) -> None:
+	"""Refuse to have another list or stream of the site's own Redis read, whose URL a person here has not entered.
+
+	Its owner's site_config.json names it, and nothing says that all that is kept there is for integrations: what is read
+	from a list is gone from it.
+	"""
+	if is_system_manager() or not doc.queue_enabled or doc.queue_url:
+		return
+	changed = (field for field in changes(doc, before) if field.startswith("queue_"))
+	if field := next(changed, None):
+		sentence = _("only a System Manager may say what is read from external_redis_url of site_config.json")
+		refuse(doc, field, sentence, NotAllowed)
 
 
 def check_stream(doc: Document) -> None:

@@ -7,6 +7,7 @@ that a source sends back in tests/test_discreet.py, in every expression of the s
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import frappe
 from frappe.custom.doctype.custom_field.custom_field import create_custom_field
@@ -110,3 +111,18 @@ class TestOthersStreams(RedTeam):
 		}
 		answer = self.mine.call("PUT", "resource/Sync Settings/mine-full", mapping=[row])
 		self.assertFalse(self.has_changed(), answer.text[:300])
+
+	def test_a_manager_reads_no_list_of_the_sites_own_redis(self):
+		"""What is taken from a list is gone from it, whosever it was."""
+		queue = {"queue_enabled": 1, "queue_kind": "List", "queue_name": "rq:queue:default"}
+		with patch.dict(frappe.conf, external_redis_url=frappe.conf.redis_queue):
+			doc = frappe.get_doc(SETTINGS, "mine").update(queue)
+			frappe.set_user(MANAGER)
+			self.addCleanup(frappe.set_user, "Administrator")
+			with self.assertRaisesRegex(frappe.PermissionError, "external_redis_url"):
+				doc.save()
+			doc = frappe.get_doc(SETTINGS, "mine").update(
+				{**queue, "queue_url": "redis://queue.example.com/0"}
+			)
+			doc.save()
+		frappe.db.rollback()
