@@ -309,6 +309,19 @@ MORE = [
 	("incomplete_results", True),
 	("link", [{"relation": "self", "url": "x"}, {"relation": "next", "url": "y"}]),
 	("errors", ["half of it could not be read"]),
+	("timed_out", True),
+	("_shards", {"total": 3, "successful": 2, "failed": 1}),
+	("LastEvaluatedKey", {"id": {"S": "x"}}),
+	("length", 8),
+	("found", 8),
+	("additional_data/pagination/more_items_in_collection", True),
+	("@Microsoft.Dynamics.CRM.morerecords", True),
+	("metadata/remainingItemCount", 3),
+	("page/total", 2),  # pages, since more records came
+	("limit_reached", True),
+	("partial", True),
+	("cursor", "abc"),
+	("next_key", "NO"),  # of Norway
 ]
 HEADERS = [
 	("X-Total-Count", "8"),
@@ -319,6 +332,7 @@ HEADERS = [
 	("X-WP-TotalPages", "3"),
 	("X-Total-Pages", "3"),
 	("Content-Range", "items 0-4/8"),
+	("Content-Range", "0-4/8"),
 	("Next-Page", "http://x/things?_token=1"),
 	("X-Next-Page", "2"),
 	("X-Has-More", "true"),
@@ -383,6 +397,17 @@ NO_SIGN = [
 	("rate/remaining", 4999),
 	("per_page", 100),
 	("limit", 50),
+	("next", -1),
+	("next_cursor", "-1"),
+	("next", "null"),
+	("more", "https://docs.example.com/more"),
+	("timed_out", False),
+	("_shards", {"total": 300, "successful": 300, "failed": 0}),
+	("meta", {"total_count": 300, "filter_count": 5}),
+	("page_info", {"recordsTotal": 300, "recordsFiltered": 5}),
+	("others", {"nodes": [{"id": 1}], "pageInfo": {"hasNextPage": True}}),
+	("page", {"current": 1, "total": 1}),
+	("remaining", 0),
 ]
 
 
@@ -551,7 +576,7 @@ def test_a_connector_that_just_stops_has_proven_nothing(tmp_path):
 # 6: next links
 
 
-@pytest.mark.parametrize("nothing", [None, False, ""])
+@pytest.mark.parametrize("nothing", [None, False, "", " ", {}, [], "null"])
 def test_no_link_is_no_link(tmp_path, nothing):
 	answer = always({"data": things(3), "next": nothing})
 	_, after, row, _ = load(tmp_path, answer, paged("Next Link"))
@@ -598,6 +623,44 @@ def test_a_last_page_that_comes_for_ever_ends_where_all_has_come(tmp_path, envel
 		and after == list(range(1, 9))
 		and (row["status"], row["error"]) == ("Completed", None)
 	)
+
+
+@pytest.mark.parametrize("status", [400, 404, 416, 422])
+@pytest.mark.parametrize("envelope", [{"count": 8}, {"next": None}])
+@pytest.mark.parametrize("more", ["", "lanes = 3", "stable_pages = true"])
+def test_a_page_behind_the_end_that_is_refused_ends_what_has_come_as_a_whole(tmp_path, status, envelope, more):
+	pages = [things(3), things(3, 4), things(2, 7)]
+
+	def answer(path, query):
+		known = int(query["page"]) <= 3
+		return {"data": pages[int(query["page"]) - 1], **envelope} if known else (status, {}, {"detail": "no"})
+
+	first = by_page([*pages, things(1, 9)])
+	_, after, row, _ = load(tmp_path, answer, paged(more=more), first=first)
+	assert after == list(range(1, 9)) and (row["status"], row["error"]) == ("Completed", None)
+
+
+@pytest.mark.parametrize("envelope", [{}, {"count": 12}, {"next": "/things?page=9"}])
+def test_a_page_that_is_refused_is_no_end_while_more_may_wait(tmp_path, envelope):
+	pages = [things(3), things(3, 4)]
+
+	def answer(path, query):
+		known = int(query["page"]) <= 2
+		return {"data": pages[int(query["page"]) - 1], **envelope} if known else (404, {}, {"detail": "no"})
+
+	row = nothing_is_lost(load(tmp_path, answer, paged()))
+	assert row["status"] == "Failed"
+
+
+def test_pages_may_be_counted_from_zero(tmp_path):
+	pages = [things(3), things(3, 4), things(2, 7)]
+
+	def answer(path, query):
+		number = int(query["page"])
+		return {"data": pages[number] if number < 3 else []}
+
+	_, after, row, _ = load(tmp_path, answer, paged(more='params = "page=0"'), first=answer)
+	assert after == list(range(1, 9)) and row["status"] == "Completed"
 
 
 def test_a_last_page_that_comes_for_ever_proves_nothing_by_itself(tmp_path):

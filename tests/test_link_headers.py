@@ -19,6 +19,7 @@ NEXT = "/t?page=2"
 	[
 		'<{}>; rel="next"',
 		"<{}>; rel=next",
+		"<{}>; rel='next'",
 		"<{}>;rel=next",
 		'<{}> ; rel = "next"',
 		'<{}>; rel="next last"',

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 	from integration_hub.connectors.pages import ListRequest, Page
 
 _SIZE = re.compile(r"(?:limit|size|count|top|rows|max|first|take|perpage|pagesize|maxresults|length|num|n)$")
+_ABOUT_PAGES = re.compile(r"(?:page|pages|paging|pagination)\.total$", re.IGNORECASE)  # or about records
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,14 @@ class Evidence:
 		if self._fault:
 			return Doubt("the source says, beside its records, that something failed")
 		if doubt := self.more(by_more_path):
-			return doubt
+			return _mistyped(never_there, doubt) if never_there else doubt
 		if never_there and not self.says_all:
-			return Doubt(
-				f"no answer has anything at Has More Path {never_there!r}", "Has More Path (more_path)"
-			)
-		if not said and not self.says_all and self._sent and self._sent in self._asked:
+			return _mistyped(never_there)
+		if said or self.says_all:
+			return None
+		if self._last.weak:
+			return Doubt(f"the answer may have a next page ({self._last.weak})", self._paging_setting)
+		if self._sent and self._sent in self._asked:
 			sign = f"{self._sent} records came, exactly as many as were asked for, and nothing says that they are all"
 			return Doubt(sign, self._paging_setting)
 		return None
@@ -143,6 +146,9 @@ class Evidence:
 
 	def _keep_total(self, signs: Signs) -> None:
 		total, place = signs.total, signs.total_at
+		if total is not None and total < self._sent and _ABOUT_PAGES.search(place):
+			signs.pages, signs.pages_at = signs.pages or total, signs.pages_at or place
+			return
 		if total is None and signs.count is not None:
 			if signs.count == self._sent:  # the page's own, maybe
 				return
@@ -173,6 +179,14 @@ class Evidence:
 			return "Pagination (pagination)"
 		names = {"Page Number": "page_param", "Offset": "page_param", "Link Header": "page_size"}
 		return f"Pagination (pagination) and its parameters ({names.get(self._kind, 'cursor_path')}, page_size_param)"
+
+
+def _mistyped(more_path: str, seen: Doubt | None = None) -> Doubt:
+	"""Return the doubt about a Has More Path that nothing was found at: that ended the walk, whatever else was seen."""
+	sign, setting = f"no answer has anything at Has More Path {more_path!r}", "Has More Path (more_path)"
+	if seen is None:
+		return Doubt(sign, setting)
+	return Doubt(f"{seen.sign}; {sign}", seen.setting if setting in seen.setting else setting)
 
 
 def _next_setting(signs: Signs) -> str:

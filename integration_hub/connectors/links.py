@@ -42,7 +42,7 @@ def links(header: str) -> Iterator[Link]:
 			given.setdefault(name, value)  # of a parameter that comes twice the first counts (RFC 8288, 3.3)
 		if not _END.match(header, place):
 			raise ValueError("The Link header cannot be read.")
-		relations = tuple(given.get("rel", "").lower().split())
+		relations = tuple(given.get("rel", "").strip("'").lower().split())  # some quote it so
 		yield Link(target[1].strip(), relations, given.get("anchor"))
 
 

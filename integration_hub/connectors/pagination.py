@@ -17,7 +17,7 @@ from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.links import links, next_link
 from integration_hub.connectors.listpaths import is_there
 from integration_hub.connectors.paths import PathError, search
-from integration_hub.connectors.signs import says_yes
+from integration_hub.connectors.signs import points, says_yes
 from integration_hub.connectors.urls import without_parameter
 
 Params = dict[str, Any]
@@ -157,6 +157,8 @@ class Cursor(Paginator):
 			if self.more_path
 			else self._look(answer, self.cursor_path, "cursor_path")
 		)
+		if not isinstance(cursor, dict | list) and not points(cursor):
+			cursor = None
 		more = says_yes(self._look(answer, self.more_path, "more_path")) if self.more_path else bool(cursor)
 		if cursor is not None and not isinstance(cursor, str | int):
 			raise MalformedAnswer(f"The cursor at {self.cursor_path!r} is neither text nor a number.")
@@ -203,7 +205,7 @@ class NextLink(Paginator):
 		return (self.state, {}) if self.state else (path, {**params, **_sized(self.size_param, self.size)})
 
 	def _follow(self, link: object, response: requests.Response) -> None:
-		if link in (None, False, ""):
+		if link is False or not points(link):
 			link = None
 		elif not isinstance(link, str):
 			raise MalformedAnswer(f"What stands at {self.next_path!r} is no link.")

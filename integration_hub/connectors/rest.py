@@ -18,10 +18,11 @@ from integration_hub.connectors.lanes import fetch_in_lanes
 from integration_hub.connectors.listpaths import is_there
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.pagination import NextLink, Paginator, found_at, paginator
+from integration_hub.connectors.pagination import NextLink, PageNumber, Paginator, found_at, paginator
 from integration_hub.connectors.paths import PathError, computes
 
 _NO_CONTENT = (204, 205)
+_BEHIND_END = (400, 404, 416, 422)  # how a page is refused that there is not (Django REST framework, WordPress)
 MAX_PAGES = 100_000
 MAX_EMPTY = (
 	1000  # pages without a record, one after the other: some sources filter what they have counted off
@@ -41,6 +42,8 @@ class RestConnector(BaseConnector):
 		until = {request.until_param: request.until} if request.until and request.until_param else {}
 		params = {**request.params, **since, **until}
 		walk = paginator(request.pagination["kind"], request.pagination, request.state)
+		if isinstance(walk, PageNumber) and not request.state and params.get(walk.page_param) == "0":
+			walk.state = "0"  # some number their pages from 0
 		if isinstance(walk, NextLink) and self.config.auth_type == "API Key Query":
 			walk.secret_param = self.config.api_key_name
 		if request.lanes > 1 and walk.independent:
@@ -81,14 +84,14 @@ def _read(
 	previous: list | None = None
 	states: set[str] = set()
 	empty = 0
-	for number, response in enumerate(responses, 1):
+	for number, response in enumerate(_to_the_end(responses, walk, evidence), 1):
 		answer = connector.parse(response)
 		with _explained(connector, response):
 			_check_answer(answer, request, known)
 			records = _records(response, answer, request.records_path)
 			empty = 0 if records else empty + 1
 			if number > MAX_PAGES or empty > MAX_EMPTY:
-				raise MalformedAnswer(f"No end after {number} pages, the last {empty} of them empty.")
+				raise MalformedAnswer(_endless(number, empty, walk))
 			evidence.add(answer, response.headers, response.url, len(records))
 			walk.update_state(answer, records, response)
 			_check_state(walk, known)
@@ -106,6 +109,27 @@ def _read(
 			begin()
 		doubt = _doubt(evidence, walk) if walk.done else None
 		yield Page(records, walk.state, walk.done, len(response.content), doubt)
+	if not walk.done:
+		yield Page([], walk.state, True, 0, evidence.at_end(said=True))
+
+
+def _to_the_end(
+	responses: Iterable[requests.Response], walk: Paginator, evidence: Evidence
+) -> Iterator[requests.Response]:
+	"""Return the answers; without an error where a page behind the end is refused, and all that there is has come."""
+	try:
+		yield from responses
+	except ConnectorError as error:
+		if not (walk.independent and error.status in _BEHIND_END and evidence.says_all):
+			raise
+
+
+def _endless(pages: int, empty: int, walk: Paginator) -> str:
+	"""Return what to say of a list without an end, and the setting to look at."""
+	look = "Pagination (pagination)"
+	if walk.more_path:
+		look = f"Has More Path (more_path): what is at {walk.more_path!r} says each time that there is more"
+	return f"No end after {pages} pages, the last {empty} of them empty. Look at {look}."
 
 
 def _check_answer(answer: Any, request: ListRequest, known: Known) -> None:

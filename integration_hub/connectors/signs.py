@@ -29,11 +29,18 @@ _WORDS = {
 	"1": True,
 }
 
+_NOWHERE = frozenset({"", "0", "-1", "null", "none", "false"})  # a cursor may be "no", the key of Norway
+
 _LEVELS = 3  # of objects beside the way to the records
 _KEYS = 200  # looked at in each object
 _RESULTS = "page|pages|items|results|records|data|rows|entries|elements|hits|objects|documents"
 _MORE = re.compile(
-	rf"(?:has|is)?(?:more|next)(?:{_RESULTS}|available)?|(?:is)?truncated|incompleteresults|exceededtransferlimit"
+	rf"(?:has|is|microsoftdynamicscrm)?(?:more|next)(?:{_RESULTS}|available)?(?:incollection)?"
+	r"|(?:is)?truncated|incompleteresults|exceededtransferlimit"
+)
+# Says, where it is true, that something is missing; where it is not, nothing of what follows.
+_CUT = re.compile(
+	r"timedout|terminatedearly|(?:is)?partial(?:results?|content|response)?|(?:\w*limit)?(?:reached|exceeded)"
 )
 _LAST = re.compile(
 	r"(?:is)?(?:last|lastpage|end|endofstream|endoflist|done|complete|finished|exhausted|eof|nomore)"
@@ -41,14 +48,19 @@ _LAST = re.compile(
 _NEXT = re.compile(
 	r"(?:odata|pagination)?next(?:page|records?|results?|set|batch|chunk|continuation)*(?:pageid"
 	r"|ur[li]|link|href|path|cursor|token|marker|offset|start|key|number|index|query|anchor)?"
-	r"|(?:ms)?continuation(?:token)?|continue|cursornext"
+	r"|(?:ms)?continuation(?:token)?|continue|cursornext|lastevaluatedkey"
 )
 _COUNTED = "count|items|results|records|rows|elements|entries|hits|objects|documents|size|number|available"
 _TOTAL = re.compile(
 	rf"(?:wp|pagination|paging|list|items?|results?|records?|rows?)?totals?(?:{_COUNTED})?(?:count)?"
-	r"|odatacount|numfound|nbhits|recordsfiltered|countall"
+	r"|odatacount|numfound|nbhits|countall|found"
 )
-_COUNT = re.compile(r"count|(?:items?|records?|results?|rows?|objects?)count")  # the page's own, maybe
+# How many pass the filter of the request: then a total beside it is of the whole collection (Directus, DataTables).
+_FILTERED = re.compile(rf"filter(?:ed)?(?:{_COUNTED})?(?:count)?|(?:{_COUNTED})filtered")
+_COUNT = re.compile(r"count|length|(?:items?|records?|results?|rows?|objects?)count")  # the page's own, maybe
+# Lead on in some systems, and stand there to the end in others: they count where nothing else says anything.
+_WEAK = re.compile(r"cursor|bookmark")
+_REMAINING = re.compile(rf"remaining(?:{_COUNTED}|item|record)?(?:count)?|(?:{_COUNTED})remaining")
 _PAGES = re.compile(
 	r"(?:wp|pagination|paging)?(?:totalpages?|totalpagecount|pagecount|pagestotal)|(?:num|nb|numberof)pages"
 	r"|lastpage|maxpage|pages"
@@ -61,6 +73,10 @@ _ENVELOPE = re.compile(
 _CLEAR = re.compile(r"has(?:more|next).*|(?:odata)?next.*(?:token|cursor|link|ur[li])")
 _PATTERNS = {
 	"more": _MORE,
+	"cut": _CUT,
+	"filtered": _FILTERED,
+	"weak": _WEAK,
+	"remaining": _REMAINING,
 	"last": _LAST,
 	"next": _NEXT,
 	"total": _TOTAL,
@@ -69,7 +85,8 @@ _PATTERNS = {
 	"envelope": _ENVELOPE,
 	"clear": _CLEAR,
 }
-_RANGE = re.compile(r"\s*(?!bytes)[\w-]+\s+(?:\d+-\d+|\*)/(\d{1,15})\s*", re.IGNORECASE)
+# PostgREST leaves the unit out.
+_RANGE = re.compile(r"\s*(?:(?!bytes)[\w-]+\s+)?(?:\d+-\d+|\*)/(\d{1,15})\s*", re.IGNORECASE)
 _SIBLINGS = frozenset({"first", "last", "prev", "previous"})  # relations of a list in pages, besides next
 
 
@@ -78,7 +95,9 @@ class Signs:
 	"""What an answer says of its list, each with the name of what says so: "" where nothing does.
 
 	more: that there is more. next: where it is; as a URL (link), in a header (header). ends: that nothing follows.
+	weak: maybe that there is more.
 	total, pages: how many records and pages the list has. count: the same as total, or the page's own number.
+	filtered: is total the number of those that pass the filter of the request?
 	fault: does it say, beside its records, that it failed?
 	"""
 
@@ -86,10 +105,12 @@ class Signs:
 	next: str = ""
 	link: bool = False
 	header: bool = False
+	weak: str = ""
 	ends: str = ""
 	fault: bool = False
 	total: int | None = None
 	total_at: str = ""
+	filtered: bool = False
 	count: int | None = None
 	count_at: str = ""
 	pages: int | None = None
@@ -121,7 +142,7 @@ def _read_object(
 	signs: Signs, found: Any, prefix: str, way: tuple[str, ...], near: bool, levels: int, noun: str
 ) -> None:
 	"""Read an object of the envelope. near: does it stand around the records, or is it named as one that tells of them?"""
-	if not isinstance(found, dict):
+	if not isinstance(found, dict) or not (near or way or not _holds_list(found)):
 		return
 	for key, value in islice(found.items(), _KEYS):
 		name, names = _plain(key), f"{prefix}{_spelled(key)}"
@@ -133,12 +154,14 @@ def _read_object(
 			continue
 		_read_name(signs, name, names, value, near, noun)
 		if levels > 1:
-			about = near and "envelope" in _kinds(name)
+			about = "envelope" in _kinds(name) and (near or name.startswith("pagi"))
 			_read_object(signs, value, f"{names}.", (), about, levels - 1, noun)
 
 
 def _read_name(signs: Signs, name: str, names: str, value: Any, near: bool, noun: str) -> None:
 	kinds = _kinds(name)
+	if name == "shards":
+		_read_shards(signs, names, value)
 	if not (kinds or noun in name) or (not near and "clear" not in kinds):
 		return
 	if isinstance(value, list):
@@ -149,12 +172,28 @@ def _read_name(signs: Signs, name: str, names: str, value: Any, near: bool, noun
 		return
 	if "next" in kinds:
 		_read_next(signs, names, value)
+	if "weak" in kinds and isinstance(value, str) and points(value):
+		signs.weak = signs.weak or names
 	number = _whole(value)
-	if number is None:
-		return
-	if "total" in kinds or (noun and name in (f"total{noun}", f"{noun}total")):
-		if signs.total is None or number > signs.total:
+	if number is not None:
+		_read_number(signs, name, names, number, noun)
+
+
+def _read_shards(signs: Signs, names: str, value: Any) -> None:
+	"""Read how many parts of an index failed to answer (Elasticsearch, OpenSearch)."""
+	if isinstance(value, dict) and _whole(value.get("failed")):
+		signs.more = signs.more or f"{names}.failed"
+
+
+def _read_number(signs: Signs, name: str, names: str, number: int, noun: str) -> None:
+	kinds = _kinds(name)
+	if "filtered" in kinds:
+		signs.total, signs.total_at, signs.filtered = number, names, True
+	elif "total" in kinds or (noun and name in (f"total{noun}", f"{noun}total")):
+		if not signs.filtered and (signs.total is None or number > signs.total):
 			signs.total, signs.total_at = number, names
+	elif "remaining" in kinds:
+		signs.weak = signs.weak or (names if number else "")
 	elif "count" in kinds or (noun and name == f"{noun}count"):
 		if signs.count is None or number > signs.count:
 			signs.count, signs.count_at = number, names
@@ -165,11 +204,14 @@ def _read_name(signs: Signs, name: str, names: str, value: Any, near: bool, noun
 def _read_flag(signs: Signs, name: str, names: str, value: Any) -> bool:
 	"""Read a name that says yes or no; tell whether it was one."""
 	said = _word(value)
+	if "cut" in _kinds(name):
+		signs.more = signs.more or (names if said else "")
+		return True
 	if "more" in _kinds(name) and not isinstance(value, dict):
 		if said is None and name.startswith("next"):
 			return False
-		if said is None and value is None:
-			return True
+		if value is None or (isinstance(value, str) and "://" in value and "?" not in value):
+			return True  # more to read, but not of the list
 		_note(signs, names, says_yes(value) if said is None else said)
 		return True
 	if said is not None and "last" in _kinds(name) and value not in ("0", "1"):
@@ -186,7 +228,7 @@ def _note(signs: Signs, names: str, more: bool) -> None:
 
 
 def _read_next(signs: Signs, names: str, value: Any, header: bool = False) -> None:
-	if not _points(value):
+	if not points(value):
 		signs.ends = signs.ends or names
 	elif not signs.next:
 		if isinstance(value, dict):  # _links.next.href, paging.next.after
@@ -258,13 +300,18 @@ def _word(value: Any) -> bool | None:
 	return _WORDS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-def _points(value: Any) -> bool:
+def points(value: Any) -> bool:
 	"""Tell whether what should lead to a next page leads anywhere."""
 	if isinstance(value, dict):
-		return any(_points(part) for part in value.values())
+		return any(points(part) for part in value.values())
 	if isinstance(value, int | float) and not isinstance(value, bool):
 		return value > 0
-	return says_yes(value)
+	return value.strip().lower() not in _NOWHERE if isinstance(value, str) else bool(value)
+
+
+def _holds_list(found: dict) -> bool:
+	"""Tell whether an object holds a list of objects, so that what it says is said of that one."""
+	return any(isinstance(value, list) and value and isinstance(value[0], dict) for value in found.values())
 
 
 def _has_next(found: list) -> bool:

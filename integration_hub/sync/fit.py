@@ -109,8 +109,8 @@ def _whole(largest: int, value: Any) -> int:
 
 def _real(value: Any) -> int | float:
 	if value.__class__ is int:
-		number(value)
-		return value
+		found = number(value)
+		return value if -(2**63) <= value < 2**63 else found  # a driver takes no larger integers
 	return int(value) if isinstance(value, bool) else number(value)
 
 
