@@ -628,12 +628,16 @@ def test_a_last_page_that_comes_for_ever_ends_where_all_has_come(tmp_path, envel
 @pytest.mark.parametrize("status", [400, 404, 416, 422])
 @pytest.mark.parametrize("envelope", [{"count": 8}, {"next": None}])
 @pytest.mark.parametrize("more", ["", "lanes = 3", "stable_pages = true"])
-def test_a_page_behind_the_end_that_is_refused_ends_what_has_come_as_a_whole(tmp_path, status, envelope, more):
+def test_a_page_behind_the_end_that_is_refused_ends_what_has_come_as_a_whole(
+	tmp_path, status, envelope, more
+):
 	pages = [things(3), things(3, 4), things(2, 7)]
 
 	def answer(path, query):
 		known = int(query["page"]) <= 3
-		return {"data": pages[int(query["page"]) - 1], **envelope} if known else (status, {}, {"detail": "no"})
+		return (
+			{"data": pages[int(query["page"]) - 1], **envelope} if known else (status, {}, {"detail": "no"})
+		)
 
 	first = by_page([*pages, things(1, 9)])
 	_, after, row, _ = load(tmp_path, answer, paged(more=more), first=first)

@@ -340,7 +340,7 @@ def test_a_403_that_is_a_refusal_stays_one():
 			client.get("/x")
 
 
-@pytest.mark.parametrize("status", [520, 521, 522, 523, 524, 529, 530])
+@pytest.mark.parametrize("status", [420, 425, 509, 520, 521, 522, 523, 524, 527, 529, 530])
 def test_what_stands_before_a_system_is_repeated_where_that_is_safe(status):
 	with raw_server(says(answer(status), answer(body=b'{"n": 1}'))) as port:
 		with connector(port, max_attempts=2) as client:
@@ -630,6 +630,13 @@ def test_bytes_that_are_not_what_they_are_declared_to_be_are_a_declared_error():
 		({"success": "false"}, True),
 		({"Success": 0}, True),
 		({"status": "error", "message": "no"}, True),
+		({"code": 401, "message": "token expired", "data": None}, True),
+		({"code": 40001, "msg": "bad sign"}, True),
+		({"status": "404"}, True),
+		({"code": 0, "msg": "success"}, False),
+		({"code": 200}, False),
+		({"status": 200}, False),
+		({"code": "500 EUR"}, False),
 		({"stat": "fail"}, True),
 		({"error": {"code": 5}}, True),
 		({"errors": [{"message": "no"}], "data": None}, True),

@@ -182,6 +182,9 @@ def refuses(answer: Any) -> bool:
 		or any(
 			_is_something(named.get(name)) for name in ("error", "errors", "errorcode", "errcode", "fault")
 		)
+		or any(
+			_is_failure(named.get(name)) for name in ("code", "status", "statuscode", "httpstatus", "retcode")
+		)
 	)
 
 
@@ -192,6 +195,12 @@ _NOTHING = _NO | {"", "none", "null", "ok", "success"}
 
 def _is_no(value: Any) -> bool:
 	return value is False or (isinstance(value, int | str) and str(value).strip().lower() in _NO)
+
+
+def _is_failure(value: Any) -> bool:
+	"""Tell whether a code is one of HTTP that means failure, or such a one with two digits of the system's own."""
+	text = str(value) if isinstance(value, int | str) else ""
+	return bool(re.fullmatch(r"[45]\d\d(?:\d\d)?", text, re.ASCII))
 
 
 def _is_something(value: Any) -> bool:

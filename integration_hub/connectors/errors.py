@@ -207,14 +207,16 @@ BY_STATUS: dict[int, type[ConnectorError]] = {
 	409: Conflict,
 	410: Gone,
 	413: InvalidRequest,
+	420: RateLimited,
 	422: InvalidRequest,
+	425: RequestNotReceived,
 	429: RateLimited,
 }
 
 
 # May come from before the system or from the system itself, which may have acted: as with 504, only what is safe to
 # repeat is. 520 to 525 and 530 are Cloudflare's words for it, 529 is an overload, 598 and 599 are proxies' timeouts.
-_PASSING = frozenset({500, 502, 503, 504, *range(520, 526), 529, 530, 598, 599})
+_PASSING = frozenset({500, 502, 503, 504, 509, *range(520, 526), 527, 529, 530, 598, 599})
 
 
 def error_class(status: int) -> type[ConnectorError]:

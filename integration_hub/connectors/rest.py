@@ -22,7 +22,12 @@ from integration_hub.connectors.pagination import NextLink, PageNumber, Paginato
 from integration_hub.connectors.paths import PathError, computes
 
 _NO_CONTENT = (204, 205)
-_BEHIND_END = (400, 404, 416, 422)  # how a page is refused that there is not (Django REST framework, WordPress)
+_BEHIND_END = (
+	400,
+	404,
+	416,
+	422,
+)  # how a page is refused that there is not (Django REST framework, WordPress)
 MAX_PAGES = 100_000
 MAX_EMPTY = (
 	1000  # pages without a record, one after the other: some sources filter what they have counted off
