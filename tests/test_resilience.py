@@ -32,6 +32,8 @@ STATUSES = {
 	403: (errors.AccessDenied, NEVER),
 	404: (errors.NotFound, NEVER),
 	408: (errors.RequestNotReceived, ALWAYS),
+	420: (errors.RateLimited, ALWAYS),
+	425: (errors.RequestNotReceived, ALWAYS),
 	409: (errors.Conflict, NEVER),
 	418: (errors.UnexpectedStatus, NEVER),
 	422: (errors.InvalidRequest, NEVER),

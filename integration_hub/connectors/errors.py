@@ -152,7 +152,7 @@ class RequestTimeout(ConnectorError):
 
 
 class RequestNotReceived(RequestTimeout):
-	"""408: the server gave up waiting for the request, so it did not act on it (RFC 9110, 15.5.9)."""
+	"""408, 425: the server gave up waiting for the request, or found it too early: it did not act (RFC 9110, RFC 8470)."""
 
 	retry = "always"
 
