@@ -32,7 +32,7 @@ Some are elsewhere, beside what they attack. By promise:
 - Requests go where they may, and to no other port, redirect or name:
   tests/test_guard.py::test_a_host_that_is_allowed_is_not_called_at_another_port,
   tests/test_guard.py::test_a_name_is_resolved_once_so_that_it_cannot_change_in_between,
-  tests/test_guard.py::test_a_redirect_to_such_a_url_is_not_followed
+  tests/red_team/test_upstream.py::test_a_redirect_takes_no_secret_elsewhere
 - One stream, integration, chore, function or record that fails stops nothing beside it:
   tests/test_faults.py::test_an_integration_whose_secret_cannot_be_read_fails_alone_and_says_why,
   tests/test_faults.py::test_a_chore_that_fails_stops_no_other,
@@ -59,7 +59,8 @@ Some are elsewhere, beside what they attack. By promise:
   tests/test_http.py::test_an_answer_is_whole_by_its_deadline_or_given_up,
   tests/test_http.py::test_a_proxy_that_drips_is_given_up,
   tests/test_http.py::test_a_handshake_that_drips_is_given_up,
-  tests/test_http.py::test_a_token_endpoint_that_drips_is_given_up
+  tests/test_http.py::test_a_token_endpoint_that_drips_is_given_up,
+  tests/red_team/test_upstream.py::test_an_answer_that_lies_about_itself_is_a_declared_error
 - A clock that was ahead puts off nothing and decides nothing:
   tests/test_clock.py::test_events_received_in_the_future_are_handled_at_once,
   tests/test_clock.py::test_what_is_gone_is_found_gone_after_a_run_in_the_future
