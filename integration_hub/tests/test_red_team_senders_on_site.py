@@ -34,6 +34,9 @@ class TestSenders(HubTestCase):
 		user.update({"api_key": "boss", "api_secret": "s3cret"}).save()
 		self.addCleanup(frappe.db.commit)
 		self.addCleanup(frappe.db.set_value, "User", "Administrator", "api_key", None)
+		self.addCleanup(
+			frappe.db.rollback
+		)  # SQLite refuses to write from a snapshot that a request has outdated
 		frappe.db.commit()
 
 	def send(self, body: Any, url: str = "", method: str = "POST", **headers: str) -> requests.Response:
