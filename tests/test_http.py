@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -157,6 +158,28 @@ def test_an_answer_is_whole_by_its_deadline_or_given_up(kind, over, tmp_path):
 		error = given_up(connector(port, scheme=over, verify_tls=False))
 	assert type(error) is errors.RequestTimeout and "too slowly" in str(error), error
 	assert (error.method, error.url) == ("GET", f"{over}://127.0.0.1:{port}/x")
+
+
+def _refuses(connection: socket.socket) -> None:
+	"""Answer whatever comes as a server of plain HTTP does."""
+	connection.recv(4096)
+	connection.sendall(answer(400))
+
+
+def test_a_connection_that_cannot_be_secure_is_not_tried_again(tmp_path):
+	"""Neither a certificate that does not verify nor plain HTTP behind https mends itself within a minute."""
+	tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+	tls.load_cert_chain(*self_signed(tmp_path, "127.0.0.1"))
+	for context, words in ((tls, "certificate verify failed"), (None, "one of http, and not https?")):
+		with (
+			raw_server(says(answer()), context) as port,
+			connector(port, scheme="https", max_attempts=3) as client,
+		):
+			waits: list[float] = []
+			client.retry = replace(client.retry, sleep=waits.append)
+			with pytest.raises(errors.InsecureConnection, match=words):
+				client.get("/x")
+			assert waits == []
 
 
 def test_a_proxy_that_drips_is_given_up():

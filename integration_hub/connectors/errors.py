@@ -135,6 +135,15 @@ class AddressNotAllowed(ConnectionFailed):
 	sentence, retry = "The address is not allowed.", "never"
 
 
+class InsecureConnection(ConnectionFailed):
+	"""TLS could not be agreed on: a certificate that does not verify, or a server that speaks plain HTTP there.
+
+	It would be so the next time.
+	"""
+
+	sentence, retry = "No secure connection could be made. Check the address and its certificate.", "never"
+
+
 class ConnectionBroken(ConnectorError):
 	"""The connection broke after sending; the server may have acted."""
 

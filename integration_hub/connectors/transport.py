@@ -115,6 +115,8 @@ class Transport:
 		reason = getattr(error.args[0] if error.args else None, "reason", None) or error
 		text = str(reason).rpartition("Failed to establish a new connection: ")[2]
 		text = re.sub(r"^<?[\w.]*(Connection|Pool)\([^)]*\)[^:]*: ?|\[Errno -?\d+\] ", "", text)
+		if _PLAIN_HTTP in text:
+			text = f"The server answers without TLS: is the address one of http, and not https? {text}"
 		return self.redactor.text(text, 300)
 
 
@@ -129,6 +131,8 @@ def _kind(error: Exception) -> type[errors.ConnectorError]:
 			return errors.AddressNotAllowed
 		if "Read timed out" in str(error):
 			return errors.RequestTimeout
+		if _is_insecure(error):
+			return errors.InsecureConnection
 		return errors.ConnectionFailed if _never_connected(error) else errors.ConnectionBroken
 	if isinstance(error, requests.exceptions.ChunkedEncodingError):
 		return errors.ConnectionBroken
@@ -137,10 +141,16 @@ def _kind(error: Exception) -> type[errors.ConnectorError]:
 	return errors.ConfigurationError
 
 
+_PLAIN_HTTP = "WRONG_VERSION_NUMBER"  # how OpenSSL calls an answer that is no TLS
+_NOT_SECURE = ("CERTIFICATE_VERIFY_FAILED", "Hostname mismatch", _PLAIN_HTTP)
+
+
+def _is_insecure(error: requests.exceptions.ConnectionError) -> bool:
+	return any(words in str(error) for words in _NOT_SECURE)
+
+
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
 	reason = getattr(error.args[0] if error.args else None, "reason", None)
-	if type(reason).__name__ == "SSLError":
-		return "CERTIFICATE_VERIFY_FAILED" in str(reason) or "Hostname mismatch" in str(reason)
 	return type(reason).__name__ in _NOTHING_SENT
 
 
