@@ -163,7 +163,9 @@ def test_an_answer_is_whole_by_its_deadline_or_given_up(kind, over, tmp_path):
 def _refuses(connection: socket.socket) -> None:
 	"""Answer whatever comes as a server of plain HTTP does."""
 	connection.recv(4096)
-	connection.sendall(answer(400))
+	connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+	connection.shutdown(socket.SHUT_WR)
+	connection.recv(4096)
 
 
 def test_a_connection_that_cannot_be_secure_is_not_tried_again(tmp_path):
@@ -172,7 +174,7 @@ def test_a_connection_that_cannot_be_secure_is_not_tried_again(tmp_path):
 	tls.load_cert_chain(*self_signed(tmp_path, "127.0.0.1"))
 	for context, words in ((tls, "certificate verify failed"), (None, "one of http, and not https?")):
 		with (
-			raw_server(says(answer()), context) as port,
+			raw_server(_refuses, context) as port,
 			connector(port, scheme="https", max_attempts=3) as client,
 		):
 			waits: list[float] = []

@@ -69,6 +69,23 @@ def test_a_retry_waits_longer_each_time(home, crm):
 	assert records(home, "Failed")[0]["attempts"] == 2
 
 
+def test_what_an_overlap_lists_again_waits_for_its_own_retry(home, crm):
+	name = max(crm.customers._rows, key=lambda key: crm.customers._rows[key]["updated_at"])
+	break_one(crm, name)  # the latest: each run lists it
+	for _ in range(2):
+		run_stream(home, STREAM)
+	for _ in range(3):
+		row = run_stream(home, STREAM)
+		assert (row["status"], row["failed"]) == ("Completed", 0)
+	failed = records(home, "Failed")[0]
+	assert failed["attempts"] == 2
+	crm.customers._rows[name]["name"] = "Changed, at the same time"
+	assert run_stream(home, STREAM)["failed"] == 1
+	crm.customers._rows[name]["active"] = True
+	assert run_stream(home, STREAM)["status"] == "Completed"
+	assert table(home, "incremental") == source(crm)
+
+
 def test_retries_go_in_the_order_of_source_times(home, crm, monkeypatch):
 	names = [f"CUST-{number:06}" for number in (9, 3, 7, 5)]
 	for place, name in enumerate(names):

@@ -84,7 +84,8 @@ class Binding:
 		counts: is it another attempt, and not the same one met again?
 		"""
 		self.attempts += counts
-		self.content_hash, self.missing_run, self.error, self.payload = "", None, error, payload
+		self.missing_run, self.error, self.payload = None, error, payload
+		self.content_hash = payload_hash(payload) if payload else ""
 		wait = _FIRST_BACKOFF * 2 ** (self.attempts - 2) if self.attempts > 1 else 0
 		self.retry_at = home.now(ahead=min(wait, _LONGEST_BACKOFF)) if wait else None
 		if self.status == "Dead":
@@ -97,6 +98,11 @@ class Binding:
 		"""Note that nothing about the record waits any more."""
 		self.error = self.payload = self.missing_run = self.retry_at = None
 		self.attempts = 0
+
+
+def payload_hash(payload: str) -> str:
+	"""Return what tells one state of a record that could not be written from another."""
+	return key("failed", payload)[:HASH_LENGTH]
 
 
 def unidentified_name(stream: str, payload: str) -> str:

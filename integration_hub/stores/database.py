@@ -22,7 +22,7 @@ Dialect = Literal["mariadb", "postgres", "sqlite"]
 # Text that means the same in quotes on every database, whatever its settings.
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9 .:_@-]*")
 # After so many seconds a transaction takes on nothing more: the locks it holds are what other people wait for.
-LONG_ENOUGH = 1.0
+LONG_ENOUGH = 0.5
 _ATTEMPTS_OUTDATED, _SECONDS_OUTDATED = 20, 60
 _MAX_PARAMETERS = 30_000  # SQLite takes 32,766, Postgres' driver and MariaDB more
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from math import inf
 
 from integration_hub.connectors.calls import told
-from integration_hub.connectors.json_text import write_json
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
@@ -19,6 +18,7 @@ from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval, remove_documents
 from integration_hub.sync.explain import explained
 from integration_hub.sync.mapping import Mapped, MappingError
+from integration_hub.sync.payloads import payload_of
 from integration_hub.sync.plan import Moment, Plan, Planner, Record
 
 
@@ -291,7 +291,7 @@ class PageWriter:
 
 	def _payload(self, record: Record) -> str | None:
 		"""Return what is kept of a record that could not be written: nothing of one in which a secret stands."""
-		payload = _payload(record)
+		payload = payload_of(record)
 		known = self.planner.mapper.known
 		return None if payload and known and known.stands_in_repr(payload) else payload
 
@@ -330,11 +330,3 @@ class PageWriter:
 		self.error_log = self.error_log or name
 		about = f"{external_id}: " if external_id else ""
 		self.first_error = self.first_error or self.redactor.text(f"{about}{told(error)}", 300)
-
-
-def _payload(record: Record) -> str | None:
-	"""Return a record as JSON text, None where it cannot be kept so: the source has to be asked for it again."""
-	try:
-		return write_json(record, default=str, allow_nan=True, ensure_ascii=True)
-	except (ValueError, TypeError, RecursionError):  # nested too deeply, or keys that are no text
-		return None

@@ -18,6 +18,7 @@ from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.fit import fit
 from integration_hub.sync.links import lookups, matched, resolve
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
+from integration_hub.sync.payloads import payload_of
 
 Record = Mapping[str, Any]
 
@@ -101,6 +102,7 @@ class Planner:
 		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after
 		# all, the primary key says so (see PageWriter.write).
 		self.first_load = stream.write_mode == "Bulk" and not bindings.has_any(home.db, stream.name)
+		self.retried = False  # has this run tried again what was due of earlier failures?
 
 	def know(self, redactor: Redactor) -> None:
 		"""Have the secrets that a redactor knows become no ids and no values."""
@@ -122,6 +124,8 @@ class Planner:
 			plan.found = bindings.load(self.home.db, self.stream.name, plan.records)
 		self._forget_lost_documents(plan.found.values())
 		self._leave_out_late_failures(plan)
+		if self.retried:
+			self._leave_out_failed(plan, mapped)
 		items = []
 		for item in mapped.values():
 			if item.deleted:
@@ -235,6 +239,17 @@ class Planner:
 			if self._is_stale(item, plan.found[external_id]):
 				del plan.failures[external_id]
 				plan.stale += 1
+
+	def _leave_out_failed(self, plan: Plan, mapped: dict[str, Mapped]) -> None:
+		"""Leave what failed before, and has not changed since, to its own retries: an overlap lists it each time."""
+		for external_id, binding in plan.found.items():
+			if not (binding.has_failed and binding.content_hash):
+				continue
+			payload = payload_of(plan.records[external_id])
+			if payload and bindings.payload_hash(payload) == binding.content_hash:
+				mapped.pop(external_id, None)
+				plan.failures.pop(external_id, None)
+				plan.unchanged.append(binding)
 
 	def _resolve(self, plan: Plan, mapped: dict[str, Mapped]) -> None:
 		"""Put documents' names where links are: a document made anew under another name is a change, too."""

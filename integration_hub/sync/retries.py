@@ -33,8 +33,13 @@ class RecordsGivenUp(Exception):
 
 def retry_failed(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
 	"""Try the records again that are due, in the order of their source times."""
-	if not settings_row(home.db, DOCTYPE, stream.name)["has_failed"]:
-		return
+	writer.planner.retried = False
+	if settings_row(home.db, DOCTYPE, stream.name)["has_failed"]:
+		_retry_due(home, stream, run, writer)
+	writer.planner.retried = True
+
+
+def _retry_due(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
 	due = bindings.due_failures(home.db, stream.name, home.now(), _MOST_AT_ONCE)
 	writer.retrying = True
 	for names in chunks(due, _BATCH):
