@@ -21,6 +21,8 @@ from integration_hub.stores.home import HubError
 
 pass_context = click.pass_context
 
+_EVENT_STATUSES = ("Queued", "Processing", "Completed", "Failed", "Dead", "Unrouted", "Conflict")
+
 
 @click.group("integration-hub")
 @click.option(
@@ -374,7 +376,13 @@ def work(ctx: click.Context, once: bool) -> None:
 
 @integration_hub.command()
 @click.option("--integration", default="", help="Only events of this integration.")
-@click.option("--status", "statuses", multiple=True, help="Only events in this state; may be repeated.")
+@click.option(
+	"--status",
+	"statuses",
+	multiple=True,
+	type=click.Choice(_EVENT_STATUSES, case_sensitive=False),
+	help="Only events in this state; may be repeated.",
+)
 @click.option("--limit", default=20, show_default=True)
 @pass_context
 @told
@@ -432,6 +440,8 @@ def replay(
 				why = "no conflict" if conflict else "being handled, a conflict"
 				say(f"{left} left: {why}, or without their body.")
 			return
+		if not names:
+			say("No events to handle again.")
 		for effect in preview(home, names):
 			say(f"{effect.event}: {effect.does}")
 			for field, (before, after) in effect.changes.items():
@@ -524,7 +534,8 @@ def demo(ctx: click.Context, customers: int, seed: int, keep: Path | None) -> No
 	try:
 		from integration_hub.demo import file_stage, run
 	except ImportError as error:
-		raise click.ClickException(f"{error}: pip install 'integration_hub[standalone]'") from None
+		install = "bench pip install rich" if site_of(ctx) else "pip install 'integration_hub[standalone]'"
+		raise click.ClickException(f"{error}: {install}") from None
 	stage, place = file_stage, "one SQLite file"
 	if site := site_of(ctx):
 		from integration_hub.homes.site.stage import stage as on_site

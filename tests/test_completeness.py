@@ -471,6 +471,19 @@ def test_a_typo_in_has_more_path_proves_no_end(tmp_path):
 	nothing_is_lost(load(tmp_path, answer, paged(more='more_path = "has_mor"')), "has_mor", "more_path")
 
 
+def test_a_typo_in_has_more_path_is_named_though_a_total_shows_it_as_well(tmp_path):
+	answer = always({"data": things(2), "total": 5})
+	loaded = load(tmp_path, answer, paged(more='more_path = "has_mor"'))
+	nothing_is_lost(loaded, "the source counts 5 records", "has_mor", "Look at Has More Path (more_path)")
+
+
+def test_a_has_more_path_that_never_says_no_is_named(tmp_path, monkeypatch):
+	monkeypatch.setattr("integration_hub.connectors.rest.MAX_EMPTY", 5)
+	answer = lambda path, query: {"data": things(2) if query["page"] == "1" else [], "total": 2}  # noqa: E731
+	*_, row, _server = load(tmp_path, answer, paged(more='more_path = "total"'))
+	assert row["status"] == "Failed" and "Look at Has More Path (more_path)" in row["error"]
+
+
 def test_a_link_in_a_header_of_its_own_is_followed_by_settings_alone(tmp_path):
 	"""As Kinto sends it."""
 

@@ -74,9 +74,13 @@ def test_an_expression_that_multiplies_is_stopped(path):
 		("!" * 100 + "a", "nested"),
 		("a || " * 1000 + "a", "longer"),
 		("(" * 500 + "a" + ")" * 500, "expression"),
+		("replace(price, ',', '.')", "replace()"),
+		("a || map(&trim(@), items)", "trim()"),
+		("stock > 30", "a number is written in backticks: `30`"),
+		("state = 'a'", "equality is written =="),
 	],
 )
-def test_an_expression_that_could_only_multiply_is_refused_when_it_is_saved(path, says):
+def test_an_expression_that_can_only_fail_or_multiply_is_refused_when_it_is_saved(path, says):
 	assert says in path_problem(path)
 	with pytest.raises(PathError):
 		reader(path)

@@ -116,6 +116,7 @@ def test_what_a_failing_source_says(home, crm):
 	hub(home, "approve", HOSTILE.replace("\x00", ""), right=False)
 	hub(home, "sync", HOSTILE, right=False)
 	hub(home, "events", "--integration", HOSTILE, right=False)
+	assert "unrouted" in hub(home, "events", "--status", "Unruoted", right=False).lower()
 	hub(home, "replay", HOSTILE, right=False)
 
 

@@ -241,6 +241,11 @@ def test_a_format_that_is_none_is_refused_when_it_is_set(argument: str):
 		converter("Datetime", argument, local_time, {})
 
 
+def test_what_is_neither_a_format_nor_a_zone_is_told_how_both_are_written():
+	with pytest.raises(ValueError, match=r"not a time zone \(like Europe/Berlin\), nor a format.*%d\.%m\.%Y"):
+		converter("Date", "dd.mm.yyyy", local_time, {})
+
+
 def test_json_keeps_every_digit():
 	text = '{"a": 99999999999999.99, "b": [1.10, 18446744073709551617], "c": "x"}'
 	assert write_json(read_json(text)) == text

@@ -55,7 +55,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 REFUSED = (
 	"is an address of a private network. integration_hub_allowed_hosts of site_config.json (allowed_hosts of hub.toml)"
-	" names those that may be called, with their port where it is not the scheme's own."
+	" names those that may be called, as HOST, or as HOST:PORT where the port is not the scheme's own."
 )
 
 

@@ -7,7 +7,7 @@ Every expression of the settings goes through here. The language has no loops, b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -118,15 +118,26 @@ def parsed(path: str) -> Node:
 		tree = jmespath.compile(path).parsed
 		depth, copies = _shape(tree)
 	except JMESPathError as error:
-		raise PathError(_("{0!r} is not a JMESPath expression ({1})", path, _first_line(error))) from None
+		raise PathError(_("{0!r} is not a JMESPath expression ({1})", path, _mistake(error))) from None
 	except (RecursionError, ValueError) as error:
 		unread = _("{0!r} is not an expression that can be read ({1})", path[:80], _first_line(error))
 		raise PathError(unread) from None
+	if unknown := next(_unknown_functions(tree), ""):
+		raise PathError(_("{0!r} calls {1}(), which is no function of JMESPath", path[:80], unknown))
 	if depth > _DEEPEST:
 		raise PathError(_("{0!r} is nested deeper than {1} levels", path[:80], _DEEPEST))
 	if copies > _MOST_COPIES:
 		raise PathError(_("{0!r} would make over {1} copies of what it is given", path[:80], _MOST_COPIES))
 	return tree
+
+
+def _unknown_functions(node: Node) -> Iterator[str]:
+	"""Yield the names of functions that an expression calls and that do not exist."""
+	if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
+		yield node["value"]
+	for child in node["children"]:
+		if isinstance(child, Mapping):
+			yield from _unknown_functions(child)
 
 
 def _shape(node: Node) -> tuple[int, int]:
@@ -271,6 +282,14 @@ def _weight(value: Any, most: int) -> int:
 			if weight + len(waiting) > most:
 				break
 	return weight + len(waiting)
+
+
+def _mistake(error: Exception) -> str:
+	"""Return what JMESPath says of an expression, and how that is written which others write otherwise."""
+	said = _first_line(error).removesuffix(":").removesuffix(", for expression")
+	if said.endswith("(NUMBER)"):
+		return f"{said}; a number is written in backticks: `30`"
+	return f"{said}; equality is written ==" if "Unknown token '='" in said else said
 
 
 def _first_line(error: Exception) -> str:

@@ -99,9 +99,7 @@ def dry_run(
 		gone = result.orphans + result.counts.deleted
 		result.approval = needs_approval(stream, gone, count_live(home.db, name))
 		if result.approval:
-			result.notes.append(
-				_("That is more than may go by itself: what is beyond the limits waits for approval.")
-			)
+			result.notes.append(_("That is more than may go by itself: it waits for a person's approval."))
 		result.notes += [_("Nothing was found at {0}.", path) for path in planner.mapper.never_found()]
 	return result
 

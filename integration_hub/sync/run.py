@@ -231,7 +231,7 @@ def _take_notes(
 		if failed:
 			notes.append(f"{failed} of {run.counts.fetched} records failed.")
 		if run.retried:
-			notes.append(f"{run.retried} records that had failed before failed again.")
+			notes.append(f"Failed again, of records that had failed before: {run.retried}.")
 		notes.append(f"The first: {writer.first_error}")
 	elif run.counts.fetched >= _ENOUGH_TO_TELL and (paths := writer.mapper.never_found()):
 		notes.append(f"In {run.counts.fetched} records nothing was found at: {', '.join(paths)}.")

@@ -20,6 +20,8 @@ _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # of them 
 # As seconds, a number from here on is of the year 2286 or later; as milliseconds, up to there of 1973 or earlier.
 _LARGEST_SECONDS, _LEAST_MILLISECONDS = 10**10, 10**11
 
+_FORMATS = "s, ms, RFC 2822, 20260131 or one like %d.%m.%Y %H:%M"
+
 _ISO = re.compile(
 	r"(\d{4}-\d\d-\d\d|\d{8}(?=T))[T ]?(\d\d:\d\d(?::\d\d)?|\d{4}(?:\d\d)?)(?:[.,](\d+))?\s*(Z|[+-]\d\d(?::?\d\d)?)?",
 	re.IGNORECASE | re.ASCII,
@@ -60,11 +62,18 @@ def time_format(argument: str) -> tuple[str, tzinfo | None]:
 	if is_format(first):
 		return first, zone(second) if second else None
 	if bar and first:
-		raise ValueError(
-			f"{first!r} is not a format of times: s, ms, RFC 2822, 20260131 or one like %d.%m.%Y %H:%M"
-		)
-	named = second if bar else first
-	return "", zone(named) if named else None
+		raise ValueError(f"{first!r} is not a format of times: {_FORMATS}")
+	if second:
+		return "", zone(second)
+	return "", _zone_alone(first) if first else None
+
+
+def _zone_alone(name: str) -> tzinfo:
+	"""Return the zone that stands where a format could; raises ValueError, which says what both look like."""
+	try:
+		return zone(name)
+	except ValueError as error:
+		raise ValueError(f"{error} (like Europe/Berlin), nor a format of times: {_FORMATS}") from None
 
 
 def is_format(text: str) -> bool:
