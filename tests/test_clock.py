@@ -212,3 +212,69 @@ def test_pauses_and_open_breakers_from_the_future_hold_nobody_back(redis_url):
 		coordination.claim("breaker:x:open", "1", 50)
 		with pytest.raises(BreakerOpen):
 			breaker.before()
+
+
+LISTS_ALL = ('endpoint = "/v1/changes"', 'endpoint = "/v1/changes"\ncursor_lists_all = true')
+
+
+def test_what_is_gone_when_a_cursor_has_expired_is_found_gone_after_a_run_in_the_future(
+	make_home, crm, clock
+):
+	home = make_home(LISTS_ALL)
+	clock(2 * HOUR)
+	run_stream(home, "customers-cursor")
+	clock(0)
+	crm.customers.delete(1)
+	crm.customers.expire()
+	assert run_stream(home, "customers-cursor")["deleted"] == 1
+	assert table(home, "cursor") == source(crm)
+	assert any("marked as seen" in text for text in said(home))
+
+
+@pytest.mark.parametrize("kind", ["cursor", "incremental"])
+def test_what_a_clock_that_went_back_kept_is_removed_by_the_next_run_though_that_had_a_checkpoint(
+	make_home, crm, clock, monkeypatch, kind
+):
+	from integration_hub.sync import run as runs
+
+	home, stream = make_home(LISTS_ALL), f"customers-{kind}"
+	run_stream(home, stream)
+	crm.customers.delete(1)
+	crm.customers.expire()
+	update(home.db, "Sync Settings", stream, {"checkpoint": ""})
+	clock(YEARS)
+	original = runs.resume
+
+	def back(*args):
+		original(*args)
+		clock(0)
+
+	monkeypatch.setattr(runs, "resume", back)
+	assert run_stream(home, stream)["deleted"] == 0
+	monkeypatch.setattr(runs, "resume", original)
+	assert run_stream(home, stream)["deleted"] == 1
+	assert row(home, stream)["checkpoint"]
+	assert run_stream(home, stream)["fetched"] < len(crm.customers.alive())
+
+
+def _left(home, stream: str, seen: str, **more) -> None:
+	from integration_hub.sync.resume import _source
+	from integration_hub.sync.run import load_stream
+
+	left = {"source": _source(load_stream(home, stream)), "state": "", "seen": seen, "watermark": "", **more}
+	update(home.db, "Sync Settings", stream, {"resume": json.dumps(left)})
+
+
+def test_a_walk_of_a_feed_that_was_begun_in_the_future_is_begun_again(make_home, crm):
+	home = make_home(LISTS_ALL)
+	run_stream(home, "customers-cursor")
+	assert run_stream(home, "customers-cursor")["fetched"] == 0
+	_left(home, "customers-cursor", ids.first_id(time.time() + YEARS) + "0" * 10, whole=True)
+	assert run_stream(home, "customers-cursor")["fetched"] >= len(crm.customers.alive())
+
+
+def test_what_was_seen_since_a_walk_began_that_goes_on_is_not_forgotten(home):
+	run_stream(home, "customers-full")
+	_left(home, "customers-full", ids.first_id(time.time() - HOUR) + "0" * 10)
+	run_stream(home, "customers-full")
+	assert said(home) == []

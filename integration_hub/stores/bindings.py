@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from integration_hub.stores.clock import is_ahead
+from integration_hub.stores.clock import first_ahead, is_ahead
 from integration_hub.stores.database import (
 	Database,
 	Outdated,
@@ -352,12 +352,14 @@ def count_live(db: Database, stream: str, before: str | None = None) -> int:
 	return db.query(sql, [*params, before] if before else params)[0]["n"]
 
 
-def forget_ahead(db: Database, stream: str, than: str) -> int:
-	"""Forget who has seen records last, where that sorts behind the id `than`: a clock was ahead; return how many.
+def forget_ahead(db: Database, stream: str) -> int:
+	"""Forget who has seen records last, where that was at a time to come: a clock was ahead; return how many.
 
-	In pieces, a transaction each: what was seen then would never be found gone.
+	What was seen then would never be found gone. Not where an event has seen a record since a walk began that goes on
+	now. In pieces, a transaction each.
 	"""
 	where, params = _of(stream)
+	than = first_ahead()
 	sql = f"""SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} AND `last_seen` > %s AND `name` > %s
 		ORDER BY `name` LIMIT {_FORGET_AT_ONCE}"""
 	total, last = 0, ""

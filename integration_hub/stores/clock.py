@@ -31,7 +31,12 @@ def slack(home: Home) -> float:
 
 def is_ahead(name: str) -> bool:
 	"""Tell whether a name that sorts by the time it was made was made at a time to come: by a clock that was ahead."""
-	return name[:14] > first_id(time.time() + _CLOCKS_DIFFER)
+	return name[:14] > first_ahead()
+
+
+def first_ahead() -> str:
+	"""Return what sorts before each name that was made at a time to come."""
+	return first_id(time.time() + _CLOCKS_DIFFER)
 
 
 def newest_ahead(home: Home) -> float | None:

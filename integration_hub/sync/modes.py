@@ -89,6 +89,9 @@ class Full:
 		"""Tell whether an error means that the walk has to begin at the beginning; then it will."""
 		return False
 
+	def begin_again(self) -> None:
+		"""Have a walk of everything, which an earlier run has begun, begin at its beginning."""
+
 	def wanted(self, page: Page, mapper: Mapper) -> Page:
 		"""Return the page without the records that were not asked for."""
 		return page
@@ -174,8 +177,11 @@ class Cursor(Full):
 	def starts_over(self, error: ConnectorError) -> bool:
 		if not self.cursor or error.status != self.stream.expired_status:
 			return False
-		self.cursor, self.whole = "", True
+		self.begin_again()
 		return True
+
+	def begin_again(self) -> None:
+		self.cursor, self.whole = "", True
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		return page.state

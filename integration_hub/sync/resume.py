@@ -42,8 +42,11 @@ def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 		left = json.loads(settings_row(home.db, DOCTYPE, stream.name)["resume"] or "{}")
 	except ValueError:
 		return  # a column that Frappe added to a SQLite table holds the text «None»
-	# What a clock that was ahead has begun is begun again: what is met now would sort before it.
-	if not mode.scheduled or left.get("source") != _source(stream) or is_ahead(left["seen"]):
+	if not mode.scheduled or left.get("source") != _source(stream):
+		return
+	if is_ahead(left["seen"]):  # by a clock that was ahead: what is met now would sort before it
+		if left.get("whole", mode.whole):
+			mode.begin_again()
 		return
 	mode.resumed, run.seen, mode.watermark = left["state"], left["seen"], left["watermark"]
 	mode.whole, mode.again = left.get("whole", mode.whole), left.get("again", False)

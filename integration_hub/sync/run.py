@@ -22,13 +22,12 @@ from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_approved, remove_orphans
 from integration_hub.sync.ending import end_run, ending, fail_run
-from integration_hub.sync.faults import note_clock
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.resume import leave_off, resume
 from integration_hub.sync.retries import report_given_up, retry_failed
 from integration_hub.sync.schedule import next_run
-from integration_hub.sync.walk import look_again, may_remove, walk
+from integration_hub.sync.walk import forget_ahead, look_again, may_remove, walk
 
 DOCTYPE = "Sync Settings"
 _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is worth a word
@@ -156,7 +155,7 @@ def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Reda
 	"""Fetch and write everything; return the number of deletions that wait for approval."""
 	resume(home, stream, run, mode)
 	if mode.finds_orphans:
-		_forget_ahead(home, stream, run)
+		forget_ahead(home, stream)
 	writer = PageWriter(home, stream, redactor, seen=run.seen, operation="Sync", run=run, sync_log=run.name)
 	# To try a record again is not to meet it: where what is not met is gone, the walk itself brings it again.
 	if mode.retries_failed and not mode.finds_orphans:
@@ -204,13 +203,6 @@ def _note_doubt(stream: StreamConfig, run: Run, mode: Full) -> None:
 		left.append("the watermark was not moved")
 	undone = f" Until it is, {' and '.join(left)}." if left else ""
 	run.note = f"{mode.doubt}{undone} {run.note}".strip()
-
-
-def _forget_ahead(home: Home, stream: StreamConfig, run: Run) -> None:
-	"""Let a walk decide what is gone, though a clock that was ahead has marked what was met before."""
-	if count := bindings.forget_ahead(home.db, stream.name, run.seen):
-		said = f"{count} records were marked as seen at a time to come, by a clock that was ahead; that is forgotten."
-		note_clock(home, stream.integration, said, stream.name)
 
 
 def _take_notes(
