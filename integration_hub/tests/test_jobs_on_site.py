@@ -50,6 +50,16 @@ class TestDeadJobs(HubTestCase):
 		self.assertEqual(get_job(SYNC).get_status(), JobStatus.QUEUED)
 		self.assertEqual(get_queue("long").job_ids.count(get_job(SYNC).id), 1)
 
+	def test_a_worker_that_was_killed_while_its_clock_was_ahead_is_not_taken_for_alive(self):
+		self.home.enqueue_sync(STREAM, "Schedule")
+		job = get_job(SYNC)
+		get_queue("long").connection.lrem(get_queue("long").key, 0, job.id)
+		job.set_status(JobStatus.STARTED)
+		job.connection.hset(job.key, mapping={"last_heartbeat": "2039-01-01T00:00:00.000000Z"})
+		self.home.enqueue_sync(STREAM, "Schedule")
+		self.assertEqual(get_job(SYNC).get_status(), JobStatus.QUEUED)
+		self.assertIn(get_job(SYNC).id, get_queue("long").job_ids)
+
 	def kill_a_worker_at(self, job_id: str) -> None:
 		"""Have a worker begin a job, and kill it with all its processes, as the end of its host would."""
 		command = [sys.executable, "-m", "frappe.utils.bench_helper", "frappe", "worker", "--queue", "long"]
