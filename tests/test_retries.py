@@ -39,7 +39,7 @@ def test_a_hopeless_record_is_given_up_and_never_slows_its_stream(home, crm):
 		make_all_due(home)
 		row = run_stream(home, STREAM)
 		assert (row["status"], row["failed"]) == ("Partial", 1)
-		assert "failed again" in row["error"]
+		assert "Failed again" in row["error"]
 		assert stream(home)["consecutive_failures"] == 0
 		assert (records(home, "Failed") or records(home, "Dead"))[0]["attempts"] == attempt
 	assert len(records(home, "Dead")) == 1
