@@ -31,7 +31,10 @@ def slack(home: Home) -> float:
 
 def is_ahead(name: str) -> bool:
 	"""Tell whether a name that sorts by the time it was made was made at a time to come: by a clock that was ahead."""
-	return name[:14] > first_ahead()
+	try:
+		return len(name) >= 14 and made_at(name) > time.time() + _CLOCKS_DIFFER
+	except ValueError:  # a name that somebody else has given
+		return False
 
 
 def first_ahead() -> str:
@@ -47,10 +50,7 @@ def newest_ahead(home: Home) -> float | None:
 		for row in home.db.query(f"SELECT MAX(`name`) AS `name` FROM `tab{doctype}`")
 		if row["name"] and is_ahead(row["name"])
 	]
-	try:
-		return max(map(made_at, names), default=None)
-	except ValueError:  # a name that somebody else has given
-		return None
+	return max(map(made_at, names), default=None)
 
 
 _CLOCKS_DIFFER = 60.0
