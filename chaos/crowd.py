@@ -25,7 +25,7 @@ _OWN_FILES = 256
 
 @dataclass
 class Crowded:
-	"""What the crowds of a run have met. healthy: how often /health answered, after `longest` seconds at most."""
+	"""Counts of the crowds of a run. healthy: how often /health answered, after `longest` seconds at most."""
 
 	opened: int = 0
 	answers: Counter[str] = field(default_factory=Counter)

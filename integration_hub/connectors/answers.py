@@ -1,4 +1,4 @@
-"""What an answer says: its text, its JSON, and, where it is none that was hoped for, what a person should know."""
+"""Readers of an answer: its text, its JSON and, where something else came, the words a person needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fetch has proven of a list: that it is complete, or that it is not known to be, by which sign.
+"""The proof of a fetch: the list is complete, or not known to be complete, and by which sign.
 
 The one place that decides it. Connectors gather the evidence from each answer and hand the doubt over with the last page;
 sync removes documents, moves a watermark to the end, and says Completed without a note only where there is none.
@@ -40,7 +40,7 @@ STOPPED = Doubt(
 
 
 class Proof:
-	"""What the pages of one fetch have proven so far; told of each page in its order."""
+	"""The proof that the pages of one fetch add up to; it is given each page in order."""
 
 	def __init__(self) -> None:
 		self._ended = False
@@ -57,7 +57,7 @@ class Proof:
 
 
 class Evidence:
-	"""What the answers of one walk say of the list's end.
+	"""The evidence of a list's end in the answers of one fetch.
 
 	kind: of pagination. said: did the place that the settings name itself say that nothing follows?
 	"""

@@ -174,7 +174,7 @@ def _doctype(endpoint: str) -> str:
 
 
 class _End:
-	"""Where a list ends: behind a page that is empty, or shorter than one that was full.
+	"""The end of a list: a page that is empty, or shorter than one that was full.
 
 	Before one was full, a short page proves nothing: something in between may cap what it was asked for.
 	"""

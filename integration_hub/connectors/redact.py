@@ -53,7 +53,7 @@ class Redactor:
 
 	@property
 	def size(self) -> int:
-		"""How many secrets are known: more than before, where one was learned."""
+		"""The number of known secrets; it grows when one is learned."""
 		return len(self._known)
 
 	def text(self, text: object, limit: int | None = None) -> str:

@@ -92,7 +92,7 @@ _SIBLINGS = frozenset({"first", "last", "prev", "previous"})  # relations of a l
 
 @dataclass
 class Signs:
-	"""What an answer says of its list, each with the name of what says so: "" where nothing does.
+	"""Signs in an answer about its list, each with the name of the key or header; "" where there is none.
 
 	more: that there is more. next: where it is; as a URL (link), in a header (header). ends: that nothing follows.
 	weak: maybe that there is more.

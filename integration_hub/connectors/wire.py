@@ -1,4 +1,4 @@
-"""What is read from the wire before there is an answer: interim answers, and lines without an end."""
+"""Limits on the parts of a response before its body: interim answers, and lines without an end."""
 
 from __future__ import annotations
 

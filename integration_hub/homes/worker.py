@@ -35,7 +35,7 @@ class Worked:
 
 
 class Resting:
-	"""What has failed, and is left alone for a while: each place by itself."""
+	"""Backoff of what has failed, for each stream, integration and chore by itself."""
 
 	def __init__(self) -> None:
 		self._failures: dict[str, int] = {}

@@ -89,7 +89,7 @@ RECEIVES = frozenset(
 
 
 class NotAllowed(frappe.PermissionError, frappe.ValidationError):
-	"""What a person may not do or set, which stops a save like anything else that is wrong with settings."""
+	"""Raised for a change a person may not make; it stops a save like any other wrong setting."""
 
 
 def may(kind: Kind, integration: Document | str | None, user: str | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""What of a document's values, and of the documents there are, a person may see.
+"""Field and document permissions of the person who looks.
 
 A dry run looks documents up by values that come from outside, or from the mapping: who chooses them would learn from its
 answer what stands in documents. So it looks with the eyes of the person who looks, and not with the integration's.

@@ -1,4 +1,4 @@
-"""How the sandbox lists its pages when it is in a mood: as systems do that filter, cap their lists and lie about the end.
+"""Lists of the sandbox in a mood: like systems that filter, cap their lists and lie about the end.
 
 Whatever it says, each customer of `/_sandbox/customers` lives. By its own words a mood can be found out: it says how
 many there are, or that more waits.

@@ -39,7 +39,7 @@ class Change:
 
 @dataclass(slots=True)
 class Written:
-	"""What became of a Change: the document's name, or the error that kept it from being written.
+	"""The outcome of a Change: the document's name, or the error that kept it from being written.
 
 	same: the document was as the change would have it. overruled: fields in which it holds something else than the
 	change, after it was written: a controller decides there.

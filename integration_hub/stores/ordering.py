@@ -48,7 +48,7 @@ _ROW = "`name`, `ordering_key`, `status`, `turn`, `deferrals`, `next_attempt_at`
 
 @dataclass
 class Look:
-	"""What was found among waiting rows.
+	"""The result of a look at waiting rows.
 
 	untried, retries: those that can be taken, the oldest first. behind: who cannot, by name, and whom it waits for.
 	early: those whose time has not come. again: deferred ones with another one before them. headless: keys of which all

@@ -1,4 +1,4 @@
-"""How long a statement a database takes, and how much of it an event is."""
+"""The longest statement a database takes, and the share of it that an event needs."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def move_bindings(db: Database, old: str, new: str) -> int:
 
 
 def move_links(db: Database, old: str, new: str) -> None:
-	"""Have the links that are found by a stream's records name it anew, within the current transaction."""
+	"""Have the links that are found by a stream's records use its new name, within the current transaction."""
 	rows = db.query("SELECT `name`, `argument` FROM `tabSync Field Mapping` WHERE `conversion` = 'Link'")
 	for row in rows:
 		kind, _, name = (row["argument"] or "").strip().partition(":")

@@ -60,7 +60,7 @@ class SQLiteDatabase:
 
 	@property
 	def version(self) -> int:
-		"""What has been done to the rows of a file that was made earlier; 0 for one that is new."""
+		"""The number of the last migration of a file's rows; 0 for a new file."""
 		return self.query("PRAGMA user_version")[0]["user_version"]
 
 	@version.setter

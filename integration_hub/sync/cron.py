@@ -10,7 +10,7 @@ LONGEST_CRON = 140  # characters; a longer one takes its time to read
 
 
 def is_cron(text: str) -> bool:
-	"""Tell whether text is a cron expression, be it one that never comes due."""
+	"""Tell whether text is a cron expression, also one that never comes due."""
 	return len(text) <= LONGEST_CRON and croniter.is_valid(text)
 
 

@@ -105,7 +105,7 @@ def _next_turn(
 		"next_run_at": home.now(ahead=delay) if delay else turn(stream, home.now(), failures),
 	}
 	ended = status in ("Completed", "Partial", "Needs Approval")
-	# A walk of a whole feed goes on however often it is cut off; one of a list begins anew where it failed.
+	# A walk of a whole feed goes on however often it is cut off; one of a list begins again where it failed.
 	if ended or (status == "Failed" and stream.mode != "Cursor"):
 		state["resume"] = None
 	if ended:

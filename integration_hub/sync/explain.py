@@ -1,4 +1,4 @@
-"""What a record lacked, where the code of its document failed over it instead of saying so."""
+"""Explanations for errors of documents' own code: the fields that a record lacked."""
 
 from __future__ import annotations
 

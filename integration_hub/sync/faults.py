@@ -16,7 +16,7 @@ logger = logging.getLogger("integration_hub")
 
 
 class Kept:
-	"""How a block ended that was kept apart. error: what it failed with, as text without secrets, "" if it did not."""
+	"""The outcome of a guarded block. error: what it failed with, as text without secrets, "" if it did not."""
 
 	error = ""
 

@@ -233,7 +233,7 @@ class Planner:
 		return "" if time > self.mapper.latest else time
 
 	def _leave_out_late_failures(self, plan: Plan) -> None:
-		"""What comes too late is not written: that it could not be is no failure."""
+		"""Drop failures of records that came too late: they would not be written anyway."""
 		for external_id in list(plan.failures):
 			item = Mapped(external_id, {}, plan.times.get(external_id, ""), False)
 			if self._is_stale(item, plan.found[external_id]):

@@ -1,4 +1,4 @@
-"""What a Document checks by itself, for rows that are written in bulk: a page at a time.
+"""The checks of a Document, for rows that are written in bulk: a page at a time.
 
 The values' types are right already (see sync.fit).
 """

@@ -41,7 +41,7 @@ BODY_SECONDS = 10.0  # for a body, and
 LEAST_RATE = 50_000  # a second more for each so many bytes that have come
 LONGEST_SECONDS = 120.0
 WAIT_SECONDS = 5.0  # for a thread: senders wait no longer
-_HELD_BYTES = 256 * MEGABYTE  # of bodies at a time, whoever sends them
+_HELD_BYTES = 256 * MEGABYTE  # of bodies at a time, of all senders together
 _DRAINED_BYTES = 64 * MEGABYTE  # of one that is refused: a sender that has sent all of it reads the answer
 _LOOK_SECONDS = 0.25
 _NO_TEXT = {"type": "http.response.body", "body": b""}
@@ -150,7 +150,7 @@ def _settle(done: asyncio.Future, result: Any) -> None:
 
 
 class _Patience:
-	"""How long a body may take. What has come extends it."""
+	"""The deadline of a body; bytes that arrive extend it."""
 
 	__slots__ = ("_began", "_task", "over", "until")
 

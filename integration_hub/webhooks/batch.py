@@ -43,7 +43,7 @@ class Drained:
 
 @dataclass(frozen=True)
 class End:
-	"""How an event ended well: its state, the document it made, and why it is held."""
+	"""The outcome of a handled event: its state, the document it made, and why it is held."""
 
 	status: str
 	reference: tuple[tuple[str, str], ...] = ()
@@ -142,7 +142,7 @@ class Batch:
 		if route is None:
 			return End("Unrouted")
 		try:
-			with self.home.as_user(self.user):  # each event anew: a handler may have set another
+			with self.home.as_user(self.user):  # for each event: a handler may have set another
 				return End("Completed", tuple(self.handling.handle(row, route).items()))
 		except Held as held:
 			return End("Conflict", held=str(held))

@@ -1,4 +1,4 @@
-"""What is wrong with the settings of an integration's doors, found when they are saved or read."""
+"""Checks of an integration's webhook and queue settings, made when they are saved or read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Problem = tuple[str, str]
 
 @dataclass(frozen=True)
 class Registered:
-	"""What the settings of doors may name. has_stream: tells of a name; script_problem: what keeps a script from running."""
+	"""Names that webhook and queue settings may use. has_stream: tells of a name; script_problem: what keeps a script from running."""
 
 	schemes: Mapping[str, str]
 	handlers: Collection[str]

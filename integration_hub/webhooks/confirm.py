@@ -25,7 +25,7 @@ HELD = _(
 
 @dataclass(frozen=True)
 class Asked:
-	"""What the source says of a record: the record, None if it is gone."""
+	"""The source's answer about one record: the record, None if it is gone."""
 
 	record: Mapping[str, Any] | None
 

@@ -1,4 +1,4 @@
-"""What a body is wrapped in: a content coding (RFC 9110, 8.4) and a charset."""
+"""Content codings (RFC 9110, 8.4) and charsets of bodies."""
 
 from __future__ import annotations
 

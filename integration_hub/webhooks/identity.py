@@ -1,4 +1,4 @@
-"""Who an event is: its id, type and time, where its sender has put them, and which of them it has signed."""
+"""The identity of an event: its id, type and time, where the sender puts them, and which of them are signed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Headers = Mapping[str, str]
 
 @dataclass
 class Identity:
-	"""What was found. complete: is there all that an id is made of. unsigned: what stands in an unsigned header."""
+	"""The parts found in a request. complete: every part of the id is there. unsigned: parts from unsigned headers."""
 
 	event_id: str = ""
 	event_type: str = ""

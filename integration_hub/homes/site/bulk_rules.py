@@ -60,7 +60,7 @@ def not_told(doctype: str) -> list[str]:
 
 
 def _of_kind(meta: Meta) -> tuple[str, ...]:
-	"""Return what of a DocType itself forbids Bulk, whoever names it."""
+	"""Return what of a DocType itself forbids Bulk, also where a hook or site_config names it."""
 	found = list(_of_owner(meta))
 	if meta.is_submittable:
 		found.append("its documents are submitted")

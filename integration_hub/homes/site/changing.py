@@ -1,7 +1,7 @@
-"""What a mapped record changes in a Document: only what differs is set, and a row that is the same stays.
+"""Setting a mapped record on a Document: only what differs is set, and a row that is the same stays.
 
 A submitted document takes a change of a field that may change after submission, and of no other: rows that are made
-anew would each be one.
+again would each be one.
 """
 
 from __future__ import annotations

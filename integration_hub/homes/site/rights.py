@@ -1,4 +1,4 @@
-"""What a user may write of a DocType: permission levels, and documents one by one."""
+"""Write permissions of a user on a DocType: permission levels, and documents one by one."""
 
 from __future__ import annotations
 

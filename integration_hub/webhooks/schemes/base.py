@@ -27,7 +27,7 @@ class CannotSign(Exception):
 
 @dataclass(frozen=True)
 class Places:
-	"""Where a sender puts an event's id, type and time: headers (the first that is there), else paths in the body.
+	"""Places of an event's id, type and time: headers (the first that is there), else paths in the body.
 
 	joined: an id is made of all that its headers and its path hold.
 	"""
@@ -58,7 +58,7 @@ class Scheme:
 	places = Places()
 	authenticate = ""  # what a 401 says in WWW-Authenticate
 	# The headers, in lower case, that are as proven as the body: those that the signature covers. What stands in
-	# another one is what whoever has recorded a delivery makes of it.
+	# another one can be set by anybody who has recorded a delivery.
 	signed_headers: Container[str] = ()
 	same_id: OtherBody = "Conflict"  # what the same id with another body is, unless the settings say so
 	forms = True  # a form is a body like JSON; not where nothing but JSON is ever signed

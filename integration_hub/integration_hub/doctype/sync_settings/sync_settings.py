@@ -162,7 +162,7 @@ class SyncSettings(Document):
 		forget(SiteHome().db, self.name)
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
-		"""What is bound is bound by one stream, and a run goes on under the name that it began with."""
+		"""Refuse to rename onto another stream, or while a run goes on under the old name."""
 		authority.check_removal(self, self.integration)
 		if merge:
 			frappe.throw(_("Two streams cannot become one."), title=_("Not Renamed"))
