@@ -17,6 +17,7 @@ from frappe.utils import flt
 from rows import TARGETS, Rows, read_rows
 from use import post
 
+from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.status import lines
 from integration_hub.integration_hub.origins import timeline
@@ -27,8 +28,9 @@ from integration_hub.webhooks.drain import drain
 
 # What this release calls otherwise (see integration_hub/patches); all else is to be as it was, byte for byte.
 OTHERWISE = {
+	"Integration Settings": set(SECRET_FIELDS),  # masks, which are all of one length now
 	"External Record": {"name", "content_hash"},
-	"Sync Settings": {"has_failed"},
+	"Sync Settings": {"has_failed", "max_delete_count"},
 	"Webhook Log": {"event_key"},
 }
 STREAMS = ("customers-full", "customers-incremental", "customers-cursor")
