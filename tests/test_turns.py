@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import inbox_worst
@@ -117,6 +117,7 @@ ROWS = st.lists(
 
 
 @settings(max_examples=15)
+@example(rows=[("Queued", "", -3600, 0, 1, False), ("Queued", "a", -3600, 0, 0, False)])
 @given(rows=ROWS)
 def test_from_any_state_all_are_handled_and_none_before_an_earlier_one_of_its_key(hub, rows):  # noqa: F811
 	"""Whatever somebody has written into the columns: turn, followed, times."""

@@ -26,6 +26,7 @@ def _marked(_) -> tuple[str, ...]:
 		_("Rate limited. Please wait."),
 		_("Server error on the external system."),
 		_("Connection failed. Check the address and your network."),
+		_("No secure connection could be made. Check the address and its certificate."),
 		_("The address is not allowed."),
 		_("The connection broke before the answer was complete."),
 		_("Request timed out. Please try again."),

@@ -296,9 +296,15 @@ def find_headless(home: Home, integration: str) -> int:
 	rows = _sample(home, integration)
 	lanes = _lanes(home.db, rows)
 	keys = {row["ordering_key"] for row in rows if row["ordering_key"] and _has_no_head(lanes[row["name"]])}
-	if not keys:
+	alone = [row["name"] for row in rows if not row["ordering_key"]]  # nobody can be in front of these
+	if not (keys or alone):
 		return 0
-	return in_transaction(home.db, lambda: sum(let_on_key(home, integration, key) for key in sorted(keys)))
+
+	def write() -> int:
+		changed = _set(home.db, alone, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
+		return changed + sum(let_on_key(home, integration, key) for key in sorted(keys))
+
+	return in_transaction(home.db, write)
 
 
 def _has_no_head(lane: Lane) -> bool:
