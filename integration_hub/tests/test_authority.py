@@ -276,7 +276,7 @@ class TestAuthority(HubTestCase):
 				self.assertTrue(frappe.db.exists(doctype, name))
 
 	def test_a_row_is_not_taken_from_another_document(self):
-		"""Frappe updates a row by its name, whoever's it is: saved with one document, it would leave the other."""
+		"""Frappe updates a row by its name only: saved with another document, it would leave its own."""
 		mine = frappe.get_doc(
 			{"doctype": "Integration Settings", "integration_name": "rows", "base_url": self.crm.url}
 		).insert()

@@ -407,7 +407,7 @@ class TestEditedMeanwhile(DocumentsTestCase):
 
 
 class TestAsTheUser(DocumentsTestCase):
-	"""What somebody who may write the DocType, and not all of it, gets done."""
+	"""Writing as a user who may write the DocType, but not every field and document of it."""
 
 	def setUp(self) -> None:
 		super().setUp()

@@ -1,4 +1,4 @@
-"""What the site's own door answers, over HTTP, where Frappe reads a request before it."""
+"""Answers of the site's own door, over HTTP, to requests that Frappe reads first."""
 
 import gzip
 import json

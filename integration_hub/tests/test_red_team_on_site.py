@@ -304,7 +304,7 @@ class TestSecrets(RedTeam):
 		)
 
 	def test_no_filter_and_no_order_tells_whether_a_guess_is_right(self):
-		"""What stands in the document's own table is a mask of one length, whatever the secret."""
+		"""The document's own table holds a mask of one length, whatever the secret."""
 		for field in ("client_secret", "webhook_secret"):
 			secret = get_decrypted_password(SETTINGS, "crm", field)
 			for guess in (secret, f"{secret[:1]}%", "_" * len(secret)):
