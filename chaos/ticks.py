@@ -9,7 +9,7 @@ import threading
 import frappe
 
 from chaos.site import opened
-from integration_hub.commands import until_stopped
+from integration_hub.commands.base import until_stopped
 
 _EVERY = 3.0
 _OURS = {"method": ["like", "integration_hub.%"], "stopped": 0}

@@ -6,7 +6,7 @@ import argparse
 import logging
 
 from chaos import effects
-from integration_hub.commands import until_stopped
+from integration_hub.commands.base import until_stopped
 from integration_hub.homes.file import FileHome
 from integration_hub.homes.worker import Worked, work
 

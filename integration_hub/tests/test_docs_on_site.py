@@ -68,7 +68,7 @@ class TestDocs(HubTestCase):
 	def test_every_command_of_the_hub_runs_on_a_site(self):
 		"""As a person would type them, on a site that has what they name: a held run, an event, a conflict."""
 		self.enterContext(
-			patch("integration_hub.commands.home_opener", lambda _: lambda: nullcontext(SiteHome()))
+			patch("integration_hub.commands.base.home_opener", lambda _: lambda: nullcontext(SiteHome()))
 		)
 		self.enterContext(
 			patch.dict("os.environ", CRM_CLIENT_SECRET=CLIENT_SECRET, CRM_WEBHOOK_SECRET=SECRET)

@@ -1,0 +1,20 @@
+"""One command group for both homes: `bench --site S integration-hub …` and `integration-hub …`.
+
+A module holds the commands of one kind of thing. What they call is imported when they run: bench imports this package
+for each of its own commands.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from integration_hub.commands import events, first_steps, looking, processes, streams
+from integration_hub.commands.group import integration_hub, main
+from integration_hub.forking import WORKERS, preload
+
+__all__ = ["commands", "events", "first_steps", "integration_hub", "looking", "main", "processes", "streams"]
+
+commands = [integration_hub]  # where bench looks
+
+if WORKERS.intersection(sys.argv):
+	preload()

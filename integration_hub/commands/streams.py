@@ -1,0 +1,157 @@
+"""The commands of streams and their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from integration_hub.commands.base import line_begins, opened, say, say_pauses, told
+from integration_hub.commands.group import integration_hub
+from integration_hub.connectors.errors import ConnectorError
+from integration_hub.plain import plain
+from integration_hub.stores.home import HubError
+
+_COUNTS = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
+
+
+@integration_hub.command()
+@click.argument("streams", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
+@click.option("--from", "since", help="Fetch what changed since this time instead; keep the checkpoint.")
+@click.option("--until", default="", help="The end of that range, included.")
+@click.pass_context
+@told
+def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str | None, until: str) -> None:
+	"""Run streams now, in this process; all enabled ones if none is named. One that cannot begin stops no other."""
+	from integration_hub.stores.settings import stream_rows
+	from integration_hub.sync.dryrun import dry_run as look
+	from integration_hub.sync.modes import Period
+	from integration_hub.sync.run import AlreadyRunning, run_stream
+
+	if until and not since:
+		raise click.UsageError("--until needs --from.")
+	if since and not streams:
+		raise click.UsageError("Name the streams to backfill.")
+	period = Period.read(since, until) if since else None
+	failed, running = [], []
+	with opened(ctx) as home:
+		say_pauses(home)
+		names = streams or [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]
+		if not names:
+			say("There are no enabled streams.")
+		for name in names:
+			try:
+				if dry_run:
+					for line in differences(look(home, name, period)):
+						say(line)
+					continue
+				row = run_stream(home, name, "Command line", period)
+			except (HubError, ConnectorError) as error:
+				if len(names) == 1:
+					raise
+				(running if isinstance(error, AlreadyRunning) else failed).append(name)
+				click.echo(line_begins(), nl=False, err=True)
+				say(str(error), err=True)
+				continue
+			click.echo(line_begins(), nl=False, err=True)
+			for line in summary(row):
+				say(line)
+			if row["status"] not in ("Completed", "Needs Approval"):
+				failed.append(name)
+	if failed or running:
+		raise click.ClickException(plain(" ".join(_left(failed, running))))
+
+
+def _left(failed: list[str], running: list[str]) -> Iterator[str]:
+	"""Return what is to be said at the end of the streams that did not come to theirs."""
+	if failed:
+		yield f"Not completed: {', '.join(failed)}. `status` shows open errors."
+	if running:
+		yield f"Running already, and not run here: {', '.join(running)}."
+
+
+def differences(result: Any) -> Iterator[str]:
+	"""Return what a dry run found, as lines of text."""
+	counts = {name: getattr(result.counts, name) for name in _COUNTS}
+	said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+	yield f"{result.stream}: would be {said}" if said else f"{result.stream}: there would be nothing to do"
+	if result.orphans:
+		yield f"  {result.orphans} documents are no longer in the source: they would go"
+	for note in result.notes:
+		yield f"  {note}"
+	for one in result.sample:
+		yield f"  {one.action} {one.external_id} {one.name}".rstrip()
+		if one.error:
+			yield f"    {one.error}"
+		for field, (before, after) in one.changes.items():
+			yield f"    {field}: {_shown(before)} → {_shown(after)}"
+	touched = sum(counts[name] for name in ("created", "updated", "deleted", "failed"))
+	if len(result.sample) < touched:
+		yield f"  … and {touched - len(result.sample)} more"
+
+
+def _shown(value: Any) -> str:
+	text = "–" if value in (None, "") else str(value)
+	return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def summary(row: dict[str, Any]) -> Iterator[str]:
+	"""Return a Sync Log row as lines of text."""
+	counts = ", ".join(f"{row[name]} {name}" for name in _COUNTS if row[name])
+	counts = counts or ("nothing to do" if row["status"] == "Completed" else "nothing done")
+	yield f"{row['stream']}: {row['status']} in {row['duration']:.2f} s ({counts})"
+	if row["status"] == "Needs Approval":
+		yield f"  {row['to_delete']} documents would go; `approve {row['name']}` removes them"
+	if row["error"]:
+		yield f"  {row['error']}"
+
+
+@integration_hub.command()
+@click.argument("stream")
+@click.option("--limit", default=5, show_default=True, help="Records.")
+@click.pass_context
+@told
+def preview(ctx: click.Context, stream: str, limit: int) -> None:
+	"""Fetch one page of a stream and show its records, mapped."""
+	from integration_hub.sync.dryrun import preview as look
+
+	with opened(ctx) as home:
+		say_pauses(home)
+		for record in look(home, stream, limit):
+			say(f"{record['external_id'] or '(no id)'}{' (deleted)' if record['deleted'] else ''}")
+			if record["error"]:
+				say(f"  {record['error']}")
+			for field, value in record["values"].items():
+				say(f"  {field}: {_shown(value)}")
+
+
+@integration_hub.command()
+@click.argument("stream")
+@click.pass_context
+@told
+def reset(ctx: click.Context, stream: str) -> None:
+	"""Forget where a stream stands: its next run begins at the beginning. Nothing is doubled."""
+	from integration_hub.stores.database import in_transaction, update
+	from integration_hub.sync.run import load_stream
+
+	with opened(ctx) as home:
+		before = load_stream(home, stream).checkpoint
+		state = {"checkpoint": None, "resume": None}
+		in_transaction(home.db, lambda: update(home.db, "Sync Settings", stream, state))
+		say(f"{stream}: its checkpoint was {before or 'none'}")
+
+
+@integration_hub.command()
+@click.argument("sync_log")
+@click.pass_context
+@told
+def approve(ctx: click.Context, sync_log: str) -> None:
+	"""Remove the documents that a run held back (status Needs Approval)."""
+	from integration_hub.sync.run import approve_deletions
+
+	with opened(ctx) as home:
+		say_pauses(home)
+		for line in summary(approve_deletions(home, sync_log, "Command line")):
+			say(line)
