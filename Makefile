@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-site test-upgrade test-desk chaos fuzz benchmark lint format clean
+.PHONY: demo test test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
@@ -25,6 +25,10 @@ fuzz: $(INSTALLED)
 # What it costs: make benchmark BENCHMARK='--quick', or the names of some. On a site: FRAPPE_BENCH=PATH SITE=NAME.
 benchmark: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(BENCHMARK)
+
+# The tables of docs/reference.md, made from the doctypes' JSON.
+reference: $(INSTALLED)
+	@$(BIN)/python -m scripts.reference
 
 test-site:
 	@$(PYTHON) -m scripts.test_site

@@ -49,7 +49,7 @@ from tests.tls import self_signed
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-LANGUAGES = {"", "bash", "ini", "json", "mermaid", "nginx", "py", "python", "sh", "toml"}
+LANGUAGES = {"", "bash", "ini", "json", "mermaid", "nginx", "py", "python", "sh", "sql", "toml"}
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 
