@@ -85,6 +85,8 @@ def differences(result: Any) -> Iterator[str]:
 		yield f"  {one.action} {one.external_id} {one.name}".rstrip()
 		if one.error:
 			yield f"    {one.error}"
+		if one.doubt:
+			yield f"    {one.doubt}"
 		for field, (before, after) in one.changes.items():
 			yield f"    {field}: {_shown(before)} → {_shown(after)}"
 	touched = sum(counts[name] for name in ("created", "updated", "deleted", "failed"))

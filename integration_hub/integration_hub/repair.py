@@ -19,7 +19,7 @@ from integration_hub.homes.site import SiteHome
 from integration_hub.homes.watch import DEAD
 from integration_hub.integration_hub import authority, readiness
 from integration_hub.integration_hub.sentences import SENTENCES, refuse
-from integration_hub.integration_hub.sight import SightHome, readable_fields
+from integration_hub.integration_hub.sight import SightHome, readable_changes, readable_fields
 from integration_hub.stores import inbox
 from integration_hub.stores.bindings import make_due, name_range
 from integration_hub.stores.database import in_transaction
@@ -104,7 +104,7 @@ def _shown(effect: replay.Effect) -> dict:
 	if effect.doctype:
 		frappe.has_permission(effect.doctype, "read", effect.document or None, throw=True)
 		meta, readable = frappe.get_meta(effect.doctype), readable_fields(effect.doctype)
-		shown["changes"] = {f: v for f, v in effect.changes.items() if f in readable}
+		shown["changes"] = readable_changes(effect.doctype, effect.changes, readable)
 		shown["labels"] = {field: _(meta.get_label(field)) for field in shown["changes"]}
 	return shown
 

@@ -6,7 +6,7 @@ answer what stands in documents. So it looks with the eyes of the person who loo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,8 @@ from frappe import _
 from frappe.model import get_permitted_fields
 
 from integration_hub.homes.site import SiteHome
-from integration_hub.stores.home import Target
+from integration_hub.stores.home import Change, Foreseen, Target
+from integration_hub.stores.schema import TABLES
 
 
 class SightHome(SiteHome):
@@ -57,10 +58,27 @@ class _SeenTarget:
 		rows = _listed(self._target.doctype, field, values, fields, self._person)
 		return {str(row[field]): row["name"] for row in rows}
 
+	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		return self._target.foresee(changes, _Blinking(self), user)
+
 	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
 		if not frappe.has_permission(doctype, "read", user=self._person):
 			return set(names)  # nothing is said of them
 		return {row["name"] for row in _listed(doctype, "name", names, ["name"], self._person)}
+
+
+class _Blinking:
+	"""A person's eyes on what other documents hold: where they may not read, there is nothing to be told."""
+
+	def __init__(self, seen: _SeenTarget):
+		self.existing, self._seen = seen.existing, seen
+
+	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		try:
+			return self._seen.find(field, values)
+		except frappe.PermissionError:
+			frappe.clear_messages()
+			return {}
 
 
 def _listed(doctype: str, field: str, values: Sequence[Any], fields: list[str], person: str) -> list[Any]:
@@ -113,8 +131,25 @@ def mapped(records: list[dict[str, Any]], doctype: str) -> list[dict[str, Any]]:
 def _difference(one: dict[str, Any], doctype: str, fields: set[str]) -> dict[str, Any]:
 	if one["name"] and not _may_read(doctype, one["name"]):
 		return {**one, "name": "", "changes": {}, "error": _("You may not read this document.")}
-	changes = {field: pair for field, pair in one["changes"].items() if field in fields}
+	changes = readable_changes(doctype, one["changes"], fields)
 	return {**one, "changes": changes, "error": _told(one["error"], doctype, fields)}
+
+
+def readable_changes(doctype: str, changes: Mapping[str, Sequence[Any]], fields: set[str]) -> dict[str, Any]:
+	"""Return what would change in the fields, and the columns of child tables, that the user may read.
+
+	changes: {field: (now, then)}; fields: those of the DocType that they may read.
+	"""
+	found = {}
+	for field, pair in changes.items():
+		df = frappe.get_meta(doctype).get_field(field)
+		if df and df.fieldtype in TABLES:
+			inner = set(get_permitted_fields(df.options, parenttype=doctype, user=frappe.session.user))
+			rows = [[{k: v for k, v in row.items() if k in inner} for row in side or ()] for side in pair]
+			found[field] = rows
+		elif field in fields:
+			found[field] = pair
+	return found
 
 
 def _told(error: str, doctype: str, fields: set[str]) -> str:

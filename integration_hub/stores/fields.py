@@ -35,6 +35,7 @@ class Field:
 	options: str = ""
 	length: int = 0
 	required: bool = False
+	unique: bool = False
 	fields: Mapping[str, Field] = field(default_factory=dict)
 
 	@property
@@ -66,5 +67,7 @@ def fields_of(rows: Iterable[Mapping[str, Any]], children: Mapping[str, Fields] 
 		if kind in TABLES and children is not None:
 			found[row["fieldname"]] = Field(kind, options, fields=children.get(options, {}))
 		elif kind not in NO_COLUMN:
-			found[row["fieldname"]] = Field(kind, options, int(row.get("length") or 0), bool(row.get("reqd")))
+			found[row["fieldname"]] = Field(
+				kind, options, int(row.get("length") or 0), bool(row.get("reqd")), bool(row.get("unique"))
+			)
 	return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from integration_hub.stores.database import Database
@@ -51,6 +51,19 @@ class Written:
 	overruled: Sequence[str] = ()
 
 
+@dataclass(slots=True)
+class Foreseen:
+	"""The outcome of a Change, foretold without writing it.
+
+	changes: the fields it would set, with the value now and then; of a child table, the rows that are other.
+	error: why it would fail, as far as that can be known. doubt: what may fail, which only writing decides.
+	"""
+
+	changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+	error: Exception | None = None
+	doubt: str = ""
+
+
 class CancelledDocument(Exception):
 	"""A document that takes no change any more, and never will: it was cancelled."""
 
@@ -75,7 +88,19 @@ class Target(Protocol):
 		"""Write each change or undo it whole; one outcome a change, in order."""
 
 	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
-		"""Return what documents hold now, by name, in the fields that are no tables."""
+		"""Return what documents hold now, by name; in a child table's field, the list of its rows."""
+
+	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
+		"""Return those of `names` that a DocType has, for links to them."""
+
+	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		"""Foretell what `write` would do, and write nothing; one outcome a change, in order.
+
+		eyes: finds what links lead to, as far as the person who looks may know. user: as whom a run writes.
+		"""
+
+	def unforeseen(self) -> str:
+		"""Return a sentence for what `foresee` cannot know of this DocType, "" if there is nothing."""
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Delete documents; return why, by name, those that cannot go stay. What is gone already is fine."""

@@ -8,10 +8,12 @@ from typing import Any
 from integration_hub.sentence import _
 from integration_hub.stores.database import in_list, insert_many, upsert_many
 from integration_hub.stores.fields import Field, Fields
-from integration_hub.stores.home import Change, Home, HubError, Written
+from integration_hub.stores.home import Change, Foreseen, Home, HubError, Target, Written
 from integration_hub.stores.ids import new_id, new_ids
 from integration_hub.stores.schema import NUMERIC
 from integration_hub.stores.settings import existing_names
+from integration_hub.sync.compare import differences
+from integration_hub.sync.unique import Claims
 from integration_hub.sync.validate import invalid
 
 
@@ -27,6 +29,7 @@ class BulkTarget:
 	def __init__(self, home: Home, doctype: str, fields: Fields):
 		self.home, self.doctype, self._fields = home, doctype, fields
 		self._tables = {name: field for name, field in fields.items() if field.fields}
+		self._claims = Claims(doctype, fields)
 
 	def fields(self) -> Fields:
 		return self._fields
@@ -43,7 +46,39 @@ class BulkTarget:
 		marks, params = in_list(names)
 		columns = ", ".join(f"`{name}`" for name in ("name", *plain))
 		sql = f"SELECT {columns} FROM `tab{self.doctype}` WHERE `name` IN ({marks})"
-		return {row.pop("name"): row for row in self.home.db.query(sql, params)}
+		found = {row.pop("name"): row for row in self.home.db.query(sql, params)}
+		for table in self._tables.keys() & set(fields):
+			self._add_children(table, found)
+		return found
+
+	def _add_children(self, table: str, found: Mapping[str, dict[str, Any]]) -> None:
+		"""Add to what documents hold the rows of a child table."""
+		field = self._tables[table]
+		for row in found.values():
+			row[table] = []
+		marks, names = in_list(list(found))
+		columns = ", ".join(f"`{name}`" for name in ("parent", *field.fields))
+		sql = f"""SELECT {columns} FROM `tab{field.options}`
+			WHERE `parent` IN ({marks}) AND `parenttype` = %s AND `parentfield` = %s ORDER BY `idx`"""
+		for child in self.home.db.query(sql, [*names, self.doctype, table]) if found else ():
+			found[child.pop("parent")][table].append(child)
+
+	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		wrong = invalid(changes, self._fields, eyes.existing)
+		known = [change.name for change in changes if change.name]
+		fields = list(dict.fromkeys(field for change in changes for field in change.values))
+		now = self.values(known, fields) if known else {}
+		found = []
+		for number, change in enumerate(changes):
+			changed = differences(now.get(change.name or "", {}), change.values, self._fields)
+			error = wrong.get(number) or self._claims.taken(
+				change.external_id, change.name, change.values, eyes
+			)
+			found.append(Foreseen(changed, error))
+		return found
+
+	def unforeseen(self) -> str:
+		return ""
 
 	def write(self, changes: Sequence[Change]) -> list[Written]:
 		if not changes:

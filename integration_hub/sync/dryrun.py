@@ -17,7 +17,7 @@ from integration_hub.connectors.redact import MASK, Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.sentence import _
 from integration_hub.stores.bindings import count_live
-from integration_hub.stores.home import Change, Home
+from integration_hub.stores.home import Change, Foreseen, Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts
 from integration_hub.sync.config import StreamConfig
@@ -27,7 +27,6 @@ from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.plan import Plan, Planner
 from integration_hub.sync.run import ready
-from integration_hub.sync.validate import invalid
 
 SAMPLE = 20
 
@@ -41,15 +40,20 @@ class Difference:
 	name: str = ""
 	changes: dict[str, list[Any]] = field(default_factory=dict)
 	error: str = ""
+	doubt: str = ""  # what may make it fail, which only a run can know
 
 
 @dataclass
 class DryRun:
-	"""What a run would do. `approval` says that its deletions would wait for a person."""
+	"""What a run would do. `approval` says that its deletions would wait for a person.
+
+	same: of how many records that would be written the document is so already.
+	"""
 
 	stream: str
 	counts: Counts = field(default_factory=Counts)
 	orphans: int = 0
+	same: int = 0
 	approval: bool = False
 	sample: list[Difference] = field(default_factory=list)
 	notes: list[str] = field(default_factory=list)
@@ -69,8 +73,23 @@ def dry_run(
 	Raises HubError when the stream could not begin, and ConnectorError when the source fails.
 	"""
 	stream, integration = ready(home, name, resting=True)
-	mode = mode_of(stream, period)
 	result = DryRun(name)
+	_look(home, stream, integration, mode_of(stream, period), result, sample, max_pages)
+	if result.same and stream.write_mode == "Bulk":
+		result.notes.append(_("{0} more are written again as they are.", result.same))
+	return result
+
+
+def _look(
+	home: Home,
+	stream: StreamConfig,
+	integration: Any,
+	mode: Full,
+	result: DryRun,
+	sample: int,
+	max_pages: int,
+) -> None:
+	"""Add to a result what there is at the source, page by page."""
 	redactor = redactor_for(home.secrets(stream.integration))
 	with home.as_user(integration.run_as_user), _names() as met:
 		planner = Planner(home, stream, seen=new_id(), redactor=redactor)
@@ -85,23 +104,22 @@ def dry_run(
 				unread = unread or bool(plan.unidentified)
 				result.counts.pages += 1
 				result.counts.bytes += page.size
-				_add(home, planner, plan, result, sample, redactor)
+				_add(planner, plan, result, sample, redactor, integration.run_as_user)
 				again = _note_names(met, plan)
 				result.counts.created -= again  # a feed may say more than once what is new
 				result.counts.updated += again
 				if result.counts.pages == max_pages and not page.last:
 					result.notes.append(_("Only the first {0} pages were looked at.", max_pages))
-					return result
+					return
 		if proof.doubt:
 			result.notes.append(str(proof.doubt))
 		elif mode.finds_orphans and stream.deletion_policy != "Keep" and result.counts.fetched and not unread:
 			_count_orphans(home, stream, met, result)
 		gone = result.orphans + result.counts.deleted
-		result.approval = needs_approval(stream, gone, count_live(home.db, name))
+		result.approval = needs_approval(stream, gone, count_live(home.db, stream.name))
 		if result.approval:
 			result.notes.append(_("That is more than may go by itself: it waits for a person's approval."))
 		result.notes += [_("Nothing was found at {0}.", path) for path in planner.mapper.never_found()]
-	return result
 
 
 def preview(home: Home, name: str, limit: int = 20) -> list[dict[str, Any]]:
@@ -160,36 +178,41 @@ def _pages(connector: Any, mode: Full, result: DryRun) -> Iterator[Page]:
 		yield from connector.pages(mode.request())
 
 
-def _add(home: Home, planner: Planner, plan: Plan, result: DryRun, sample: int, redactor: Redactor) -> None:
-	"""Add a page's plan to the result."""
+def _add(planner: Planner, plan: Plan, result: DryRun, sample: int, redactor: Redactor, user: str) -> None:
+	"""Add a page's plan to the result. user: as whom a run would write."""
 	changes = [change for _, change in plan.changes]
-	wrong: dict[int, Exception] = {}
-	if planner.stream.write_mode == "Bulk":  # Documents tell only when they are saved
-		wrong = dict(invalid(changes, planner.target.fields(), planner.target.existing))
-	failures = {**plan.failures, **{changes[n].external_id: error for n, error in wrong.items()}}
-	good = [change for number, change in enumerate(changes) if number not in wrong]
+	foreseen = planner.target.foresee(changes, planner.target, user) if changes else []
+	if changes and (unforeseen := planner.target.unforeseen()) and unforeseen not in result.notes:
+		result.notes.append(unforeseen)
+	outlook = list(zip(changes, foreseen, strict=True))
+	good = [(change, one) for change, one in outlook if not one.error]
+	failures = {**plan.failures, **{change.external_id: one.error for change, one in outlook if one.error}}
+	moved = [(change, one) for change, one in good if one.changes or not change.name]
+	result.same += len(good) - len(moved)
 	result.counts.add(
 		Counts(
 			fetched=plan.fetched,
-			created=sum(not change.name for change in good),
-			updated=sum(bool(change.name) for change in good),
+			created=sum(not change.name for change, _ in moved),
+			updated=sum(bool(change.name) for change, _ in moved),
 			unchanged=len(plan.unchanged)
 			+ len(plan.lagging)
 			+ len(plan.newer)
 			+ plan.stale
-			+ len(plan.forget),
+			+ len(plan.forget)
+			+ len(good)
+			- len(moved),
 			deleted=len(plan.remove),
 			failed=len(failures) + len(plan.unidentified),
 		)
 	)
-	found = _differences(planner, plan, good[:sample], failures, redactor)
+	found = _differences(planner, plan, moved, failures, redactor)
 	result.sample += list(islice(found, max(sample - len(result.sample), 0)))
 
 
 def _differences(
 	planner: Planner,
 	plan: Plan,
-	changes: Sequence[Change],
+	moved: Sequence[tuple[Change, Foreseen]],
 	failures: Mapping[str, Exception],
 	redactor: Redactor,
 ) -> Iterator[Difference]:
@@ -198,31 +221,12 @@ def _differences(
 	policy = planner.stream.deletion_policy.lower()
 	for item in plan.remove:
 		yield Difference(item.external_id, policy, plan.found[item.external_id].target_name or "")
-	known = [change.name for change in changes if change.name]
-	fields = list(dict.fromkeys(field for change in changes for field in change.values))
-	now = planner.target.values(known, fields) if known else {}
-	for change in changes:
-		before = now.get(change.name or "", {})
-		differs = {
-			field: [before.get(field), _shown(value, planner.mapper.known)]
-			for field, value in change.values.items()
-			if not _same(before.get(field), value)
+	for change, one in moved:
+		changes = {
+			field: [now, _shown(then, planner.mapper.known)] for field, (now, then) in one.changes.items()
 		}
-		yield Difference(
-			change.external_id, "update" if change.name else "create", change.name or "", differs
-		)
-
-
-def _same(before: Any, after: Any) -> bool:
-	"""Tell whether a document's value is what it would be set to, whatever types database and source use."""
-	if before in (None, "") or after in (None, ""):
-		return before in (None, "", 0) and after in (None, "", 0)
-	if isinstance(after, int | float):
-		try:
-			return float(before) == float(after)
-		except (TypeError, ValueError):
-			return False
-	return str(before) == str(after)
+		action = "update" if change.name else "create"
+		yield Difference(change.external_id, action, change.name or "", changes, doubt=one.doubt)
 
 
 @contextmanager

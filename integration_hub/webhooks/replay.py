@@ -11,6 +11,7 @@ from integration_hub.sentence import _
 from integration_hub.stores import inbox
 from integration_hub.stores.database import Row
 from integration_hub.stores.home import Change, Home, HubError, Target, Written
+from integration_hub.sync.compare import differences
 from integration_hub.webhooks.confirm import is_unsigned
 from integration_hub.webhooks.events import load_routes, route_for
 from integration_hub.webhooks.handle import Handling
@@ -150,4 +151,4 @@ class _Watched:
 		self._effect.action, self._effect.doctype = action, self._target.doctype
 		self._effect.document = "" if action == "Create" else name or ""
 		self._effect.does = f"{action}s {self._effect.doctype} {self._effect.document}".strip()
-		self._effect.changes |= {f: (old.get(f), v) for f, v in new.items() if old.get(f) != v}
+		self._effect.changes |= differences(old, new, self._target.fields())

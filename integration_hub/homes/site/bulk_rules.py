@@ -47,6 +47,12 @@ def bulk_problem(doctype: str, tables: Iterable[str] = ()) -> str:
 	return next(iter(problems), "")
 
 
+def code_of(doctype: str) -> str:
+	"""Return what code takes part when a document of a DocType is saved, "" if there is none."""
+	meta = frappe.get_meta(doctype)
+	return next(iter((*_of_code(meta), *_of_settings(meta))), "")
+
+
 def not_told(doctype: str) -> list[str]:
 	"""Return what waits for saves of a DocType, and hears nothing of Bulk: doctype and name of each."""
 	found = []

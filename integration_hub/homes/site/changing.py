@@ -19,7 +19,7 @@ from integration_hub.stores.schema import INTEGER, NUMERIC
 
 _DECIMALS = 9  # of a Float's column
 _MOST_COMPARED = 10_000  # pairs of rows
-_LINKS = ("Link", "Dynamic Link")
+LINKS = ("Link", "Dynamic Link")
 
 Pair = tuple[int, int]  # a new row, and the one that is there
 
@@ -59,7 +59,7 @@ def overruled(doc: Document, values: Mapping[str, Any]) -> list[str]:
 		df = doc.meta.get_field(name)
 		if df is None or df.fieldtype == "Password" or isinstance(value, list) or is_same(doc, name, value):
 			continue
-		if df.fieldtype not in _LINKS or cstr(doc.get(name)).casefold() != cstr(value).casefold():
+		if df.fieldtype not in LINKS or cstr(doc.get(name)).casefold() != cstr(value).casefold():
 			found.append(name)
 	return found
 
@@ -170,7 +170,7 @@ def _alike(
 	fields: Sequence[Any], new: Sequence[Any], old: Sequence[Any], found: Mapping[int, int], strict: bool
 ) -> list[Pair]:
 	"""Return pairs of rows, the most alike first: in what is text, in all, in where they stand."""
-	links = [place for place, df in enumerate(fields) if df.fieldtype in _LINKS]
+	links = [place for place, df in enumerate(fields) if df.fieldtype in LINKS]
 	text = [place for place, df in enumerate(fields) if df.fieldtype not in NUMERIC]
 	news, olds = _free(new, old, found)
 	if len(news) * len(olds) > _MOST_COMPARED:

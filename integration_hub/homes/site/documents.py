@@ -14,6 +14,7 @@ from integration_hub.homes.site.bulk_rules import bulk_problem
 from integration_hub.homes.site.changing import change as apply
 from integration_hub.homes.site.changing import is_same, overruled
 from integration_hub.homes.site.clean import bad_link, clean, clean_record, may_hold_markup, url_fields
+from integration_hub.homes.site.foresee import Foresight, copied, filled, unforeseen
 from integration_hub.homes.site.indexes import keep_name_unique
 from integration_hub.homes.site.quiet import writing
 from integration_hub.homes.site.refusals import explained
@@ -25,8 +26,16 @@ from integration_hub.homes.site.rights import (
 	refused_levels,
 )
 from integration_hub.stores.database import LONG_ENOUGH, Outdated
-from integration_hub.stores.fields import Fields, fields_of
-from integration_hub.stores.home import CancelledDocument, Change, HubError, NotKept, Written
+from integration_hub.stores.fields import Field, Fields, fields_of
+from integration_hub.stores.home import (
+	CancelledDocument,
+	Change,
+	Foreseen,
+	HubError,
+	NotKept,
+	Target,
+	Written,
+)
 from integration_hub.stores.schema import NUMERIC, TABLES
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.bulk import BulkTarget
@@ -40,6 +49,7 @@ class DocumentTarget:
 	def __init__(self, home: Any, doctype: str):
 		self.home, self.doctype = home, doctype
 		self._begun_again: set[str] = set()
+		self._foresight: Foresight | None = None
 
 	def fields(self) -> Fields:
 		return doctype_fields(self.doctype)
@@ -69,8 +79,8 @@ class DocumentTarget:
 		doc = frappe.get_doc(
 			{"doctype": self.doctype}
 		)  # no new_doc: insert sets the defaults itself, from a copy
-		doc.update(_copied(change.values))
-		refuse_levels(doc, _paths(change.values))
+		doc.update(copied(change.values))
+		refuse_levels(doc, filled(change.values))
 		doc.flags.notify_update = False  # one signal a page is enough
 		doc.insert()
 		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
@@ -88,7 +98,7 @@ class DocumentTarget:
 				f"{self.doctype} {doc.name} is cancelled; not written: {', '.join(changed)}"
 			)
 		moved = {name: value for name, value in change.values.items() if name in changed}
-		refuse_levels(doc, [*changed, *_paths(moved)])
+		refuse_levels(doc, [*changed, *filled(moved)])
 		doc.flags.notify_update = False
 		doc.save()
 		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
@@ -107,9 +117,34 @@ class DocumentTarget:
 				)
 
 	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
-		plain = [name for name, field in self.fields().items() if name in fields and not field.fields]
+		known = {name: field for name, field in self.fields().items() if name in fields}
+		plain = [name for name, field in known.items() if field.kind not in TABLES]
 		rows = frappe.get_all(self.doctype, filters={"name": ["in", list(names)]}, fields=["name", *plain])
-		return {row.pop("name"): row for row in rows}
+		found = {row.pop("name"): row for row in rows}
+		for table, field in known.items():
+			if field.kind in TABLES:
+				self._add_children(table, field, found)
+		return found
+
+	def _add_children(self, table: str, field: Field, found: Mapping[str, dict[str, Any]]) -> None:
+		"""Add to what documents hold the rows of a child table."""
+		for row in found.values():
+			row[table] = []
+		filters = {"parent": ["in", list(found)], "parenttype": self.doctype, "parentfield": table}
+		fields = ["parent", *field.fields]
+		for child in frappe.get_all(field.options, filters=filters, fields=fields, order_by="idx"):
+			found[child.pop("parent")][table].append(child)
+
+	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
+		return existing_names(self.home.db, doctype, names)
+
+	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		if self._foresight is None:
+			self._foresight = Foresight(self.home, self.doctype, eyes, user)
+		return self._foresight.look(changes)
+
+	def unforeseen(self) -> str:
+		return unforeseen(self.doctype)
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		def work(name: str, fresh: bool) -> None:
@@ -158,23 +193,6 @@ class DocumentTarget:
 		return failure
 
 
-def _paths(values: Mapping[str, Any]) -> list[str]:
-	"""Return the fields that hold something: those of a child table as `table.field`."""
-	rows = [(table, row) for table, value in values.items() if isinstance(value, list) for row in value]
-	inner = [
-		f"{table}.{name}" for table, row in rows for name, value in row.items() if value not in (None, "")
-	]
-	return [name for name, value in values.items() if value not in (None, "", [])] + inner
-
-
-def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
-	"""Return values whose rows Frappe may write into."""
-	return {
-		name: [{**row} for row in value] if isinstance(value, list) else value
-		for name, value in values.items()
-	}
-
-
 class SiteBulkTarget(BulkTarget):
 	"""Rows of one DocType: of one that is safe for it, as far as the current user may write its documents.
 
@@ -205,6 +223,20 @@ class SiteBulkTarget(BulkTarget):
 			keep_name_unique(self.doctype)  # each time: what is rolled back takes it along
 		written = iter(super().write(good))
 		return [Written(None, refusal) if refusal else next(written) for refusal in refusals]
+
+	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		fields = {name for change in changes for name in change.values}
+		self._refuse_unsafe(fields & self._tables.keys())
+		with self.home.become(user):
+			refusals = self._refusals(changes, fields)
+		as_written = [
+			replace(change, values=clean_record(self.doctype, change.values, self.as_is))
+			for change in changes
+		]
+		found = super().foresee(as_written, eyes, user)
+		for refusal, one in zip(refusals, found, strict=True):
+			one.error = refusal or one.error
+		return found
 
 	def _defaults(self, fields: Sequence[str]) -> dict[str, Any]:
 		if frappe.db.db_type != "sqlite":
@@ -261,7 +293,7 @@ class SiteBulkTarget(BulkTarget):
 				return error
 		else:
 			doc = frappe.get_doc({"doctype": self.doctype, "owner": frappe.session.user})
-		doc.update(_copied(change.values))
+		doc.update(copied(change.values))
 		return refused(doc, kind)
 
 	def _refused_among(self, names: Sequence[str], kind: str) -> dict[str, Exception]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -126,8 +126,12 @@ class SiteHome:
 	def schemes(self) -> Mapping[str, str]:
 		return _registered("integration_hub_schemes")
 
+	def as_user(self, user: str) -> AbstractContextManager[None]:
+		return self.become(user)
+
 	@contextmanager
-	def as_user(self, user: str) -> Iterator[None]:
+	def become(self, user: str) -> Iterator[None]:
+		"""Do the block as `user`, also where somebody else looks (see SightHome.as_user)."""
 		wanted, session = user or "Administrator", frappe.local.session
 		if wanted == session.user:
 			try:

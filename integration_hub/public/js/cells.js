@@ -11,6 +11,16 @@ function shown(value) {
 	return escaped(value);
 }
 
+// The value of a document's field: of a child table its rows, a line each.
+function of_field(doctype, field, value) {
+	if (!Array.isArray(value) || !value.every((row) => row && typeof row === "object")) return value;
+	const child = frappe.meta.get_docfield(doctype, field)?.options;
+	const label = (name) => __((child && frappe.meta.get_docfield(child, name)?.label) || name);
+	const held = ([, inner]) => ![null, undefined, "", 0].includes(inner);
+	const line = (row) => Object.entries(row).filter(held).map(([name, inner]) => `${label(name)}: ${inner}`).join(", ");
+	return value.length ? { html: value.map((row) => `<div>${escaped(line(row) || "–")}</div>`).join("") } : null;
+}
+
 // A labelled value with a coloured dot; `html` is trusted.
 function cell(color, label, html) {
 	return `<div class="col-6 col-md-4 col-lg-3 mb-3">

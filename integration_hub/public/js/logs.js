@@ -118,8 +118,15 @@ frappe.provide("integration_hub");
 		return titles[effect.action]();
 	}
 
+	// Of a child table only the rows come that are other: a line each.
+	function row_line(row) {
+		const held = ([, inner]) => ![null, undefined, "", 0].includes(inner);
+		return Object.entries(row).filter(held).map(([name, inner]) => `${name}: ${inner}`).join(", ") || "–";
+	}
+
 	function shown_value(value) {
 		if (value === null || value === undefined || value === "") return "–";
+		if (Array.isArray(value)) return value.map((row) => escape(row_line(row))).join("<br>") || "–";
 		return escape(typeof value === "object" ? JSON.stringify(value, null, 1) : value);
 	}
 

@@ -57,15 +57,17 @@ async function dry_run(frm) {
 		const document = one.name
 			? { html: `<a href="${frappe.utils.get_form_link(frm.doc.target_doctype, one.name)}">${escaped(one.name)}</a>` }
 			: nothing;
-		if (!changes.length) return [[pill(one.action), one.external_id, document, nothing, one.error ? wide(3, "text-danger", one.error) : nothing, nothing]];
+		const said = one.error ? wide(3, "text-danger", one.error) : one.doubt ? wide(3, "text-warning", one.doubt) : nothing;
+		if (!changes.length) return [[pill(one.action), one.external_id, document, nothing, said, nothing]];
+		const doubt = one.doubt ? [[nothing, nothing, nothing, nothing, said, nothing]] : [];
 		return changes.map(([field, [before, after]], n) => [
 			n ? nothing : pill(one.action),
 			n ? nothing : one.external_id,
 			n ? nothing : document,
 			field_label(frm, field),
-			before,
-			after,
-		]);
+			of_field(frm.doc.target_doctype, field, before),
+			of_field(frm.doc.target_doctype, field, after),
+		]).concat(doubt);
 	});
 	const gone = counts.deleted + found.orphans;
 	const fates = {
