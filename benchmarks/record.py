@@ -8,11 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.figures import Figure
+from benchmarks.highlights import highlights
 from benchmarks.suite import ROOT, SUITE
 
 RESULTS = ROOT / "benchmarks/results.json"
 PAGE = ROOT / "docs/performance.md"
 BEGIN, END = "<!-- figures: python -m benchmarks --write -->", "<!-- /figures -->"
+TOP, TOP_END = "<!-- highlights: python -m benchmarks --write -->", "<!-- /highlights -->"
 _WORSE = 0.2
 
 
@@ -47,12 +49,14 @@ class Record:
 		known.sort(key=lambda name: (order.index(_parts(name)[0]), name))
 		self.kept = {name: self.kept[name] for name in known}
 		self._path.write_text(json.dumps(self.kept, indent="\t", ensure_ascii=False) + "\n")
-		text = PAGE.read_text() if PAGE.exists() else f"# Performance\n\n{BEGIN}\n{END}\n"
+		PAGE.write_text(self.page(PAGE.read_text() if PAGE.exists() else "# Performance\n"))
+
+	def page(self, text: str) -> str:
+		"""Return the page's text with its highlights, where it has a place for them, and its tables."""
 		if BEGIN not in text:
 			text = f"{text.rstrip()}\n\n{BEGIN}\n{END}\n"
-		before, _, rest = text.partition(BEGIN)
-		after = rest.partition(END)[2]
-		PAGE.write_text(f"{before}{BEGIN}\n{self.tables()}{END}{after}")
+		text = _between(text, TOP, TOP_END, f"\n\n{highlights(self.kept)}\n")
+		return _between(text, BEGIN, END, f"\n{self.tables()}")
 
 	def tables(self) -> str:
 		"""Return the figures as Markdown, one table a benchmark, its machine named above it."""
@@ -69,6 +73,12 @@ class Record:
 				f"\n### {title}\n\n`python -m benchmarks {name}` on {kept['machine']['processor']}; {where}.\n\n| | |\n|---|--:|\n{rows}"
 			)
 		return "".join(parts) + "\n"
+
+
+def _between(text: str, begin: str, end: str, new: str) -> str:
+	"""Return a text with what stands between two markers replaced, as it is where they are not there."""
+	before, found, rest = text.partition(begin)
+	return f"{before}{begin}{new}{end}{rest.partition(end)[2]}" if found else text
 
 
 def _parts(name: str) -> tuple[str, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import record as records
 from benchmarks.figures import Figure, percentiles
+from benchmarks.highlights import LINES, highlights, rounded
 from benchmarks.record import Record
 from benchmarks.suite import SUITE
 
@@ -81,3 +84,23 @@ def test_figures_of_another_database_are_kept_beside_those_of_mariadb(tmp_path, 
 	titles = [line for line in text.splitlines() if line.startswith("###")]
 	assert [title.endswith(": PostgreSQL") for title in titles] == [False, True, False]
 	assert "`python -m benchmarks sync_on_site` on Abacus" in text
+
+
+def test_the_page_is_made_of_the_figures_that_are_kept():
+	page = records.PAGE.read_text()
+	assert page == Record().page(page), "run: python -m benchmarks --write"
+	assert len(re.findall(r"^\d+\. \*\*", page, re.MULTILINE)) == len(LINES) == 10
+
+
+def test_a_line_without_its_figure_is_left_out():
+	kept = {"queue_on_file": {"figures": [asdict(Figure("ours, List", 16386, "messages/s"))]}}
+	assert highlights(kept) == ""
+	kept["queue_on_file"]["figures"].append(asdict(Figure("ours, List / BRPOP", 6.89, "×")))
+	assert highlights(kept).startswith(
+		"1. **Queues**: a consumer takes 16,000 messages/s off a Redis list, 6.9 times"
+	)
+
+
+def test_a_figure_to_remember_has_two_digits():
+	found = [rounded(value) for value in (23832, 831, 78.6, 15, 5.41, 0.344, 0)]
+	assert found == ["24,000", "830", "79", "15", "5.4", "0.34", "0"]
