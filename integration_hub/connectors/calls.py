@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from integration_hub.connectors.markup import is_markup, plain_text
+
 _LEAVING = (SystemExit, GeneratorExit, CancelledError)
 
 
@@ -30,7 +32,13 @@ def contained(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def told(error: object) -> str:
-	"""Return the text of an error: of one that has none to tell, its class."""
+	"""Return the text of an error, as plain text if it is Frappe's HTML: of one that has none to tell, its class."""
+	text = untouched(error)
+	return plain_text(text) if is_markup(error) else text
+
+
+def untouched(error: object) -> str:
+	"""Return the text of an error as it is: of one that has none to tell, its class."""
 	try:
 		return str(error)
 	except Exception:  # noqa: BLE001 - the boundary of an app's own class, while another failure is told

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 
 from integration_hub.connectors import spellings
-from integration_hub.connectors.calls import told
+from integration_hub.connectors.calls import told, untouched
+from integration_hub.connectors.markup import is_markup
 
 MASK = "[redacted]"
 
@@ -70,6 +72,13 @@ class Redactor:
 		if len(known) == len(whole) and (limit is None or len(clean) <= limit):
 			return clean
 		return f"{clean[:limit]}…"
+
+	def trace(self, error: BaseException, limit: int) -> str:
+		"""Return the traceback of an error without secrets; what the error says is plain text there, too."""
+		trace, said = "".join(traceback.format_exception(error)), told(error)
+		if said and is_markup(error):
+			trace = trace.replace(untouched(error), said)
+		return self.text(trace, limit)
 
 	def _masked(self, text: str, end: int) -> str:
 		"""Return the text up to `end`, its known secrets masked: the mask is as long for each."""

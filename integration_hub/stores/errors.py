@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -18,6 +17,9 @@ _VARYING = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|'[^']*'|\d+", re.I
 class Redacts(Protocol):
 	def text(self, text: object, limit: int | None = None) -> str:
 		"""Return the text without secrets."""
+
+	def trace(self, error: BaseException, limit: int) -> str:
+		"""Return the traceback of an error without secrets."""
 
 
 def record_error(
@@ -47,7 +49,7 @@ def record_error(
 	values = {
 		"kind": kind,
 		"message": message,
-		"traceback": redactor.text("".join(traceback.format_exception(error)), 20_000),
+		"traceback": redactor.trace(error, 20_000),
 		"status": "Open",
 		"last_seen_at": home.now(),
 		**_request(error),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
 
+from integration_hub.connectors.calls import told
 from integration_hub.connectors.known import Known, is_secret
 from integration_hub.connectors.paths import PathError, Reader, computes, reader
 from integration_hub.connectors.signs import says_yes
@@ -324,7 +325,7 @@ def _search(path: Reader, record: Mapping[str, Any], field: str) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-	return str(error).splitlines()[0] if str(error) else type(error).__name__
+	return next(iter(told(error).splitlines()), "") or type(error).__name__
 
 
 def _check_text(values: Mapping[str, Any], prefix: str = "") -> None:

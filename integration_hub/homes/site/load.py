@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import frappe
-from frappe.utils import strip_html
 
+from integration_hub.connectors.calls import told
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.file.config import TITLE_FIELDS, HubFile, load
 from integration_hub.homes.file.tables import child_tables
@@ -96,7 +96,7 @@ def _save(doctype: str, name: str, values: Mapping[str, Any]) -> str:
 	try:
 		doc.save() if exists else doc.insert()
 	except frappe.ValidationError as error:
-		raise HubError(strip_html(str(error))) from None  # it names document and field itself
+		raise HubError(told(error)) from None  # it names document and field itself
 	return f"{'Updated' if exists else 'Made'} {doctype} {name}."
 
 

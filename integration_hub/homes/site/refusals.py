@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import frappe
-from frappe.utils import strip_html
+
+from integration_hub.connectors.markup import is_markup, mark_plain, plain_text
 
 # A DocType, and not a field or another document that begins alike: "must be after Sales Order Date".
 _NAMED = r"(?<!\w)%s(?![ -]*\w)"
@@ -14,19 +15,28 @@ _NAMED = r"(?<!\w)%s(?![ -]*\w)"
 
 def explained(error: Exception, doctype: str, name: str | None) -> Exception:
 	"""Return an error with a text for people, and take Frappe's messages out of the next dialog."""
-	said = [strip_html(str(message.get("message", ""))) for message in frappe.get_message_log()]
+	said = [plain_text(str(message.get("message", ""))) for message in frappe.get_message_log()]
 	explanation = frappe.flags.pop("error_message", None) or ""
 	frappe.clear_messages()
 	if not isinstance(error, frappe.ValidationError | frappe.PermissionError | frappe.NameError):
 		return error
 	texts = [
-		strip_html(str(error.args[0])) if len(error.args) == 1 else "",
+		_own(error),
 		*reversed(said),
-		strip_html(explanation),
+		plain_text(explanation),
 	]
 	text = next((text.strip() for text in texts if text.strip()), type(error).__name__)
 	error.args = (_placed(text, doctype, name),)
+	mark_plain(error)
 	return error
+
+
+def _own(error: Exception) -> str:
+	"""Return what an error says itself, "" if that is a tuple for code."""
+	if len(error.args) != 1:
+		return ""
+	text = str(error.args[0])
+	return plain_text(text) if is_markup(error) else text
 
 
 def _placed(text: str, doctype: str, name: Any) -> str:
