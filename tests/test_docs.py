@@ -31,7 +31,6 @@ from integration_hub.homes.file import FileHome
 from integration_hub.homes.file.config import _HUB_KEYS, load
 from integration_hub.homes.server import KILL_SECONDS
 from integration_hub.sandbox import sender
-from integration_hub.sandbox.access import API_KEY
 from integration_hub.sandbox.redis import free_port
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction, update
@@ -328,36 +327,6 @@ def typed(url: str, line: str) -> str:
 	done = CliRunner().invoke(integration_hub, [*words, *more])
 	assert done.exit_code == 0, f"{words}: {done.output}"
 	return done.output
-
-
-def test_the_connector_of_settings_alone_runs(make_home, crm, tmp_path, monkeypatch):
-	monkeypatch.setenv("SHOP_API_KEY", API_KEY)
-	[toml] = blocks(ROOT / "docs/connectors.md", "toml")
-	toml = toml.replace("https://shop.example.com/api", f"{crm.url}/v1").replace(
-		'"customers"', '"customers/page"'
-	)
-	(tmp_path / "shop.toml").write_text(f'[hub]\nallowed_hosts = ["127.0.0.1:*"]\n{toml}')
-	with FileHome(tmp_path / "shop.toml") as home:
-		assert run_stream(home, "shop-customers")["created"] == 250
-
-
-def test_your_own_connector_is_short_and_runs(make_home, crm, monkeypatch):
-	code = next(
-		block for block in blocks(ROOT / "docs/connectors.md", "python") if "class AcmeConnector" in block
-	)
-	assert len(code.strip().splitlines()) <= 30
-	acme = types.ModuleType("acme")
-	exec(code, vars(acme))
-	monkeypatch.setitem(sys.modules, "acme", acme)
-	monkeypatch.setenv("KEY", API_KEY)
-	home = make_home(
-		("[hub]", '[connectors]\nAcme = "acme.AcmeConnector"\n\n[hub]'),
-		("[integration.crm]\n", '[integration.crm]\nconnector = "Acme"\n'),
-		('auth_type = "OAuth2 Client Credentials"', 'auth_type = "Bearer"\nsecret = "env:KEY"'),
-		('pagination = "Page Number"\nmore_path = "has_more"', 'pagination = "None"'),
-	)
-	assert run_stream(home, "customers-full")["status"] == "Completed"
-	assert table(home, "full") == source(crm)
 
 
 @each_document
