@@ -298,7 +298,7 @@ def test_getting_started_without_a_bench(crm, tmp_path, monkeypatch):
 	said = {}
 	with served(tmp_path / "hub.toml") as door:
 		for script in re.findall(
-			r"^```sh\n(.*?)^```$", text.partition("## From the laptop")[0], re.MULTILINE | re.DOTALL
+			r"^```sh\n(.*?)^```$", text.partition("## From your laptop")[0], re.MULTILINE | re.DOTALL
 		):
 			if "curl" in script:
 				shell(script.replace("http://127.0.0.1:8765", crm.url).replace("http://127.0.0.1:8787", door))
