@@ -6,6 +6,7 @@ app_description = (
 )
 app_email = "integration-hub@example.com"
 app_license = "mit"
+# Desk is at /app on v15 and at /desk on v16: each redirects the other's addresses.
 app_home = "/app/integration-hub"
 
 export_python_type_annotations = True
@@ -15,7 +16,7 @@ add_to_apps_screen = [
 		"name": "integration_hub",
 		"logo": "/assets/integration_hub/images/logo.svg",
 		"title": "Integration Hub",
-		"route": "/app/integration-hub",
+		"route": app_home,
 		"has_permission": "integration_hub.install.may_see_app",
 	}
 ]
@@ -70,5 +71,5 @@ scheduler_events = {
 # Days; a person changes them in Log Settings.
 default_log_clearing_doctypes = {"Webhook Log": 30, "Sync Log": 30, "Integration Error Log": 90}
 
-# Logs name what they are about; that shall not keep it from being deleted.
+# Logs name what they are about; that must not keep it from being deleted.
 ignore_links_on_delete = ["Sync Log", "External Record", "Webhook Log", "Integration Error Log"]

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 APP = ROOT / "integration_hub"
 DOCTYPES = APP / "integration_hub" / "doctype"
 _PATH = re.compile(r"integration_hub(\.[a-z_][a-zA-Z0-9_]*)+")
+_DESK = re.compile(r"""["`(']/app/[a-z]""")
 _LAYOUT = {"Section Break", "Column Break", "Tab Break"}
 
 
@@ -29,6 +30,8 @@ def problems() -> Iterator[str]:
 		for dotted in dotted_paths(path):
 			if not resolves(dotted):
 				yield f"{path.relative_to(ROOT)}: {dotted} leads nowhere"
+		if path.name != "hooks.py" and _DESK.search(path.read_text()):
+			yield f"{path.relative_to(ROOT)}: Desk is at /desk on v16: frappe.router.make_url or get_url_to_form know it"
 	for dotted in (APP / "patches.txt").read_text().split():
 		if not dotted.startswith("[") and not module_file(dotted):
 			yield f"patches.txt: {dotted} leads nowhere"

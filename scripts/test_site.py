@@ -39,6 +39,12 @@ def test(bench: Bench, database: str) -> str:
 	return result_line(out)
 
 
+def compare(bench: Bench) -> str:
+	"""Hold what the app uses of Frappe against the bench's sources; raises Failed for what is missing there."""
+	place = bench.path / "apps" / APP
+	return bench.python("-m", "scripts.frappe_api", str(bench.path / "apps/frappe"), PYTHONPATH=str(place))
+
+
 # Rows that name the app or its module, after uninstalling.
 _TRACES = """
 import sys, frappe
@@ -54,6 +60,9 @@ for doctype, filters in (
 	("Has Role", {"role": ["like", "Integration %"]}), ("Custom Field", {"module": "Integration Hub"}),
 ):
 	left += [f"{doctype} {name}" for name in frappe.get_all(doctype, filters=filters, pluck="name")]
+if frappe.db.exists("DocType", "Workspace Sidebar"):  # v16
+	for doctype in ("Workspace Sidebar", "Desktop Icon"):
+		left += [f"{doctype} {name}" for name in frappe.get_all(doctype, filters={"app": "integration_hub"}, pluck="name")]
 left += [str(r) for r in frappe.db.sql("SELECT `doctype`, `name` FROM `__Auth` WHERE `doctype` = 'Integration Settings'")]
 print(left)
 """
@@ -85,6 +94,7 @@ def main() -> int:
 		try:
 			databases = databases_of(bench)
 			with redis_running(bench), app_on(bench):
+				step("what is used of Frappe", compare, bench)
 				for database in databases:
 					print(f" {database}", flush=True)
 					results.append((f"Frappe {bench.version} on {database}", test(bench, database)))

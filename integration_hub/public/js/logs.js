@@ -218,7 +218,7 @@ frappe.provide("integration_hub");
 		list.$frappe_list.find(".hub-retention").remove();
 		$(`<p class="hub-retention text-muted small">${text} </p>`)
 			.css({ padding: "8px 15px", margin: 0 })
-			.append(frappe.model.can_write("Log Settings") ? `<a href="/app/log-settings">${__("Log Settings")}</a>` : "")
+			.append(frappe.model.can_write("Log Settings") ? `<a href="${frappe.router.make_url(["log-settings"])}">${__("Log Settings")}</a>` : "")
 			.appendTo(list.$frappe_list);
 	};
 })();
