@@ -21,6 +21,7 @@ MODULES = (
 	"frappe.desk.reportview",
 	"frappe.database.query",
 	"frappe.database.mariadb.database",
+	"frappe.database.mariadb.mysqlclient",  # v16's
 )
 
 

@@ -298,6 +298,9 @@ class TestBulk(WritingTestCase):
 		self.assertNotIn("Running", ends)
 
 
+_inherited: list = []
+
+
 def fork_and_run(streams: tuple[str, ...]) -> int:
 	"""Run streams, over and over, in a process of their own, with connections of its own; return its number."""
 	site, sites_path = frappe.local.site, frappe.local.sites_path
@@ -311,6 +314,9 @@ def fork_and_run(streams: tuple[str, ...]) -> int:
 		silence = os.open(os.devnull, os.O_WRONLY)
 		os.dup2(silence, 1)
 		os.dup2(silence, 2)
+		_inherited.append(
+			frappe.local.db
+		)  # mysqlclient says goodbye to the server when the last reference goes
 		frappe.local.db = None  # the parent's connection is not the child's to close
 		frappe.init(site=site, sites_path=sites_path, force=True)
 		frappe.connect()
