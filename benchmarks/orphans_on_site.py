@@ -15,6 +15,7 @@ import frappe
 from benchmarks.figures import ROUNDS, Figure, say, size
 from benchmarks.sync_on_site import (
 	DOCTYPE,
+	NUMBERS,
 	STREAM,
 	bulk_stream,
 	empty,
@@ -28,6 +29,7 @@ from integration_hub.homes.site import SiteHome
 from integration_hub.stores import bindings
 from integration_hub.stores.database import in_transaction, insert
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Run
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_orphans
@@ -37,12 +39,12 @@ COUNTS = (size(20_000, quick=3000), size(200_000, quick=6000))
 GONE = size(2000, quick=500)
 
 
-def load(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> str:
-	"""Write rows on behalf of a run; return the run's id."""
-	writer = PageWriter(home, stream, Redactor(), seen=new_id(), operation="Benchmark")
+def load(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> Mark:
+	"""Write rows on behalf of a run; return the run's mark."""
+	writer = PageWriter(home, stream, Redactor(), mark=Mark(new_id(), next(NUMBERS)), operation="Benchmark")
 	for page in pages(rows):
 		in_transaction(home.db, lambda page=page: writer.write(page))
-	return writer.seen
+	return writer.mark
 
 
 def measure(home: SiteHome, count: int) -> list[Figure]:
@@ -60,11 +62,10 @@ def measure(home: SiteHome, count: int) -> list[Figure]:
 
 def one_round(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> tuple[float, float]:
 	"""Let the first rows be gone; return the seconds it takes to find and to remove them. They are back after it."""
-	run = Run(new_id(), STREAM, "", "Full")
-	run.seen = load(home, stream, rows[GONE:])
+	run = Run(new_id(), load(home, stream, rows[GONE:]), STREAM, "", "Full")
 	in_transaction(home.db, lambda: insert(home.db, "Sync Log", {"name": run.name, "status": "Running"}))
 	started = time.perf_counter()
-	assert bindings.count_live(home.db, STREAM, before=run.seen) == GONE
+	assert bindings.count_live(home.db, STREAM, run.mark.number) == GONE
 	found = time.perf_counter() - started
 	started = time.perf_counter()
 	remove_orphans(home, stream, run, Redactor())

@@ -14,6 +14,7 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.file import FileHome
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.runs import new_mark
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream
 
@@ -113,7 +114,8 @@ def pages(rows: list[dict]) -> list[list[dict]]:
 
 def write(home: FileHome, rows: list[dict]) -> None:
 	"""Ours: documents, bindings and what is compared, a commit a page."""
-	writer = PageWriter(home, load_stream(home, "records"), Redactor(), seen=new_id(), operation="Benchmark")
+	mark = in_transaction(home.db, lambda: new_mark(home.db, "records"))
+	writer = PageWriter(home, load_stream(home, "records"), Redactor(), mark=mark, operation="Benchmark")
 	for page in pages(rows):
 		counts = in_transaction(home.db, lambda page=page: writer.write(page))
 		assert not counts.failed

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import frappe
 
@@ -19,12 +20,14 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.site import SiteHome
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.marks import Mark
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.page import PageWriter
 
 DOCTYPE, STREAM = "Hub Benchmark Customer", "hub-benchmark"
 COUNT, PAGE = size(20_000, quick=1000), 1000
 SETTLE = size(3, quick=0)  # seconds: after a large DELETE, InnoDB goes on removing rows for a while
+NUMBERS = count(1)  # of runs; there are no settings that would count them
 FIELDS = {
 	"customer_id": "Data",
 	"customer_name": "Data",
@@ -95,7 +98,7 @@ def bulk_stream() -> StreamConfig:
 
 
 def write(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> None:
-	writer = PageWriter(home, stream, Redactor(), seen=new_id(), operation="Benchmark")
+	writer = PageWriter(home, stream, Redactor(), mark=Mark(new_id(), next(NUMBERS)), operation="Benchmark")
 	for page in pages(rows):
 		counts = in_transaction(home.db, lambda page=page: writer.write(page))
 		assert not counts.failed

@@ -14,12 +14,12 @@ from integration_hub.connectors.oauth2 import Token
 from integration_hub.homes import status, watch
 from integration_hub.homes.file import FileHome
 from integration_hub.homes.worker import work_once
-from integration_hub.stores import ids
 from integration_hub.stores.database import update
 from integration_hub.sync import schedule
 from integration_hub.sync.run import run_stream
 from integration_hub.webhooks.drain import drain, sweep
 from tests.compare import source, table
+from tests.test_late_events import now, record, told
 from tests.test_ordering import DEFERRING, FAILING, HANDLED, hub, put, states  # noqa: F401
 
 HOUR, YEARS = 3600.0, 13 * 365 * 86_400.0
@@ -130,56 +130,29 @@ def test_what_is_gone_is_found_gone_after_a_run_in_the_future(home, crm, clock, 
 	log = run_stream(home, "customers-full")
 	assert log["deleted"] == 1
 	assert table(home, "full") == source(crm)
-	assert any("marked as seen" in text for text in said(home))
 	assert run_stream(home, "customers-full")["deleted"] == 0
 
 
-def test_a_walk_that_was_begun_in_the_future_is_begun_again(home, crm, clock):
-	run_stream(home, "customers-full")
+@pytest.mark.parametrize("dated", [True, False])
+def test_an_event_is_not_too_late_for_what_was_deleted_in_the_future(home, crm, clock, dated):
 	clock(YEARS)
-	seen = ids.new_id()
+	told(home, "updated", record("paid"))
+	told(home, "deleted", {"id": "CUST-9"})
 	clock(0)
-	from integration_hub.sync.resume import _source
-	from integration_hub.sync.run import load_stream
-
-	left = {
-		"source": _source(load_stream(home, "customers-full")),
-		"state": "2",
-		"seen": seen,
-		"watermark": "",
-	}
-	update(home.db, "Sync Settings", "customers-full", {"resume": json.dumps(left)})
-	crm.customers.delete(1)
-	assert run_stream(home, "customers-full")["deleted"] == 1
+	told(home, "created", record("back", now(0)) if dated else record("back"))
+	assert {row["city"] for row in table(home, "full")} == {"back"}
 
 
-def test_a_clock_that_goes_back_during_a_run_removes_nothing(home, crm, clock, monkeypatch):
-	run_stream(home, "customers-full")
-	crm.customers.delete(1)
+def test_what_could_not_be_written_in_the_future_is_tried_again_now(home, crm, clock):
+	crm.customers.set("CUST-000003", credit_limit="a lot")
 	clock(YEARS)
-	from integration_hub.sync import run as runs
-
-	original = runs.resume
-
-	def back(*args):
-		original(*args)
-		clock(0)
-
-	monkeypatch.setattr(runs, "resume", back)
-	log = run_stream(home, "customers-full")
-	assert log["deleted"] == 0 and "clock" in (log["error"] or "")
-	monkeypatch.setattr(runs, "resume", original)
-	assert run_stream(home, "customers-full")["deleted"] == 1
-
-
-def test_an_event_is_not_too_late_for_what_was_seen_in_the_future(home, crm, clock):
-	from integration_hub.stores import bindings
-
-	clock(YEARS)
-	run_stream(home, "customers-full")
+	for _ in range(3):
+		run_stream(home, "customers-cursor")
+	crm.customers.set("CUST-000003", credit_limit=5)
 	clock(0)
-	id = crm.customers.alive()[0]["id"]
-	assert bindings.load(home.db, "customers-full", [str(id)])[str(id)].last_seen == ""
+	home.db.execute("UPDATE `tabExternal Record` SET `payload` = REPLACE(`payload`, 'a lot', '5')")
+	run_stream(home, "customers-cursor")
+	assert not home.db.query("SELECT 1 FROM `tabExternal Record` WHERE `status` = 'Failed'")
 
 
 def test_a_token_that_was_fetched_in_the_future_is_fetched_again(clock):
@@ -228,53 +201,3 @@ def test_what_is_gone_when_a_cursor_has_expired_is_found_gone_after_a_run_in_the
 	crm.customers.expire()
 	assert run_stream(home, "customers-cursor")["deleted"] == 1
 	assert table(home, "cursor") == source(crm)
-	assert any("marked as seen" in text for text in said(home))
-
-
-@pytest.mark.parametrize("kind", ["cursor", "incremental"])
-def test_what_a_clock_that_went_back_kept_is_removed_by_the_next_run_though_that_had_a_checkpoint(
-	make_home, crm, clock, monkeypatch, kind
-):
-	from integration_hub.sync import run as runs
-
-	home, stream = make_home(LISTS_ALL), f"customers-{kind}"
-	run_stream(home, stream)
-	crm.customers.delete(1)
-	crm.customers.expire()
-	update(home.db, "Sync Settings", stream, {"checkpoint": ""})
-	clock(YEARS)
-	original = runs.resume
-
-	def back(*args):
-		original(*args)
-		clock(0)
-
-	monkeypatch.setattr(runs, "resume", back)
-	assert run_stream(home, stream)["deleted"] == 0
-	monkeypatch.setattr(runs, "resume", original)
-	assert run_stream(home, stream)["deleted"] == 1
-	assert row(home, stream)["checkpoint"]
-	assert run_stream(home, stream)["fetched"] < len(crm.customers.alive())
-
-
-def _left(home, stream: str, seen: str, **more) -> None:
-	from integration_hub.sync.resume import _source
-	from integration_hub.sync.run import load_stream
-
-	left = {"source": _source(load_stream(home, stream)), "state": "", "seen": seen, "watermark": "", **more}
-	update(home.db, "Sync Settings", stream, {"resume": json.dumps(left)})
-
-
-def test_a_walk_of_a_feed_that_was_begun_in_the_future_is_begun_again(make_home, crm):
-	home = make_home(LISTS_ALL)
-	run_stream(home, "customers-cursor")
-	assert run_stream(home, "customers-cursor")["fetched"] == 0
-	_left(home, "customers-cursor", ids.first_id(time.time() + YEARS) + "0" * 10, whole=True)
-	assert run_stream(home, "customers-cursor")["fetched"] >= len(crm.customers.alive())
-
-
-def test_what_was_seen_since_a_walk_began_that_goes_on_is_not_forgotten(home):
-	run_stream(home, "customers-full")
-	_left(home, "customers-full", ids.first_id(time.time() - HOUR) + "0" * 10)
-	run_stream(home, "customers-full")
-	assert said(home) == []

@@ -17,6 +17,7 @@ from integration_hub.connectors.signs import read_signs
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.marks import event_mark
 from integration_hub.sync.dryrun import dry_run
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
@@ -223,7 +224,9 @@ def test_an_event_of_a_record_that_does_not_pass_makes_no_document(tmp_path):
 	with stream_of(tmp_path, by_page([active(3)]), config) as (_, home):
 		run_stream(home, "things")
 		stream = load_stream(home, "things")
-		writer = PageWriter(home, stream, Redactor(), seen=new_id(), operation="Event", current=False)
+		writer = PageWriter(
+			home, stream, Redactor(), mark=event_mark(new_id(), 1), operation="Event", current=False
+		)
 		for record, left in (
 			({"id": 9, "active": 0}, [1, 2, 3]),
 			({"id": 2, "active": 0}, [1, 2, 3]),

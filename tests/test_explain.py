@@ -7,12 +7,12 @@ import pytest
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores.fields import Field
 from integration_hub.stores.home import Written
-from integration_hub.stores.ids import new_id
 from integration_hub.sync.dryrun import preview
 from integration_hub.sync.explain import NotSaved, explained
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
 from tests.compare import errors
+from tests.marking import begin
 
 ROW = {"item_code": Field("Link", "Item", required=True), "qty": Field("Float"), "rate": Field("Currency")}
 FIELDS = {
@@ -66,7 +66,7 @@ def test_what_is_made_to_be_read_stays_as_it_is(error):
 
 def test_the_failure_of_a_run_says_so(home, crm):
 	stream = load_stream(home, "customers-full")
-	writer = PageWriter(home, stream, Redactor(), seen=new_id(), operation="Sync")
+	writer = PageWriter(home, stream, Redactor(), mark=begin(home, stream.name), operation="Sync")
 
 	def write(changes):
 		city = None

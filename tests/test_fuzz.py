@@ -28,7 +28,6 @@ from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.retry import retry_after
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.ids import new_id
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import CONVERSIONS
 from integration_hub.sync.mapping import Mapper, MappingError
@@ -40,6 +39,7 @@ from integration_hub.webhooks.receiver import receiver
 from integration_hub.webhooks.schemes import SCHEMES, BadSignature
 from tests import monsters
 from tests.canned import Answer, Canned, connector
+from tests.marking import begin
 from tests.test_connectors import Memory
 from tests.test_schemes import URL as DOOR
 from tests.test_schemes import verify
@@ -337,7 +337,7 @@ def test_any_value_is_converted_or_does_not_fit(conversion, argument, value):
 @given(records=st.lists(records, max_size=8))
 def test_any_records_are_written_or_kept_as_failed(home, records):
 	stream = load_stream(home, "customers-full")
-	writer = PageWriter(home, stream, Redactor(), seen=new_id(), operation="Sync")
+	writer = PageWriter(home, stream, Redactor(), mark=begin(home, stream.name), operation="Sync")
 	counts = in_transaction(home.db, lambda: writer.write(records))
 	told = counts.created + counts.updated + counts.unchanged + counts.failed
 	assert told <= counts.fetched == len(records)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.file import FileHome
 from integration_hub.sandbox import sender
-from integration_hub.stores import bindings, inbox
+from integration_hub.stores import inbox, marks
 from integration_hub.stores.ids import first_id, new_id, utc_made_at
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
@@ -21,6 +21,7 @@ from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
 from tests.compare import table
+from tests.marking import begin
 
 RECORD = {"id": "CUST-9", "name": "Nine", "email": "", "city": "paid", "credit_limit": 1, "active": True}
 STREAM = "customers-full"
@@ -49,7 +50,9 @@ class Walk:
 
 	def __init__(self, home: FileHome, stream: str = STREAM):
 		self.home = home
-		self.writer = PageWriter(home, load_stream(home, stream), Redactor(), seen=new_id(), operation="Sync")
+		self.writer = PageWriter(
+			home, load_stream(home, stream), Redactor(), mark=begin(home, stream), operation="Sync"
+		)
 
 	def page(self, *records: dict, deleted: bool | None = None, again: bool = False) -> None:
 		with self.home.db.transaction():
@@ -135,7 +138,7 @@ def test_a_source_that_was_set_back_is_believed(home):
 
 	told(home, "updated", record("paid", "05"))
 	event = first_id(time.time() - 2 * 3600) + "0" * 10
-	home.db.execute("UPDATE `tabExternal Record` SET `last_seen` = %s", [bindings.event_seen(event)])
+	home.db.execute("UPDATE `tabExternal Record` SET `last_seen` = %s", [marks.event_mark(event, 0).by])
 	Walk(home).page(record("pending", "04"))
 	assert city(home) == "pending", "for longer than an hour no list is behind"
 
@@ -383,18 +386,17 @@ def test_a_record_that_failed_first_names_who_wrote_it(home, crm):
 	assert (written()["made_by"], written()["changed_by"]) == (second, event["name"])
 
 
-def test_who_has_seen_a_record_last_fits_its_column_and_sorts_by_time():
+def test_who_has_seen_a_record_last_fits_its_column_and_says_when_it_was_received():
 	event = new_id()
-	seen = bindings.event_seen(event)
-	assert len(seen) == len(event) and event < seen < new_id()
-	at = bindings.received(bindings.Binding("x", "x", last_seen=seen))
+	seen = marks.event_mark(event, 1).by
+	assert len(seen) == len(event) and marks.is_event(seen) and not marks.is_event(event)
+	at = marks.received(seen)
 	assert at[:19] in (utc_made_at(event)[:19], now()[:19])
 	old = first_id(time.time() - 86400) + "0" * 10
-	at = bindings.received(bindings.Binding("x", "x", last_seen=bindings.event_seen(old)))
+	at = marks.received(marks.event_mark(old, 1).by)
 	assert abs(datetime.fromisoformat(at[:-1]) - datetime.fromisoformat(utc_made_at(old)[:-1])) < timedelta(
 		seconds=1
 	)
-	assert (
-		len(bindings.event_seen(first_id(0) + "0" * 10)) == 24 == len(bindings.event_seen("of another kind"))
-	)
-	assert bindings.received(bindings.Binding("x", "x")) == ""
+	for name in (first_id(0) + "0" * 10, "of another kind"):
+		assert len(marks.event_mark(name, 1).by) == 24
+	assert marks.received("") == ""

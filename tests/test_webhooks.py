@@ -32,6 +32,7 @@ from integration_hub.webhooks.messages import MAX_BODY, Request
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.receiver import receiver
 from tests.compare import errors, source, table
+from tests.marking import begin
 
 HANDLED: list[dict] = []
 
@@ -330,12 +331,17 @@ def test_a_delete_that_arrives_before_the_create_holds(hub, crm):
 
 
 def test_a_page_fetched_before_a_delete_event_does_not_bring_the_record_back(hub, crm):
-	from integration_hub.stores.ids import new_id
 	from integration_hub.sync.page import PageWriter
 	from integration_hub.sync.run import load_stream, run_stream
 
 	run_stream(hub, "customers-full")
-	writer = PageWriter(hub, load_stream(hub, "customers-full"), Redactor(), seen=new_id(), operation="Sync")
+	writer = PageWriter(
+		hub,
+		load_stream(hub, "customers-full"),
+		Redactor(),
+		mark=begin(hub, "customers-full"),
+		operation="Sync",
+	)
 	page = crm.customers.alive()
 	crm.customers.delete(1)
 	gone = crm.customers.changes(250, 10)[0][0]["record"]
@@ -375,7 +381,6 @@ def test_an_event_starts_a_sync_even_of_a_stream_without_a_schedule(make_home, c
 
 
 def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, crm):
-	from integration_hub.stores.ids import new_id
 	from integration_hub.sync.page import PageWriter
 	from integration_hub.sync.run import load_stream
 
@@ -384,7 +389,11 @@ def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, c
 	names = set()
 	for _ in range(3):  # three quiet runs, each of which reads the overlap again
 		writer = PageWriter(
-			hub, load_stream(hub, "customers-full"), Redactor(), seen=new_id(), operation="Sync"
+			hub,
+			load_stream(hub, "customers-full"),
+			Redactor(),
+			mark=begin(hub, "customers-full"),
+			operation="Sync",
 		)
 		with hub.db.transaction():
 			writer.write([tombstone], deleted=True)
@@ -394,13 +403,16 @@ def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, c
 
 
 def test_a_late_event_does_not_bring_back_what_an_undated_deletion_took_and_a_tombstone_dates(hub, crm):
-	from integration_hub.stores.ids import new_id
 	from integration_hub.sync.page import PageWriter
 	from integration_hub.sync.run import load_stream
 
 	def listed(record: dict, deleted: bool) -> None:
 		writer = PageWriter(
-			hub, load_stream(hub, "customers-full"), Redactor(), seen=new_id(), operation="Sync"
+			hub,
+			load_stream(hub, "customers-full"),
+			Redactor(),
+			mark=begin(hub, "customers-full"),
+			operation="Sync",
 		)
 		with hub.db.transaction():
 			writer.write([record], deleted=deleted)

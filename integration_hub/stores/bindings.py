@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from integration_hub.stores.clock import first_ahead, is_ahead
+from integration_hub.stores.clock import slack
 from integration_hub.stores.database import (
 	Database,
 	Outdated,
 	Row,
 	in_list,
-	in_transaction,
 	insert_many,
 	insert_new,
 	update,
 	upsert_many,
 )
 from integration_hub.stores.home import Home
-from integration_hub.stores.ids import HASH_LENGTH, first_id, key, made_at, new_id, utc_made_at
+from integration_hub.stores.ids import HASH_LENGTH, key
+from integration_hub.stores.marks import Mark, told, told_at
 
 DOCTYPE = "External Record"
-_FORGET_AT_ONCE = 5000
 
 _COMPARED = (
 	"status",
@@ -32,9 +30,11 @@ _COMPARED = (
 	"source_time",
 	"content_hash",
 	"last_seen",
+	"run_number",
 	"missing_run",
 	"attempts",
 )
+_MARK = ("last_seen", "run_number")
 _STATE = (*_COMPARED, "error", "payload", "retry_at")
 # Records that the source has, as far as is known. Not those without an id, which stand for no record for sure.
 LIVE = "`status` IN ('Bound', 'Failed', 'Dead')"
@@ -42,7 +42,6 @@ _FAILURES = "`status` IN ('Failed', 'Unidentified')"  # tried again by themselve
 MOST_ATTEMPTS = 10
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 5 * 60, 24 * 3600  # seconds
 _PREFIX = 8  # hex digits of a binding's name that stand for its stream
-_LONGEST_WAIT = 16**9 - 1  # milliseconds; two years
 _PLAIN_STATE = ("target_name", "source_time", "content_hash")
 
 
@@ -58,6 +57,7 @@ class Binding:
 	source_time: str = ""
 	content_hash: str = ""
 	last_seen: str = ""
+	run_number: int = 0  # of the stream's last run when it was seen last (see stores.marks)
 	missing_run: str | None = None
 	error: str | None = None
 	payload: str | None = None
@@ -110,42 +110,6 @@ def unidentified_name(stream: str, payload: str) -> str:
 	return _prefix(stream) + key("unidentified", payload)[:HASH_LENGTH]
 
 
-def event_seen(event: str) -> str:
-	"""Return what stands for an event, by the name of its row, where it is noted who has seen a record last.
-
-	It sorts by now, as a run's does, is as long, and says how many milliseconds ago the event was received.
-	"""
-	try:
-		return _told(made_at(event))
-	except ValueError:
-		return _told(time.time())
-
-
-def _told(at: float) -> str:
-	now = new_id()
-	waited = int((made_at(now) - at) * 1000)
-	return f"{now[:14]}-{min(max(waited, 0), _LONGEST_WAIT):09x}"
-
-
-def seen_by_event(binding: Binding) -> bool:
-	"""Tell whether it is an event that has seen a record last."""
-	return "-" in binding.last_seen
-
-
-def told_at(binding: Binding) -> float:
-	"""Return when what has seen a record last was received, or began, in seconds since the epoch."""
-	begun, _, waited = binding.last_seen.partition("-")
-	try:
-		return made_at(begun) - (int(waited, 16) / 1000 if waited else 0)
-	except ValueError:  # it was made elsewhere
-		return 0.0
-
-
-def received(binding: Binding) -> str:
-	"""Return when what has seen a record last was received, or began, by our clock, as UTC text; "" for nothing."""
-	return utc_made_at(first_id(told_at(binding))) if binding.last_seen else ""
-
-
 def binding_name(stream: str, external_id: str) -> str:
 	return _prefix(stream) + key(external_id)[:HASH_LENGTH]
 
@@ -189,17 +153,13 @@ def load(db: Database, stream: str, external_ids: Iterable[str]) -> dict[str, Bi
 	marks, values = in_list(found)
 	fields = ", ".join(f"`{column}`" for column in ("name", *_COMPARED))
 	for row in db.query(f"SELECT {fields} FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values):
-		state = _texts(row)
-		read = (state["status"], state["content_hash"], state["last_seen"])
-		if is_ahead(state["last_seen"]):
-			state["last_seen"] = ""  # a clock was ahead: what was seen then was not seen after what is now
 		eid = found[row["name"]].external_id
-		found[row["name"]] = Binding(external_id=eid, new=False, read=read, **state)
+		found[row["name"]] = _read({"external_id": eid, **row})
 	return {binding.external_id: binding for binding in found.values()}
 
 
 def hold(db: Database, found: Sequence[Binding]) -> None:
-	"""Lock bindings that are about to change, until the end of the transaction.
+	"""Lock bindings that are about to change, or whose documents are to go, until the end of the transaction.
 
 	Raises Outdated if one is no longer as it was read: the snapshot is older than an event's commit.
 	"""
@@ -209,17 +169,17 @@ def hold(db: Database, found: Sequence[Binding]) -> None:
 	marks, names = in_list(read)
 	sql = f"""SELECT `name`, `status`, `content_hash`, `last_seen` FROM `tab{DOCTYPE}`
 		WHERE `name` IN ({marks}) FOR UPDATE"""
-	now = {row["name"]: _texts({**row, "source_time": ""}) for row in db.query(sql, names)}
+	now = {row["name"]: _texts({**row, "source_time": "", "run_number": 0}) for row in db.query(sql, names)}
 	for name, binding in read.items():
 		row = now.get(name)
-		if not row or (row["status"], row["content_hash"], row["last_seen"]) != binding.read:
+		if not row or _as_read(row) != binding.read:
 			raise Outdated(
 				f"{DOCTYPE} of {binding.external_id!r}: an event or another run changed it meanwhile, "
 				"as often as this one tried"
 			)
 
 
-def take(home: Home, stream: str, target_doctype: str, seen: str, found: Sequence[Binding]) -> None:
+def take(home: Home, stream: str, target_doctype: str, mark: Mark, found: Sequence[Binding]) -> None:
 	"""Make the rows of new bindings before their documents are: who is about to make the same waits for the end of
 	this transaction, and then finds them.
 
@@ -232,7 +192,7 @@ def take(home: Home, stream: str, target_doctype: str, seen: str, found: Sequenc
 	same = {
 		"stream": stream,
 		"target_doctype": target_doctype,
-		"last_seen": seen,
+		**_marked(mark),
 		"creation": now,
 		"modified": now,
 	}
@@ -258,14 +218,14 @@ def _made_meanwhile(stream: str) -> str:
 
 
 def save(
-	home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequence[Binding], by: str = ""
+	home: Home, stream: str, target_doctype: str, mark: Mark, bindings: Sequence[Binding], by: str = ""
 ) -> None:
-	"""Write bindings, as last seen by `seen`; raises Outdated if another transaction has written a new one meanwhile.
+	"""Write bindings, as last seen by whose mark it is; raises Outdated if another transaction has written a new one meanwhile.
 
 	by: the run or event whose doing it is, as the name of its row.
 	"""
 	try:
-		_save(home, stream, target_doctype, seen, bindings, by)
+		_save(home, stream, target_doctype, mark, bindings, by)
 	except Exception as error:
 		if home.db.is_duplicate(error) or home.db.is_transient(error):
 			raise Outdated(_made_meanwhile(stream)) from error
@@ -273,12 +233,12 @@ def save(
 
 
 def _save(
-	home: Home, stream: str, target_doctype: str, seen: str, bindings: Sequence[Binding], by: str
+	home: Home, stream: str, target_doctype: str, mark: Mark, bindings: Sequence[Binding], by: str
 ) -> None:
 	same = {
 		"stream": stream,
 		"target_doctype": target_doctype,
-		"last_seen": seen,
+		**_marked(mark),
 		"creation": home.now(),
 		"modified": home.now(),
 	}
@@ -292,7 +252,7 @@ def _save(
 	insert_many(
 		home.db, DOCTYPE, ("name", "external_id", *_PLAIN_STATE), plain, {**written, "status": "Bound"}
 	)
-	state = tuple(column for column in _STATE if column != "last_seen")
+	state = tuple(column for column in _STATE if column not in _MARK)
 	columns = ("name", "external_id", *state)
 	# What could not be written was written by nobody yet; who writes it later is the first.
 	for failed, who in ((True, {**same, "changed_by": by}), (False, written)):
@@ -300,8 +260,12 @@ def _save(
 		insert_many(home.db, DOCTYPE, columns, _rows(others, columns), who)
 	for kind, who in (("", ()), ("changed", ("changed_by",)), ("first", ("made_by", "changed_by"))):
 		known = [b for b in bindings if not b.new and b.written == kind]
-		changed = (*state, "last_seen", "modified", *who)
+		changed = (*state, *_MARK, "modified", *who)
 		upsert_many(home.db, DOCTYPE, columns, _rows(known, columns), update=changed, same=written)
+
+
+def _marked(mark: Mark) -> dict[str, str | int]:
+	return {"last_seen": mark.by, "run_number": mark.number}
 
 
 def _rows(bindings: Sequence[Binding], columns: Sequence[str]) -> list[list]:
@@ -317,21 +281,25 @@ def names_of(db: Database, stream: str, external_ids: Sequence[str]) -> dict[str
 	return {keys[row["name"]]: row["target_name"] for row in db.query(sql, values)}
 
 
-def mark_seen(db: Database, names: Iterable[str], seen: str) -> None:
-	"""Note that records, by their bindings' names, were fetched by run `seen`."""
+def mark_seen(db: Database, names: Iterable[str], mark: Mark) -> None:
+	"""Note that records, by their bindings' names, were seen; who has seen one since stays who has seen it last."""
 	marks, names = in_list(names)
 	if not names:
 		return
-	# An event may have seen it since the run began: then that stays.
+	stays = (
+		"WHEN `run_number` >= %s THEN"  # the number last: MariaDB goes by what a statement has set already
+	)
 	sql = f"""UPDATE `tab{DOCTYPE}` SET `missing_run` = NULL,
-		`last_seen` = CASE WHEN `last_seen` > %s THEN `last_seen` ELSE %s END WHERE `name` IN ({marks})"""
-	db.execute(sql, [seen, seen, *names])
+		`last_seen` = CASE {stays} `last_seen` ELSE %s END, `run_number` = CASE {stays} `run_number` ELSE %s END
+		WHERE `name` IN ({marks})"""
+	than = mark.overruled_from
+	db.execute(sql, [than, mark.by, than, mark.number, *names])
 
 
-def mark_told(db: Database, found: Iterable[Binding]) -> None:
-	"""Note that records were fetched, which an event had told of in a later state: it still counts as the last."""
+def mark_told(db: Database, found: Iterable[Binding], number: int) -> None:
+	"""Note that run `number` has fetched records, which an event had told of in a later state: it still counts as the last."""
 	for binding in found:
-		mark_seen(db, [binding.name], _told(told_at(binding)))
+		mark_seen(db, [binding.name], Mark(told(told_at(binding.last_seen)), number))
 
 
 def bound_names(db: Database, stream: str, names: Sequence[str]) -> set[str]:
@@ -344,31 +312,23 @@ def bound_names(db: Database, stream: str, names: Sequence[str]) -> set[str]:
 	return {row["target_name"] for row in db.query(sql, [*values, stream])}
 
 
-def count_live(db: Database, stream: str, before: str | None = None) -> int:
-	"""Count bindings to documents, all or those last seen before run `before`."""
+def unseen(number: int) -> tuple[str, list[int]]:
+	"""Return the condition that finds what nobody has seen since run `number` began, and its parameters."""
+	return "COALESCE(`run_number`, 0) < %s", [number]
+
+
+def count_live(db: Database, stream: str, unseen_since: int = 0) -> int:
+	"""Count bindings to documents, all or those that nobody has seen since a run began, by its number."""
 	where, params = _of(stream)
-	condition = " AND `last_seen` < %s" if before else ""
-	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND {LIVE}{condition}"
-	return db.query(sql, [*params, before] if before else params)[0]["n"]
+	condition, number = unseen(unseen_since) if unseen_since else ("1 = 1", [])
+	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND {LIVE} AND {condition}"
+	return db.query(sql, [*params, *number])[0]["n"]
 
 
-def forget_ahead(db: Database, stream: str) -> int:
-	"""Forget who has seen records last, where that was at a time to come: a clock was ahead; return how many.
-
-	What was seen then would never be found gone. Not where an event has seen a record since a walk began that goes on
-	now. In pieces, a transaction each.
-	"""
+def greatest_number(db: Database, stream: str) -> int:
+	"""Return the greatest number of a run in which a record of the stream was seen, 0 for none."""
 	where, params = _of(stream)
-	than = first_ahead()
-	sql = f"""SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} AND `last_seen` > %s AND `name` > %s
-		ORDER BY `name` LIMIT {_FORGET_AT_ONCE}"""
-	total, last = 0, ""
-	while names := [row["name"] for row in db.query(sql, [*params, than, last])]:
-		marks, values = in_list(names)
-		forget = f"UPDATE `tab{DOCTYPE}` SET `last_seen` = '' WHERE `name` IN ({marks}) AND `last_seen` > %s"
-		total += in_transaction(db, lambda forget=forget, values=values: db.execute(forget, [*values, than]))
-		last = names[-1]
-	return total
+	return db.query(f"SELECT MAX(`run_number`) AS `n` FROM `tab{DOCTYPE}` WHERE {where}", params)[0]["n"] or 0
 
 
 def count_held(db: Database, stream: str, run: str) -> int:
@@ -379,12 +339,13 @@ def count_held(db: Database, stream: str, run: str) -> int:
 	return db.query(sql, [*params, run])[0]["n"]
 
 
-def mark_missing(db: Database, stream: str, run: str, seen: str) -> None:
-	"""Note on the bindings last seen before `seen` that they wait for approval of what `run` found gone."""
+def mark_missing(db: Database, stream: str, run: str, number: int) -> int:
+	"""Note on what nobody has seen since run `number` began that it waits for approval; return how many wait."""
 	where, params = _of(stream)
-	sql = f"""UPDATE `tab{DOCTYPE}` SET `missing_run` = %s
-		WHERE {where} AND {LIVE} AND `last_seen` < %s"""
-	db.execute(sql, [run, *params, seen])
+	condition, since = unseen(number)
+	sql = f"UPDATE `tab{DOCTYPE}` SET `missing_run` = %s WHERE {where} AND {LIVE} AND {condition}"
+	db.execute(sql, [run, *params, *since])
+	return count_held(db, stream, run)
 
 
 def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str = "", at: str = "") -> None:
@@ -404,13 +365,15 @@ def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str 
 	)
 
 
-def due_failures(db: Database, stream: str, now: str, most: int) -> list[str]:
+def due_failures(home: Home, stream: str, most: int) -> list[str]:
 	"""Return the names of a stream's bindings that are due for another attempt, by source time, `most` of them."""
 	where, params = _of(stream)
+	due = "(`retry_at` IS NULL OR `retry_at` <= %s OR `retry_at` > %s)"  # a clock was ahead: nothing waits so long
 	sql = f"""SELECT `name` FROM `tab{DOCTYPE}`
-		WHERE {where} AND {_FAILURES} AND `payload` IS NOT NULL AND (`retry_at` IS NULL OR `retry_at` <= %s)
+		WHERE {where} AND {_FAILURES} AND `payload` IS NOT NULL AND {due}
 		ORDER BY COALESCE(`source_time`, ''), `name` LIMIT {int(most)}"""
-	return [row["name"] for row in db.query(sql, [*params, now])]
+	between = [home.now(), home.now(ahead=_LONGEST_BACKOFF + slack(home))]
+	return [row["name"] for row in home.db.query(sql, [*params, *between])]
 
 
 def has_failures(db: Database, stream: str) -> bool:
@@ -474,9 +437,19 @@ def after(
 	fields = ", ".join(f"`{column}`" for column in ("name", "external_id", *_STATE))
 	sql = f"""SELECT {fields} FROM `tab{DOCTYPE}` WHERE {of} AND ({where}) AND `name` > %s
 		ORDER BY `name` LIMIT {int(size)}"""
-	return [Binding(new=False, **_texts(row)) for row in db.query(sql, [*keys, *params, last])]
+	return [_read(row) for row in db.query(sql, [*keys, *params, last])]
+
+
+def _read(row: Row) -> Binding:
+	state = _texts(row)
+	return Binding(new=False, read=_as_read(state), **state)
+
+
+def _as_read(state: Row) -> tuple[str, str, str]:
+	return state["status"], state["content_hash"], state["last_seen"]
 
 
 def _texts(row: Row) -> Row:
 	"""Columns that are compared as text are never None."""
-	return {**row, **{name: row[name] or "" for name in ("source_time", "content_hash", "last_seen")}}
+	texts = {name: row[name] or "" for name in ("source_time", "content_hash", "last_seen")}
+	return {**row, **texts, "run_number": row["run_number"] or 0}

@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from integration_hub.stores.ids import first_id, made_at
+from integration_hub.stores.ids import made_at
 
 if TYPE_CHECKING:
 	from integration_hub.stores.home import Home
@@ -35,11 +35,6 @@ def is_ahead(name: str) -> bool:
 		return len(name) >= 14 and made_at(name) > time.time() + _CLOCKS_DIFFER
 	except ValueError:  # a name that somebody else has given
 		return False
-
-
-def first_ahead() -> str:
-	"""Return what sorts before each name that was made at a time to come."""
-	return first_id(time.time() + _CLOCKS_DIFFER)
 
 
 def newest_ahead(home: Home) -> float | None:

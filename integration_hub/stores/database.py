@@ -134,13 +134,9 @@ def _write(
 ) -> int:
 	written = 0
 	names = ", ".join(f"`{column}`" for column in (*columns, *same))
-	# Drivers quote each parameter by itself, which is a third of a page's cost: what all rows share is quoted
-	# once, here, where quotes are all it needs.
-	# Not on Postgres, where Frappe rewrites the words of a statement, values that stand in it among them.
-	quoted = db.dialect != "postgres"
-	others = [value for value in same.values() if not (quoted and _is_plain(value))]
-	marks = ["%s"] * len(columns)
-	marks += [f"'{v}'" if quoted and _is_plain(v) else "%s" for v in same.values()]
+	shared = [_literal(db, value) for value in same.values()]
+	others = [value for value, mark in zip(same.values(), shared, strict=True) if mark == "%s"]
+	marks = ["%s"] * len(columns) + shared
 	group = f"({', '.join(marks)})"
 	for chunk in chunks(rows, max(_MAX_PARAMETERS // (len(columns) + len(others)), 1)):
 		groups = ", ".join([group] * len(chunk))
@@ -149,8 +145,17 @@ def _write(
 	return written
 
 
-def _is_plain(value: Any) -> bool:
-	return isinstance(value, str) and bool(_PLAIN_TEXT.fullmatch(value))
+def _literal(db: Database, value: Any) -> str:
+	"""Return a value that all rows share as it stands in a statement, "%s" where the driver has to quote it.
+
+	Drivers quote each parameter by itself, which is a third of a page's cost: this is done once. Not on Postgres, where
+	Frappe rewrites the words of a statement, values that stand in it among them.
+	"""
+	if db.dialect == "postgres":
+		return "%s"
+	if type(value) is int:
+		return str(value)
+	return f"'{value}'" if isinstance(value, str) and _PLAIN_TEXT.fullmatch(value) else "%s"
 
 
 def update(

@@ -8,10 +8,12 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from integration_hub.stores.bindings import greatest_number
 from integration_hub.stores.clock import slack
-from integration_hub.stores.database import insert, update
+from integration_hub.stores.database import Database, insert, update
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.marks import Mark
 
 DOCTYPE = "Sync Log"
 
@@ -42,13 +44,13 @@ class Run:
 	"""A running sync."""
 
 	name: str
+	mark: Mark  # what its records are marked with: its own, or that of the run whose walk it goes on with
 	stream: str
 	integration: str
 	mode: str
 	checkpoint: str = ""
 	own_turn: bool = True  # is it the stream's own run, or one beside it: a backfill, an approval?
 	stream_status: str = "OK"  # what the stream's status was before
-	seen: str = ""  # what its records are marked with: its name, or that of the run it goes on with
 	arrived: bool = False  # did the fetch run to its end?
 	retried: int = 0  # records that earlier runs could not write, and this one could not either
 	unidentified: int = 0  # records without a readable id: what they stand for cannot count as seen
@@ -66,8 +68,8 @@ class Run:
 
 def open_run(home: Home, stream: Any, triggered_by: str) -> Run:
 	"""Insert a running Sync Log row (within the current transaction)."""
-	run = Run(new_id(), stream.name, stream.integration, stream.mode, stream.checkpoint)
-	run.seen = run.name
+	mark = new_mark(home.db, stream.name)
+	run = Run(mark.by, mark, stream.name, stream.integration, stream.mode, stream.checkpoint)
 	now, owner = home.now(), home.owner()
 	row = {
 		"name": run.name,
@@ -86,6 +88,25 @@ def open_run(home: Home, stream: Any, triggered_by: str) -> Run:
 	}
 	insert(home.db, DOCTYPE, row)
 	return run
+
+
+def new_mark(db: Database, stream: str) -> Mark:
+	"""Return the mark of a run that begins, within the current transaction: its number is greater than any before."""
+	sql = "UPDATE `tabSync Settings` SET `run_number` = COALESCE(`run_number`, 0) + 1 WHERE `name` = %s"
+	db.execute(sql, [stream])
+	number = last_number(db, stream)
+	if number == 1 and (
+		seen := greatest_number(db, stream)
+	):  # the settings are new, and the bindings are not
+		number += seen
+		update(db, "Sync Settings", stream, {"run_number": number})
+	return Mark(new_id(), number)
+
+
+def last_number(db: Database, stream: str) -> int:
+	"""Return the number of the last run of a stream that has begun, 0 if none has."""
+	rows = db.query("SELECT `run_number` FROM `tabSync Settings` WHERE `name` = %s", [stream])
+	return (rows[0]["run_number"] or 0) if rows else 0
 
 
 def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None, pages: int = 1) -> None:

@@ -11,7 +11,7 @@ from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, chunks, in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import CancelledDocument, Home, Target
-from integration_hub.stores.ids import utc_made_at
+from integration_hub.stores.marks import begun
 from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.sync.config import StreamConfig
 
@@ -60,19 +60,23 @@ def needs_approval(stream: StreamConfig, gone: int, live: int) -> bool:
 
 def remove_orphans(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> None:
 	"""Remove the documents that a complete full run did not see, or hold them for approval if they are many."""
-	gone = bindings.count_live(home.db, stream.name, before=run.seen)
+	gone = bindings.count_live(home.db, stream.name, run.mark.number)
 	if not gone:
 		return
-	if needs_approval(stream, gone, bindings.count_live(home.db, stream.name)):
-
-		def hold() -> None:
-			bindings.mark_missing(home.db, stream.name, run.name, run.seen)
-			advance(home, run, Counts(to_delete=gone), pages=0)
-
-		in_transaction(home.db, hold)
-		run.counts.to_delete += gone
+	before = run.counts.deleted + run.counts.to_delete  # of what the source itself has marked as deleted
+	live = bindings.count_live(home.db, stream.name) + run.counts.deleted
+	if needs_approval(stream, before + gone, live):
+		run.counts.add(in_transaction(home.db, lambda: _hold(home, stream, run)))
 		return
-	_remove_all(home, stream, run, redactor, run.seen, "`last_seen` < %s", [run.seen])
+	_remove_all(home, stream, run, redactor, run.mark.by, *bindings.unseen(run.mark.number))
+
+
+def _hold(home: Home, stream: StreamConfig, run: Run) -> Counts:
+	"""Have what a run did not see wait for approval; return what that adds to its counts: as much as waits then."""
+	held = bindings.mark_missing(home.db, stream.name, run.name, run.mark.number)
+	added = Counts(to_delete=held - run.counts.to_delete)
+	advance(home, run, added, pages=0)
+	return added
 
 
 def remove_approved(home: Home, stream: StreamConfig, run: Run, held_by: str, redactor: Redactor) -> None:
@@ -97,6 +101,7 @@ def _remove_all(
 		def remove(last: str = last) -> tuple[Counts, str]:
 			size = _BATCH[stream.write_mode]
 			batch = bindings.after(home.db, stream.name, condition, params, last, size)
+			bindings.hold(home.db, batch)
 			counts, last, until = Counts(), "", time.monotonic() + LONG_ENOUGH
 			for part in chunks(batch, target.at_once):
 				if last and time.monotonic() >= until:
@@ -133,7 +138,7 @@ def _remove_batch(
 	gone = [binding.name for binding in batch if binding.name not in errors or binding.name in cancelled]
 	for forget in (True, False):
 		if names := [name for name in gone if (name in forgotten) is forget]:
-			bindings.mark_deleted(home, names, forget, run.name, utc_made_at(gone_since))
+			bindings.mark_deleted(home, names, forget, run.name, begun(gone_since))
 	for binding in batch:
 		if error := errors.get(binding.name):
 			bindings.mark_kept(home.db, binding.name, redactor.text(error, 500))

@@ -19,7 +19,8 @@ from integration_hub.sentence import _
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.home import Change, Foreseen, Home
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.runs import Counts
+from integration_hub.stores.marks import Mark
+from integration_hub.stores.runs import Counts, last_number
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval
 from integration_hub.sync.links import lookups, resolve
@@ -92,7 +93,8 @@ def _look(
 	"""Add to a result what there is at the source, page by page."""
 	redactor = redactor_for(home.secrets(stream.integration))
 	with home.as_user(integration.run_as_user), _names() as met:
-		planner = Planner(home, stream, seen=new_id(), redactor=redactor)
+		mark = Mark(new_id(), last_number(home.db, stream.name) + 1)
+		planner = Planner(home, stream, mark=mark, redactor=redactor)
 		unread = False
 		with closing(home.connector(stream.integration)) as connector:
 			proof = Proof()

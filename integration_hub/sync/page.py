@@ -13,6 +13,7 @@ from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, Outdated, chunks, update
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import CancelledDocument, Home
+from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Counts, Run
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval, remove_documents
@@ -25,11 +26,11 @@ from integration_hub.sync.plan import Moment, Plan, Planner, Record
 class PageWriter:
 	"""Writes pages of one stream.
 
-	seen: the id of the run or event on whose behalf it writes; sorts by time.
+	mark: of the run or event on whose behalf it writes.
 	operation, where: what an error is logged under (see stores.errors.record_error).
 	current: the records are the source's present state. An event may be older than what is bound
 	already; then it changes nothing. A fetched record, too, is older than an event that came after it was
-	fetched: what was seen after `seen` with a later source time stays.
+	fetched: what was seen since the run began, with a later source time, stays.
 	run: the run it writes for; it may not remove more than the stream allows without approval.
 	moment: when what an event tells happened.
 	"""
@@ -40,7 +41,7 @@ class PageWriter:
 		stream: StreamConfig,
 		redactor: Redactor,
 		*,
-		seen: str,
+		mark: Mark,
 		operation: str,
 		current: bool = True,
 		run: Run | None = None,
@@ -51,7 +52,7 @@ class PageWriter:
 		self.operation, self.where = operation, {"stream": stream.name, **where}
 		self.run = run
 		self._live: int | None = None
-		self.planner = Planner(home, stream, seen=seen, current=current, moment=moment, redactor=redactor)
+		self.planner = Planner(home, stream, mark=mark, current=current, moment=moment, redactor=redactor)
 		self.first_error, self.error_log = "", None
 		self.overruled: set[str] = set()  # fields in which documents hold something else than they were given
 		self.unidentified = run.unidentified if run else 0
@@ -68,8 +69,8 @@ class PageWriter:
 		self.planner.know(redactor)
 
 	@property
-	def seen(self) -> str:
-		return self.planner.seen
+	def mark(self) -> Mark:
+		return self.planner.mark
 
 	@property
 	def _by(self) -> str:
@@ -134,9 +135,9 @@ class PageWriter:
 		counts.unchanged = 0 if again else counts.unchanged
 		bindings.give_up(self.home.db, [plan.found[external_id] for external_id in plan.left])
 		changed += self._keep_failures(plan, counts)
-		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.seen)
-		bindings.mark_told(self.home.db, plan.lagging)
-		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.seen, changed, self._by)
+		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.mark)
+		bindings.mark_told(self.home.db, plan.lagging, self.mark.number)
+		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.mark, changed, self._by)
 		if self.home.db.broken and self.run:
 			raise BrokenTransaction(
 				f"A controller of {self.stream.target_doctype} committed or rolled back within the page; "
@@ -150,7 +151,7 @@ class PageWriter:
 			bindings.hold(self.home.db, [binding for binding in touched if not binding.new])
 			if self.stream.write_mode == "Documents":  # they take their time, in which events go on
 				new = [plan.found[item.external_id] for item, _ in plan.changes]
-				bindings.take(self.home, self.stream.name, self.stream.target_doctype, self.seen, new)
+				bindings.take(self.home, self.stream.name, self.stream.target_doctype, self.mark, new)
 		except Exception as error:
 			if not self.home.db.is_transient(error):
 				raise
@@ -161,7 +162,9 @@ class PageWriter:
 
 	def _has_failed(self, binding: Binding) -> bool:
 		"""Tell whether this run has met a record already, and failed to write it."""
-		return bool(binding.read) and binding.read[0] in ("Failed", "Dead") and binding.read[2] == self.seen
+		return (
+			bool(binding.read) and binding.read[0] in ("Failed", "Dead") and binding.read[2] == self.mark.by
+		)
 
 	def _keep_unidentified(self, plan: Plan, counts: Counts) -> list[Binding]:
 		"""Keep records without an id by what they hold: what they stand for is not known, and must not get lost."""
@@ -304,7 +307,7 @@ class PageWriter:
 	def confirm(self, records: Sequence[Record]) -> None:
 		"""Note, within the current transaction, that records were met on a second look."""
 		names = [bindings.binding_name(self.stream.name, external_id) for external_id in self._ids(records)]
-		bindings.mark_seen(self.home.db, names, self.seen)
+		bindings.mark_seen(self.home.db, names, self.mark)
 
 	def _ids(self, records: Sequence[Record]) -> set[str]:
 		ids = set()

@@ -9,10 +9,10 @@ from typing import Any
 from integration_hub.connectors.known import Known
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.stores import bindings
+from integration_hub.stores import bindings, marks
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.home import Change, Home, Target
-from integration_hub.stores.ids import made_at, utc_made_at
+from integration_hub.stores.marks import Mark
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.fit import fit
@@ -77,7 +77,7 @@ class Plan:
 class Planner:
 	"""Plans pages of one stream.
 
-	seen, current: on whose behalf, and whether records are the source's present state (see PageWriter).
+	mark, current: on whose behalf, and whether records are the source's present state (see PageWriter).
 	moment: when what they tell happened, if it is an event that tells it.
 	redactor: knows the secrets of the integration; read from its settings unless given.
 	"""
@@ -87,12 +87,12 @@ class Planner:
 		home: Home,
 		stream: StreamConfig,
 		*,
-		seen: str,
+		mark: Mark,
 		current: bool = True,
 		moment: Moment | None = None,
 		redactor: Redactor | None = None,
 	):
-		self.home, self.stream, self.seen, self.current = home, stream, seen, current
+		self.home, self.stream, self.mark, self.current = home, stream, mark, current
 		self._moment = moment
 		self.mapper = Mapper(stream, home.local_time, home.transforms())
 		self.know(redactor or redactor_for(home.secrets(stream.integration)))
@@ -122,6 +122,7 @@ class Planner:
 			plan.found = bindings.unbound(self.stream.name, plan.records)
 		else:
 			plan.found = bindings.load(self.home.db, self.stream.name, plan.records)
+			self._forget_times_to_come(plan.found.values())
 		self._forget_lost_documents(plan.found.values())
 		self._leave_out_late_failures(plan)
 		if self.retried:
@@ -214,7 +215,7 @@ class Planner:
 	@property
 	def moment(self) -> Moment:
 		"""When what is planned happened; a list's undated deletions, before it was asked for."""
-		return self._moment or Moment(utc_made_at(self.seen))
+		return self._moment or Moment(marks.begun(self.mark.by))
 
 	def _dated(self, item: Mapped) -> Mapped:
 		"""Have an event's sender say when a record changed, where the record does not, or was deleted since."""
@@ -269,6 +270,12 @@ class Planner:
 			if binding.target_name not in names:
 				binding.target_name, binding.content_hash, binding.adopted = None, "", 0
 
+	def _forget_times_to_come(self, found: Iterable[Binding]) -> None:
+		"""Have nothing come too late for a time that only a clock which was ahead can have let in, or given."""
+		for binding in found:
+			if binding.source_time > self.mapper.latest:
+				binding.source_time = ""
+
 	def _plan_removal(self, plan: Plan, item: Mapped) -> None:
 		binding = plan.found[item.external_id]
 		if (
@@ -295,9 +302,9 @@ class Planner:
 			return self._is_stale(item, binding)
 		received = self.moment.received
 		if self.current:
-			late = binding.status == "Deleted" or binding.last_seen > self.seen
+			late = binding.status == "Deleted" or self._seen_since(binding)
 		else:
-			late = bindings.received(binding) > received
+			late = marks.received(binding.last_seen) > received
 		item.source_time = max(received, binding.source_time)
 		return late and (binding.source_time > received or (self.current and binding.status == "Deleted"))
 
@@ -327,26 +334,34 @@ class Planner:
 		in_order = self.current and self.stream.mode == "Cursor"
 		if item.deleted and item.source_time < known and not in_order:
 			return True
-		if self.current and binding.last_seen < self.seen:
+		if self.current and self._is_of_before(binding):
 			return self._is_lagging(item, binding)
-		if self.current and binding.last_seen == self.seen:
+		if self.current and not self._seen_since(binding):
 			# This walk has met it already. What it found gone, and nobody has dated, is dated as the walk is.
 			return item.source_time < known and not in_order and not (gone and known >= self.moment.received)
 		return item.source_time < known or (gone and item.source_time == known)
 
+	def _is_of_before(self, binding: Binding) -> bool:
+		"""Tell whether nobody has seen a record since this run began."""
+		return binding.run_number < self.mark.number
+
+	def _seen_since(self, binding: Binding) -> bool:
+		"""Tell whether an event, or a run beside, has seen a record since this run began."""
+		return not self._is_of_before(binding) and binding.last_seen != self.mark.by
+
 	def _came_before(self, binding: Binding) -> bool:
 		"""Tell whether an undated record is of before what deleted it, as far as our clock can tell."""
 		if self.current:
-			return binding.last_seen > self.seen
-		return bindings.received(binding) > self.moment.received
+			return self._seen_since(binding)
+		return marks.received(binding.last_seen) > self.moment.received
 
 	def _is_lagging(self, item: Mapped, binding: Binding) -> bool:
 		"""Tell whether a list may be behind an event that was handled before the list was asked for."""
 		if not (self.current and "" < item.source_time < binding.source_time and binding.status != "Deleted"):
 			return False
-		if binding.last_seen >= self.seen or not bindings.seen_by_event(binding):
+		if not (self._is_of_before(binding) and marks.is_event(binding.last_seen)):
 			return False
-		return made_at(self.seen) - bindings.told_at(binding) < _LISTS_LAG
+		return marks.told_at(self.mark.by) - marks.told_at(binding.last_seen) < _LISTS_LAG
 
 	def _enabled(self, values: dict[str, Any]) -> dict[str, Any]:
 		"""Take back an earlier Disable, for a record that is in the source again."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from dataclasses import astuple
 
-from integration_hub.stores.clock import is_ahead
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import content_hash
+from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Run
 from integration_hub.stores.settings import settings_row
 from integration_hub.sync.config import StreamConfig
@@ -44,11 +44,12 @@ def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 		return  # a column that Frappe added to a SQLite table holds the text «None»
 	if not mode.scheduled or left.get("source") != _source(stream):
 		return
-	if is_ahead(left["seen"]):  # by a clock that was ahead: what is met now would sort before it
+	if "number" not in left:  # the hub marked otherwise what it had met when that run left off
 		if left.get("whole", mode.whole):
 			mode.begin_again()
 		return
-	mode.resumed, run.seen, mode.watermark = left["state"], left["seen"], left["watermark"]
+	mode.resumed, mode.watermark = left["state"], left["watermark"]
+	run.mark = Mark(left["seen"], left["number"])
 	mode.whole, mode.again = left.get("whole", mode.whole), left.get("again", False)
 	mode.walked, mode.met = left.get("walked", 0), left.get("met", 0)
 	mode.passed = (left.get("passed_pages", 0), left.get("passed", 0))
@@ -59,7 +60,8 @@ def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) ->
 	left = {
 		"source": _source(stream),
 		"state": state,
-		"seen": run.seen,
+		"seen": run.mark.by,
+		"number": run.mark.number,
 		"watermark": mode.watermark,
 		"whole": mode.whole,
 		"again": mode.again,

@@ -40,7 +40,7 @@ def retry_failed(home: Home, stream: StreamConfig, run: Run, writer: PageWriter)
 
 
 def _retry_due(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -> None:
-	due = bindings.due_failures(home.db, stream.name, home.now(), _MOST_AT_ONCE)
+	due = bindings.due_failures(home, stream.name, _MOST_AT_ONCE)
 	writer.retrying = True
 	for names in chunks(due, _BATCH):
 		_retry(home, run, writer, bindings.by_name(home.db, names))
@@ -56,7 +56,7 @@ def _retry(home: Home, run: Run, writer: PageWriter, failed: Sequence[Binding]) 
 		def work(records: list[Record] = rest) -> tuple[Counts, list[Record]]:
 			counts, left = writer.write_some(records)
 			if not left:
-				bindings.drop_identified(home.db, [binding.name for binding in failed], writer.seen)
+				bindings.drop_identified(home.db, [binding.name for binding in failed], writer.mark.by)
 			advance(home, run, counts, pages=0)
 			return counts, left
 

@@ -27,7 +27,7 @@ from integration_hub.sync.page import PageWriter
 from integration_hub.sync.resume import leave_off, resume
 from integration_hub.sync.retries import report_given_up, retry_failed
 from integration_hub.sync.schedule import next_run
-from integration_hub.sync.walk import forget_ahead, look_again, may_remove, walk
+from integration_hub.sync.walk import look_again, may_remove, walk
 
 DOCTYPE = "Sync Settings"
 _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is worth a word
@@ -154,9 +154,7 @@ def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redacto
 def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> int:
 	"""Fetch and write everything; return the number of deletions that wait for approval."""
 	resume(home, stream, run, mode)
-	if mode.finds_orphans:
-		forget_ahead(home, stream)
-	writer = PageWriter(home, stream, redactor, seen=run.seen, operation="Sync", run=run, sync_log=run.name)
+	writer = PageWriter(home, stream, redactor, mark=run.mark, operation="Sync", run=run, sync_log=run.name)
 	# To try a record again is not to meet it: where what is not met is gone, the walk itself brings it again.
 	if mode.retries_failed and not mode.finds_orphans:
 		retry_failed(home, stream, run, writer)
@@ -256,7 +254,7 @@ def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: R
 	"""The fetch ran to its end; the watermark moves there only where that is known to be the list's."""
 	advance(home, run, Counts(), None if mode.doubt else mode.after_all(), pages=0)
 	if mode.whole and not mode.doubt:
-		bindings.drop_unidentified(home.db, stream.name, run.seen)
+		bindings.drop_unidentified(home.db, stream.name, run.mark.by)
 	note_success(home, stream.integration)
 	if mode.in_the_future:
 		error = HubError(

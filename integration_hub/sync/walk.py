@@ -10,15 +10,11 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.completeness import Proof
 from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.stores import bindings
 from integration_hub.stores.bindings import count_live
-from integration_hub.stores.clock import is_ahead
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home
-from integration_hub.stores.ids import new_id
-from integration_hub.stores.runs import Counts, Run, advance
+from integration_hub.stores.runs import Counts, Run, advance, new_mark
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.faults import note_clock
 from integration_hub.sync.modes import Full
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.plan import Record
@@ -39,19 +35,11 @@ def walk(
 		if not mode.starts_over(error):
 			raise
 		run.note = "The cursor had expired: everything was fetched again."
-		if mode.finds_orphans:
-			forget_ahead(home, stream)
-		else:
+		if not mode.finds_orphans:
 			run.note += " What the source deleted meanwhile was not found out."
-		run.seen = writer.planner.seen = new_id()  # what an earlier walk has met may be gone since
+		# What an earlier walk has met may be gone since.
+		run.mark = writer.planner.mark = in_transaction(home.db, lambda: new_mark(home.db, stream.name))
 		_fetch(home, stream, run, mode, writer, connector)
-
-
-def forget_ahead(home: Home, stream: StreamConfig) -> None:
-	"""Let the walk that begins decide what is gone, though a clock that was ahead has marked what was met before."""
-	if count := bindings.forget_ahead(home.db, stream.name):
-		said = f"{count} records were marked as seen at a time to come, by a clock that was ahead; that is forgotten."
-		note_clock(home, stream.integration, said, stream.name)
 
 
 def look_again(home: Home, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector) -> None:
@@ -77,11 +65,7 @@ def may_remove(
 	"""
 	if stream.deletion_policy == "Keep" or mode.doubt or not mode.met or writer.unidentified:
 		return False
-	if is_ahead(run.seen):
-		run.note = f"{run.note} The clock went back during this run: nothing was removed this time.".strip()
-		_list_again(home, run, mode)
-		return False
-	if not (mode.stable or mode.again) and count_live(home.db, stream.name, before=run.seen):
+	if not (mode.stable or mode.again) and count_live(home.db, stream.name, run.mark.number):
 		proof = Proof()
 		try:
 			for page in _pages(connector, stream.list_request(), stream):
@@ -94,13 +78,6 @@ def may_remove(
 			return False
 		mode.doubt = proof.doubt
 	return not (mode.doubt or writer.unidentified)
-
-
-def _list_again(home: Home, run: Run, mode: Full) -> None:
-	"""Have the next run list everything, which one that has a checkpoint does not by itself."""
-	run.checkpoint = mode.after_all() or run.checkpoint
-	in_transaction(home.db, lambda: advance(home, run, Counts(), "", pages=0))
-	run.checkpoint = ""
 
 
 def _fetch(

@@ -17,6 +17,8 @@ from integration_hub.stores import bindings
 from integration_hub.stores.database import Row
 from integration_hub.stores.home import Home, HubError, Target
 from integration_hub.stores.ids import new_id, utc_made_at
+from integration_hub.stores.marks import event_mark
+from integration_hub.stores.runs import last_number
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.plan import Moment
@@ -116,7 +118,7 @@ class Handling:
 			self.home,
 			stream,
 			self.redactor,
-			seen=bindings.event_seen(row["name"]),
+			mark=event_mark(row["name"], last_number(self.home.db, stream.name)),
 			operation="Webhook",
 			current=False,
 			moment=moment,

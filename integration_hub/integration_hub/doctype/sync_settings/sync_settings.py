@@ -29,6 +29,7 @@ STATE = (
 	"last_duration",
 	"has_failed",
 	"resume",
+	"run_number",
 	"wanted",
 )
 

@@ -1,0 +1,13 @@
+"""Runs of a stream whose pages a test writes by itself."""
+
+from __future__ import annotations
+
+from integration_hub.homes.file import FileHome
+from integration_hub.stores.database import in_transaction
+from integration_hub.stores.marks import Mark
+from integration_hub.stores.runs import new_mark
+
+
+def begin(home: FileHome, stream: str) -> Mark:
+	"""Return the mark of a run of a stream that begins now."""
+	return in_transaction(home.db, lambda: new_mark(home.db, stream))
