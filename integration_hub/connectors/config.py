@@ -77,6 +77,7 @@ class IntegrationConfig:
 	event_time_header: str = ""
 	event_time_path: str = ""
 	ordering_key_path: str = ""
+	headers_to_keep: str = ""
 	queue_enabled: bool = False
 	queue_kind: str = "List"
 	queue_end: str = "Right"

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from integration_hub.stores.attempts import LOST, Attempt, with_attempt
 from integration_hub.stores.database import Row, in_list, in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
@@ -42,6 +43,7 @@ _COLUMNS = [
 	"deferrals",
 	"event_time",
 	"unsigned",
+	"attempts_log",
 ]
 
 
@@ -160,18 +162,24 @@ def _without_rivals(home: Home, integration: str, rows: list[Row]) -> list[Row]:
 	return [row for row in rows if row["ordering_key"] not in taken]
 
 
-def settle(home: Home, rows: Sequence[Row], **values: Any) -> bool:
+def settle(home: Home, rows: Sequence[Row], attempt: Attempt | None = None, **values: Any) -> bool:
 	"""Write the end of an attempt, in the handler's transaction, on rows of one claim.
 
-	False if the claim of one of them was lost meanwhile.
+	attempt: what is kept of it, at each row. False if the claim of one of the rows was lost meanwhile.
 	"""
 	marks, names = in_list(row["name"] for row in rows)
 	end = {"modified": home.now(), "claim": None, **values}
 	sets = ", ".join(f"`{column}` = %s" for column in end)
+	told = [with_attempt(row["attempts_log"], attempt) for row in rows] if attempt else []
+	if len(set(told)) == 1:  # nearly always: of a first attempt
+		sets, told = f"{sets}, `attempts_log` = %s", told[:1]
+	elif told:
+		sets += f", `attempts_log` = CASE `name` {'WHEN %s THEN %s ' * len(told)}END"
+		told = [part for pair in zip(names, told, strict=True) for part in pair]
 	count = home.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET {sets}
 			WHERE `name` IN ({marks}) AND `claim` = %s AND {STATE} = 'Processing'""",
-		[*end.values(), *names, rows[0]["claim"]],
+		[*end.values(), *told, *names, rows[0]["claim"]],
 	)
 	return count == len(rows)
 
@@ -196,6 +204,7 @@ def give_back(home: Home, rows: Sequence[Row]) -> None:
 
 
 _RELEASED_AT_ONCE = 500
+_GONE = "The worker that handled it is gone."
 # Nobody has claimed anything at a time to come: a clock was ahead, and it is not said how long ago that was.
 _SILENT = "(`claimed_at` < %s OR `claimed_at` IS NULL OR `claimed_at` > %s)"
 
@@ -236,15 +245,19 @@ def _by_seat(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 def _release(home: Home, rows: Sequence[Row], max_attempts: int, where: str, values: Sequence[str]) -> int:
 	marks, names = in_list(row["name"] for row in rows)
+	now = home.now()
+	lost = Attempt(now, None, LOST, error=_GONE).line
+	log = "COALESCE(`attempts_log`, '')"
+	log = f"{log} || %s" if home.db.dialect == "sqlite" else f"CONCAT({log}, %s)"
 
 	def release() -> int:
 		count = home.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET
 				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Failed' END,
-				`error` = 'The worker that handled it is gone.', `claim` = NULL, `turn` = {MY_TURN},
+				`error` = '{_GONE}', `attempts_log` = {log}, `claim` = NULL, `turn` = {MY_TURN},
 				`next_attempt_at` = %s, `modified` = %s
 				WHERE `name` IN ({marks}) AND {STATE} = 'Processing' AND {where}""",
-			[max_attempts, home.now(), home.now(), *names, *values],
+			[max_attempts, lost, now, now, *names, *values],
 		)
 		if count:
 			dead = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND {STATE} = 'Dead' AND `followed` = 1"

@@ -189,5 +189,8 @@ class Home(Protocol):
 	def owner(self) -> str:
 		"""Return who creates rows here (a user)."""
 
+	def events_ended(self, integration: str) -> None:
+		"""Told that a batch of an integration's events has been handled."""
+
 	def progress(self, run: Mapping[str, Any]) -> None:
 		"""Told the counts of a running sync after each page, and what it waits for before it does."""

@@ -231,6 +231,13 @@ def load(home: Home, names: Sequence[str]) -> list[Row]:
 	return home.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) ORDER BY `name`", values)
 
 
+def first_of(home: Home, row: Row) -> Row | None:
+	"""Return the event that came first under the id and type of another one, None if there is none."""
+	found = event_key(row["integration"], row["event_id"], row["event_type"] or "")
+	sql = f"SELECT `name`, `payload` FROM `tab{DOCTYPE}` WHERE `event_key` = %s AND `name` <> %s"
+	return next(iter(home.db.query(sql, [found, row["name"]])), None)
+
+
 def integrations_of(home: Home, names: Sequence[str]) -> set[str]:
 	"""Return the integrations that events belong to; raises HubError for a name that is no event."""
 	found: dict[str, str] = {}

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import claims
+from integration_hub.stores.attempts import Attempt
 from integration_hub.stores.database import Outdated, Row, in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
 from integration_hub.stores.ordering import AT_TIME, MY_TURN, let_on
 from integration_hub.webhooks.confirm import Held
 from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer
-from integration_hub.webhooks.events import load_routes, route_for
+from integration_hub.webhooks.events import Route, load_routes, route_for
 from integration_hub.webhooks.handle import Handling
 
 MAX_ATTEMPTS = 8
@@ -22,6 +24,7 @@ _FIRST_RETRY = 30.0
 _LAST_RETRY = 8 * 3600.0
 # A commit waits for the disk, so trivial events share one; slow ones hold their locks no longer than this.
 _TOGETHER_SECONDS = 0.2
+_SAID = 200  # characters of an error that each attempt keeps; the last one's stands in its row whole
 
 
 class ClaimLost(Exception):
@@ -65,6 +68,7 @@ class Batch:
 		self._pending: list[tuple[Row, End]] = []  # handled, their ends not written
 		self._undone: list[Row] = []  # handled, and rolled back by somebody else's code
 		self._watching = False
+		self._at = ""  # when the events of the current transaction are begun, near enough
 
 	def handle(self, rows: list[Row], deadline: float) -> None:
 		"""Handle rows until `deadline` (of time.monotonic), and give the rest back."""
@@ -76,6 +80,7 @@ class Batch:
 
 	def _together(self, rows: list[Row]) -> list[Row]:
 		"""Handle the first rows in one transaction; return those that are left."""
+		self._at = self.home.now()
 		if self._is_to_confirm(rows[0]):
 			return self._without(rows[1:], {self._confirmed(rows[0])})
 		tried, failure = 0, None
@@ -138,7 +143,8 @@ class Batch:
 		return None
 
 	def _handle(self, row: Row) -> End:
-		route = route_for(self.routes, row["event_type"] or "")
+		row["began"] = time.perf_counter()
+		route = row["route"] = route_for(self.routes, row["event_type"] or "")
 		if route is None:
 			return End("Unrouted")
 		try:
@@ -146,14 +152,24 @@ class Batch:
 				return End("Completed", tuple(self.handling.handle(row, route).items()))
 		except Held as held:
 			return End("Conflict", held=str(held))
+		finally:
+			row["took"] = time.perf_counter() - row["began"]
+
+	def _attempt(self, rows: Sequence[Row], outcome: str, **what: str) -> Attempt:
+		"""Return what is kept of an attempt: of events that end alike in one go, how long they took on average."""
+		took = [row["took"] for row in rows if "took" in row]
+		seconds = sum(took) / len(took) if took else None
+		routes = {row["route"].title if row.get("route") else "" for row in rows}
+		route = routes.pop() if len(routes) == 1 else ""
+		return Attempt(self._at or self.home.now(), seconds, outcome, route, **what)
 
 	def _write_ends(self) -> None:
 		"""Write the ends of what was handled, in its transaction; raises ClaimLost."""
 		self._watching = False
-		alike: dict[End, list[Row]] = {}
+		alike: dict[tuple[End, Route | None], list[Row]] = {}
 		for row, end in self._pending:
-			alike.setdefault(end, []).append(row)
-		for end, rows in alike.items():
+			alike.setdefault((end, row["route"]), []).append(row)
+		for (end, _), rows in alike.items():
 			self._end(rows, end)
 		let_on(self.home, [row for row, _ in self._pending])
 		self._pending = []
@@ -163,7 +179,9 @@ class Batch:
 		values = {"status": end.status, "error": end.held or None, **dict(end.reference)}
 		if completed:
 			values["completed_at"] = self.home.now()
-		if not claims.settle(self.home, rows, **values):
+		made = {"doctype": values.get("reference_doctype", ""), "document": values.get("reference_name", "")}
+		attempt = self._attempt(rows, end.status, error=end.held, **made)
+		if not claims.settle(self.home, rows, attempt, **values):
 			raise ClaimLost(rows[0]["name"])
 		self.done.completed += completed * len(rows)
 		self.done.held += bool(end.held) * len(rows)
@@ -209,8 +227,10 @@ class Batch:
 			"error": str(error),
 		}
 
+		attempt = self._attempt([row], "Deferred", error=str(error)[:_SAID])
+
 		def put_off() -> None:
-			if claims.settle(self.home, [row], **values):
+			if claims.settle(self.home, [row], attempt, **values):
 				let_on(self.home, [row])
 
 		in_transaction(self.home.db, put_off)
@@ -227,13 +247,16 @@ class Batch:
 			redactor=self.redactor,
 			webhook_log=row["name"],
 		)
+		status, said = "Dead" if dead else "Failed", self.redactor.text(error, 500)
+		attempt = self._attempt([row], status, error=said[:_SAID], error_log=name or "")
 		settled = claims.settle(
 			self.home,
 			[row],
-			status="Dead" if dead else "Failed",
+			attempt,
+			status=status,
 			turn=MY_TURN if dead else AT_TIME,
 			next_attempt_at=None if dead else self.home.now(ahead=retry_delay(attempts)),
-			error=self.redactor.text(error, 500),
+			error=said,
 			error_log=name,
 		)
 		if settled and dead:

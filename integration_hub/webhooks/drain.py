@@ -31,6 +31,7 @@ def drain(home: Home, integration: str, seconds: float = 240) -> Drained:
 			if not rows:
 				break
 			Batch(home, integration, redactor, done, user).handle(rows, deadline)
+			home.events_ended(integration)
 	return done
 
 

@@ -7,9 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from integration_hub.connectors.config import IntegrationConfig, typed_values
+from integration_hub.connectors.credentials import kept_names, proves
+from integration_hub.connectors.known import Known
+from integration_hub.connectors.redact import MASK
 from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import Event
@@ -19,6 +23,7 @@ from integration_hub.webhooks.schemes.base import Places, Scheme
 
 _SHOWN_HEADERS = ("content-type", "user-agent", "date")
 _MAX_ORDERING_KEY = 140
+_LONGEST_HEADER = 2000  # characters that are kept of one
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,13 @@ class Route:
 	handler: str = ""
 	server_script: str = ""
 
+	@cached_property
+	def title(self) -> str:
+		"""Return what the route does with what, as an attempt tells of it."""
+		return (
+			f"{self.event_pattern}: {self.action} {self.stream or self.handler or self.server_script}".strip()
+		)
+
 
 def read_event(
 	config: IntegrationConfig,
@@ -43,6 +55,7 @@ def read_event(
 	default_id: str = "",
 	places: Places = Places(),  # noqa: B008 - frozen
 	scheme: Scheme | None = None,
+	known: Known | None = None,
 ) -> Event:
 	"""Make an event of a body and what was parsed of it.
 
@@ -50,7 +63,7 @@ def read_event(
 	of the body, which also stands in for the parts that are missing. The type likewise; a queue message names it in
 	`type` first.
 
-	An id in a header that is not signed may have been used by somebody else: then another body is another event.
+	known: secrets, which no header that is kept shows. An id in a header that is not signed may have been used by somebody else: then another body is another event.
 	"""
 	headers, body_hash = headers or {}, hashlib.sha256(body).hexdigest()
 	signed = scheme.signed_headers if scheme else ()
@@ -62,7 +75,7 @@ def read_event(
 	default = scheme.same_id if scheme else "Conflict"
 	other_body = "New" if "id" in found.unsigned else config.same_id_other_body or default
 	held = scheme.misfit(event_type, payload) if scheme and "type" in found.unsigned else ""
-	shown = {name: value for name, value in headers.items() if name in _SHOWN_HEADERS}
+	shown = _kept_headers(config, headers, places, known)
 	return Event(
 		integration=config.name,
 		event_id=event_id,
@@ -70,7 +83,7 @@ def read_event(
 		payload=_text(body, payload),
 		body_hash=body_hash,
 		door=door,
-		headers=json.dumps(shown) if shown else "",
+		headers=_json(shown) if shown else "",
 		unrouted=route_for(routes, event_type) is None,
 		ordering_key=ordering_key(scalar(payload, config.ordering_key_path)),
 		other_body=other_body,
@@ -78,6 +91,25 @@ def read_event(
 		unsigned=", ".join(found.unsigned),
 		held=held,
 	)
+
+
+def _kept_headers(
+	config: IntegrationConfig, headers: Mapping[str, str], places: Places, known: Known | None
+) -> dict[str, str]:
+	"""Return the headers that an event keeps: a few for all, those that tell what it is, and those a person lists."""
+	shown = {name: headers[name] for name in _SHOWN_HEADERS if headers.get(name)}
+	for name in _more_headers(config, places):
+		if value := headers.get(name):
+			secret = known is not None and known.stands_in(value)
+			shown[name] = MASK if secret else value[:_LONGEST_HEADER]
+	return shown
+
+
+@lru_cache(maxsize=1000)
+def _more_headers(config: IntegrationConfig, places: Places) -> tuple[str, ...]:
+	"""Return the headers that an integration's events keep besides those that all do: none that proves who sends."""
+	told = (*places.id_headers, *places.type_headers, *places.time_headers, *kept_names(config))
+	return tuple(n for n in dict.fromkeys(told) if n not in _SHOWN_HEADERS and not proves(n, config))
 
 
 def _event_id(config: IntegrationConfig, found: Identity, default_id: str, body_hash: str) -> str:
@@ -100,8 +132,13 @@ def _text(body: bytes, payload: Any) -> str:
 	text = body.decode("utf-8", "replace")
 	if text.lstrip()[:1] in ("{", "["):
 		return text
-	text = json.dumps(payload, ensure_ascii=False)
-	return text if _encodes(text) else json.dumps(payload)
+	return _json(payload)
+
+
+def _json(value: Any) -> str:
+	"""Return JSON whose letters are letters, but for what is not Unicode."""
+	text = json.dumps(value, ensure_ascii=False)
+	return text if _encodes(text) else json.dumps(value)
 
 
 def _encodes(text: str) -> bool:

@@ -115,6 +115,7 @@ def _receive(home: Home, found: Doorway, request: Request, store: Store) -> Answ
 		"HTTP",
 		request.headers,
 		scheme=scheme,
+		known=found.known,
 	)
 	check_event(event, found.known)
 	if len(body) > MEGABYTE and 0 < longest_statement(home) < size_of(event):

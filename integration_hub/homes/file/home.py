@@ -171,6 +171,9 @@ class FileHome:
 	def owner(self) -> str:
 		return "integration-hub"
 
+	def events_ended(self, integration: str) -> None:
+		"""Nobody looks on: there are no forms."""
+
 	def progress(self, run: Any) -> None:
 		if self.watcher:
 			self.watcher(run)

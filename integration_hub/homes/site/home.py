@@ -238,6 +238,10 @@ class SiteHome:
 	def external_redis_url(self) -> str:
 		return frappe.conf.get("external_redis_url") or ""
 
+	def events_ended(self, integration: str) -> None:
+		room = get_doctype_room("Webhook Log")
+		frappe.publish_realtime("integration_hub_events_ended", {"integration": integration}, room=room)
+
 	def progress(self, run: Any) -> None:
 		if self.watcher:
 			self.watcher(run)

@@ -54,6 +54,14 @@ frappe.provide("integration_hub");
 		return `<details open><summary>${prefix}${open}</summary><div class="hub-inner">${rows.join("")}</div></details><div>${close}</div>`;
 	}
 
+	// The letters that JSON writes as \\u00f6; other escapes say something that letters do not, and stay.
+	function letters(text) {
+		return text.replace(/\\(?:u([0-9a-f]{4})|[^])/gi, (escape, code) => {
+			const letter = code && String.fromCharCode(parseInt(code, 16));
+			return letter && /[\p{L}\p{M}\p{N}\p{S}\p{P}\p{Cs}]/u.test(letter) && !/["\\]/.test(letter) ? letter : escape;
+		});
+	}
+
 	// Show the text of a field in an HTML field: as JSON if it is, else as it is; folded together if it is long.
 	integration_hub.show_code = (frm, field, view) => {
 		const text = frm.doc[field];
@@ -61,7 +69,8 @@ frappe.provide("integration_hub");
 		if (!text) return;
 		const label = frm.fields_dict[view].df.label;
 		const folded = text.length > 20_000 ? "" : "open";
-		const html = tree(text) || escape(text);
+		const read = letters(text);
+		const html = tree(read) || escape(read);
 		$view.html(`<details class="hub-view" ${folded}>
 			<summary class="text-muted">${escape(__(label))}
 				<a class="hub-copy small" style="margin-left: 8px" role="button">${__("Copy")}</a></summary>
@@ -176,6 +185,53 @@ frappe.provide("integration_hub");
 	};
 
 	integration_hub.handed = handed;
+
+	// Keep a form up to date while what it asked for is being done elsewhere: told over realtime, else by asking.
+	const SETTLED = ["Completed", "Failed", "Dead", "Unrouted", "Conflict", "Bound", "Deleted", "Resolved"];
+	const LONGEST = 15 * 60_000;
+
+	integration_hub.follow = (frm, rooms) => {
+		frm.hub_unfollow?.();
+		const name = frm.doc.name;
+		const until = Date.now() + LONGEST;
+		let asking = false;
+		const look = async () => {
+			if (asking || document.visibilityState !== "visible") return;
+			if (cur_frm !== frm || frm.doc.name !== name || Date.now() > until) return frm.hub_unfollow?.();
+			asking = true;
+			try {
+				const { message: now } = await frappe.db.get_value(frm.doctype, name, ["status", "modified"]);
+				const shown = [frm.doc.status, frm.doc.modified];
+				if (cur_frm !== frm || frm.doc.name !== name) return;
+				if (now.status !== shown[0] || now.modified !== shown[1]) {
+					await frm.reload_doc();
+					if (SETTLED.includes(now.status)) frm.hub_unfollow?.();
+				}
+			} finally {
+				asking = false;
+			}
+		};
+		const timer = setInterval(look, 3000);
+		for (const [doctype, event] of rooms) {
+			frappe.realtime.doctype_subscribe?.(doctype);
+			frappe.realtime.on(event, look);
+		}
+		frm.hub_unfollow = () => {
+			clearInterval(timer);
+			for (const [, event] of rooms) frappe.realtime.off(event, look);
+			frm.hub_unfollow = null;
+		};
+	};
+	integration_hub.EVENTS = [["Webhook Log", "integration_hub_events_ended"]];
+	integration_hub.RUNS = [["Sync Settings", "integration_hub_sync_running"]];
+
+	// head: texts; rows: lists of cells, each a text or {html} that is trusted.
+	integration_hub.table = ($wrapper, head, rows) => {
+		const td = (cell) => `<td>${cell?.html ?? escape(cell ?? "")}</td>`;
+		$wrapper.html(`<div class="table-responsive hub-effect"><table class="table table-bordered small">
+			<thead><tr>${head.map((text) => `<th>${escape(text)}</th>`).join("")}</tr></thead>
+			<tbody>${rows.map((row) => `<tr>${row.map(td).join("")}</tr>`).join("")}</tbody></table></div>`);
+	};
 
 	integration_hub.retry = async (names) => {
 		const done = await integration_hub.call("retry_failures", { names });

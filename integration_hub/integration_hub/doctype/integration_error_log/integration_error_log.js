@@ -13,7 +13,8 @@ function add_actions(frm) {
 	const button = (label, act) =>
 		frm.add_custom_button(label, async () => {
 			await act();
-			frm.reload_doc();
+			await frm.reload_doc();
+			if (label === __("Retry")) integration_hub.follow(frm, [...integration_hub.EVENTS, ...integration_hub.RUNS]);
 		});
 	if (frm.doc.status === "Open") {
 		button(__("Resolve"), () => integration_hub.call("resolve_failures", { names }));

@@ -1,14 +1,25 @@
+from dataclasses import asdict
+
 from frappe.model.document import Document
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.indexes import add_indexes
+from integration_hub.stores.attempts import attempts
 from integration_hub.stores.ordering import let_on_key
 from integration_hub.stores.retention import clear_inbox
 from integration_hub.sync.faults import chore_guard
+from integration_hub.webhooks.difference import difference
 
 
 class WebhookLog(Document):
 	"""One event in the inbox."""
+
+	def onload(self) -> None:
+		"""Give the form the attempts at the event, and how it differs from the one that it is in conflict with."""
+		self.set_onload("attempts", [asdict(attempt) for attempt in attempts(self.attempts_log)])
+		if self.status == "Conflict":
+			first, found = difference(SiteHome(), self.name)
+			self.set_onload("difference", {"first": first, "places": [asdict(one) for one in found]})
 
 	def after_delete(self) -> None:
 		"""Let on what has waited for it, within the transaction that deletes it."""
