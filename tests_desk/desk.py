@@ -71,8 +71,19 @@ class Desk:
 		self.page.wait_for_function("d => cur_frm && cur_frm.doctype === d && cur_frm.is_new()", arg=doctype)
 		self.rest()
 
+	def tab(self, name: str) -> None:
+		"""Press the tab of the form that a field is in, unless it is the one that is open."""
+		place = self.page.evaluate(
+			"name => { const tab = cur_frm?.fields_dict[name]?.tab; return tab && !tab.is_active() && tab.df.fieldname }",
+			name,
+		)
+		if place:
+			self.page.locator(f'.form-tabs:visible .nav-link[data-fieldname="{place}"]').click()
+			self.page.wait_for_timeout(300)
+
 	def field(self, name: str) -> Locator:
-		"""Return a field of the form that is open."""
+		"""Return a field of the form that is open, in its tab."""
+		self.tab(name)
 		return (
 			self.page.locator("[data-page-container] .form-page:visible, .page-container:visible")
 			.locator(f'.frappe-control[data-fieldname="{name}"]:visible')
@@ -92,6 +103,7 @@ class Desk:
 				control.locator("input, textarea").first.fill(str(value))
 				control.locator("input, textarea").first.press("Tab")
 			self.page.wait_for_timeout(150)
+			self.page.evaluate("frappe.ui.form.get_open_grid_form()?.hide_form()")  # Tab leads into a table's first row
 
 	def save(self) -> None:
 		self.page.keyboard.press("Control+s")

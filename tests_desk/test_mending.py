@@ -186,7 +186,7 @@ def test_a_childs_fields_are_offered(desk: Desk):
 	if not row.count():
 		desk.field("mapping").get_by_role("button", name="Add Row").click()
 	row.locator('.grid-static-col[data-fieldname="field"]').click()
-	row.locator('input[data-fieldname="field"]').fill("email_ids.email")
+	row.locator('.editable-row input[data-fieldname="field"]').fill("email_ids.email")
 	expect(
 		row.locator(".awesomplete li").filter(has_text="email_ids.email_id (Email ID)").first
 	).to_be_visible()
