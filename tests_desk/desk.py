@@ -103,7 +103,9 @@ class Desk:
 				control.locator("input, textarea").first.fill(str(value))
 				control.locator("input, textarea").first.press("Tab")
 			self.page.wait_for_timeout(150)
-			self.page.evaluate("frappe.ui.form.get_open_grid_form()?.hide_form()")  # Tab leads into a table's first row
+			self.page.evaluate(
+				"frappe.ui.form.get_open_grid_form()?.hide_form()"
+			)  # Tab leads into a table's first row
 
 	def save(self) -> None:
 		self.page.keyboard.press("Control+s")

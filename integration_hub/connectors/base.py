@@ -33,6 +33,7 @@ _SHOWN_BODY = 500
 _SHOWN_SAID = 250
 _MAX_REDIRECTS = 5
 _TOLD_SECONDS = 5.0  # a pause of the budget that is worth a word
+_HURRIED_SECONDS = 2.0  # the longest pause while a person waits, and a web worker with them
 _LOOK_SECONDS = 0.2  # how often one that waits for the budget asks whether it is needed still
 # Requests leave evenly and arrive with jitter: at the full rate, a late one and an early one would meet in the
 # server's window. What is left unused is the room for that.
@@ -69,6 +70,9 @@ class BaseConnector:
 		self.secrets = secrets
 		self.coordination = coordination or LocalCoordination()
 		self.retry = retry or RetryPolicy.of(config)
+		self.patience = (
+			config.max_wait
+		)  # the longest pause that is waited for; beyond it RetryLater is raised
 		self.breaker = Breaker(
 			config.name, self.coordination, config.breaker_threshold, config.breaker_seconds
 		)
@@ -93,6 +97,8 @@ class BaseConnector:
 
 	# Called with what a call ended in, where nobody else keeps it: a call that an app makes in its own code.
 	failed: Callable[[errors.ConnectorError], None] | None = None
+
+	hurried = False  # does a person wait?
 
 	# Is a record that stays in the source surely met by one walk of a list, whatever changes meanwhile?
 	stable_pages = False
@@ -206,6 +212,15 @@ class BaseConnector:
 			if self.failed and not wanted and not isinstance(error, errors.RetryLater):
 				self.failed(error)
 			raise
+
+	def hurry(self) -> None:
+		"""Wait for no budget, pause or lock: a person does, and with them a web worker.
+
+		What would be waited for raises RetryLater at once, which says for how long; a failed call is repeated once, and soon.
+		"""
+		self.hurried = True
+		self.patience = min(self.patience, _HURRIED_SECONDS)
+		self.retry = self.retry.hurried(self.patience)
 
 	def tell(self, told: Callable[[str], None]) -> None:
 		"""Have `told` called, in the caller's thread, with a sentence before each pause between attempts."""
@@ -330,9 +345,9 @@ class BaseConnector:
 		"""
 		limit, period = self.config.rate_limit, self.config.rate_period
 		interval = period / limit / _BUDGET_USED if limit else 0.0
-		wait = self.coordination.reserve(self.config.name, interval, self.config.max_wait)
-		if wait > self.config.max_wait:
-			raise errors.RetryLater(wait, method=method, url=self.redactor.text(url, 300))
+		wait = self.coordination.reserve(self.config.name, interval, self.patience)
+		if wait > self.patience:
+			raise errors.Paused(wait, method=method, url=self.redactor.text(url, 300))
 		if wanted:
 			until = time.monotonic() + wait
 			while wanted() and (left := until - time.monotonic()) > 0:

@@ -61,10 +61,10 @@ return n
 class Coordination(Protocol):
 	shared: bool
 
-	def lock(self, name: str, seconds: float):
+	def lock(self, name: str, seconds: float, wait: float | None = None):
 		"""Return a context manager that holds the lock `name`; it frees itself after `seconds`.
 
-		Raises TimeoutError if it was not free within that time.
+		Raises TimeoutError if it was not free within that time, or within `wait` seconds.
 		"""
 
 	def reserve(self, name: str, interval: float, longest: float) -> float:
@@ -111,12 +111,13 @@ class LocalCoordination:
 		self._guard = threading.RLock()
 
 	@contextmanager
-	def lock(self, name: str, seconds: float) -> Iterator[None]:
+	def lock(self, name: str, seconds: float, wait: float | None = None) -> Iterator[None]:
 		with self._guard:
 			lock = self._locks[name]
-		until = time.monotonic() + seconds
-		if not lock.acquire(timeout=seconds):
-			raise TimeoutError(f"Lock {name} was not free within {seconds:.0f} s.")
+		wait = seconds if wait is None else wait
+		until = time.monotonic() + wait
+		if not lock.acquire(timeout=wait):
+			raise TimeoutError(f"Lock {name} was not free within {wait:.0f} s.")
 		try:
 			with self._among_processes(name, until):
 				yield
@@ -214,22 +215,23 @@ class RedisCoordination:
 		return time.monotonic() >= self._lost_until
 
 	@contextmanager
-	def lock(self, name: str, seconds: float) -> Iterator[None]:
-		lock = self._redis.lock(self._key("lock", name), timeout=seconds, blocking_timeout=seconds)
+	def lock(self, name: str, seconds: float, wait: float | None = None) -> Iterator[None]:
+		wait = seconds if wait is None else wait
+		lock = self._redis.lock(self._key("lock", name), timeout=seconds, blocking_timeout=wait)
 		try:
 			taken = lock.acquire() if self.shared else None
 		except _UNREACHABLE as error:
 			self._lose(error)
 			taken = None
 		if taken is None:
-			with self._local.lock(name, seconds):
+			with self._local.lock(name, seconds, wait):
 				yield
 			return
 		if not taken:
-			raise TimeoutError(f"Lock {name} was not free within {seconds:.0f} s.")
+			raise TimeoutError(f"Lock {name} was not free within {wait:.0f} s.")
 		try:
 			# Another process may not reach Redis, and hold the lock that is left then.
-			with self._local.lock(name, seconds):
+			with self._local.lock(name, seconds, wait):
 				yield
 		finally:
 			# It may have run out meanwhile: whoever holds it now keeps it.

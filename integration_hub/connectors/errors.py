@@ -201,6 +201,12 @@ class RetryLater(ConnectorError):
 		super().__init__(detail or f"Next try in {seconds:.0f} s.", **context)
 
 
+class Paused(RetryLater):
+	"""The rate budget lets the next call out only then: it is used up, or the system asked for a pause. Nothing was sent."""
+
+	sentence = "Calls are paused."
+
+
 class BreakerOpen(RetryLater):
 	"""The system failed several times in a row; nothing is sent to it for a while."""
 

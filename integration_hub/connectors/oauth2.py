@@ -129,7 +129,8 @@ class OAuth2Connector(BaseConnector):
 	def _renew(self, rejected: str | None) -> Token:
 		"""Fetch a new token, unless another process did so meanwhile. `rejected` is one that got a 401."""
 		try:
-			with self.coordination.lock(f"token:{self.config.name}", LOCK_SECONDS):
+			wait = self.patience if self.hurried else LOCK_SECONDS
+			with self.coordination.lock(f"token:{self.config.name}", LOCK_SECONDS, wait):
 				return self._renew_locked(rejected)
 		except TimeoutError as error:
 			raise errors.RetryLater(LOCK_SECONDS, str(error)) from None

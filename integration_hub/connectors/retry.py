@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -47,6 +47,16 @@ class RetryPolicy:
 	@classmethod
 	def of(cls, config: IntegrationConfig) -> RetryPolicy:
 		return cls(config.max_attempts, config.backoff_min, config.backoff_max, config.max_wait)
+
+	def hurried(self, longest: float) -> RetryPolicy:
+		"""Return a policy of two attempts at most, and no pause beyond `longest` seconds between them."""
+		return replace(
+			self,
+			attempts=min(self.attempts, 2),
+			minimum=min(self.minimum, longest),
+			maximum=min(self.maximum, longest),
+			max_wait=min(self.max_wait, longest),
+		)
 
 	def _backoff(self, attempt: int) -> float:
 		"""Return a pause between the minimum and a ceiling that doubles: full jitter keeps callers apart."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -26,15 +27,21 @@ def try_connection(integration: str) -> dict[str, Any]:
 
 	{"ok": True, "message", "seconds"} or {"ok": False, "message", "what", "detail", "request", "status", "body", "hint"};
 	request: method and URL of what failed, "" if nothing was sent. All of it is redacted.
+
+	Behind a pause that was asked for, or a budget that is used up, nobody waits: then "paused" says for how many
+	seconds, and nothing is noted, for it says nothing of the connection.
 	"""
 	home = SiteHome()
 	started = time.monotonic()
 	try:
 		with home.connector(integration) as connector:
 			connector.reset()
+			connector.hurry()
 			connector.retry = replace(connector.retry, attempts=1)  # a person waits, and so does a web worker
 			connector.get(connector.config.test_path or "")
 			address = connector.url(connector.config.test_path or "")
+	except errors.Paused as error:
+		return {"ok": False, "message": translated(error), "paused": math.ceil(error.seconds)}
 	except (errors.ConnectorError, HubError) as error:
 		message = str(error)
 		in_transaction(home.db, lambda: note_failure(home, integration, message))

@@ -34,6 +34,7 @@ def _marked(_) -> tuple[str, ...]:
 		_("The answer could not be read."),
 		_("The external system answered with an error."),
 		_("The external system asks to come back later."),
+		_("Calls are paused."),
 		_("The external system has failed repeatedly; calls are paused."),
 		_("Nothing would change."),
 		_("It is being handled just now."),

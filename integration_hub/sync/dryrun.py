@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from integration_hub.connectors.completeness import Proof
-from integration_hub.connectors.errors import ConnectorError
+from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.known import Known
 from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import MASK, Redactor
@@ -58,6 +58,7 @@ class DryRun:
 	approval: bool = False
 	sample: list[Difference] = field(default_factory=list)
 	notes: list[str] = field(default_factory=list)
+	paused: bool = False
 
 	def as_dict(self) -> dict[str, Any]:
 		return asdict(self)
@@ -100,7 +101,7 @@ def _look(
 			proof = Proof()
 			redactor = connector.redactor  # which knows its tokens, too
 			planner.know(redactor)
-			for page in _pages(connector, mode, result):
+			for page in _while_room(_pages(connector, mode, result), result, connector.hurried):
 				proof.see(page)
 				plan = planner.plan(mode.wanted(page, planner.mapper).records)
 				unread = unread or bool(plan.unidentified)
@@ -113,6 +114,8 @@ def _look(
 				if result.counts.pages == max_pages and not page.last:
 					result.notes.append(_("Only the first {0} pages were looked at.", max_pages))
 					return
+			if result.paused:
+				return
 		if proof.doubt:
 			result.notes.append(str(proof.doubt))
 		elif mode.finds_orphans and stream.deletion_policy != "Keep" and result.counts.fetched and not unread:
@@ -178,6 +181,24 @@ def _pages(connector: Any, mode: Full, result: DryRun) -> Iterator[Page]:
 			raise
 		result.notes.append(_("The cursor has expired: everything would be fetched again."))
 		yield from connector.pages(mode.request())
+
+
+def _while_room(pages: Iterator[Page], result: DryRun, hurried: bool) -> Iterator[Page]:
+	"""Give pages; where a person waits, those that come before the first pause, if there are any."""
+	try:
+		yield from pages
+	except RetryLater as error:
+		if not (hurried and result.counts.pages):
+			raise
+		result.paused = True
+		seconds = f"{error.seconds:.0f}"
+		result.notes.append(
+			_(
+				"Only the first {0} pages were looked at: calls are paused for {1} s.",
+				result.counts.pages,
+				seconds,
+			)
+		)
 
 
 def _add(planner: Planner, plan: Plan, result: DryRun, sample: int, redactor: Redactor, user: str) -> None:

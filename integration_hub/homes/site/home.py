@@ -20,6 +20,7 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination, RedisCoordination
 from integration_hub.connectors.registry import connector_for
 from integration_hub.connectors.secrets import redactor_of_readable
+from integration_hub.homes.site.answering import is_answering
 from integration_hub.homes.site.database import SiteDatabase
 from integration_hub.homes.site.documents import DocumentTarget, SiteBulkTarget, doctype_fields
 from integration_hub.homes.site.jobs import enqueue_once
@@ -104,6 +105,8 @@ class SiteHome:
 		)
 		if self.told:
 			made.tell(self.told)
+		if is_answering():
+			made.hurry()
 		return made
 
 	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:

@@ -61,6 +61,7 @@ async function test_connection(frm) {
 		freeze: true,
 		freeze_message: __("Calling {0} …", [frm.doc.base_url]),
 	});
+	if (found.paused) return show_pause(frm, found.paused);
 	frappe.msgprint({
 		title: found.ok ? __("Connected") : __("Not Connected"),
 		indicator: found.ok ? "green" : "red",
@@ -70,6 +71,16 @@ async function test_connection(frm) {
 			: failure(found),
 	});
 	frm.reload_doc();
+}
+
+// It asked for a pause, or the rate budget is used up: nothing was sent, and nobody waits for it.
+function show_pause(frm, seconds) {
+	frappe.msgprint({
+		title: __("Paused, {0} s", [seconds]),
+		indicator: "orange",
+		message: __("The next call may be made in {0} s: the rate budget is used up, or the system asked for a pause. Nothing was sent.", [seconds]),
+	});
+	load_health(frm);
 }
 
 function failure(found) {
