@@ -35,6 +35,7 @@ from integration_hub.stores.home import HubError
 from integration_hub.sync import dryrun as sync_dryrun
 from integration_hub.sync.modes import Period, mode_of
 from integration_hub.sync.run import ready
+from integration_hub.sync.schedule import switch_on as switch_stream_on
 from integration_hub.sync.schedule import want
 from integration_hub.sync.times import parse_time, utc_text, zone
 from integration_hub.webhooks import replay
@@ -94,16 +95,26 @@ def choices() -> dict[str, list[str]]:
 
 
 @frappe.whitelist(methods=["POST"])
-def sync_now(stream: str) -> list[str]:
-	"""Hand a stream to a worker; return what may keep it from being done, for a person."""
-	_runnable(stream)
+def sync_now(stream: str, switch_on: bool | str = False) -> list[str]:
+	"""Hand a stream to a worker; return what may keep it from being done, for a person.
+
+	One that is new is switched on by it. switch_on: one that somebody has switched off, too.
+	"""
+	doc = _runnable(stream, off=frappe.utils.sbool(switch_on) is True)
 	home = SiteHome()
-	in_transaction(home.db, lambda: want(home, stream))  # even if it is running now
+	in_transaction(home.db, lambda: _want(home, doc))  # even if it is running now
 	with suppress(
 		RedisError
 	):  # it is wanted: the scheduler hands it over once Redis is back; the warnings say so
 		home.enqueue_sync(stream, f"Person {frappe.session.user}")
 	return readiness.warnings()
+
+
+def _want(home: SiteHome, doc: Document) -> None:
+	want(home, doc.name)
+	if not doc.enabled:
+		switch_stream_on(home, doc.name)
+		doc.add_comment("Info", _("Switched on by Sync Now"))
 
 
 @frappe.whitelist(methods=["POST"])
@@ -143,17 +154,17 @@ def _backfill(doc: Document, read: Callable[[], Period]) -> list[str]:
 	)
 
 
-def _runnable(stream: str, beside: bool = False) -> Document:
+def _runnable(stream: str, beside: bool = False, off: bool = False) -> Document:
 	"""Return a stream that the user may run and that can run; say what is in the way before anything is handed over.
 
-	beside: what is asked for is not the stream's own turn, and would be refused while it runs.
+	beside: what is asked for is not the stream's own turn, and would be refused while it runs. off: it may be switched off.
 	"""
 	doc = frappe.get_doc("Sync Settings", stream)
 	doc.check_permission("write")
 	if beside and doc.status == "Running":
 		frappe.throw(_("{0} is running. Wait for the end of the run.").format(stream))
 	try:
-		ready(SiteHome(), stream)
+		ready(SiteHome(), stream, resting=off)
 	except HubError as error:
 		refuse(error)
 	return doc

@@ -87,6 +87,7 @@ def run(
 	console = Console(highlight=False)
 	console.print(
 		f"[bold]Integration Hub[/]: a sandbox CRM with {customers} customers, faults on, {place}.\n"
+		"Its streams are on from the start (enabled = true); one of yours is off until its first sync.\n"
 	)
 	columns = (SpinnerColumn(), TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn())
 	with ExitStack() as stack:

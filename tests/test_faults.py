@@ -160,6 +160,7 @@ action = "Start Sync"
 stream = "broken"
 
 [stream.broken]
+enabled = true
 integration = "other"
 endpoint = "/api/customers"
 target_doctype = "Customer"

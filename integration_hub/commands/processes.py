@@ -63,6 +63,8 @@ def work(ctx: click.Context, once: bool) -> None:
 
 	with opened(ctx) as home:
 		say_pauses(home)
+		for warning in home.warnings():
+			say(warning, err=True)
 		if once:
 			report(work_once(home))
 			return

@@ -24,8 +24,10 @@ _COUNTS = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
 @click.pass_context
 @told
 def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str | None, until: str) -> None:
-	"""Run streams now, in this process; all enabled ones if none is named. One that cannot begin stops no other."""
-	from integration_hub.stores.settings import stream_rows
+	"""Run streams now, in this process; all that are on if none is named. One that cannot begin stops no other.
+
+	A new stream is off until its first run, which switches it on.
+	"""
 	from integration_hub.sync.dryrun import dry_run as look
 	from integration_hub.sync.modes import Period
 	from integration_hub.sync.run import AlreadyRunning, run_stream
@@ -38,7 +40,7 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 	failed, running = [], []
 	with opened(ctx) as home:
 		say_pauses(home)
-		names = streams or [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]
+		names = streams or _all(home)
 		if not names:
 			say("There are no enabled streams.")
 		for name in names:
@@ -47,6 +49,7 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 					for line in differences(look(home, name, period)):
 						say(line)
 					continue
+				is_new = not period and home.is_new(name)
 				row = run_stream(home, name, "Command line", period)
 			except (HubError, ConnectorError) as error:
 				if len(names) == 1:
@@ -58,10 +61,21 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 			click.echo(line_begins(), nl=False, err=True)
 			for line in summary(row):
 				say(line)
+			if is_new:
+				say(f"  {name} is on now, and runs on its schedule.")
 			if row["status"] not in ("Completed", "Needs Approval"):
 				failed.append(name)
 	if failed or running:
 		raise click.ClickException(plain(" ".join(_left(failed, running))))
+
+
+def _all(home: Any) -> list[str]:
+	"""Return the streams that are on; of those in a hub.toml, the new ones as well."""
+	from integration_hub.stores.settings import stream_rows
+
+	new = home.new_streams() if hasattr(home, "new_streams") else []
+	on = [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]
+	return sorted([*on, *new])
 
 
 def _left(failed: list[str], running: list[str]) -> Iterator[str]:

@@ -31,8 +31,9 @@ def lines(home: Home) -> Iterator[str]:
 	yield from table(
 		"STREAM  STATUS  LAST RUN  NEXT RUN  CHECKPOINT",
 		home.db.query(
-			"""SELECT `name`, `status`, `last_run_at`, `next_run_at`, `checkpoint`
-				FROM `tabSync Settings` WHERE `enabled` = 1 ORDER BY `name`"""
+			"""SELECT `name`, CASE WHEN `enabled` = 1 THEN `status` ELSE 'Off' END AS `status`, `last_run_at`,
+				`next_run_at`, `checkpoint`
+				FROM `tabSync Settings` WHERE `enabled` = 1 OR `last_run_at` IS NULL ORDER BY `name`"""
 		),
 	)
 	yield from table(

@@ -82,6 +82,9 @@ action = "Upsert Record"
 stream = "customers-full"
 record_path = "data"
 
+# A new stream is off until its first `integration-hub sync`, so that nothing runs while it is being written.
+# `enabled = true` switches it on from the start, as here; `enabled = false` keeps it off.
+
 # Every customer; those gone from the source are removed.
 [stream.customers-full]
 integration = "crm"
@@ -93,6 +96,7 @@ pagination = "Page Number"
 more_path = "has_more"
 target_doctype = "{TABLES["full"]}"
 deletion_policy = "Delete"
+enabled = true
 
 [stream.customers-full.mapping]
 {_mapping("")}
@@ -109,6 +113,7 @@ pagination = "Cursor"
 ordered = false
 target_doctype = "{TABLES["incremental"]}"
 deletion_policy = "Delete"
+enabled = true
 
 [stream.customers-incremental.mapping]
 {_mapping("")}
@@ -124,6 +129,7 @@ pagination = "Cursor"
 more_path = "has_more"
 target_doctype = "{TABLES["cursor"]}"
 deletion_policy = "Delete"
+enabled = true
 
 [stream.customers-cursor.mapping]
 {_mapping("record.")}

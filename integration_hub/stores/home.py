@@ -150,6 +150,9 @@ class Home(Protocol):
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
 		"""Return those of some documents that may be told of: all, but for a person who looks and may not read them."""
 
+	def is_new(self, stream: str) -> bool:
+		"""Tell whether a stream is off because nobody has switched it on yet, and not because somebody switched it off."""
+
 	def handlers(self) -> Mapping[str, str]:
 		"""Return the registered webhook handler functions: name → dotted path."""
 

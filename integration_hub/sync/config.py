@@ -52,7 +52,7 @@ class StreamConfig:
 	"""One Sync Settings document. Field names are the document's; `checkpoint` is where it stands."""
 
 	name: str
-	enabled: bool = True
+	enabled: bool = False
 	integration: str = ""
 	mode: str = "Full"
 	endpoint: str = ""

@@ -49,7 +49,8 @@ def load_stream(home: Home, name: str) -> StreamConfig:
 def run_stream(home: Home, name: str, triggered_by: str = "Person", period: Period | None = None) -> dict:
 	"""Run a stream to its end; return its Sync Log row.
 
-	period: fetch what changed in it instead, and leave the checkpoint where it is (a backfill).
+	period: fetch what changed in it instead, and leave the checkpoint where it is (a backfill). A new stream, which is
+	off, is switched on by its first run.
 
 	Raises HubError when it cannot begin (disabled, wrong settings, running already); nothing is changed
 	then. What goes wrong later ends in the Sync Log and the Integration Error Log, and is not raised.
@@ -102,7 +103,7 @@ def ready(home: Home, name: str, resting: bool = False) -> tuple[StreamConfig, I
 	resting: it may be switched off, for a look at what it would do.
 	"""
 	stream = load_stream(home, name)
-	if not (stream.enabled or resting):
+	if not (stream.enabled or resting or home.is_new(name)):
 		raise HubError(_("is disabled"), doctype=DOCTYPE, name=name, field="enabled")
 	integration = home.integration(stream.integration)
 	if not integration.enabled:
@@ -129,6 +130,8 @@ def _open(home: Home, stream: StreamConfig, triggered_by: str, beside: str = "",
 		# What is asked for from now on is asked for anew: this run may have passed it. And if it is killed, it is
 		# not due again before it is found out (see schedule.close_silent_runs).
 		state |= {"wanted": 0, "next_run_at": next_run(stream, home.now())}
+	if home.is_new(stream.name):
+		state |= {"last_run_at": None} if beside else {"enabled": 1}  # its first run switches it on
 	update(home.db, DOCTYPE, stream.name, state)
 	return run
 

@@ -107,6 +107,11 @@ def want(home: Home, stream: str) -> None:
 	update(home.db, "Sync Settings", stream, {"wanted": 1})
 
 
+def switch_on(home: Home, stream: str) -> None:
+	"""Let a stream run on its schedule, within the current transaction: a new one is off while it is being set up."""
+	update(home.db, "Sync Settings", stream, {"enabled": 1})
+
+
 def put_off(home: Home, name: str) -> None:
 	"""Let a stream that cannot begin wait for its next turn; a day, where its settings cannot even be read."""
 	for row in stream_rows(home.db, "*", "`name` = %s", name):

@@ -40,4 +40,5 @@ def create(path: Path, url: str) -> Iterator[str]:
 			yield f"The database is {home.file.database}."
 	except OSError as error:
 		raise HubError(str(error), name=str(path)) from None
+	yield "Its streams are on (enabled = true). A new one is off until its first `integration-hub sync`, which switches it on."
 	yield "Next: `integration-hub sandbox` in one terminal, `integration-hub sync` in another."

@@ -131,6 +131,18 @@ class FileHome:
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
 		return names
 
+	def is_new(self, stream: str) -> bool:
+		# `enabled = false` is somebody's word; a file that says nothing leaves it to the first sync.
+		if "enabled" in self.file.streams.get(stream, {"enabled": False}):
+			return False
+		return not self.db.query(
+			"SELECT 1 FROM `tabSync Settings` WHERE `name` = %s AND `enabled` = 1", [stream]
+		)
+
+	def new_streams(self) -> list[str]:
+		"""Return the streams of hub.toml that are off until their first sync."""
+		return [name for name in self.file.streams if self.is_new(name)]
+
 	def handlers(self) -> Mapping[str, str]:
 		return self.file.handlers
 
@@ -160,7 +172,8 @@ class FileHome:
 		return self.file.allowed_hosts
 
 	def warnings(self) -> list[str]:
-		return [*exposure.warnings(self.file)]
+		off = "{0} is off until its first `integration-hub sync {0}`, which switches it on; so does `enabled = true`."
+		return [*exposure.warnings(self.file), *(off.format(name) for name in self.new_streams())]
 
 	def reconnect(self) -> None:
 		"""A file does not go away."""

@@ -168,6 +168,8 @@ def _save(
 		**row,
 	}
 	before = home.db.query(f"SELECT * FROM `tab{doctype}` WHERE `name` = %s", [name])
+	if doctype == "Sync Settings" and before and "enabled" not in values:
+		row.pop("enabled")  # its first sync has switched it on
 	if doctype == "Sync Settings" and before:
 		_keep_target(home, name, before[0]["target_doctype"], row["target_doctype"])
 	upsert_many(home.db, doctype, list(stamped), [tuple(stamped.values())], update=[*row, "modified"])

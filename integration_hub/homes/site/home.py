@@ -117,6 +117,10 @@ class SiteHome:
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
 		return names
 
+	def is_new(self, stream: str) -> bool:
+		state = frappe.db.get_value("Sync Settings", stream, ["enabled", "last_run_at"], as_dict=True)
+		return bool(state) and not (state.enabled or state.last_run_at)
+
 	def connectors(self) -> Mapping[str, str]:
 		return _registered("integration_hub_connectors")
 

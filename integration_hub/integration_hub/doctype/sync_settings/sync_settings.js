@@ -10,6 +10,7 @@ frappe.ui.form.on("Sync Settings", {
 	refresh(frm) {
 		forget_others(frm);
 		set_field_choices(frm);
+		show_off(frm);
 		if (frm.is_new()) return;
 		if (frm.has_perm("write")) {
 			frm.add_custom_button(__("Sync Now"), () => sync_now(frm));
@@ -100,10 +101,34 @@ function backfill(frm) {
 	dialog.show();
 }
 
+// A new stream is off, so that nothing of it runs while it is being set up.
+function show_off(frm) {
+	const off = !frm.is_new() && !frm.doc.enabled;
+	frm.set_intro(off ? __("This stream is off. Sync Now runs it and switches it on.") : "", "blue");
+}
+
 async function sync_now(frm) {
 	if (!(await saved(frm))) return;
-	const { message: warnings } = await frappe.call("integration_hub.api.sync_now", { stream: frm.doc.name });
+	if (!frm.doc.enabled && frm.doc.last_run_at && !(await may_switch_on(frm))) return;
+	const { message: warnings } = await frappe.call("integration_hub.api.sync_now", {
+		stream: frm.doc.name,
+		switch_on: !frm.doc.enabled,
+	});
 	handed_over(frm, warnings);
+	if (!frm.doc.enabled) frm.reload_doc();
+}
+
+// Somebody has switched it off.
+function may_switch_on(frm) {
+	return new Promise((resolve) => {
+		frappe.confirm(
+			__("{0} was switched off. Sync Now runs it and switches it on: it runs on its schedule again. Go on?", [
+				escaped(frm.doc.name).bold(),
+			]),
+			() => resolve(true),
+			() => resolve(false)
+		);
+	});
 }
 
 // A worker has it: from now on the form looks out for the run.

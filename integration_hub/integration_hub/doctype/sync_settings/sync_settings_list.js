@@ -16,7 +16,7 @@ frappe.listview_settings["Sync Settings"] = {
 			Waiting: "orange",
 			"Needs Approval": "orange",
 		};
-		if (!doc.enabled && doc.status !== "Running") return [__("Disabled"), "gray", "enabled,=,0"];
+		if (!doc.enabled && doc.status !== "Running") return [__("Off"), "gray", "enabled,=,0"];
 		return [__(doc.status), colors[doc.status] || "gray", `status,=,${doc.status}`];
 	},
 	onload: watch_list,
