@@ -5,13 +5,14 @@ from functools import partial
 
 import frappe
 
+from integration_hub.connectors.secrets import redactor_of_readable
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.jobs import forget_dead_schedule
 from integration_hub.integration_hub import alerts
-from integration_hub.queues.consumer import OPERATION, SwitchedOff, consumer_for
+from integration_hub.queues.consumer import SwitchedOff, consumer_for
+from integration_hub.queues.state import QueueState
 from integration_hub.queues.turns import in_turns
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.errors import resolve_errors
 from integration_hub.stores.home import HubError
 from integration_hub.sync import run as sync_run
 from integration_hub.sync import schedule
@@ -50,19 +51,18 @@ def drain_queue(home: SiteHome, integration: str, seconds: float) -> bool:
 	with home.lock(f"queue:{integration}") as free:
 		if not free:
 			return False
+		state = QueueState(home, integration)
 		try:
 			consumer = consumer_for(home, integration, "scheduled", home.external_redis_url())
 			with closing(consumer.redis):
-				more = consumer.drain(seconds).more
-			in_transaction(
-				home.db, lambda: resolve_errors(home, integration=integration, operation=OPERATION)
-			)
+				done = consumer.drain(seconds)
+				state.goes_well(consumer, took=done.total > 0)
 		except SwitchedOff:  # since the names were read
 			return False
 		except Exception as error:  # noqa: BLE001 - logged, and the next queue has its turn
-			home.log_error(error, integration=integration, operation=OPERATION)
+			state.fails(error, redactor_of_readable(home.secrets(integration)))
 			return False
-	return more
+	return done.more
 
 
 def run_stream(stream: str, triggered_by: str, since: str = "", until: str = "") -> None:

@@ -22,6 +22,9 @@ class ConnectorError(Exception):
 	sentence = "The request to the external system failed."
 	retry: Retry = "never"
 	is_redacted = True  # what it says of request and answer may be kept
+	cause = (
+		""  # one cause of whatever fails with it, in any stream or call of the system; "" if each has its own
+	)
 
 	def __init__(
 		self,
@@ -82,6 +85,10 @@ class ConfigurationError(ConnectorError):
 		self.field = field
 		super().__init__(detail, **context)
 
+	@property
+	def cause(self) -> str:
+		return f"{self.field} {self._told}"
+
 
 class AuthenticationFailed(ConnectorError):
 	kind, sentence = "Authentication", "Authentication failed. Check credentials."
@@ -127,12 +134,14 @@ class ConnectionFailed(ConnectorError):
 	"""No connection was made, so nothing was sent."""
 
 	kind, sentence, retry = "Connection", "Connection failed. Check the address and your network.", "always"
+	cause = "No connection"
 
 
 class AddressNotAllowed(ConnectionFailed):
 	"""The host is of a private network that may not be called: it would be so the next time."""
 
 	sentence, retry = "The address is not allowed.", "never"
+	cause = "Not allowed"
 
 
 class InsecureConnection(ConnectionFailed):
@@ -142,6 +151,7 @@ class InsecureConnection(ConnectionFailed):
 	"""
 
 	sentence, retry = "No secure connection could be made. Check the address and its certificate.", "never"
+	cause = "Not secure"
 
 
 class ConnectionBroken(ConnectorError):

@@ -17,12 +17,12 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.homes.arrivals import Arrivals, silent_since
 from integration_hub.stores.clock import newest_ahead
 from integration_hub.stores.database import Row, in_transaction, update
-from integration_hub.stores.errors import DOCTYPE, record_error
+from integration_hub.stores.errors import DOCTYPE, TOLD_OF, record_error
 from integration_hub.stores.home import Home
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.faults import kept_apart
 
-OPERATION = "Watch"
+OPERATION = TOLD_OF
 _CHORE = "Look for Problems"
 FAILING, DEAD, SILENCE, TOKEN = "Stream Failing", "Dead Events", "Silence", "Token Expiring"
 CLOCK = "Clock Ahead"

@@ -17,12 +17,13 @@ from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.integration_hub.authority import RECEIVES, TUNES, changes, is_system_manager
 from integration_hub.integration_hub.settings import refuse
+from integration_hub.stores.settings import STATE
 
 _DOCTYPE = "Integration Settings"
 # Fields that have no say in how a call is made, besides those that only tune or say what comes in. One that is added
 # later has.
 _STILL = (
-	frozenset({"integration_name", "last_success_at", "last_failure_at", "last_error", "test_path", "scope"})
+	frozenset({"integration_name", "test_path", "scope", *STATE})
 	| frozenset(SECRET_FIELDS)
 	| TUNES[_DOCTYPE]
 	| RECEIVES

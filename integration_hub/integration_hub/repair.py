@@ -20,7 +20,7 @@ from integration_hub.homes.watch import DEAD
 from integration_hub.integration_hub import authority, readiness
 from integration_hub.integration_hub.sentences import SENTENCES, refuse
 from integration_hub.integration_hub.sight import SightHome, readable_changes, readable_fields
-from integration_hub.stores import inbox
+from integration_hub.stores import failures, inbox
 from integration_hub.stores.bindings import make_due, name_range
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import HubError
@@ -111,10 +111,9 @@ def _shown(effect: replay.Effect) -> dict:
 
 def set_status(given: str | list, status: str) -> int:
 	"""Mark failures as Resolved, or as Open again; return how many."""
-	names = [row.name for row in actionable(_ERROR_LOG, names_of(given))]
-	if names:
-		frappe.db.set_value(_ERROR_LOG, {"name": ["in", names]}, "status", status)
-	return len(names)
+	rows = actionable(_ERROR_LOG, names_of(given))
+	in_transaction(SiteHome().db, lambda: failures.mark(SiteHome(), [row.name for row in rows], status))
+	return len(rows)
 
 
 def retry(given: str | list) -> dict:

@@ -141,6 +141,10 @@ class Consumer:
 		"""Have messages, whose rows are committed, leave the queue with the commands of `pipe`."""
 		raise NotImplementedError
 
+	def waiting(self) -> int | None:
+		"""Return how many messages nobody has read yet, None where the server does not say."""
+		raise NotImplementedError
+
 	def leave(self) -> None:
 		"""Said at the end of a drain: this consumer is gone, unless it has something in hand still."""
 

@@ -9,6 +9,7 @@ import redis
 from integration_hub.queues.base import Consumed, Consumer
 from integration_hub.queues.lists import ListConsumer
 from integration_hub.queues.pinned import owners_client, pinned_client
+from integration_hub.queues.state import OPERATION
 from integration_hub.queues.streams import StreamConsumer
 from integration_hub.stores.home import Home, HubError
 
@@ -16,9 +17,6 @@ __all__ = ["OPERATION", "Consumed", "Consumer", "SwitchedOff", "consumer_for"]
 
 _KINDS = {kind.kind: kind for kind in (ListConsumer, StreamConsumer)}
 _TIMEOUTS = {"socket_connect_timeout": 5, "socket_timeout": 30}
-
-
-OPERATION = "Queue"  # in the error log
 
 
 class SwitchedOff(HubError):

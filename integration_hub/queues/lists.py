@@ -94,6 +94,9 @@ class ListConsumer(Consumer):
 	def bury(self, message: Message, letter: Letter) -> None:
 		self.script(_BURY)(keys=[self._held_in, self.dead], args=[message.token, letter.text()])
 
+	def waiting(self) -> int | None:
+		return self.redis.llen(self.queue)
+
 	def leave(self) -> None:
 		self.redis.delete(self._alive(self.name))
 		if not self.redis.exists(self.arrived, self.processing):  # else others find it by the name

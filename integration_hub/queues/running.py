@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from integration_hub.connectors.secrets import redactor_for
+from integration_hub.connectors.secrets import redactor_of_readable
 from integration_hub.plain import logger_of
 from integration_hub.queues.base import SILENT_SECONDS, Consumed, Consumer
-from integration_hub.queues.consumer import OPERATION, SwitchedOff, consumer_for
+from integration_hub.queues.consumer import SwitchedOff, consumer_for
 from integration_hub.queues.servers import explained
+from integration_hub.queues.state import QueueState
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.errors import record_error, resolve_errors
 from integration_hub.stores.home import Home
 
 logger = logger_of("integration_hub.queues")
@@ -35,7 +35,7 @@ class Running:
 		self._failures = 0
 		self._look_at = self._recover_at = 0.0
 		self._told = False  # of the trouble that is now
-		self._well = False  # since the last trouble, which may be that of an earlier process
+		self._state = QueueState(home, integration)
 
 	def run(self, stop: threading.Event, on_batch: Callable[[Consumed], None] | None = None) -> Consumed:
 		"""Consume until `stop` is set; a batch in hand is finished. Reconnects with backoff.
@@ -46,7 +46,7 @@ class Running:
 			try:
 				self._follow_settings()
 				count = self._step()
-				self._goes_well()
+				self._goes_well(bool(count))
 			except SwitchedOff:
 				raise
 			except Exception as error:  # noqa: BLE001 - Redis or the database is away: nothing is lost meanwhile
@@ -94,7 +94,6 @@ class Running:
 		"""Take note of a failure; return how long to wait before the next attempt."""
 		self._failures += 1
 		self._recover_at = self._look_at = 0.0
-		self._well = False
 		self._close()  # the name may lead to another server by now: a replica that was promoted, another node
 		error = explained(error, self.integration)
 		pause = min(2.0**self._failures / 2, _LONGEST_BACKOFF)
@@ -109,22 +108,11 @@ class Running:
 	def _tell(self, error: Exception) -> bool:
 		"""Log the failure once; False where the database is away too, and the next one has to be told of."""
 		try:
-			with self.home.db.transaction():
-				record_error(
-					self.home,
-					error,
-					operation=OPERATION,
-					integration=self.integration,
-					redactor=redactor_for(self.home.secrets(self.integration)),
-				)
-		except Exception:  # noqa: BLE001 - the next failure tries again
+			self._state.fails(error, redactor_of_readable(self.home.secrets(self.integration)))
+		except Exception:  # noqa: BLE001 - the boundary of a consumer: the next failure tries again
 			return False
 		return True
 
-	def _goes_well(self) -> None:
-		if not self._well:
-			in_transaction(
-				self.home.db,
-				lambda: resolve_errors(self.home, integration=self.integration, operation=OPERATION),
-			)
-		self._failures, self._told, self._well = 0, False, True
+	def _goes_well(self, took: bool) -> None:
+		self._state.goes_well(self._consumer, took)
+		self._failures, self._told = 0, False

@@ -79,6 +79,13 @@ class StreamConsumer(Consumer):
 			self._make_group()
 			return [_message(*entry) for entry in self._entries(">", block)]
 
+	def waiting(self) -> int | None:
+		"""Return the group's lag, which Redis tells from version 7 on, unless entries were deleted."""
+		for group in self.redis.xinfo_groups(self.queue):
+			if group["name"] in (self.group, self.group.encode()):
+				return group.get("lag")
+		return None
+
 	def acknowledge(self, pipe: redis.client.Pipeline, messages: Sequence[Message]) -> None:
 		pipe.xack(self.queue, self.group, *(message.token for message in messages))
 

@@ -33,12 +33,16 @@ _COMPARED = (
 	"run_number",
 	"missing_run",
 	"attempts",
+	"error_log",
 )
 _MARK = ("last_seen", "run_number")
 _STATE = (*_COMPARED, "error", "payload", "retry_at")
 # Records that the source has, as far as is known. Not those without an id, which stand for no record for sure.
 LIVE = "`status` IN ('Bound', 'Failed', 'Dead')"
 _FAILURES = "`status` IN ('Failed', 'Unidentified')"  # tried again by themselves
+NOT_WRITTEN = ("Failed", "Dead", "Unidentified")
+KEPT = "kept"  # in the place of the run that missed a record: a person has refused its removal
+_ASKED = f"COALESCE(`missing_run`, '') <> '{KEPT}'"
 MOST_ATTEMPTS = 10
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 5 * 60, 24 * 3600  # seconds
 _PREFIX = 8  # hex digits of a binding's name that stand for its stream
@@ -60,6 +64,7 @@ class Binding:
 	run_number: int = 0  # of the stream's last run when it was seen last (see stores.marks)
 	missing_run: str | None = None
 	error: str | None = None
+	error_log: str | None = None  # the failure that keeps it from being written
 	payload: str | None = None
 	attempts: int = 0
 	retry_at: str | None = None
@@ -75,7 +80,12 @@ class Binding:
 
 	@property
 	def has_failed(self) -> bool:
-		return self.status in ("Failed", "Dead", "Unidentified")
+		return self.status in NOT_WRITTEN
+
+	@property
+	def had_failed(self) -> bool:
+		"""Was it a record that could not be written when it was read?"""
+		return bool(self.read) and self.read[0] in NOT_WRITTEN
 
 	def fail(self, home: Home, error: str, payload: str | None, counts: bool = True) -> bool:
 		"""Note that the record could not be written; tell whether it is given up with that.
@@ -96,7 +106,7 @@ class Binding:
 
 	def settle(self) -> None:
 		"""Note that nothing about the record waits any more."""
-		self.error = self.payload = self.missing_run = self.retry_at = None
+		self.error = self.error_log = self.payload = self.missing_run = self.retry_at = None
 		self.attempts = 0
 
 
@@ -120,7 +130,7 @@ def _prefix(stream: str) -> str:
 	return key(stream)[:_PREFIX]
 
 
-def _of(stream: str) -> tuple[str, list[str]]:
+def of_stream(stream: str) -> tuple[str, list[str]]:
 	"""Return the condition that finds a stream's bindings, and its parameters."""
 	return "`name` >= %s AND `name` < %s AND `stream` = %s", [*name_range(stream), stream]
 
@@ -136,7 +146,7 @@ def name_range(stream: str) -> tuple[str, str]:
 
 def has_any(db: Database, stream: str) -> bool:
 	"""Tell whether anything was ever bound by a stream."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	return bool(db.query(f"SELECT 1 FROM `tab{DOCTYPE}` WHERE {where} LIMIT 1", params))
 
 
@@ -313,13 +323,16 @@ def bound_names(db: Database, stream: str, names: Sequence[str]) -> set[str]:
 
 
 def unseen(number: int) -> tuple[str, list[int]]:
-	"""Return the condition that finds what nobody has seen since run `number` began, and its parameters."""
-	return "COALESCE(`run_number`, 0) < %s", [number]
+	"""Return the condition that finds what nobody has seen since run `number` began, and its parameters.
+
+	Not what a person has refused to remove.
+	"""
+	return f"COALESCE(`run_number`, 0) < %s AND {_ASKED}", [number]
 
 
 def count_live(db: Database, stream: str, unseen_since: int = 0) -> int:
 	"""Count bindings to documents, all or those that nobody has seen since a run began, by its number."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	condition, number = unseen(unseen_since) if unseen_since else ("1 = 1", [])
 	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND {LIVE} AND {condition}"
 	return db.query(sql, [*params, *number])[0]["n"]
@@ -327,13 +340,13 @@ def count_live(db: Database, stream: str, unseen_since: int = 0) -> int:
 
 def greatest_number(db: Database, stream: str) -> int:
 	"""Return the greatest number of a run in which a record of the stream was seen, 0 for none."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	return db.query(f"SELECT MAX(`run_number`) AS `n` FROM `tab{DOCTYPE}` WHERE {where}", params)[0]["n"] or 0
 
 
 def count_held(db: Database, stream: str, run: str) -> int:
 	"""Count the bindings whose removal waits for approval since a run."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	sql = f"""SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}`
 		WHERE {where} AND {LIVE} AND `missing_run` = %s"""
 	return db.query(sql, [*params, run])[0]["n"]
@@ -341,11 +354,30 @@ def count_held(db: Database, stream: str, run: str) -> int:
 
 def mark_missing(db: Database, stream: str, run: str, number: int) -> int:
 	"""Note on what nobody has seen since run `number` began that it waits for approval; return how many wait."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	condition, since = unseen(number)
 	sql = f"UPDATE `tab{DOCTYPE}` SET `missing_run` = %s WHERE {where} AND {LIVE} AND {condition}"
 	db.execute(sql, [run, *params, *since])
 	return count_held(db, stream, run)
+
+
+def keep_missing(db: Database, stream: str, run: str) -> int:
+	"""Note on the bindings that wait for approval since a run that their removal is refused; return how many.
+
+	It is so until the source has the record again, or somebody wants to be asked again.
+	"""
+	where, params = of_stream(stream)
+	sql = (
+		f"UPDATE `tab{DOCTYPE}` SET `missing_run` = '{KEPT}' WHERE {where} AND {LIVE} AND `missing_run` = %s"
+	)
+	return db.execute(sql, [*params, run])
+
+
+def ask_again(db: Database, stream: str) -> int:
+	"""Forget which removals of a stream were refused; return how many. The next run that misses them asks."""
+	where, params = of_stream(stream)
+	sql = f"UPDATE `tab{DOCTYPE}` SET `missing_run` = NULL WHERE {where} AND `missing_run` = '{KEPT}'"
+	return db.execute(sql, params)
 
 
 def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str = "", at: str = "") -> None:
@@ -358,7 +390,7 @@ def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str 
 	target = ", `target_name` = NULL" if forget_target else ""
 	home.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Deleted', `content_hash` = '', `error` = NULL,
-			`payload` = NULL, `missing_run` = NULL, `attempts` = 0, `retry_at` = NULL, `changed_by` = %s, `modified` = %s,
+			`error_log` = NULL, `payload` = NULL, `missing_run` = NULL, `attempts` = 0, `retry_at` = NULL, `changed_by` = %s, `modified` = %s,
 			`source_time` = CASE WHEN COALESCE(`source_time`, '') < %s THEN %s ELSE `source_time` END{target}
 			WHERE `name` IN ({marks})""",
 		[by, home.now(), at, at, *values],
@@ -367,7 +399,7 @@ def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str 
 
 def due_failures(home: Home, stream: str, most: int) -> list[str]:
 	"""Return the names of a stream's bindings that are due for another attempt, by source time, `most` of them."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	due = "(`retry_at` IS NULL OR `retry_at` <= %s OR `retry_at` > %s)"  # a clock was ahead: nothing waits so long
 	sql = f"""SELECT `name` FROM `tab{DOCTYPE}`
 		WHERE {where} AND {_FAILURES} AND `payload` IS NOT NULL AND {due}
@@ -378,8 +410,27 @@ def due_failures(home: Home, stream: str, most: int) -> list[str]:
 
 def has_failures(db: Database, stream: str) -> bool:
 	"""Tell whether a stream has records that are tried again by themselves."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	return bool(db.query(f"SELECT 1 FROM `tab{DOCTYPE}` WHERE {where} AND {_FAILURES} LIMIT 1", params))
+
+
+def count_failed(db: Database, stream: str) -> int:
+	"""Count a stream's records that could not be written, those among them that were given up."""
+	marks, statuses = in_list(NOT_WRITTEN)
+	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE `status` IN ({marks}) AND `stream` = %s"
+	return db.query(sql, [*statuses, stream])[0]["n"]
+
+
+def kept_back(db: Database, stream: str, error_log: str | None, status: str = "") -> bool:
+	"""Tell whether a failure, by the name of its row, keeps records of a stream from being written.
+
+	None: is there a record of which no failure is known? status: one that they have, any of NOT_WRITTEN if it is "".
+	"""
+	marks, statuses = in_list([status] if status else NOT_WRITTEN)
+	which, values = ("= %s", [error_log]) if error_log else ("IS NULL", [])
+	sql = f"""SELECT 1 FROM `tab{DOCTYPE}` WHERE `status` IN ({marks}) AND `stream` = %s
+		AND `error_log` {which} LIMIT 1"""
+	return bool(db.query(sql, [*statuses, stream, *values]))
 
 
 def by_name(db: Database, names: Sequence[str]) -> list[Binding]:
@@ -411,7 +462,7 @@ def drop_identified(db: Database, names: Sequence[str], seen: str) -> None:
 
 def drop_unidentified(db: Database, stream: str, seen: str) -> None:
 	"""Delete the rows of records without an id that a walk of everything has not met again."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	sql = (
 		f"DELETE FROM `tab{DOCTYPE}` WHERE {where} AND `external_id` = '' AND COALESCE(`last_seen`, '') <> %s"
 	)
@@ -420,7 +471,7 @@ def drop_unidentified(db: Database, stream: str, seen: str) -> None:
 
 def forget(db: Database, stream: str) -> int:
 	"""Delete all that a stream has bound; return how many there were. No row of another stream is looked at."""
-	where, params = _of(stream)
+	where, params = of_stream(stream)
 	return db.execute(f"DELETE FROM `tab{DOCTYPE}` WHERE {where}", params)
 
 
@@ -433,7 +484,7 @@ def after(
 	db: Database, stream: str, where: str, params: Sequence[object], last: str = "", size: int = 100
 ) -> list[Binding]:
 	"""Return a stream's next `size` bindings, by name, that fit a condition and come behind name `last`."""
-	of, keys = _of(stream)
+	of, keys = of_stream(stream)
 	fields = ", ".join(f"`{column}`" for column in ("name", "external_id", *_STATE))
 	sql = f"""SELECT {fields} FROM `tab{DOCTYPE}` WHERE {of} AND ({where}) AND `name` > %s
 		ORDER BY `name` LIMIT {int(size)}"""

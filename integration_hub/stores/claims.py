@@ -44,6 +44,7 @@ _COLUMNS = [
 	"event_time",
 	"unsigned",
 	"attempts_log",
+	"error_log",
 ]
 
 

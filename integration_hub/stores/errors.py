@@ -11,6 +11,8 @@ from integration_hub.stores.home import Home
 from integration_hub.stores.ids import key, new_id
 
 DOCTYPE = "Integration Error Log"
+TOLD_OF = "Watch"  # operation of rows that tell people of a problem: its cause has a row of its own
+SYSTEM = "System"  # what a failure is about that all calls of an integration may meet
 _VARYING = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|'[^']*'|\d+", re.IGNORECASE)
 
 
@@ -43,9 +45,10 @@ def record_error(
 	kind = redactor.text(_own_text(error, "kind") or type(error).__name__, 100)
 	# `distinct`: what tells one failure from another, where its message holds what a stranger chose.
 	distinct = _own_text(error, "distinct") or message
-	fingerprint = key(
-		integration, operation, kind, where.get("stream") or "", _VARYING.sub("#", distinct)[:200]
-	)
+	parts = [integration, operation, kind, where.get("stream") or "", _VARYING.sub("#", distinct)[:200]]
+	if cause := _own_text(error, "cause"):  # whatever met it
+		parts, where = [integration, SYSTEM, kind, _VARYING.sub("#", cause)[:200]], {**where, "about": SYSTEM}
+	fingerprint = key(*parts)
 	values = {
 		"kind": kind,
 		"message": message,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from integration_hub.stores.closing import close_all_events
 from integration_hub.stores.database import Row, in_list, in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import DOCTYPE
@@ -72,6 +73,8 @@ def _clear_of(home: Home, row: Row) -> int:
 			count += _delete(home, DOCTYPE, where, [status, row["name"]], days)
 	if (days := int(row["keep_payload_days"] or 0)) > 0:
 		_drop_bodies(home, row["name"], days)
+	if count:  # what was given up for good keeps no failure open
+		in_transaction(home.db, lambda: close_all_events(home, row["name"]))
 	return count
 
 

@@ -50,7 +50,6 @@ class Run:
 	mode: str
 	checkpoint: str = ""
 	own_turn: bool = True  # is it the stream's own run, or one beside it: a backfill, an approval?
-	stream_status: str = "OK"  # what the stream's status was before
 	arrived: bool = False  # did the fetch run to its end?
 	retried: int = 0  # records that earlier runs could not write, and this one could not either
 	unidentified: int = 0  # records without a readable id: what they stand for cannot count as seen
@@ -145,10 +144,28 @@ def close_run(home: Home, run: Run, status: str, **values: Any) -> bool:
 		"finished_at": home.now(),
 		"modified": home.now(),
 		"duration": run.duration,
+		"outcome": outcome(run, status),
 		"checkpoint_after": checkpoint[0]["checkpoint"] if checkpoint else None,
 		**values,
 	}
 	return bool(update(home.db, DOCTYPE, run.name, end, where="`status` = 'Running'"))
+
+
+_TOLD = ("created", "updated", "deleted", "failed")
+
+
+def outcome(run: Run, status: str) -> str:
+	"""Return what a run has done, in the words that a list shows: "3 updated, 2 failed"; "" for a failure with no record.
+
+	The faces translate it count by count.
+	"""
+	counts = {name: getattr(run.counts, name) for name in _TOLD}
+	said = [f"{count} {name}" for name, count in counts.items() if count]
+	if run.counts.to_delete:
+		said.append(f"{run.counts.to_delete} to delete")
+	if not said and status in ("Completed", "Partial"):
+		return f"{run.counts.unchanged} unchanged" if run.counts.unchanged else "nothing new"
+	return ", ".join(said)
 
 
 def silent_streams(home: Home, seconds: float) -> list[str]:
@@ -166,9 +183,16 @@ def running_modes(home: Home, stream: str) -> set[str]:
 	return {row["mode"] for row in home.db.query(sql, [stream])}
 
 
-def close_abandoned(home: Home, stream: str) -> int:
-	"""Close runs whose process is gone. Only for the holder of the stream's lock; return their number."""
-	return home.db.execute(
+def close_abandoned(home: Home, stream: str) -> set[str]:
+	"""Close runs whose process is gone. Only for the holder of the stream's lock; return their modes."""
+	modes = running_modes(home, stream)
+	if modes:
+		_close_abandoned(home, stream)
+	return modes
+
+
+def _close_abandoned(home: Home, stream: str) -> None:
+	home.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Interrupted', `finished_at` = %s, `modified` = %s,
 			`error` = 'The process that ran it is gone. The next run resumes at the checkpoint.'
 			WHERE `stream` = %s AND `status` = 'Running'""",

@@ -133,7 +133,7 @@ def _sqlite_name(table: str, fields: Iterable[str]) -> str:
 # from here, so that both homes have the same.
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 	# The last two are for screens, which ask for what few rows are; a stream's rows lie together by their names.
-	"External Record": (("target_name",), ("status", "stream"), ("missing_run",)),
+	"External Record": (("target_name",), ("status", "stream", "error_log"), ("missing_run",)),
 	"Webhook Log": (
 		# See stores.ordering: whose turn it is; whose time has come; the first ones of an ordering key.
 		("integration", "status", "turn", "name", "ordering_key", "next_attempt_at", "deferrals"),
@@ -145,6 +145,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 # What there was before, to be removed.
 FORMER_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+	"External Record": (("status", "stream"),),
 	"Webhook Log": (
 		("integration", "status", "next_attempt_at"),
 		("integration", "status", "name"),

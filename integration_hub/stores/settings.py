@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from integration_hub.sentence import _
+from integration_hub.stores.closing import close_calls
 from integration_hub.stores.database import Database, Row, in_list, update
 from integration_hub.stores.home import Home, HubError
+
+# Fields of Integration Settings that the engine keeps: no settings.
+STATE = (
+	"last_success_at",
+	"last_failure_at",
+	"last_error",
+	"queue_read_at",
+	"queue_message_at",
+	"queue_depth",
+	"queue_error",
+)
 
 
 def settings_row(db: Database, doctype: str, name: str) -> Row:
@@ -34,6 +46,7 @@ def stream_rows(db: Database, columns: str = "*", where: str = "1 = 1", *params:
 def note_success(home: Home, integration: str) -> None:
 	"""Write on Integration Settings that the system answered."""
 	update(home.db, "Integration Settings", integration, {"last_success_at": home.now(), "last_error": None})
+	close_calls(home, integration)
 
 
 def note_failure(home: Home, integration: str, message: str) -> None:

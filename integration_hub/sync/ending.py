@@ -6,11 +6,14 @@ from typing import Any
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores.bindings import count_held
-from integration_hub.stores.database import in_transaction, update
-from integration_hub.stores.errors import record_error, resolve_errors
+from integration_hub.stores.closing import BESIDE, close_after
+from integration_hub.stores.database import Row, in_transaction, update
+from integration_hub.stores.errors import record_error
+from integration_hub.stores.facts import restate
 from integration_hub.stores.home import Home
-from integration_hub.stores.runs import Run, close_run
+from integration_hub.stores.runs import Run, close_run, outcome
 from integration_hub.stores.settings import note_failure, settings_row
+from integration_hub.stores.standing import BROKEN_OFF, run_status
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.schedule import next_run, soon
 
@@ -23,8 +26,9 @@ def fail_run(home: Home, stream: StreamConfig, run: Run, redactor: Redactor, err
 	def log() -> str:
 		where = {"stream": stream.name, "sync_log": run.name}
 		note_failure(home, stream.integration, redactor.text(error, 500))
+		operation = BESIDE.get(run.mode, "Sync")
 		return record_error(
-			home, error, operation="Sync", integration=stream.integration, redactor=redactor, **where
+			home, error, operation=operation, integration=stream.integration, redactor=redactor, **where
 		)
 
 	end_run(
@@ -34,22 +38,8 @@ def fail_run(home: Home, stream: StreamConfig, run: Run, redactor: Redactor, err
 
 def ending(run: Run, waiting: int) -> str:
 	"""Return the status of a run that came to its end; `waiting` deletions want approval."""
-	if waiting:
-		return "Needs Approval"
-	counts, failed = run.counts, run.counts.failed - run.retried
-	if not counts.failed:
-		return "Completed"
-	return "Failed" if failed and failed >= (counts.fetched or counts.deleted + failed) else "Partial"
-
-
-_STREAM_STATUS = {
-	"Completed": "OK",
-	"Partial": "Failing",
-	"Failed": "Failing",
-	"Interrupted": "Failing",
-	"Postponed": "Waiting",
-	"Needs Approval": "Needs Approval",
-}
+	counts = run.counts
+	return run_status(counts.fetched, counts.deleted, counts.failed, run.retried, waiting)
 
 
 def end_run(
@@ -63,32 +53,30 @@ def end_run(
 	def work() -> None:
 		if not close_run(home, run, status, **values):
 			return  # another run has taken over: the stream is its now
-		state = {"status": _STREAM_STATUS[status], **_next_turn(home, stream, run, status, delay)}
-		if not run.own_turn:  # its end says nothing of the stream's own turn
-			approved = run.stream_status == "Needs Approval" and run.mode == "Approval"
-			state = {"status": "OK" if approved and status == "Completed" else run.stream_status}
-		elif status == "Completed":
-			resolve_errors(home, stream=stream.name)
-		if _still_held(home, stream) and state["status"] in ("OK", "Waiting"):
-			state["status"] = "Needs Approval"
-		update(home.db, DOCTYPE, stream.name, state)
+		if run.own_turn:  # the end of another says nothing of the stream's next turn
+			update(home.db, DOCTYPE, stream.name, _next_turn(home, stream, run, status, delay))
+		close_after(home, run, status)
+		let_go(home, stream.name)
+		restate(home, stream.name)
 
 	in_transaction(home.db, work)
 	run.status = status
 	home.progress(run)
 
 
-def _still_held(home: Home, stream: StreamConfig) -> bool:
-	"""Tell whether deletions wait for approval; a run whose deletions were all met or held again waits no more."""
-	sql = "SELECT `name` FROM `tabSync Log` WHERE `stream` = %s AND `status` = 'Needs Approval'"
-	held = False
-	for row in home.db.query(sql, [stream.name]):
-		if count_held(home.db, stream.name, row["name"]):
-			held = True
-		else:
-			said = "What it held back is in the source again, or a later run holds it."
-			update(home.db, "Sync Log", row["name"], {"status": "Completed", "error": said})
-	return held
+def let_go(home: Home, stream: str) -> None:
+	"""End the waiting of runs whose deletions were all met, refused or held again, within the current transaction."""
+	sql = "SELECT * FROM `tabSync Log` WHERE `stream` = %s AND `status` = 'Needs Approval'"
+	for row in home.db.query(sql, [stream]):
+		if not count_held(home.db, stream, row["name"]):
+			said = "What it held back is in the source again, was decided on, or a later run holds it."
+			values = {"status": ended_alone(row), "error": row["error"] if row["failed"] else said}
+			update(home.db, "Sync Log", row["name"], values)
+
+
+def ended_alone(row: Row) -> str:
+	"""Return the status of a run, by its Sync Log row, but for the deletions that it held back."""
+	return run_status(row["fetched"], row["deleted"], row["failed"])
 
 
 def _next_turn(
@@ -98,16 +86,21 @@ def _next_turn(
 	row = settings_row(home.db, DOCTYPE, stream.name)
 	failures = row["consecutive_failures"]
 	if status != "Postponed":  # which says nothing of the stream: the source, or its breaker, has put it off
-		failures = failures + 1 if status in ("Failed", "Interrupted") and not run.arrived else 0
+		failures = failures + 1 if status in BROKEN_OFF else 0
 	turn = soon if status == "Interrupted" else next_run
+	stretch = 0 if run.arrived else failures  # a source that was read to its end is asked again in time
 	state = {
 		"consecutive_failures": failures,
-		"next_run_at": home.now(ahead=delay) if delay else turn(stream, home.now(), failures),
+		"next_run_at": home.now(ahead=delay) if delay else turn(stream, home.now(), stretch),
+		"last_status": "Partial" if run.arrived and status == "Failed" else status,  # its records say more
+		"last_outcome": outcome(run, status),
 	}
 	ended = status in ("Completed", "Partial", "Needs Approval")
 	# A walk of a whole feed goes on however often it is cut off; one of a list begins again where it failed.
 	if ended or (status == "Failed" and stream.mode != "Cursor"):
 		state["resume"] = None
 	if ended:
-		state |= {"last_success_at": home.now(), "last_duration": run.duration}
+		state["last_duration"] = run.duration
+	if ended and not run.counts.failed:
+		state["last_success_at"] = home.now()
 	return state

@@ -10,8 +10,10 @@ from integration_hub.connectors.calls import told
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
+from integration_hub.stores.closing import CANCELLED, RECORD, close_records
 from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, Outdated, chunks, update
 from integration_hub.stores.errors import record_error
+from integration_hub.stores.facts import restate
 from integration_hub.stores.home import CancelledDocument, Home
 from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Counts, Run
@@ -138,6 +140,9 @@ class PageWriter:
 		bindings.mark_seen(self.home.db, [binding.name for binding in plan.unchanged], self.mark)
 		bindings.mark_told(self.home.db, plan.lagging, self.mark.number)
 		bindings.save(self.home, self.stream.name, self.stream.target_doctype, self.mark, changed, self._by)
+		if not self.run and any(binding.had_failed and not binding.has_failed for binding in changed):
+			close_records(self.home, self.stream.name)  # of a run, its end does this
+			restate(self.home, self.stream.name)
 		if self.home.db.broken and self.run:
 			raise BrokenTransaction(
 				f"A controller of {self.stream.target_doctype} committed or rolled back within the page; "
@@ -172,12 +177,13 @@ class PageWriter:
 		for record, error in plan.unidentified:
 			counts.failed += 1
 			self.unidentified += not self.retrying
-			self._log(error, "")
+			failure = self._log(error, "")
 			if self.run and (payload := self._payload(record)):
 				name = bindings.unidentified_name(self.stream.name, payload)
-				kept[name] = Binding(name, "", error=self.redactor.text(error, 500), payload=payload)
+				text = self.redactor.text(error, 500)
+				kept[name] = Binding(name, "", error=text, error_log=failure, payload=payload)
 		for known in bindings.by_name(self.home.db, list(kept)) if kept else ():
-			known.error = kept[known.name].error
+			known.error, known.error_log = kept[known.name].error, kept[known.name].error_log
 			kept[known.name] = known
 		for binding in kept.values():
 			self.given_up += binding.fail(self.home, binding.error or "", binding.payload)
@@ -254,7 +260,7 @@ class PageWriter:
 			counts.unchanged += 1
 		else:
 			counts.failed += 1
-			self._log(error, binding.external_id)
+			self._log(error, binding.external_id, about=CANCELLED)
 		binding.error = self.redactor.text(error, 500)
 		return binding
 
@@ -276,7 +282,7 @@ class PageWriter:
 			binding, record = plan.found[external_id], plan.records[external_id]
 			if not (met := self._has_failed(binding)):
 				counts.failed += 1
-				self._log(error, external_id)
+				binding.error_log = self._log(error, external_id) or binding.error_log
 			text, payload = self.redactor.text(error, 500), self._payload(record)
 			self.given_up += binding.fail(self.home, text, payload, counts=not met)
 			binding.written = "changed"
@@ -320,7 +326,8 @@ class PageWriter:
 				self.unidentified += 1
 		return ids
 
-	def _log(self, error: Exception, external_id: str) -> None:
+	def _log(self, error: Exception, external_id: str, about: str = RECORD) -> str | None:
+		"""Log why a record could not be written; return the name of the failure's row."""
 		name = record_error(
 			self.home,
 			error,
@@ -328,8 +335,10 @@ class PageWriter:
 			integration=self.stream.integration,
 			redactor=self.redactor,
 			external_id=external_id[:500],
+			about=about,
 			**self.where,
 		)
 		self.error_log = self.error_log or name
-		about = f"{external_id}: " if external_id else ""
-		self.first_error = self.first_error or self.redactor.text(f"{about}{told(error)}", 300)
+		place = f"{external_id}: " if external_id else ""
+		self.first_error = self.first_error or self.redactor.text(f"{place}{told(error)}", 300)
+		return name

@@ -15,13 +15,14 @@ from integration_hub.sentence import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.errors import record_error
+from integration_hub.stores.facts import restate
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, open_run
 from integration_hub.stores.settings import child_rows, note_success, settings_row
 from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_approved, remove_orphans
-from integration_hub.sync.ending import end_run, ending, fail_run
+from integration_hub.sync.ending import end_run, ending, fail_run, let_go
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.resume import leave_off, resume
@@ -91,10 +92,39 @@ def approve_deletions(home: Home, held_by: str, triggered_by: str = "Person") ->
 	return settings_row(home.db, "Sync Log", run.name)
 
 
+def refuse_deletions(home: Home, held_by: str, person: str = "") -> int:
+	"""Keep the documents that a run held back for approval; return how many.
+
+	They are not asked about again, until the source has their record once more, or `ask_again`. Raises HubError if the
+	run holds nothing, or the stream is running.
+	"""
+	held = settings_row(home.db, "Sync Log", held_by)
+	if held["status"] != "Needs Approval":
+		raise HubError(_("has no deletions waiting for approval"), doctype="Sync Log", name=held_by)
+
+	def keep() -> int:
+		count = bindings.keep_missing(home.db, held["stream"], held_by)
+		let_go(home, held["stream"])
+		said = f"{count} documents were kept on the word of {person or 'a person'}."
+		update(home.db, "Sync Log", held_by, {"error": said})
+		restate(home, held["stream"])
+		return count
+
+	with home.lock(f"sync:{held['stream']}") as free:
+		if not free:
+			raise AlreadyRunning(_("is running already"), doctype=DOCTYPE, name=held["stream"])
+		return in_transaction(home.db, keep)
+
+
+def ask_again(home: Home, stream: str) -> int:
+	"""Have the removals of a stream asked about again that were refused; return how many."""
+	settings_row(home.db, DOCTYPE, stream)
+	return in_transaction(home.db, lambda: bindings.ask_again(home.db, stream))
+
+
 def _remove_held(home: Home, stream: StreamConfig, run: Run, held_by: str, redactor: Redactor) -> int:
 	remove_approved(home, stream, run, held_by, redactor)
-	in_transaction(home.db, lambda: update(home.db, "Sync Log", held_by, {"status": "Completed"}))
-	return 0
+	return 0  # what could not be removed is held on: `let_go` ends the waiting of `held_by` where nothing is
 
 
 def ready(home: Home, name: str, resting: bool = False) -> tuple[StreamConfig, IntegrationConfig]:
@@ -118,10 +148,9 @@ def ready(home: Home, name: str, resting: bool = False) -> tuple[StreamConfig, I
 
 def _open(home: Home, stream: StreamConfig, triggered_by: str, beside: str = "", period: str = "") -> Run:
 	"""Open a run. beside: what it is if it is not the stream's own: a backfill, an approval."""
-	if close_abandoned(home, stream.name):
-		update(home.db, DOCTYPE, stream.name, {"status": "Failing"})
+	if stream.mode in close_abandoned(home, stream.name):
+		update(home.db, DOCTYPE, stream.name, {"last_status": "Interrupted"})
 	run = open_run(home, stream, triggered_by)
-	run.stream_status = settings_row(home.db, DOCTYPE, stream.name)["status"]
 	state = {"status": "Running", "last_run_at": home.now()}
 	if beside:
 		run.mode, run.own_turn = beside, False

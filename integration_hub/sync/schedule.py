@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from integration_hub.connectors.ranges import RANGES
 from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Row, in_transaction, update
+from integration_hub.stores.facts import restate
 from integration_hub.stores.home import Home
-from integration_hub.stores.runs import close_abandoned, running_modes, silent_streams
+from integration_hub.stores.runs import close_abandoned, silent_streams
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
 from integration_hub.sync.cron import turns
@@ -138,16 +139,17 @@ def close_silent_runs(home: Home) -> list[str]:
 
 def _close_silent(home: Home, name: str) -> int:
 	rows = stream_rows(home.db, "*", "`name` = %s", name)
-	mine = rows and rows[0]["mode"] in running_modes(home, name)  # not a backfill or an approval beside it
 	closed = close_abandoned(home, name)
 	if not rows or not closed:
-		return closed
-	state = {"status": "Failing"}
-	if mine and rows[0]["schedule"] != "Off":
+		return len(closed)
+	if rows[0]["mode"] in closed:  # not a backfill or an approval beside it
 		failures = rows[0]["consecutive_failures"] + 1
-		state |= {"consecutive_failures": failures, "next_run_at": _after_silence(home, rows[0], failures)}
-	update(home.db, "Sync Settings", name, state)
-	return closed
+		state = {"last_status": "Interrupted", "consecutive_failures": failures}
+		if rows[0]["schedule"] != "Off":
+			state["next_run_at"] = _after_silence(home, rows[0], failures)
+		update(home.db, "Sync Settings", name, state)
+	restate(home, name)
+	return len(closed)
 
 
 def _after_silence(home: Home, row: Row, failures: int) -> str | None:

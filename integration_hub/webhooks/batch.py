@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import claims
 from integration_hub.stores.attempts import Attempt
+from integration_hub.stores.closing import EVENT
 from integration_hub.stores.database import Outdated, Row, in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
@@ -69,6 +70,7 @@ class Batch:
 		self._undone: list[Row] = []  # handled, and rolled back by somebody else's code
 		self._watching = False
 		self._at = ""  # when the events of the current transaction are begun, near enough
+		self.over: set[str] = set()  # failures of earlier attempts of events that are done now
 
 	def handle(self, rows: list[Row], deadline: float) -> None:
 		"""Handle rows until `deadline` (of time.monotonic), and give the rest back."""
@@ -183,6 +185,7 @@ class Batch:
 		attempt = self._attempt(rows, end.status, error=end.held, **made)
 		if not claims.settle(self.home, rows, attempt, **values):
 			raise ClaimLost(rows[0]["name"])
+		self.over |= {row["error_log"] for row in rows if row.get("error_log")}
 		self.done.completed += completed * len(rows)
 		self.done.held += bool(end.held) * len(rows)
 		self.done.unrouted += (end.status == "Unrouted") * len(rows)
@@ -246,6 +249,7 @@ class Batch:
 			integration=row["integration"],
 			redactor=self.redactor,
 			webhook_log=row["name"],
+			about=EVENT,
 		)
 		status, said = "Dead" if dead else "Failed", self.redactor.text(error, 500)
 		attempt = self._attempt([row], status, error=said[:_SAID], error_log=name or "")

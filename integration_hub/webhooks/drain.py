@@ -7,6 +7,8 @@ import time
 
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores import claims, ordering
+from integration_hub.stores.closing import close_events
+from integration_hub.stores.database import in_transaction
 from integration_hub.stores.home import Home
 from integration_hub.sync.faults import kept_apart, note_clock
 from integration_hub.webhooks.batch import MAX_ATTEMPTS, Batch, Drained
@@ -24,14 +26,18 @@ def drain(home: Home, integration: str, seconds: float = 240) -> Drained:
 	if not config.enabled:
 		return done
 	redactor = redactor_for(home.secrets(integration))
-	user = config.run_as_user
+	user, over = config.run_as_user, set()
 	with claims.seat(home, integration) as seat, home.as_user(user):
 		while seat and time.monotonic() < deadline:
 			rows = claims.claim_due(home, integration, BATCH, seat, deadline)
 			if not rows:
 				break
-			Batch(home, integration, redactor, done, user).handle(rows, deadline)
+			batch = Batch(home, integration, redactor, done, user)
+			batch.handle(rows, deadline)
+			over |= batch.over
 			home.events_ended(integration)
+	if over:
+		in_transaction(home.db, lambda: close_events(home, integration, over))
 	return done
 
 

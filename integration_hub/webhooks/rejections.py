@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.plain import logger_of
+from integration_hub.stores.closing import REJECTED
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
 from integration_hub.stores.home import Home
@@ -60,7 +61,13 @@ def reject(home: Home, request: Request, answer: Answer, *, known: bool) -> None
 
 	def log() -> None:
 		record_error(
-			home, error, operation="Webhook", integration=integration, redactor=Redactor(), times=count
+			home,
+			error,
+			operation="Webhook",
+			integration=integration,
+			redactor=Redactor(),
+			times=count,
+			about=REJECTED,
 		)
 
 	try:

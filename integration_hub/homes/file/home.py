@@ -28,6 +28,7 @@ from integration_hub.stores.home import HubError, Target
 from integration_hub.stores.locks import file_lock
 from integration_hub.stores.private import make_folder
 from integration_hub.stores.rekey import rekey
+from integration_hub.stores.settings import STATE
 from integration_hub.stores.sqlite import BUSY_SECONDS, SQLiteDatabase
 from integration_hub.sync.bulk import BulkTarget
 from integration_hub.sync.config import integration_config
@@ -35,7 +36,6 @@ from integration_hub.sync.schedule import want
 
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = {}  # shared by the threads of this process
-_STATE = ("last_success_at", "last_failure_at", "last_error")  # of Integration Settings: no settings
 _PREPARED: set[Path] = set()  # databases whose tables this process has looked after
 _VERSION = 1  # of the rows of a file, where not only its columns are others
 
@@ -104,7 +104,7 @@ class FileHome:
 		rows = self.db.query(sql, [integration]) if secrets else []
 		if not rows:
 			return ""
-		settings = hash(tuple(value for name, value in rows[0].items() if name not in _STATE))
+		settings = hash(tuple(value for name, value in rows[0].items() if name not in STATE))
 		return f"{settings} {self.file.digest} {secrets}"
 
 	def secrets(self, integration: str) -> FileSecrets:

@@ -15,6 +15,7 @@ from integration_hub.homes.site.scripts import script_problem
 from integration_hub.integration_hub import authority, reentry
 from integration_hub.integration_hub.calls import log_call
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
+from integration_hub.stores.settings import STATE
 from integration_hub.webhooks.check import Registered, door_problems
 
 MASK = "*****"  # what stands in a document for a secret
@@ -25,7 +26,7 @@ class IntegrationSettings(Document):
 	"""One external system."""
 
 	def validate(self) -> None:
-		keep_state(self, ("last_success_at", "last_failure_at", "last_error"))
+		keep_state(self, STATE)
 		keep_rows(self, "routes")
 		if not _NAME.fullmatch(self.integration_name or ""):
 			refuse(

@@ -11,6 +11,7 @@ from integration_hub.integration_hub import authority
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
 from integration_hub.integration_hub.sight import readable_fields
 from integration_hub.stores.bindings import count_live, forget
+from integration_hub.stores.closing import close_stream
 from integration_hub.stores.fields import Fields
 from integration_hub.stores.home import HubError
 from integration_hub.stores.renames import move_bindings, move_links
@@ -27,6 +28,8 @@ STATE = (
 	"last_run_at",
 	"last_success_at",
 	"last_duration",
+	"last_status",
+	"last_outcome",
 	"has_failed",
 	"resume",
 	"run_number",
@@ -161,6 +164,7 @@ class SyncSettings(Document):
 			frappe.throw(_("A route of {0} leads here.").format(route), frappe.LinkExistsError)
 		self.check_rest()
 		forget(SiteHome().db, self.name)
+		close_stream(SiteHome(), self.name)
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
 		"""Refuse to rename onto another stream, or while a run goes on under the old name."""

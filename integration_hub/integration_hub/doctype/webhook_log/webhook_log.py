@@ -5,6 +5,7 @@ from frappe.model.document import Document
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.indexes import add_indexes
 from integration_hub.stores.attempts import attempts
+from integration_hub.stores.closing import close_events
 from integration_hub.stores.ordering import let_on_key
 from integration_hub.stores.retention import clear_inbox
 from integration_hub.sync.faults import chore_guard
@@ -22,9 +23,10 @@ class WebhookLog(Document):
 			self.set_onload("difference", {"first": first, "places": [asdict(one) for one in found]})
 
 	def after_delete(self) -> None:
-		"""Let on what has waited for it, within the transaction that deletes it."""
+		"""Let on what has waited for it, and close its failure, within the transaction that deletes it."""
 		if self.ordering_key and self.followed:
 			let_on_key(SiteHome(), self.integration, self.ordering_key)
+		close_events(SiteHome(), self.integration, [self.error_log])
 
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:
