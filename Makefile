@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean
+.PHONY: translations demo test test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
@@ -29,6 +29,10 @@ benchmark: $(INSTALLED)
 # The tables of docs/reference.md, made from the doctypes' JSON.
 reference: $(INSTALLED)
 	@$(BIN)/python -m scripts.reference
+
+# The CSV files of integration_hub/translations, made from the .po files.
+translations: $(INSTALLED)
+	@$(BIN)/python -m scripts.translations
 
 test-site:
 	@$(PYTHON) -m scripts.test_site

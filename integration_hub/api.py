@@ -267,7 +267,7 @@ def replay_since(integration: str, since: str | None = None, failed: bool | str 
 	authority.check("Run", integration)
 	statuses = replay.FAILED if frappe.utils.sbool(failed) else ()
 	if not statuses and not since:
-		frappe.throw(_("Name a time, or choose those that failed."))
+		frappe.throw(_("Enter a time, or choose failed events only."))
 	home = SiteHome()
 	try:
 		time = frappe.utils.get_datetime(since).strftime("%Y-%m-%d %H:%M:%S") if since else ""

@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from integration_hub.sentence import Sentence, _
+from scripts.translations import entries, languages, sheet
 
 APP = Path(__file__).parent.parent / "integration_hub"
 ROW = re.compile(r'^msgid ((?:"(?:\\.|[^"\\])*"\n?)+)', re.MULTILINE)
@@ -53,3 +56,38 @@ def test_a_sentence_is_copied_with_what_it_was_made_of():
 	for again in (copy.deepcopy(sentence), pickle.loads(pickle.dumps(sentence))):
 		assert isinstance(again, Sentence)
 		assert (again, again.template, again.values) == (sentence, sentence.template, sentence.values)
+
+
+_PLACES = re.compile(r"\{[^{}]*\}|%\([a-z_]+\)s|`[^`]+`|\\n")
+WHOLE = [name for name in languages() if name != "en"]  # English has the names of a few things alone
+
+
+def test_frappe_reads_what_the_po_files_say():
+	for language, path in languages().items():
+		written = (APP / f"translations/{language}.csv").read_text()
+		assert written == sheet(path), "run: make translations"
+
+
+@pytest.mark.parametrize("language", WHOLE)
+def test_each_text_is_translated(language):
+	wanted = {(context, text) for context, text, *_ in entries(APP / "locale/main.pot")}
+	found = {(context, text): said for context, text, said, _ in entries(languages()[language])}
+	assert not [key for key in wanted if not found.get(key, "").strip()]
+	assert not [text for _, text, _, fuzzy in entries(languages()[language]) if fuzzy]
+
+
+@pytest.mark.parametrize("language", list(languages()))
+def test_what_is_put_into_a_text_is_put_into_its_translation(language):
+	wrong = [
+		(text, said)
+		for _, text, said, _ in entries(languages()[language])
+		if said and sorted(_PLACES.findall(text)) != sorted(_PLACES.findall(said))
+	]
+	assert not wrong
+
+
+@pytest.mark.parametrize("language", list(languages()))
+def test_a_translation_brings_no_markup_of_its_own(language):
+	tags = re.compile(r"</?[a-z][^>]*>")
+	for _context, text, said, _fuzzy in entries(languages()[language]):
+		assert not said or sorted(tags.findall(said)) == sorted(tags.findall(text)), text

@@ -92,7 +92,7 @@ def test_the_webhook_door_is_shown_and_tried(desk: Desk, crm: Sandbox):
 def test_the_health_line_shows_what_waits(desk: Desk):
 	desk.open("Integration Settings", "desk-crm")
 	health = desk.field("health")
-	expect(health).to_contain_text("Events to Look At")
+	expect(health).to_contain_text("Events That Need Attention")
 	expect(health.get_by_role("link", name="1")).to_be_visible()
 	desk.fits()
 	desk.show("integration", height=820)

@@ -223,7 +223,7 @@ def test_the_end_of_a_token_is_shown(desk: Desk, crm: Sandbox):
 	desk.press("Test Connection")
 	expect(desk.dialog).to_contain_text("Connected")
 	desk.close_dialog()
-	ends = desk.field("health").locator(".col-6").filter(has_text="Token Ends")
+	ends = desk.field("health").locator(".col-6").filter(has_text="Token Expires")
 	expect(ends).to_contain_text(re.compile(r"\d\d:\d\d"))
 
 

@@ -35,7 +35,7 @@ def rotate(desk: Desk, secret: str) -> None:
 
 def test_a_second_rotation_asks_first(desk: Desk, integration: str):
 	rotate(desk, "the-second-one")
-	expect(desk.page.locator(".desk-alert")).to_contain_text("Both secrets are taken now")
+	expect(desk.page.locator(".desk-alert")).to_contain_text("Both secrets are accepted now")
 	expect(desk.page.locator(".modal.show:visible")).to_have_count(0)
 	desk.rest()
 	desk.page.wait_for_timeout(1000)

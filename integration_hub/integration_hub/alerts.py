@@ -21,11 +21,11 @@ def _marked(_) -> tuple[str, ...]:
 	"""The sentences of the Notifications, where the translation tools find them."""
 	return (
 		_("Stream {0} keeps failing"),
-		_("Events of {0} were given up"),
-		_("{0} has gone silent"),
+		_("Events of {0} failed for good"),
+		_("{0} sends nothing anymore"),
 		_("The access token of {0} ends soon"),
 		_("Integration Hub: {0}, {1}"),
-		_("They are kept. Put right what they failed on, then replay them."),
+		_("They are kept. Fix the cause, then replay them."),
 		_("Open the failure"),
 		_(
 			"Look whether the source still sends, and whether its address and secret are still the right ones."
@@ -49,7 +49,7 @@ def _tell(name: str) -> None:
 			problem.run_notifications(event)
 		except Exception:  # noqa: BLE001 - of a mail server, of somebody's own Notification
 			frappe.clear_messages()
-			problem.log_error(_("A problem could not be told of"))
+			problem.log_error(_("A problem could not be reported"))
 
 
 def _can_mail() -> bool:

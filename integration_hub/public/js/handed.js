@@ -2,14 +2,14 @@
 
 function handed(what, warnings) {
 	const name = frappe.utils.escape_html(what);
-	frappe.show_alert({ message: __("{0} was handed to a worker", [name]), indicator: "blue" });
+	frappe.show_alert({ message: __("{0} is queued for a worker", [name]), indicator: "blue" });
 	warn_of_workers(warnings);
 }
 
 function warn_of_workers(warnings) {
 	if (!warnings?.length) return;
 	frappe.msgprint({
-		title: __("It May Not Run"),
+		title: __("Nothing May Happen Yet"),
 		indicator: "red",
 		message: warnings.map((text) => `<p>${frappe.utils.escape_html(text)}</p>`).join(""),
 	});

@@ -23,7 +23,7 @@ function show_door(frm) {
 			<code class="hub-url" style="word-break: break-all">${escaped(webhook_url(frm))}</code>
 			<button class="btn btn-xs btn-default hub-copy">${__("Copy")}</button>
 		</div>
-		<p class="help-box small text-muted">${notes[frm.doc.webhook_scheme] || __("It posts events here.")}</p>`);
+		<p class="help-box small text-muted">${notes[frm.doc.webhook_scheme] || __("The sender posts its events to this URL.")}</p>`);
 	$place.find(".hub-copy").on("click", () => frappe.utils.copy_to_clipboard(webhook_url(frm)));
 }
 
@@ -37,14 +37,14 @@ function send_test(frm) {
 				fieldtype: "Autocomplete",
 				label: __("Event Type"),
 				options: types,
-				description: __("Empty: one of our own. A route that fits it handles the event like any other."),
+				description: __("Leave empty for a test type. If a route matches the type, the event is handled like any other."),
 			},
 			{
 				fieldname: "payload",
 				fieldtype: "Code",
 				options: "JSON",
 				label: __("Body"),
-				description: __("Empty: a short one. The event's id and type are put in by themselves."),
+				description: __("Leave empty for a short test body. The event's ID and type are added automatically."),
 			},
 		],
 		primary_action_label: __("Sign and Send"),
@@ -64,22 +64,22 @@ function send_test(frm) {
 
 function show_answer({ status, reason, event_id, log }) {
 	const meanings = {
-		received: __("It is in the inbox, and was handed to a worker."),
-		unrouted: __("It is in the inbox. No route fits its type, so it waits as Unrouted."),
-		duplicate: __("This event was there already; the delivery was counted."),
-		conflict: __("The same id came before with another body: a person has to look."),
-		challenge: __("It was answered as a handshake, and is no event."),
-		no_secret_set: __("No Webhook Secret is set: everything is rejected."),
-		signature_wrong: __("The signature does not fit the secret."),
-		not_configured: __("The settings cannot work: see the Integration Error Log."),
-		not_stored: __("The event could not be stored; a sender would try again."),
+		received: __("The event was received, and a worker is handling it."),
+		unrouted: __("The event was received. No route matches its type, so it waits as Unrouted."),
+		duplicate: __("This event had been received before; the delivery was counted."),
+		conflict: __("An event with the same ID and another body came before: a person has to decide."),
+		challenge: __("It was answered as a handshake; it is not an event."),
+		no_secret_set: __("No Webhook Secret is set: every event is rejected."),
+		signature_wrong: __("The signature does not match the secret."),
+		not_configured: __("The settings are incomplete or wrong: see Failures."),
+		not_stored: __("The event could not be stored; the sender would try again."),
 	};
 	const good = status < 300;
 	const link = log
 		? `<p><a href="${frappe.utils.get_form_link("Webhook Log", log)}">${__("Open the Event")}</a></p>`
 		: "";
 	frappe.msgprint({
-		title: good ? __("The Door Took It") : __("The Door Refused It"),
+		title: good ? __("The Event Was Accepted") : __("The Event Was Rejected"),
 		indicator: good ? "green" : "red",
 		message: `<p>${__("Answer")}: <b>${status} ${escaped(reason)}</b></p>
 			<p>${meanings[reason] || ""}</p>
@@ -94,7 +94,7 @@ function rotate_secret(frm) {
 			{ fieldname: "secret", fieldtype: "Password", label: __("New Secret"), reqd: 1 },
 			{
 				fieldtype: "HTML",
-				options: `<p class="text-muted small">${__("From now on both are taken, the new one and the one in use. Enter the new one at the sender; then empty Previous Webhook Secret.")}</p>`,
+				options: `<p class="text-muted small">${__("From now on both secrets are accepted, the new one and the current one. Enter the new one at the sender, then clear Previous Webhook Secret.")}</p>`,
 			},
 		],
 		primary_action_label: __("Rotate"),
@@ -107,7 +107,7 @@ function rotate_secret(frm) {
 			});
 			dialog.hide();
 			frm.reload_doc();
-			frappe.show_alert({ message: __("Both secrets are taken now"), indicator: "green" });
+			frappe.show_alert({ message: __("Both secrets are accepted now"), indicator: "green" });
 		},
 	});
 	dialog.fields_dict.secret.df.no_strength_check = 1;
@@ -119,7 +119,7 @@ function may_drop_previous(frm) {
 	if (!frm.doc.webhook_secret_old) return true;
 	return new Promise((resolve) => {
 		frappe.confirm(
-			__("The secret before the one in use is still taken. After this it is not: events of a sender that uses it are refused. Does no sender use it any more?"),
+			__("The previous secret is still accepted. After this it is not, and events from a sender that uses it are rejected. Does no sender use it anymore?"),
 			() => resolve(true),
 			() => resolve(false)
 		);

@@ -41,7 +41,7 @@ function show_health(frm, health) {
 				!health.error && budget_cell(health),
 				health.token && token_cell(health.token),
 				cell(waiting_color, __("Events Waiting"), waiting),
-				cell(failed_color, __("Events to Look At"), failed),
+				cell(failed_color, __("Events That Need Attention"), failed),
 				cell(failing_color, __("Streams Failing"), `${failing} ${__("of {0}", [health.streams])}`),
 			]) +
 			(fails && frm.doc.last_error ? `<p class="small text-danger">${escaped(frm.doc.last_error)}</p>` : "")
@@ -51,15 +51,15 @@ function show_health(frm, health) {
 function calls_cell(health) {
 	const colors = { Closed: "green", "Half-Open": "orange", Open: "red" };
 	const states = {
-		Closed: __("Pass"),
-		"Half-Open": __("One will try again"),
+		Closed: __("Allowed"),
+		"Half-Open": __("One call is tried next"),
 		Open: __("Paused for {0} s after failures", [health.pause]),
 	};
-	return cell(colors[health.breaker], __("Calls"), states[health.breaker]);
+	return cell(colors[health.breaker], __("Requests to the System"), states[health.breaker]);
 }
 
 function budget_cell({ budget, shared }) {
-	const alone = shared ? "" : ` (${__("of each worker alone: no Redis")})`;
+	const alone = shared ? "" : ` (${__("counted by each worker: no Redis")})`;
 	if (!budget) return cell(shared ? "gray" : "orange", __("Rate Budget"), __("No limit") + alone);
 	if (budget.wait > budget.period || !budget.limit) {
 		return cell("orange", __("Rate Budget"), __("Next call in {0} s", [Math.ceil(budget.wait)]) + alone);
@@ -70,15 +70,15 @@ function budget_cell({ budget, shared }) {
 
 function token_cell({ expires_at, renews }) {
 	if (!expires_at) {
-		const none = renews ? __("None yet: the next call fetches one") : __("None, or one without an end");
+		const none = renews ? __("None yet: the next call gets one") : __("None, or one that does not expire");
 		return cell("gray", __("Token"), none);
 	}
 	const valid = expires_at > frappe.datetime.system_datetime();
 	// comment_when says nothing of what is to come.
-	if (valid) return cell("green", __("Token Ends"), escaped(user_time(expires_at)));
+	if (valid) return cell("green", __("Token Expires"), escaped(user_time(expires_at)));
 	const when = frappe.datetime.comment_when(expires_at);
-	if (renews) return cell("orange", __("Token Ends"), __("{0}, the next call renews it", [when]));
-	return cell("red", __("Token Ends"), __("{0}, and nothing renews it: connect the Connected App again", [when]));
+	if (renews) return cell("orange", __("Token Expires"), __("{0}, the next call renews it", [when]));
+	return cell("red", __("Token Expires"), __("{0}, and it cannot be renewed: connect the Connected App again", [when]));
 }
 
 function user_time(time) {

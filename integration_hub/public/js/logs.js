@@ -99,8 +99,8 @@ frappe.provide("integration_hub");
 	integration_hub.replay = async (names) => {
 		const count = await integration_hub.call("replay_events", { names });
 		const left = names.length - count;
-		integration_hub.say(__("{0} events will be handled again", [count]), count ? "blue" : "orange");
-		if (left) integration_hub.say(__("{0} events were left as they are", [left]), "orange");
+		integration_hub.say(count === 1 ? __("1 event will be handled again") : __("{0} events will be handled again", [count]), count ? "blue" : "orange");
+		if (left) integration_hub.say(left === 1 ? __("1 event was not changed") : __("{0} events were not changed", [left]), "orange");
 	};
 
 	const COLORS = {
@@ -116,12 +116,12 @@ frappe.provide("integration_hub");
 	function heading(effect) {
 		const doctype = __(effect.doctype || "");
 		const titles = {
-			Create: () => __("Would make a new {0}", [doctype]),
+			Create: () => __("Would create a new {0}", [doctype]),
 			Update: () => __("Would change {0} {1}", [doctype, effect.document]),
 			Delete: () => __("Would delete {0} {1}", [doctype, effect.document]),
-			Call: () => __("Would call code, which a dry run does not"),
+			Call: () => __("Would run code, which a dry run does not"),
 			Fail: () => __("Would fail"),
-			Refuse: () => __("Would not be replayed"),
+			Refuse: () => __("Cannot be replayed"),
 			Nothing: () => __("Would change nothing"),
 		};
 		return titles[effect.action]();
@@ -168,7 +168,7 @@ frappe.provide("integration_hub");
 
 	// Show what a replay would do; `after` is called when the person then has it done.
 	integration_hub.dry_run_replay = async (names, after) => {
-		const effects = await integration_hub.call("preview_replay", { names }, __("Handling, and undoing it"));
+		const effects = await integration_hub.call("preview_replay", { names }, __("Trying it out and rolling it back"));
 		const dialog = new frappe.ui.Dialog({
 			title: names.length > 1 ? __("Dry-Run Replay of {0} Events", [names.length]) : __("Dry-Run Replay"),
 			size: "large",
@@ -235,13 +235,16 @@ frappe.provide("integration_hub");
 
 	integration_hub.retry = async (names) => {
 		const done = await integration_hub.call("retry_failures", { names });
-		if (done.events) integration_hub.say(__("{0} events will be handled again", [done.events]));
+		if (done.events) integration_hub.say(done.events === 1 ? __("1 event will be handled again") : __("{0} events will be handled again", [done.events]));
 		for (const stream of done.streams) handed(stream);
 		warn_of_workers(done.warnings);
 		if (done.nothing.length) {
-			const text = __("{0} failures have nothing to try again here: no event waits, no stream failed. A backfill or a removal is asked for again where it was.", [
-				done.nothing.length,
-			]);
+			const text =
+				done.nothing.length === 1
+					? __("1 failure cannot be retried here: no event and no stream is waiting. Start a backfill or a removal again from its stream.")
+					: __("{0} failures cannot be retried here: no event and no stream is waiting. Start a backfill or a removal again from its stream.", [
+							done.nothing.length,
+						]);
 			integration_hub.say(text, "orange");
 		}
 	};
@@ -266,11 +269,11 @@ frappe.provide("integration_hub");
 			args: { doctype: list.doctype },
 		});
 		const kept = {
-			"Webhook Log": __("Completed events are kept {0} days. What failed, is dead, unrouted or in conflict stays, or as long as its integration says under Keep Events.", [days]),
+			"Webhook Log": __("Completed events are kept {0} days. Failed, dead, unrouted and conflicting events are kept as long as their integration says under Keep Events.", [days]),
 			"Sync Log": __("Runs are kept {0} days; one that waits for approval stays.", [days]),
 			"Integration Error Log": __("Resolved failures are kept {0} days; open ones stay.", [days]),
 		};
-		const text = days ? kept[list.doctype] : __("Nothing is removed by itself: Log Settings do not name this log.");
+		const text = days ? kept[list.doctype] : __("Nothing is deleted automatically: Log Settings do not include this log.");
 		list.$frappe_list.find(".hub-retention").remove();
 		$(`<p class="hub-retention text-muted small">${text} </p>`)
 			.css({ padding: "8px 15px", margin: 0 })

@@ -8,20 +8,20 @@ function replay_many(frm) {
 				fieldname: "failed",
 				fieldtype: "Check",
 				default: 1,
-				label: __("Only Those That Failed"),
-				description: __("Failed, Dead and Unrouted ones. Otherwise those that went well are handled again as well."),
+				label: __("Only Failed Events"),
+				description: __("Failed, Dead and Unrouted events. Otherwise events that succeeded are handled again, too."),
 			},
 			{
 				fieldname: "since",
 				fieldtype: "Datetime",
 				label: __("Received Since"),
 				mandatory_depends_on: "eval:!doc.failed",
-				description: __("Empty: whenever they came."),
+				description: __("Leave empty for events of any time."),
 			},
 		],
 		primary_action_label: __("Replay"),
 		primary_action: ({ failed, since }) => {
-			if (!failed && !since) frappe.throw(__("Name a time, or choose those that failed."));
+			if (!failed && !since) frappe.throw(__("Enter a time, or choose failed events only."));
 			dialog.hide();
 			frappe.confirm(replay_question(frm, failed, since), () => replay_now(frm, failed, since));
 		},
@@ -32,9 +32,9 @@ function replay_many(frm) {
 function replay_question(frm, failed, since) {
 	const name = escaped(frm.doc.name).bold();
 	const time = since && escaped(frappe.datetime.str_to_user(since));
-	if (failed && since) return __("Handle all events of {0} again that failed and came since {1}?", [name, time]);
-	if (failed) return __("Handle all events of {0} again that failed?", [name]);
-	return __("Handle all events of {0} again that came since {1}, also those that went well?", [name, time]);
+	if (failed && since) return __("Handle again all events of {0} that failed and were received since {1}?", [name, time]);
+	if (failed) return __("Handle again all events of {0} that failed?", [name]);
+	return __("Handle again all events of {0} that were received since {1}, including those that succeeded?", [name, time]);
 }
 
 async function replay_now(frm, failed, since) {
@@ -44,6 +44,6 @@ async function replay_now(frm, failed, since) {
 		freeze: true,
 	});
 	const indicator = count ? "blue" : "orange";
-	frappe.show_alert({ message: __("{0} events will be handled again", [count]), indicator });
+	frappe.show_alert({ message: count === 1 ? __("1 event will be handled again") : __("{0} events will be handled again", [count]), indicator });
 	load_health(frm);
 }

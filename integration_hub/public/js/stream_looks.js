@@ -6,7 +6,7 @@ async function ask(frm, method) {
 		method: `integration_hub.api.${method}`,
 		args: { stream: frm.doc.name },
 		freeze: true,
-		freeze_message: __("Asking the source"),
+		freeze_message: __("Reading from the source"),
 	});
 	return message;
 }
@@ -22,8 +22,8 @@ async function preview(frm) {
 		return [record.external_id, ...fields.map((field) => record.values[field])];
 	});
 	const failed = records.filter((record) => record.error).length;
-	const lines = [{ text: __("The first {0} records of the source, as they would be written. Nothing was written.", [records.length]) }];
-	if (failed) lines.push({ text: __("{0} of them do not map; the reason stands in their row.", [failed]) });
+	const lines = [{ text: records.length === 1 ? __("The first record of the source, as it would be written. Nothing was written.") : __("The first {0} records of the source, as they would be written. Nothing was written.", [records.length]) }];
+	if (failed) lines.push({ text: __("{0} of them cannot be mapped; see the reason in their row.", [failed]) });
 	show_table(__("Preview of {0}", [frm.doc.name]), [__("ID"), ...fields.map((f) => field_label(frm, f))], rows, lines);
 }
 
@@ -73,7 +73,7 @@ async function dry_run(frm) {
 	const fates = {
 		Delete: __("{0} deleted", [gone]),
 		Disable: __("{0} disabled", [gone]),
-		Keep: __("{0} kept that are gone from the source", [gone]),
+		Keep: __("{0} kept that are no longer in the source", [gone]),
 	};
 	const summary = [
 		__("{0} would be created", [counts.created]),
@@ -104,10 +104,10 @@ async function show_deletions(frm) {
 			: null,
 		deletion_fate(held, row),
 	]);
-	const gone = __("{0} records are gone from the source.", [held.total]);
+	const gone = held.total === 1 ? __("1 record is no longer in the source.") : __("{0} records are no longer in the source.", [held.total]);
 	const lines = [{ text: `${gone} ${deletion_sentence(held)}` }];
 	if (held.rows.length < held.total) lines.push({ text: __("The first {0} are shown.", [held.rows.length]) });
-	const dialog = show_table(__("Deletions Waiting for Approval"), [__("ID"), __(held.doctype), __("What Happens")], rows, lines);
+	const dialog = show_table(__("Deletions Waiting for Approval"), [__("ID"), __(held.doctype), __("Result")], rows, lines);
 	dialog.set_primary_action(deletion_label(held), async () => {
 		dialog.hide();
 		const { message: warnings } = await frappe.call("integration_hub.api.approve_deletions", {

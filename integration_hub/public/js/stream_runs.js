@@ -66,8 +66,8 @@ function show_run(frm) {
 	frm.fields_dict.runs.$wrapper.find(".hub-none").remove();
 	const percent = run_percent(run);
 	const link = `<a href="${frappe.utils.get_form_link("Sync Log", run.run)}">${__("Running")}</a>`;
-	const of = run.expected ? __("{0} of about {1} records", [run.fetched, run.expected]) : __("{0} records", [run.fetched]);
-	const quiet = run.silent > 60 ? __("no sign of life for {0} s", [Math.round(run.silent)]) : "";
+	const of = run.expected ? __("{0} of about {1} records", [run.fetched, run.expected]) : (run.fetched === 1 ? __("1 record") : __("{0} records", [run.fetched]));
+	const quiet = run.silent > 60 ? __("no news for {0} s", [Math.round(run.silent)]) : "";
 	const parts = [of, __("{0} a second", [per_second(run)]), run_counts(run), quiet, run.waiting];
 	const said = parts.filter(Boolean).join(" · ");
 	$place.append(`<div class="mb-4" data-run="${escaped(run.run)}" data-fetched="${run.fetched}">
@@ -83,7 +83,7 @@ function show_held(frm, $place, held) {
 	if (!held.length) return;
 	const count = held.reduce((sum, one) => sum + one.to_delete, 0);
 	const $box = $(
-		`<div class="alert alert-danger">${__("The source no longer has {0} records. Nothing was removed yet: that waits for a person.", [count])} </div>`
+		`<div class="alert alert-danger">${count === 1 ? __("The source no longer has 1 record. Nothing was removed yet: that waits for a person.") : __("The source no longer has {0} records. Nothing was removed yet: that waits for a person.", [count])} </div>`
 	).appendTo($place);
 	if (!frm.has_perm("write")) return;
 	$(`<button class="btn btn-xs btn-danger mt-1">${__("See and Approve")}</button>`)
@@ -93,7 +93,7 @@ function show_held(frm, $place, held) {
 
 function show_chart($place, runs) {
 	if (!runs.length) {
-		$place.append(`<p class="text-muted hub-none">${__("It has not run yet.")}</p>`);
+		$place.append(`<p class="text-muted hub-none">${__("This stream has not run yet.")}</p>`);
 		return;
 	}
 	const last = runs.at(-1);
@@ -118,7 +118,7 @@ function show_chart($place, runs) {
 		`<span class="mr-3" style="white-space: nowrap"><span style="color: ${color}">&#9632;</span> ${name}</span>`;
 	$place.append(`<div class="d-flex align-items-end" style="height: 90px; gap: 4px">${runs.map(bar).join("")}</div>
 		<div class="small text-muted mt-1 mb-3">${kinds.map(legend).join("")}
-			${__("records of the last {0} runs, at most {1}", [runs.length, most])}</div>`);
+			${runs.length === 1 ? __("Records of the last run, at most {0}", [most]) : __("Records of the last {0} runs, at most {1}", [runs.length, most])}</div>`);
 }
 
 function run_line(run) {

@@ -39,7 +39,7 @@ function add_views(frm) {
 	const view = (label, doctype, filters) =>
 		frm.add_custom_button(label, () => frappe.set_route("List", doctype, filters), __("View"));
 	if (doc.webhook_log) {
-		view(__("Events It Keeps Back"), "Webhook Log", {
+		view(__("Affected Events"), "Webhook Log", {
 			integration: doc.integration,
 			status: ["in", ["Failed", "Dead"]],
 			error_log: doc.name,

@@ -12,12 +12,12 @@ frappe.listview_settings["Integration Error Log"] = {
 		integration_hub.add_list_action(
 			list,
 			__("Resolve"),
-			call("resolve_failures", (count) => __("{0} failures resolved", [count]))
+			call("resolve_failures", (count) => (count === 1 ? __("1 failure resolved") : __("{0} failures resolved", [count])))
 		);
 		integration_hub.add_list_action(
 			list,
 			__("Reopen"),
-			call("reopen_failures", (count) => __("{0} failures opened again", [count]))
+			call("reopen_failures", (count) => (count === 1 ? __("1 failure reopened") : __("{0} failures reopened", [count])))
 		);
 		integration_hub.add_list_action(list, __("Retry"), (names) => integration_hub.retry(names));
 		integration_hub.show_retention(list);

@@ -25,7 +25,7 @@ frappe.ui.form.on("Integration Settings", {
 			[__("Streams"), "Sync Settings"],
 			[__("Events"), "Webhook Log"],
 			[__("Runs"), "Sync Log"],
-			[__("Errors"), "Integration Error Log"],
+			[__("Failures"), "Integration Error Log"],
 		]) {
 			frm.add_custom_button(
 				label,

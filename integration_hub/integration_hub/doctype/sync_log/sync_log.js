@@ -13,7 +13,7 @@ frappe.ui.form.on("Sync Log", {
 function add_views(frm) {
 	const view = (label, doctype, filters) =>
 		frm.add_custom_button(label, () => frappe.set_route("List", doctype, filters), __("View"));
-	view(__("Records It Wrote Last"), "External Record", { changed_by: frm.doc.name });
+	view(__("Records Last Written by This Run"), "External Record", { changed_by: frm.doc.name });
 	view(__("Failed Records"), "External Record", { stream: frm.doc.stream, status: ["in", ["Failed", "Dead", "Unidentified"]] });
 	view(__("Failures"), "Integration Error Log", { stream: frm.doc.stream, status: "Open" });
 	view(__("Other Runs"), "Sync Log", { stream: frm.doc.stream });
@@ -32,9 +32,9 @@ function offer_again(frm) {
 
 function offer_approval(frm) {
 	frm.dashboard.set_headline(
-		__("The source no longer has {0} records that this stream made. Nothing was removed yet.", [
-			frm.doc.to_delete,
-		])
+		frm.doc.to_delete === 1
+			? __("The source no longer has 1 record that this stream created. Nothing was removed yet.")
+			: __("The source no longer has {0} records that this stream created. Nothing was removed yet.", [frm.doc.to_delete])
 	);
 	frm.add_custom_button(__("Approve Deletions"), () => approve(frm)).addClass("btn-danger");
 }
@@ -81,6 +81,6 @@ function documents_table(held) {
 	};
 	return `<div class="table-responsive" style="max-height: 50vh; overflow: auto">
 		<table class="table table-bordered small"><thead><tr>
-		<th>${__("Document")}</th><th>${__("External ID")}</th><th>${__("What Happens")}</th></tr></thead>
+		<th>${__("Document")}</th><th>${__("External ID")}</th><th>${__("Result")}</th></tr></thead>
 		<tbody>${held.documents.map(row).join("")}</tbody></table></div>`;
 }

@@ -27,7 +27,7 @@ frappe.ui.form.on("Sync Settings", {
 		for (const [label, doctype] of [
 			[__("Runs"), "Sync Log"],
 			[__("Records"), "External Record"],
-			[__("Errors"), "Integration Error Log"],
+			[__("Failures"), "Integration Error Log"],
 		]) {
 			frm.add_custom_button(
 				label,
@@ -139,7 +139,7 @@ function handed_over(frm, warnings) {
 
 function reset_checkpoint(frm) {
 	frappe.confirm(
-		__("The next run of {0} begins at the beginning; it stands at {1} now. Nothing is doubled. Go on?", [
+		__("The next run of {0} starts from the beginning; the checkpoint is {1} now. Nothing is duplicated. Continue?", [
 			escaped(frm.doc.name).bold(),
 			`<code>${escaped(frm.doc.checkpoint || "–")}</code>`,
 		]),

@@ -67,7 +67,7 @@ class SyncSettings(Document):
 				_("{0} writes {1} too. Without a Match Field, each makes documents of its own.").format(
 					frappe.bold(other), frappe.bold(self.target_doctype)
 				),
-				title=_("Documents May Be Doubled"),
+				title=_("Documents May Be Duplicated"),
 				indicator="orange",
 			)
 

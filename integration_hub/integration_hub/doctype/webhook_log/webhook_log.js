@@ -75,12 +75,12 @@ function add_actions(frm) {
 
 function handle_conflict(frm) {
 	const text = frm.doc.error
-		? __("It waits for a person. Handle it, as its headers say?") + `<br><br>${frappe.utils.escape_html(frm.doc.error)}`
-		: __("It came under the ID of an event that was there before, with another body. Handle it as well, as an event of its own?");
+		? __("This event waits for a person. Handle it as its headers say?") + `<br><br>${frappe.utils.escape_html(frm.doc.error)}`
+		: __("An earlier event has the same ID and another body. Handle this one, too, as a new event?");
 	frappe.confirm(text, async () => {
 		const count = await integration_hub.call("handle_conflict", { name: frm.doc.name });
-		if (count) integration_hub.say(__("The event is handled"));
-		else integration_hub.say(__("The event was left as it is"), "orange");
+		if (count) integration_hub.say(__("The event will be handled"));
+		else integration_hub.say(__("The event was not changed"), "orange");
 		await frm.reload_doc();
 		integration_hub.follow(frm, integration_hub.EVENTS);
 	});
@@ -91,7 +91,7 @@ function add_views(frm) {
 	const view = (label, open) => frm.add_custom_button(label, open, __("View"));
 	if (doc.reference_name) {
 		view(__("Document"), () => frappe.set_route("Form", doc.reference_doctype, doc.reference_name));
-		view(__("External Records"), () =>
+		view(__("Records"), () =>
 			frappe.set_route("List", "External Record", {
 				target_doctype: doc.reference_doctype,
 				target_name: doc.reference_name,
