@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
+from integration_hub.commands import integration_hub
 from integration_hub.stores import bindings
 from integration_hub.stores.database import update
 from integration_hub.stores.home import HubError
@@ -89,3 +91,22 @@ def test_nothing_is_refused_while_the_stream_runs(home, crm, held):
 	with home.lock(f"sync:{FULL}"), pytest.raises(HubError, match="running"):
 		refuse_deletions(home, held)
 	assert bindings.count_held(home.db, FULL, held) == 20
+
+
+def test_from_the_command_line_they_are_listed_by_title_and_kept(home, crm, held):
+	config = str(home.file.folder / "hub.toml")
+
+	def say(*words: str) -> str:
+		result = CliRunner().invoke(integration_hub, ["--config", config, *words])
+		assert result.exit_code == 0, result.output
+		return result.output
+
+	listed = say("deletions", "--limit", "3")
+	name, title = next((row["id"], row["name"]) for row in crm.customers._deleted.values())
+	assert f"{FULL}: 20 wait; `approve {held}`" in listed and "… and 17 more" in listed
+	everything = say("deletions", FULL, "--limit", "100")
+	assert f"Deleted: {title} ({name})" in everything
+	assert "20 documents are kept" in say("keep", held)
+	assert "Nothing waits" in say("deletions")
+	assert "20 documents" in say("deletions", FULL, "--ask-again")
+	assert CliRunner().invoke(integration_hub, ["--config", config, "keep", held]).exit_code != 0

@@ -171,3 +171,49 @@ def approve(ctx: click.Context, sync_log: str) -> None:
 		say_pauses(home)
 		for line in summary(approve_deletions(home, sync_log, "Command line")):
 			say(line)
+
+
+@integration_hub.command()
+@click.argument("stream", required=False, default="")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Documents a run.")
+@click.option("--ask-again", is_flag=True, help="Ask again about what was kept of this stream.")
+@click.pass_context
+@told
+def deletions(ctx: click.Context, stream: str, limit: int, ask_again: bool) -> None:
+	"""List the documents whose removal waits for a person: `approve` or `keep` decides."""
+	from integration_hub.sync.held import held_deletions, waiting_runs
+	from integration_hub.sync.run import ask_again as forget
+	from integration_hub.sync.run import load_stream
+
+	if ask_again and not stream:
+		raise click.UsageError("Name the stream to ask again about.")
+	with opened(ctx) as home:
+		if stream:
+			load_stream(home, stream)
+		if ask_again:
+			say(f"{stream}: the next run asks again about {forget(home, stream)} documents")
+			return
+		runs = waiting_runs(home, stream)
+		for run in runs:
+			say(
+				f"{run['stream']}: {run['count']} wait; `approve {run['name']}` removes them, `keep` keeps them"
+			)
+			found = held_deletions(home, run["name"], limit)
+			for one in found:
+				say(f"  {one.fate}: {one.title or one.name or '(no document)'} ({one.external_id})")
+			if run["count"] > len(found):
+				say(f"  … and {run['count'] - len(found)} more")
+		if not runs:
+			say("Nothing waits to be removed.")
+
+
+@integration_hub.command()
+@click.argument("sync_log")
+@click.pass_context
+@told
+def keep(ctx: click.Context, sync_log: str) -> None:
+	"""Keep the documents that a run held back; they are not asked about again."""
+	from integration_hub.sync.run import refuse_deletions
+
+	with opened(ctx) as home:
+		say(f"{refuse_deletions(home, sync_log, 'the command line')} documents are kept")

@@ -19,7 +19,7 @@ from integration_hub.stores.standing import (
 )
 
 STREAMS, RUNS, INTEGRATIONS = "Sync Settings", "Sync Log", "Integration Settings"
-BESIDE = ("Backfill", "Approval")  # modes of runs that are not the stream's own turn
+BESIDE = ("Backfill", "Approval", "Retry")  # modes of runs that are not the stream's own turn
 UNREAD_SECONDS = 600.0
 
 

@@ -147,6 +147,9 @@ class Home(Protocol):
 		as_is: fields whose text Bulk stores as it comes, `table.field` in a child table; a site cleans all others.
 		"""
 
+	def title_field(self, doctype: str) -> str:
+		"""Return the field by which people know documents of a DocType, "" where it names none."""
+
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
 		"""Return those of some documents that may be told of: all, but for a person who looks and may not read them."""
 

@@ -49,6 +49,13 @@ def _retry_due(home: Home, stream: StreamConfig, run: Run, writer: PageWriter) -
 		in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"has_failed": 0}))
 
 
+def try_again(home: Home, run: Run, writer: PageWriter, failed: Sequence[Binding]) -> None:
+	"""Write records again that are kept, whoever asks for it, and count that in the run."""
+	writer.retrying = True
+	_retry(home, run, writer, failed)
+	writer.retrying = False
+
+
 def _retry(home: Home, run: Run, writer: PageWriter, failed: Sequence[Binding]) -> None:
 	rest: list[Record] = [read_json(binding.payload) for binding in failed if binding.payload]
 	while rest:

@@ -81,14 +81,34 @@ def approve_deletions(home: Home, held_by: str, triggered_by: str = "Person") ->
 	held = settings_row(home.db, "Sync Log", held_by)
 	if held["status"] != "Needs Approval":
 		raise HubError(_("has no deletions waiting for approval"), doctype="Sync Log", name=held_by)
-	stream, integration = ready(home, held["stream"])
-	with home.lock(f"sync:{stream.name}") as free:
-		if not free:
-			raise AlreadyRunning(_("is running already"), doctype=DOCTYPE, name=stream.name)
 
-		run = in_transaction(home.db, lambda: _open(home, stream, triggered_by, "Approval"))
+	def work(stream: StreamConfig, run: Run, redactor: Redactor) -> int:
+		remove_approved(home, stream, run, held_by, redactor)
+		return (
+			0  # what could not be removed is held on: `let_go` ends the waiting of `held_by` where nothing is
+		)
+
+	return run_beside(home, held["stream"], "Approval", triggered_by, work)
+
+
+def run_beside(
+	home: Home,
+	name: str,
+	mode: str,
+	triggered_by: str,
+	work: Callable[[StreamConfig, Run, Redactor], int],
+) -> dict:
+	"""Do a work on a stream that is not its own turn, as a run; return its Sync Log row. Raises HubError as run_stream does.
+
+	work: returns how many deletions wait for approval.
+	"""
+	stream, integration = ready(home, name)
+	with home.lock(f"sync:{name}") as free:
+		if not free:
+			raise AlreadyRunning(_("is running already"), doctype=DOCTYPE, name=name)
+		run = in_transaction(home.db, lambda: _open(home, stream, triggered_by, mode))
 		with home.as_user(integration.run_as_user):
-			_guarded(home, stream, run, lambda redactor: _remove_held(home, stream, run, held_by, redactor))
+			_guarded(home, stream, run, lambda redactor: work(stream, run, redactor))
 	return settings_row(home.db, "Sync Log", run.name)
 
 
@@ -120,11 +140,6 @@ def ask_again(home: Home, stream: str) -> int:
 	"""Have the removals of a stream asked about again that were refused; return how many."""
 	settings_row(home.db, DOCTYPE, stream)
 	return in_transaction(home.db, lambda: bindings.ask_again(home.db, stream))
-
-
-def _remove_held(home: Home, stream: StreamConfig, run: Run, held_by: str, redactor: Redactor) -> int:
-	remove_approved(home, stream, run, held_by, redactor)
-	return 0  # what could not be removed is held on: `let_go` ends the waiting of `held_by` where nothing is
 
 
 def ready(home: Home, name: str, resting: bool = False) -> tuple[StreamConfig, IntegrationConfig]:

@@ -128,6 +128,9 @@ class FileHome:
 		# text as markup: it is stored as it comes.
 		return BulkTarget(self, doctype, target_fields(self.file, doctype))
 
+	def title_field(self, doctype: str) -> str:
+		return ""
+
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
 		return names
 

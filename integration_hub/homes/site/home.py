@@ -114,6 +114,9 @@ class SiteHome:
 			return SiteBulkTarget(self, doctype, doctype_fields(doctype), as_is)
 		return DocumentTarget(self, doctype)
 
+	def title_field(self, doctype: str) -> str:
+		return frappe.get_meta(doctype).title_field or ""
+
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
 		return names
 
