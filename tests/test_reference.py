@@ -32,10 +32,7 @@ def test_each_doctype_and_each_key_of_hub_is_there():
 	assert reference.HUB_KEYS.keys() == _HUB_KEYS
 
 
-_LATER = {"Integration Settings", "Sync Settings"}  # their forms are being rearranged; their words follow
-
-
-@pytest.mark.parametrize("doctype", sorted(doctypes().keys() - _LATER))
+@pytest.mark.parametrize("doctype", doctypes())
 def test_each_field_has_a_row_and_a_description(doctype):
 	section = next(s for s in (*reference.SETTINGS, *reference.LOGS) if s.doctype == doctype)
 	listed = [f["fieldname"] for _, found in reference.groups(section) for f in found]
