@@ -186,6 +186,16 @@ def test_a_document_is_held_against_its_doctype(said):
 	assert lines == ["hub/role/r.json:1: kind knows no 'C'", "hub/role/r.json: Role has no newer"]
 
 
+def test_a_document_sets_what_would_have_a_default(said):
+	fields = [{"fieldname": "mode", "fieldtype": "Select", "options": "A\nB", "default": "A"}]
+	core = {"frappe/core/doctype/rule/rule.json": json.dumps({"fields": fields})}
+	assert said({"hub/r.json": json.dumps({"doctype": "Rule", "mode": "A"})}, core) == ([], 0)
+	assert said({"hub/r.json": json.dumps({"doctype": "Rule"})}, core) == (
+		["hub/r.json:1: mode is left out, and would be 'A' by default"],
+		1,
+	)
+
+
 def test_what_a_version_does_without_is_a_note(said):
 	files = {
 		"hub/side/s.json": json.dumps({"doctype": "Side"}),

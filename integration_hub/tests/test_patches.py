@@ -13,6 +13,7 @@ from integration_hub.patches.v0_1 import (
 	keep_rotated_tokens,
 	key_events_by_type,
 	rename_bindings,
+	say_conditions_are_python,
 )
 from integration_hub.sandbox.access import CLIENT_ID, CLIENT_SECRET
 from integration_hub.stores import inbox
@@ -49,6 +50,15 @@ class TestPatches(HubTestCase):
 		frappe.db.commit()
 		self.assertTrue(self.has_failed("customers-cursor"))
 		self.assertFalse(self.has_failed("customers-full"))
+
+	def test_an_alert_s_condition_is_looked_at_whatever_it_was_imported_as(self):
+		if not frappe.get_meta("Notification").has_field("condition_type"):
+			self.skipTest("v15 knows one kind of condition")
+		frappe.db.set_value("Notification", "Hub Silence", "condition_type", None)
+		say_conditions_are_python.execute()
+		frappe.db.commit()
+		kinds = frappe.get_all("Notification", filters={"module": "Integration Hub"}, pluck="condition_type")
+		self.assertEqual(set(kinds), {"Python"})
 
 	def test_events_of_before_are_known_when_they_are_sent_again(self):
 		event = inbox.Event("crm", "1", "a", "{}", "h1", "HTTP")

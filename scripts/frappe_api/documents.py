@@ -74,7 +74,16 @@ def documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def problems(document: dict[str, Any], core: DocTypes) -> Iterator[str]:
-	"""Say which values of a document its DocType would refuse."""
+	"""Say which values of a document its DocType would refuse, and which it would be left without.
+
+	Frappe fills in no defaults as it imports a file: what one leaves out is nothing, not the default.
+	"""
+	if document["doctype"] != "DocType":
+		yield from (
+			f"{key} is left out, and would be {row['default']!r} by default"
+			for key, row in (core.get(document["doctype"]) or {}).items()
+			if row.get("default") not in (None, "", "0") and key not in document
+		)
 	for fields, key, value in _values(document, core):
 		row = fields.get(key, {})
 		options = row.get("options") if row.get("fieldtype") == "Select" else None

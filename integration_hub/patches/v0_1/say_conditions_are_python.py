@@ -1,0 +1,16 @@
+"""Say of the app's alerts that their conditions are Python: v16 looks at no condition of which it is not said.
+
+An alert that was imported before its file said so would be sent for every problem, whatever its kind.
+"""
+
+import frappe
+
+from integration_hub.install import MODULE
+
+
+def execute() -> None:
+	if not frappe.get_meta("Notification").has_field("condition_type"):  # v15
+		return
+	unsaid = {"module": MODULE, "condition_type": ["is", "not set"]}
+	for name in frappe.get_all("Notification", filters=unsaid, pluck="name"):
+		frappe.db.set_value("Notification", name, "condition_type", "Python", update_modified=False)
