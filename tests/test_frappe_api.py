@@ -31,6 +31,7 @@ class Database:
 	def __init__(self):
 		self._cursor = None
 	def set_value(self, dt, dn, field, value=None, update_modified=True): ...
+	def has_column(self, doctype, column): ...
 	@staticmethod
 	def escape(s, percent=True): ...
 """,
@@ -108,6 +109,7 @@ GOOD = [
 	"import frappe\nfrappe.get_list('Role', filters={'role_name': 'x'}, fields=['name', 'kind'])",
 	"try:\n\tfrom frappe.tests import New\nexcept ImportError:\n\tNew = None",
 	"import frappe\nx = frappe.newer() if hasattr(frappe, 'newer') else None",
+	"import frappe\ndef f():\n\tif frappe.db.has_column('Role', 'new'):\n\t\tfrappe.get_list('Role', pluck='new')",
 	"import frappe\ndef f(frappe):\n\tfrappe.not_the_module()",
 ]
 BAD = [

@@ -156,7 +156,8 @@ def test_an_answer_is_whole_by_its_deadline_or_given_up(kind, over, tmp_path):
 		tls.load_cert_chain(*self_signed(tmp_path, "127.0.0.1"))
 	with raw_server(DRIPPING[kind], tls) as port:
 		error = given_up(connector(port, scheme=over, verify_tls=False))
-	assert type(error) is errors.RequestTimeout and "too slowly" in str(error), error
+	counted = "interim responses" in str(error)  # Python 3.14 gives up after a hundred of them by itself
+	assert counted or (type(error) is errors.RequestTimeout and "too slowly" in str(error)), error
 	assert (error.method, error.url) == ("GET", f"{over}://127.0.0.1:{port}/x")
 
 
@@ -754,7 +755,7 @@ def walked(*answers: bytes, **changes) -> list[dict]:
 		),
 		(b"<html><body>s3cret", errors.MalformedAnswer, "An HTML page without a title"),
 		(b"nonsense", errors.MalformedAnswer, "Not JSON"),
-		(b'{"a":' * 20_000, errors.MalformedAnswer, "nested too deeply"),
+		(b'{"a":' * 20_000 + b"1" + b"}" * 20_000, errors.MalformedAnswer, "nested too deeply"),
 	],
 )
 def test_an_error_about_a_list_says_what_was_asked_and_what_came(body, kind, words):

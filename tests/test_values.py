@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration_hub.connectors.json_text import read_json, write_json
+from integration_hub.connectors.json_text import DEEPEST, read_json, write_json
 from integration_hub.stores.fields import Field
 from integration_hub.stores.home import HubError
 from integration_hub.sync.config import FieldMapping, StreamConfig
@@ -254,6 +254,19 @@ def test_json_keeps_every_digit():
 	assert read_json('{"a": 1.5}') == json.loads('{"a": 1.5}')
 	with pytest.raises(ValueError, match="Expecting"):
 		read_json("{")
+
+
+@pytest.mark.parametrize(("open_", "close"), [("[", "]"), ('{"a":', "}"), ('[{"b":1},', "]")])
+def test_json_is_read_as_deeply_by_each_python(open_: str, close: str):
+	"""Python 3.14 reads tens of thousands of levels, which nothing that walks through them can."""
+
+	def nested(depth: int) -> str:
+		return open_ * depth + "1" + close * depth
+
+	assert json.dumps(read_json(nested(DEEPEST)))
+	for depth in (2_000, 20_000, 200_000):
+		with pytest.raises(RecursionError):
+			read_json(nested(depth))
 
 
 # Values that one record brings into a page of good ones; each fails alone, if at all, and names its field.

@@ -119,6 +119,7 @@ def test_the_same_id_with_another_body_is_a_visible_conflict(hub, door):
 		({"body": b"\xff\xfe"}, 400, "body_not_utf8"),
 		({"body": b'"text"'}, 400, "body_not_an_object"),
 		({"body": b"[" * 100_000}, 400, "body_too_deep"),
+		({"body": b'{"a":' * 20_000 + b"1" + b"}" * 20_000}, 400, "body_too_deep"),
 		({"body": b"x" * (MAX_BODY + 1)}, 413, "body_too_large"),
 		({"method": "GET"}, 405, "method_not_allowed"),
 	],

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Any
 from uuid import uuid4
 
+DEEPEST = 500
+_NESTS = frozenset({dict, list})
 _MARK = uuid4().hex  # stands before the digits of an ExactFloat while JSON is written
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
@@ -28,17 +31,49 @@ class ExactFloat(float):
 
 
 def read_json(text: str | bytes) -> Any:
-	"""Return the value that JSON text stands for. Raises ValueError or RecursionError where it is none.
+	"""Return the value that JSON text stands for.
+
+	Raises ValueError where it is none, RecursionError where it is nested more deeply than DEEPEST.
 
 	NaN and Infinity, which RFC 8259 does not have and some servers write, become floats: a value of them is refused
 	where it is stored, by its field. An integer of more digits than Python converts stays text.
 	"""
 	try:
-		return json.loads(text, parse_float=_read_float)
+		return shallow(json.loads(text, parse_float=_read_float))
 	except (json.JSONDecodeError, UnicodeDecodeError):
 		raise
 	except ValueError:
-		return json.loads(text, parse_float=_read_float, parse_int=_read_int)
+		return shallow(json.loads(text, parse_float=_read_float, parse_int=_read_int))
+
+
+def shallow(value: Any) -> Any:
+	"""Return what was read of JSON; raises RecursionError where it is nested more deeply than DEEPEST."""
+	level = [value] if _READS_DEEPLY and type(value) in _NESTS else []
+	for _ in range(DEEPEST + 1):
+		if not level:
+			return value
+		within: list = []
+		for outer in level:
+			inner = outer.values() if type(outer) is dict else outer
+			within += [each for each in inner if type(each) in _NESTS]
+		level = within
+	raise RecursionError(f"JSON nested more deeply than {DEEPEST} levels")
+
+
+def _reads_deeply() -> bool:
+	"""Tell whether Python's reader goes on where code that walks through what it read would not.
+
+	Up to 3.11 it keeps to the limit of calls; later ones go as far as the machine's stack allows.
+	"""
+	depth = sys.getrecursionlimit() * 2
+	try:
+		json.loads("[" * depth + "]" * depth)
+	except RecursionError:
+		return False
+	return True
+
+
+_READS_DEEPLY = _reads_deeply()
 
 
 def write_json(value: Any, **options: Any) -> str:

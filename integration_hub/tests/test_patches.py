@@ -51,7 +51,7 @@ class TestPatches(HubTestCase):
 		self.assertTrue(self.has_failed("customers-cursor"))
 		self.assertFalse(self.has_failed("customers-full"))
 
-	def test_an_alert_s_condition_is_looked_at_whatever_it_was_imported_as(self):
+	def test_an_alert_imported_without_the_kind_of_its_condition_gets_it(self):
 		if not frappe.get_meta("Notification").has_field("condition_type"):
 			self.skipTest("v15 knows one kind of condition")
 		frappe.db.set_value("Notification", "Hub Silence", "condition_type", None)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from integration_hub.connectors.json_text import shallow
 from integration_hub.webhooks.encodings import (
 	BadEncoding,
 	BodyTooLarge,
@@ -82,7 +83,7 @@ def _json(text: str) -> Any:
 	try:
 		if "\x00" in text:  # Postgres stores no NUL
 			raise MalformedEvent("body_has_nul")
-		payload = _decoder.decode(text)
+		payload = shallow(_decoder.decode(text))
 	except RecursionError:
 		raise MalformedEvent("body_too_deep") from None
 	except ValueError as error:

@@ -54,6 +54,7 @@ class Reader(ast.NodeVisitor):
 	columns: list[Columns] = field(default_factory=list)
 	_names: list[dict[str, str | None]] = field(default_factory=lambda: [{}])
 	_guarded: int = 0
+	_tested: set[str] = field(default_factory=set)  # fields that the function asks for before it uses them
 
 	def read(self) -> Reader:
 		self.visit(ast.parse(self.file.read_text()))
@@ -83,7 +84,7 @@ class Reader(ast.NodeVisitor):
 			arguments.vararg,
 			arguments.kwarg,
 		]
-		with self._scope([a.arg for a in own if a]):
+		with self._scope([a.arg for a in own if a], set(_tests(node))):
 			for statement in node.body:
 				self.visit(statement)
 
@@ -135,7 +136,8 @@ class Reader(ast.NodeVisitor):
 			return
 		doctype = _text(call.args[0])
 		if doctype:
-			self.columns.append(Columns(self._place(call), doctype, tuple(_asked(call, dotted))))
+			fields = (name for name in _asked(call, dotted) if name not in self._tested)
+			self.columns.append(Columns(self._place(call), doctype, tuple(fields)))
 
 	def _dotted(self, node: ast.AST) -> str | None:
 		"""Return Frappe's name of what an expression of names and dots means."""
@@ -156,12 +158,14 @@ class Reader(ast.NodeVisitor):
 		return Place(self.file, node.lineno)
 
 	@contextmanager
-	def _scope(self, hidden: list[str]) -> Iterator[None]:
+	def _scope(self, hidden: list[str], tested: set[str]) -> Iterator[None]:
 		self._names.append(dict.fromkeys(hidden))
+		outer, self._tested = self._tested, self._tested | tested
 		try:
 			yield
 		finally:
 			self._names.pop()
+			self._tested = outer
 
 	@contextmanager
 	def _guard(self, on: bool) -> Iterator[None]:
@@ -191,6 +195,13 @@ def _shape(call: ast.Call) -> dict:
 
 def _text(node: ast.AST | None) -> str | None:
 	return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _tests(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+	"""Return the names of the fields that a function asks for with has_field or has_column."""
+	for node in ast.walk(function):
+		if isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".has_field", ".has_column")):
+			yield from filter(None, map(_text, node.args))
 
 
 def _asked(call: ast.Call, dotted: str) -> Iterator[str]:
