@@ -7,8 +7,9 @@ repeated in the caller's thread, and not before the page is asked for.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import requests
 
@@ -17,13 +18,14 @@ from integration_hub.connectors.pagination import Paginator
 
 if TYPE_CHECKING:
 	from integration_hub.connectors.base import BaseConnector
+	from integration_hub.connectors.request_template import Call
 
 
 class Fetcher:
 	"""Fetches the page that a paginator stands at; the caller updates `walk` with each answer."""
 
-	def __init__(self, connector: BaseConnector, endpoint: str, params: dict[str, Any], walk: Paginator):
-		self._connector, self._endpoint, self._params, self._walk = connector, endpoint, params, walk
+	def __init__(self, connector: BaseConnector, call: Callable[[Paginator], Call], walk: Paginator):
+		self._connector, self._call, self._walk = connector, call, walk
 		self._begun: Future | None = None
 
 	def begin(self) -> None:
@@ -36,7 +38,7 @@ class Fetcher:
 			return
 		self._begun = future = Future()
 		try:
-			path, query = self._walk.update_request(self._endpoint, self._params)
+			call = self._call(self._walk)
 			auth = self._connector.authenticate()
 		except ConnectorError as error:
 			future.set_exception(error)  # it is raised where the page is asked for
@@ -46,7 +48,9 @@ class Fetcher:
 			try:
 				once = lambda: True  # noqa: E731 - what fails is repeated where the page is asked for
 				future.set_result(
-					self._connector.request("GET", path, params=query, raw=True, auth=auth, wanted=once)
+					self._connector.request(
+						call.method, call.path, raw=True, auth=auth, wanted=once, **call.options
+					)
 				)
 			except BaseException as error:  # noqa: BLE001 - it is raised where the page is asked for
 				future.set_exception(error)
@@ -58,7 +62,7 @@ class Fetcher:
 	def fetch(self) -> requests.Response:
 		"""Return the answer for the page, whether it was begun or not. Raises ConnectorError."""
 		begun, self._begun = self._begun, None
-		path, query = self._walk.update_request(self._endpoint, self._params)
+		call = self._call(self._walk)
 		return self._connector.request(
-			"GET", path, params=query, raw=True, begun=begun.result if begun else None
+			call.method, call.path, raw=True, begun=begun.result if begun else None, **call.options
 		)

@@ -165,6 +165,7 @@ class BaseConnector:
 		data: Any = None,
 		headers: Mapping[str, str] | None = None,
 		idempotency_key: str | None = None,
+		repeatable: bool = False,
 		raw: bool = False,
 		auth: AuthBase | None = None,
 		wanted: Callable[[], bool] | None = None,
@@ -174,6 +175,7 @@ class BaseConnector:
 
 		path: relative to the base URL, or an absolute URL on the same host (a next link).
 		idempotency_key: sent as `Idempotency-Key`; makes a POST or PATCH safe to repeat.
+		repeatable: a POST that only reads, as a search does, is as safe to repeat.
 		raw: return the `requests.Response` (its body read) instead of the parsed JSON.
 		auth: what `authenticate` returned; then nothing is read from the secrets, and a 401 is not mended.
 		wanted: for what may turn out to be needless: asked before anything is sent, and the only attempt is neither
@@ -187,7 +189,7 @@ class BaseConnector:
 		headers = dict(headers or {})
 		if idempotency_key:
 			headers["Idempotency-Key"] = idempotency_key
-		idempotent = method in IDEMPOTENT_METHODS or bool(idempotency_key)
+		idempotent = method in IDEMPOTENT_METHODS or bool(idempotency_key) or repeatable
 
 		made = [begun] if begun else []
 

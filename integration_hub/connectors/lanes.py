@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import requests
 from requests.auth import AuthBase
@@ -19,12 +19,15 @@ from integration_hub.connectors.pagination import Paginator
 
 if TYPE_CHECKING:
 	from integration_hub.connectors.base import BaseConnector
+	from integration_hub.connectors.request_template import Call
 
 
 def fetch_in_lanes(
-	connector: BaseConnector, endpoint: str, params: dict[str, Any], walk: Paginator, lanes: int
+	connector: BaseConnector, call: Callable[[Paginator], Call], walk: Paginator, lanes: int
 ) -> Iterator[requests.Response]:
 	"""Return the answers from the paginator's state on; the caller updates `walk` with each before the next.
+
+	call: makes the request for the page that a paginator stands at.
 
 	A page shorter than asked for (a server that caps the size) moves the ones behind it: what was fetched on
 	the wrong assumption is dropped and asked for again. A lane tries once: what fails is repeated here, and counted,
@@ -39,17 +42,17 @@ def fetch_in_lanes(
 				_drop(queue)
 			while len(queue) < lanes:
 				there = walk.ahead(len(queue))
-				path, query = there.update_request(endpoint, params)
+				ahead = call(there)
 				lane = _Lane(there.state, queue[-1] if queue else None)
 				lane.fetch = pool.submit(
 					lane.work,
-					partial(connector.request, "GET", path, params=query, raw=True),
+					partial(connector.request, ahead.method, ahead.path, raw=True, **ahead.options),
 					connector.authenticate(),
 				)
 				queue.append(lane)
-			path, query = walk.update_request(endpoint, params)
+			next_ = call(walk)
 			begun = queue.popleft().fetch.result
-			yield connector.request("GET", path, params=query, raw=True, begun=begun)
+			yield connector.request(next_.method, next_.path, raw=True, begun=begun, **next_.options)
 	finally:
 		_drop(queue)
 		pool.shutdown(wait=True)

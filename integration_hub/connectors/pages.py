@@ -13,7 +13,9 @@ from integration_hub.connectors.completeness import Doubt
 class ListRequest:
 	"""A list to walk.
 
-	params: the query; a list of values sends its name once for each. pagination: kind and options, as connectors.pagination.paginator takes them.
+	endpoint, params, headers, body and variables may hold placeholders (see connectors.placeholders); values: what
+	those beside the paginator's stand for (`parent`, `settings`). headers: one `Name: value` a line. body_format: see
+	connectors.request_template. params: the query; a list of values sends its name once for each. pagination: kind and options, as connectors.pagination.paginator takes them.
 	state: where to resume, "" for the beginning. since: only what changed at or after this time (UTC, ISO
 	8601), "" for everything; since_param: the query parameter that says so. until, until_param: the same for an
 	end, which a connector may leave to the caller. by_time: a watermark will be made
@@ -25,6 +27,12 @@ class ListRequest:
 	"""
 
 	endpoint: str
+	method: str = "GET"
+	headers: str = ""
+	body_format: str = ""
+	body: str = ""
+	variables: str = ""
+	values: Mapping[str, Any] = field(default_factory=dict)
 	params: Mapping[str, str | list[str]] = field(default_factory=dict)
 	records_path: str = ""
 	pagination: Mapping[str, Any] = field(default_factory=dict)

@@ -45,8 +45,15 @@ class Paginator:
 		"""Read from an answer where the next page is; sets `done` behind the last one."""
 		self.done = True
 
+	def sent(self) -> dict[str, tuple[str, Any]]:
+		"""Return what the next request says of its page: placeholder → (query parameter, value).
+
+		A parameter of "" is sent nowhere but where its placeholder stands; a value of None is not sent.
+		"""
+		return {}
+
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
-		"""Return path and query parameters of the next request."""
+		"""Return path and query parameters of the next request, whose query has all of `sent` already."""
 		return path, params
 
 	def ahead(self, pages: int) -> Paginator:
@@ -68,6 +75,7 @@ class PageNumber(Paginator):
 	"""
 
 	kind = "Page Number"
+	placeholder = "page"
 	independent = True
 
 	def __init__(
@@ -92,8 +100,9 @@ class PageNumber(Paginator):
 		else:
 			self.done = self.said = not records
 
-	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
-		return path, {**params, self.page_param: self.state, **_sized(self.size_param, self.size)}
+	def sent(self) -> dict[str, tuple[str, Any]]:
+		number = (self.page_param, int(self.state))
+		return {self.placeholder: number, "page_size": (self.size_param, self.size)}
 
 	def ahead(self, pages: int) -> Paginator:
 		further = copy(self)
@@ -117,6 +126,7 @@ class Offset(PageNumber):
 	"""
 
 	kind = "Offset"
+	placeholder = "offset"
 
 	def __init__(self, state: str = "", **options: Any):
 		super().__init__(state, **options)
@@ -172,9 +182,9 @@ class Cursor(Paginator):
 		self.done = not more
 		self.said = self.done and self.met
 
-	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
-		cursor = {self.cursor_param: self.state} if self.state else {}
-		return path, {**params, **_sized(self.size_param, self.size), **cursor}
+	def sent(self) -> dict[str, tuple[str, Any]]:
+		cursor = (self.cursor_param, self.state or None)
+		return {"cursor": cursor, "page_size": (self.size_param, self.size)}
 
 
 class NextLink(Paginator):
@@ -201,8 +211,11 @@ class NextLink(Paginator):
 		else:
 			self._follow(None, response)
 
+	def sent(self) -> dict[str, tuple[str, Any]]:
+		return {"page_size": (self.size_param, self.size)}
+
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
-		return (self.state, {}) if self.state else (path, {**params, **_sized(self.size_param, self.size)})
+		return (self.state, {}) if self.state else (path, params)
 
 	def _follow(self, link: object, response: requests.Response) -> None:
 		if link is False or not points(link):
@@ -259,11 +272,6 @@ def found_at(answer: Any, path: str, field: str) -> Any:
 		return search(path, answer)
 	except PathError as error:
 		raise MalformedAnswer(f"{field} {path[:80]!r}: {error}.") from None
-
-
-def _sized(param: str, size: int) -> Params:
-	"""The page size, for a source that lets one choose."""
-	return {param: size} if param else {}
 
 
 PAGINATIONS = ("None", "Page Number", "Offset", "Cursor", "Next Link", "Link Header")

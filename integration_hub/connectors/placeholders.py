@@ -1,7 +1,7 @@
 """Text with placeholders, as settings write requests: `/customers/{parent.id}/orders?since={since:epoch}`.
 
-A placeholder is `{name}`, `{name:format}`, `{name|default}` or `{name:format|default}`; braces of the text itself are
-doubled. There are no expressions, loops or calls, so a template costs what its text is long and reaches only the values
+A placeholder is `{name}`, `{name:format}`, `{name|default}` or `{name:format|default}`. Braces that hold anything else,
+such as JSON's, are text; `{{name}}` is the text `{name}`. There are no expressions, loops or calls, so a template costs what its text is long and reaches only the values
 it is given.
 """
 
@@ -21,7 +21,7 @@ from integration_hub.sentence import _
 
 Quote = Callable[[str], str]
 
-_TOKEN = re.compile(r"\{\{|\}\}|\{(?P<inner>[^{}]*)\}|(?P<brace>[{}])")
+_TOKEN = re.compile(r"\{(?P<text>\{[A-Za-z_][^{}]*\})\}|\{(?P<inner>[A-Za-z_][^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ISO = {"iso": "seconds", "iso_ms": "milliseconds", "iso_us": "microseconds"}
@@ -69,7 +69,7 @@ class Template:
 
 	@classmethod
 	def read(cls, text: str) -> Template:
-		"""Read a template. Raises TemplateError for a lone brace, a name that is none, an unknown format or zone."""
+		"""Read a template. Raises TemplateError for a name that is none, an unknown format or time zone."""
 		return cls(tuple(_merged(_parts(text))))
 
 	@property
@@ -147,6 +147,11 @@ def placeholders_in(tree: Any) -> Iterator[Placeholder]:
 			yield from placeholders_in(value)
 
 
+def escaped(text: str) -> str:
+	"""Return a template that is this text, whatever braces stand in it."""
+	return re.sub(r"\{[A-Za-z_][^{}]*\}", r"{\g<0>}", text)
+
+
 def unknown_placeholder(found: Iterable[Placeholder], known: Sequence[str]) -> str | None:
 	"""Return what is wrong with the first placeholder that names nothing known, None if each does.
 
@@ -164,11 +169,7 @@ def _parts(text: str) -> Iterator[str | Placeholder]:
 	for match in _TOKEN.finditer(text):
 		yield text[end : match.start()]
 		end = match.end()
-		if match["brace"]:
-			raise TemplateError(
-				_("a single {0} at position {1}; written twice it is text", match["brace"], match.start() + 1)
-			)
-		yield match.group()[0] if match["inner"] is None else _placeholder(match["inner"])
+		yield match["text"] or _placeholder(match["inner"])
 	yield text[end:]
 
 
@@ -193,7 +194,7 @@ def _placeholder(inner: str) -> Placeholder:
 	name = name.strip()
 	if not _NAME.fullmatch(name):
 		raise TemplateError(
-			_("{0} is not a placeholder: a name is letters, digits, _ and dots", f"{{{inner}}}")
+			_("{0} is not a placeholder (as text, write it with two braces on each side)", f"{{{inner}}}")
 		)
 	format, _at, zone = format.strip().rpartition("@") if "@" in format else (format.strip(), "", "")
 	place = Placeholder(name, format, zone, default if bar else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import requests
@@ -20,6 +21,7 @@ from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.pagination import NextLink, PageNumber, Paginator, found_at, paginator
 from integration_hub.connectors.paths import PathError, computes
+from integration_hub.connectors.request_template import RequestTemplate
 
 _NO_CONTENT = (204, 205)
 _BEHIND_END = (
@@ -43,18 +45,17 @@ class RestConnector(BaseConnector):
 
 	def pages(self, request: ListRequest) -> Iterator[Page]:
 		"""Walk a list; raises MalformedAnswer where there is no list of objects at its records path."""
-		since = {request.since_param: request.since} if request.since else {}
-		until = {request.until_param: request.until} if request.until and request.until_param else {}
-		params = {**request.params, **since, **until}
+		template = RequestTemplate.read(request)
+		call = partial(template.call, values=_values(request), params=_bounds(request, template))
 		walk = paginator(request.pagination["kind"], request.pagination, request.state)
-		if isinstance(walk, PageNumber) and not request.state and params.get(walk.page_param) == "0":
+		if isinstance(walk, PageNumber) and not request.state and request.params.get(walk.page_param) == "0":
 			walk.state = "0"  # some number their pages from 0
 		if isinstance(walk, NextLink) and self.config.auth_type == "API Key Query":
 			walk.secret_param = self.config.api_key_name
 		if request.lanes > 1 and walk.independent:
-			responses = fetch_in_lanes(self, request.endpoint, params, walk, request.lanes)
+			responses = fetch_in_lanes(self, call, walk, request.lanes)
 			return _read(self, responses, walk, request)
-		fetcher = Fetcher(self, request.endpoint, params, walk)
+		fetcher = Fetcher(self, call, walk)
 		# A cursor or a link is the source's: to follow it may tell it that what came before is safe.
 		ahead = request.ahead and walk.independent and vars(type(self)).get("fetches_ahead", False)
 		begin = fetcher.begin if ahead else None
@@ -65,6 +66,19 @@ class OAuth2RestConnector(OAuth2Connector, RestConnector):
 	"""Any REST API behind OAuth2, by settings alone."""
 
 	fetches_ahead = True
+
+
+def _values(request: ListRequest) -> dict[str, Any]:
+	"""Return what the placeholders of a list stand for, beside the paginator's."""
+	return {**request.values, "since": request.since, "until": request.until}
+
+
+def _bounds(request: ListRequest, template: RequestTemplate) -> dict[str, str]:
+	"""Return the query parameters that say which changes are wanted, where no placeholder says it."""
+	bounds = {"since": (request.since_param, request.since), "until": (request.until_param, request.until)}
+	return {
+		param: value for name, (param, value) in bounds.items() if param and value and not template.uses(name)
+	}
 
 
 def _one_by_one(fetcher: Fetcher, walk: Paginator) -> Iterator[requests.Response]:

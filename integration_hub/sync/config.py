@@ -56,6 +56,11 @@ class StreamConfig:
 	integration: str = ""
 	mode: str = "Full"
 	endpoint: str = ""
+	method: str = "GET"
+	headers: str = ""
+	body_format: str = ""
+	body: str = ""
+	variables: str = ""
 	record_endpoint: str = ""
 	record_answer_path: str = ""
 	params: str = ""
@@ -132,6 +137,11 @@ class StreamConfig:
 		options = ("page_size", "page_size_param", "page_param", "cursor_path", "more_path")
 		return ListRequest(
 			endpoint=self.endpoint,
+			method=self.method,
+			headers=self.headers,
+			body_format=self.body_format,
+			body=self.body,
+			variables=self.variables,
 			params=self.query,
 			records_path=self.records_path,
 			pagination={"kind": self.pagination, **{name: getattr(self, name) for name in options}},
