@@ -21,7 +21,9 @@ from integration_hub.sentence import _
 Reader = Callable[[Any], Any]
 Node = Mapping[str, Any]
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_PLAIN = re.compile(r"(\^|[A-Za-z_][A-Za-z0-9_]*)(\.(\^|[A-Za-z_][A-Za-z0-9_]*))*")
+# `^` is ours: the record around one. What is quoted stays as it is.
+_OUTER = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`)|\^""", re.DOTALL)
 _LONGEST = 2000  # characters of an expression
 _DEEPEST = 60  # levels of one: Python's own stack takes some hundred
 _MOST_COPIES = 100_000  # that an expression may make of what it is given, judged before it meets data
@@ -115,7 +117,7 @@ def parsed(path: str) -> Node:
 	if len(path) > _LONGEST:
 		raise PathError(_("{0!r} is longer than {1} characters", f"{path[:80]}…", _LONGEST))
 	try:
-		tree = jmespath.compile(path).parsed
+		tree = jmespath.compile(_OUTER.sub(lambda found: found[1] or '"^"', path)).parsed
 		depth, copies = _shape(tree)
 	except JMESPathError as error:
 		raise PathError(_("{0!r} is not a JMESPath expression ({1})", path, _mistake(error))) from None

@@ -9,8 +9,8 @@ from typing import Any
 from integration_hub.connectors.config import IntegrationConfig, typed_values
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.stores.database import Database
-from integration_hub.stores.home import HubError
-from integration_hub.stores.settings import settings_row
+from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.settings import child_rows, settings_row
 
 MODES = ("Full", "Incremental", "Cursor")
 DEFAULT_MINUTES = {"Full": 24 * 60, "Incremental": 60, "Cursor": 5}
@@ -61,6 +61,13 @@ class StreamConfig:
 	body_format: str = ""
 	body: str = ""
 	variables: str = ""
+	parent_stream: str = ""
+	parent_changed_only: bool = False
+	slice_values: str = ""
+	window: str = ""
+	window_start: str = ""
+	window_end: str = ""
+	flatten_path: str = ""
 	record_endpoint: str = ""
 	record_answer_path: str = ""
 	params: str = ""
@@ -156,3 +163,12 @@ class StreamConfig:
 			passed=passed,
 			id_path=self.id_path,
 		)
+
+
+def load_stream(home: Home, name: str) -> StreamConfig:
+	"""Return a stream's settings; raises HubError if there are none or they cannot be read."""
+	row = settings_row(home.db, "Sync Settings", name)
+	try:
+		return StreamConfig.from_row(row, child_rows(home.db, "Sync Field Mapping", name))
+	except ValueError as error:
+		raise HubError(str(error), doctype="Sync Settings", name=name) from None

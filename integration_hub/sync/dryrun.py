@@ -28,8 +28,10 @@ from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.plan import Plan, Planner
 from integration_hub.sync.run import ready
+from integration_hub.sync.source import source_pages
 
 SAMPLE = 20
+_LOOKED_FOR = 10  # pages, for one that has records
 
 
 @dataclass
@@ -101,7 +103,7 @@ def _look(
 			proof = Proof()
 			redactor = connector.redactor  # which knows its tokens, too
 			planner.know(redactor)
-			for page in _while_room(_pages(connector, mode, result), result, connector.hurried):
+			for page in _while_room(_pages(home, connector, mode, result), result, connector.hurried):
 				proof.see(page)
 				plan = planner.plan(mode.wanted(page, planner.mapper).records)
 				unread = unread or bool(plan.unidentified)
@@ -135,11 +137,20 @@ def preview(home: Home, name: str, limit: int = 20) -> list[dict[str, Any]]:
 	stream, integration = ready(home, name, resting=True)
 	mapper = Mapper(stream, home.local_time, home.transforms())
 	with home.as_user(integration.run_as_user), closing(home.connector(stream.integration)) as connector:
-		first: Page = next(iter(connector.pages(stream.list_request())))
+		first = _first_page(home, connector, stream)
 		mapper.known = Known(connector.redactor)
 		shown = [_mapped(mapper, record, connector.redactor) for record in first.records[:limit]]
 		_resolve_links(home, stream, shown, connector.redactor)
 		return shown
+
+
+def _first_page(home: Home, connector: Any, stream: StreamConfig) -> Page:
+	"""Return the first page that has records: of a stream of many lists the first may be empty."""
+	page = Page([], "", True, 0)
+	for page in islice(source_pages(home, connector, stream, stream.list_request()), _LOOKED_FOR):
+		if page.records:
+			break
+	return page
 
 
 def _resolve_links(
@@ -173,14 +184,14 @@ def _shown(value: Any, known: Known | None) -> Any:
 	return MASK if known and known.stands_in(text) else value
 
 
-def _pages(connector: Any, mode: Full, result: DryRun) -> Iterator[Page]:
+def _pages(home: Home, connector: Any, mode: Full, result: DryRun) -> Iterator[Page]:
 	try:
-		yield from connector.pages(mode.request())
+		yield from source_pages(home, connector, mode.stream, mode.request())
 	except ConnectorError as error:
 		if not mode.starts_over(error):
 			raise
 		result.notes.append(_("The cursor has expired: everything would be fetched again."))
-		yield from connector.pages(mode.request())
+		yield from source_pages(home, connector, mode.stream, mode.request())
 
 
 def _while_room(pages: Iterator[Page], result: DryRun, hurried: bool) -> Iterator[Page]:

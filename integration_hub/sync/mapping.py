@@ -17,6 +17,7 @@ from integration_hub.connectors.signs import says_yes
 from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter
+from integration_hub.sync.slices import OUTER
 from integration_hub.sync.times import is_no_time, utc_text, utc_text_of
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -262,16 +263,19 @@ class _Row:
 class _Table(_Row):
 	"""A child table's row of the mapping, with those of its fields."""
 
-	__slots__ = ("rows",)
+	__slots__ = ("looks_out", "rows")
 
 	def __init__(self, row: FieldMapping, rows: list[_Row], *context: Any):
 		super().__init__(row, *context)
 		self.rows = rows
+		self.looks_out = any(OUTER in child.source_path for child in rows)
 		for child in rows:
 			child.label = f"{row.field}.{child.field}"
 
 	def value(self, record: Mapping[str, Any]) -> list[dict[str, Any]]:
 		found = super().value(record)
+		if self.looks_out:
+			found = [{**item, OUTER: record} for item in found]
 		return [{row.field: row.value(item) for row in self.rows} for item in found]
 
 	def empty(self) -> list:

@@ -74,9 +74,14 @@ def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) ->
 	in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))
 
 
+def _lists(stream: StreamConfig) -> tuple[str, ...]:
+	"""Return what says which lists a stream has."""
+	return (stream.parent_stream, stream.slice_values, stream.window, stream.window_start, stream.window_end)
+
+
 def _source(stream: StreamConfig) -> str:
 	request = stream.list_request(since=stream.checkpoint if stream.mode == "Incremental" else "")
-	asked = [stream.integration, stream.mode, vars(request)]
+	asked = [stream.integration, stream.mode, vars(request), stream.flatten_path, *_lists(stream)]
 	if stream.mode != "Cursor":  # what was written otherwise than it would be now is fetched again
 		asked += [stream.record_filter, stream.deleted_path, [astuple(row) for row in stream.mapping]]
 	return content_hash(asked)

@@ -18,9 +18,9 @@ from integration_hub.stores.errors import record_error
 from integration_hub.stores.facts import restate
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, open_run
-from integration_hub.stores.settings import child_rows, note_success, settings_row
+from integration_hub.stores.settings import note_success, settings_row
 from integration_hub.sync.check import stream_problems, surroundings
-from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.config import StreamConfig, load_stream
 from integration_hub.sync.deletion import remove_approved, remove_orphans
 from integration_hub.sync.ending import end_run, ending, fail_run, let_go
 from integration_hub.sync.modes import Full, Period, mode_of
@@ -36,15 +36,6 @@ _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is 
 
 class AlreadyRunning(HubError):
 	"""The stream is being synced by another process."""
-
-
-def load_stream(home: Home, name: str) -> StreamConfig:
-	"""Return a stream's settings; raises HubError if there are none or they cannot be read."""
-	row = settings_row(home.db, DOCTYPE, name)
-	try:
-		return StreamConfig.from_row(row, child_rows(home.db, "Sync Field Mapping", name))
-	except ValueError as error:
-		raise HubError(str(error), doctype=DOCTYPE, name=name) from None
 
 
 def run_stream(home: Home, name: str, triggered_by: str = "Person", period: Period | None = None) -> dict:

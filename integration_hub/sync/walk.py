@@ -19,6 +19,7 @@ from integration_hub.sync.modes import Full
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.plan import Record
 from integration_hub.sync.resume import keep_whole, leave_off
+from integration_hub.sync.source import source_pages
 
 DOCTYPE = "Sync Settings"
 KEEP_SECONDS = 15.0  # after which a run notes how far it came, should it be killed
@@ -47,7 +48,7 @@ def look_again(home: Home, run: Run, mode: Full, writer: PageWriter, connector: 
 	if not mode.again:
 		mode.again, mode.resumed, mode.passed = True, "", (0, 0)
 	proof = Proof()
-	for page in _pages(connector, mode.request(), mode.stream):
+	for page in _pages(home, connector, mode.request(), mode.stream):
 		proof.see(page)
 		_commit(home, run, writer, page, None, again=True)
 		mode.note_page(page)
@@ -68,7 +69,7 @@ def may_remove(
 	if not (mode.stable or mode.again) and count_live(home.db, stream.name, run.mark.number):
 		proof = Proof()
 		try:
-			for page in _pages(connector, stream.list_request(), stream):
+			for page in _pages(home, connector, stream.list_request(), stream):
 				proof.see(page)
 				run.counts.add(in_transaction(home.db, lambda page=page: _confirm(home, run, writer, page)))
 				run.counts.pages += 1
@@ -85,7 +86,7 @@ def _fetch(
 ) -> None:
 	keep_whole(home, stream, run, mode)
 	proof, kept = Proof(), time.monotonic()
-	for page in _pages(connector, mode.request(), stream):
+	for page in _pages(home, connector, mode.request(), stream):
 		proof.see(page)
 		checkpoint = mode.after_page(page, writer.mapper)
 		if not mode.met:
@@ -100,9 +101,11 @@ def _fetch(
 	mode.doubt = proof.doubt
 
 
-def _pages(connector: BaseConnector, request: ListRequest, stream: StreamConfig) -> Iterator[Page]:
+def _pages(
+	home: Home, connector: BaseConnector, request: ListRequest, stream: StreamConfig
+) -> Iterator[Page]:
 	"""Walk a list, a page ahead of what is written. Not a change feed, which may drop what is said to be behind."""
-	return connector.pages(replace(request, ahead=stream.mode != "Cursor"))
+	return source_pages(home, connector, stream, replace(request, ahead=stream.mode != "Cursor"))
 
 
 def _commit(

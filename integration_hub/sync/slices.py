@@ -1,0 +1,171 @@
+"""Streams that are many lists: one for each parent record, for each value of a list, for each window of time.
+
+The lists are fetched one after the other and are one fetch to whoever reads the pages: each page's state leads back into
+its list, and only behind the last list is the fetch at its end. What one list leaves in doubt is in doubt for all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, Protocol
+
+from integration_hub.connectors.errors import ConnectorError, MalformedAnswer
+from integration_hub.connectors.pages import ListRequest, Page
+from integration_hub.sentence import _
+from integration_hub.sync.times import parse_time, utc_text
+
+OUTER = "^"  # the key at which a record holds the record around it
+Fetch = Callable[[ListRequest], Iterator[Page]]
+_GONE = (404, 410)
+_WINDOW = re.compile(r"\s*(\d{1,6})\s*([smhdw])\s*", re.ASCII)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True)
+class Slice:
+	"""One of the lists. at: leads to it when a fetch is resumed. values: of placeholders. outer: the parent record."""
+
+	at: Any
+	values: Mapping[str, Any] = field(default_factory=dict)
+	outer: Mapping[str, Any] | None = None
+	since: str = ""
+	until: str = ""
+
+
+class Slicer(Protocol):
+	"""A way to make many lists of one stream."""
+
+	may_be_gone: bool
+	"""May a list be gone (404, 410) meanwhile, which is no error?"""
+
+	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
+		"""Return the lists in an order that stays, from the one that `at` leads to on; from the first for None."""
+
+
+@dataclass(frozen=True)
+class Values:
+	"""One list for each value that the settings name, as `{slice.value}`."""
+
+	values: Sequence[str]
+	may_be_gone = False
+
+	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
+		first = self.values.index(at) if at in self.values else 0
+		for value in self.values[first:]:
+			yield Slice(value, {"slice": {"value": value}})
+
+
+@dataclass(frozen=True)
+class Windows:
+	"""One list for each window of time: `{since}` and `{until}`. A stream's own bounds are kept.
+
+	start: of the first, where nothing says since when. end: of the last, "" for now. seconds: of a window.
+	"""
+
+	seconds: int
+	start: str
+	end: str = ""
+	may_be_gone = False
+
+	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
+		end = (
+			parse_time(request.until or self.end) if request.until or self.end else datetime.now(timezone.utc)
+		)
+		since = parse_time(at or max(filter(None, (request.since, utc_text(parse_time(self.start))))))
+		while since < end:
+			until = min(since + timedelta(seconds=self.seconds), end)
+			yield Slice(utc_text(since), since=utc_text(since), until=utc_text(until))
+			since = until
+
+
+@dataclass(frozen=True)
+class Parents:
+	"""One list for each record of another stream: `{parent.id}` and whatever else the record has.
+
+	fetch: fetches the parents' own list. request: asks for it. id_path, since: as the parent stream has them.
+	"""
+
+	fetch: Fetch
+	request: ListRequest
+	may_be_gone = True
+
+	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
+		"""Return a list for each parent. A resumed fetch asks for the page of parents that it stood in once more."""
+		state, passed = (at["page"], at["passed"]) if at else ("", 0)
+		for page in self.fetch(replace(self.request, state=state, passed=None if state else (0, 0))):
+			if page.doubt:
+				raise MalformedAnswer(_("The parent stream's list: {0}", str(page.doubt)))
+			for number, record in enumerate(page.records):
+				if number >= passed:
+					yield Slice({"page": state, "passed": number}, {"parent": record}, record)
+			state, passed = page.state, 0
+
+
+def sliced(slicers: Sequence[Slicer], fetch: Fetch, request: ListRequest) -> Iterator[Page]:
+	"""Fetch a stream's lists, one after the other, nested in the order of the slicers.
+
+	Raises ConnectorError, as `fetch` does.
+	"""
+	if not slicers:
+		yield from fetch(request)
+		return
+	first, *rest = slicers
+	left = _left(request.state)
+	for piece in first.slices(request, left["at"]):
+		inner = {"state": "", "passed": (0, 0)}
+		if left["at"] is not None and piece.at == left["at"]:
+			if left["in"] is None:
+				continue  # it was fetched to its end
+			inner = {"state": left["in"], "passed": left["passed"] and tuple(left["passed"])}
+		yield from _pages(first, piece, rest, fetch, _asked(request, piece, **inner))
+	yield Page([], "", True, 0)
+
+
+def _pages(
+	slicer: Slicer, piece: Slice, rest: Sequence[Slicer], fetch: Fetch, request: ListRequest
+) -> Iterator[Page]:
+	"""Fetch one list; each page's state leads back to where it stands in it."""
+	passed = request.passed
+	try:
+		for page in sliced(rest, fetch, request):
+			passed = passed and (passed[0] + 1, passed[1] + len(page.records))
+			state = {"at": piece.at, "in": None if page.last else page.state, "passed": passed}
+			yield replace(
+				page, records=_within(page.records, piece.outer), state=json.dumps(state), last=False
+			)
+	except ConnectorError as error:
+		if not (slicer.may_be_gone and error.status in _GONE):
+			raise
+		yield Page([], json.dumps({"at": piece.at, "in": None, "passed": passed}), False, 0)
+
+
+def _asked(request: ListRequest, piece: Slice, **resumed: Any) -> ListRequest:
+	"""Return the request of one list."""
+	bounds = {name: value for name in ("since", "until") if (value := getattr(piece, name))}
+	return replace(request, values={**request.values, **piece.values}, **bounds, **resumed)
+
+
+def _left(state: str) -> dict[str, Any]:
+	"""Return where a fetch left off. Raises MalformedAnswer for a state that is none."""
+	try:
+		left = json.loads(state) if state else {}
+		return {"at": left.get("at"), "in": left.get("in"), "passed": left.get("passed")}
+	except (ValueError, AttributeError):
+		raise MalformedAnswer(_("The place to resume at cannot be read.")) from None
+
+
+def _within(records: Iterable[dict[str, Any]], outer: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+	"""Return records with the one around them in reach."""
+	return [{**record, OUTER: outer} for record in records] if outer is not None else list(records)
+
+
+def window_seconds(text: str) -> int:
+	"""Return how long a window is: `30m`, `12h`, `1d`, `4w`. Raises ValueError."""
+	found = _WINDOW.fullmatch(text)
+	if not found or not int(found[1]):
+		raise ValueError(_("{0!r} is not a length of time like 30m, 12h, 1d or 4w", text))
+	return int(found[1]) * _UNITS[found[2]]

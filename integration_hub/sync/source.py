@@ -1,0 +1,69 @@
+"""The pages of a stream's source: all of its lists, and the records within records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.pages import ListRequest, Page
+from integration_hub.connectors.paths import PathError, search
+from integration_hub.connectors.signs import says_yes
+from integration_hub.sentence import _
+from integration_hub.stores.home import Home
+from integration_hub.sync.config import StreamConfig, load_stream
+from integration_hub.sync.flatten import flattened_page
+from integration_hub.sync.slices import Parents, Slicer, Values, Windows, sliced, window_seconds
+
+MOST_LEVELS = 3  # of streams within streams
+
+
+def source_pages(
+	home: Home, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int = 1
+) -> Iterator[Page]:
+	"""Fetch what a stream asks for, page by page. Raises ConnectorError; HubError for a parent that is not there."""
+	slicers = _slicers(home, connector, stream, request, level)
+	pages = sliced(slicers, connector.pages, request)
+	return (flattened_page(page, stream.flatten_path) for page in pages) if stream.flatten_path else pages
+
+
+def _slicers(
+	home: Home, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int
+) -> list[Slicer]:
+	found: list[Slicer] = []
+	if stream.parent_stream:
+		found.append(_parents(home, connector, stream, request, level))
+	if values := [line.strip() for line in stream.slice_values.splitlines() if line.strip()]:
+		found.append(Values(tuple(dict.fromkeys(values))))
+	if stream.window:
+		found.append(Windows(window_seconds(stream.window), stream.window_start, stream.window_end))
+	return found
+
+
+def _parents(
+	home: Home, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int
+) -> Parents:
+	if level >= MOST_LEVELS:
+		problem = _("streams within streams go {0} levels deep at most", MOST_LEVELS)
+		raise ConfigurationError(f"parent_stream: {problem}", field="parent_stream")
+	parent = load_stream(home, stream.parent_stream)
+	since = request.since if stream.parent_changed_only else ""
+	fetch = partial(source_pages, home, connector, parent, level=level + 1)
+	return Parents(partial(_passing, fetch, parent), parent.list_request(since=since))
+
+
+def _passing(fetch: partial[Iterator[Page]], parent: StreamConfig, request: ListRequest) -> Iterator[Page]:
+	"""Fetch the parents that pass their stream's own filter and are not marked as deleted."""
+	for page in fetch(request):
+		yield replace(page, records=[record for record in page.records if _passes(record, parent)])
+
+
+def _passes(record: dict, parent: StreamConfig) -> bool:
+	try:
+		if parent.deleted_path and says_yes(search(parent.deleted_path, record)):
+			return False
+		return not parent.record_filter or says_yes(search(parent.record_filter, record))
+	except PathError:
+		return True
