@@ -44,11 +44,15 @@ thing = "Data"
 
 
 class Lists:
-	"""A server. answer: called with path and query; returns a body, or (status, headers, body). asked: the queries."""
+	"""A server. answer: called with path and query; returns a body, or (status, headers, body).
+
+	asked: the queries. sent: what came beside them: method, path, headers, body.
+	"""
 
 	def __init__(self, answer: Answer):
 		self.answer = answer
 		self.asked: list[dict[str, str]] = []
+		self.sent: list[tuple[str, str, Mapping[str, str], bytes]] = []
 		outer = self
 
 		class Handler(BaseHTTPRequestHandler):
@@ -58,6 +62,8 @@ class Lists:
 				parts = urlsplit(self.path)
 				query = dict(parse_qsl(parts.query, keep_blank_values=True))
 				outer.asked.append(query)
+				given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+				outer.sent.append((self.command, parts.path, self.headers, given))
 				found = outer.answer(parts.path, query)
 				status, headers, body = found if isinstance(found, tuple) else (200, {}, found)
 				data = b"" if body is None and status == 204 else body
@@ -69,6 +75,8 @@ class Lists:
 					self.send_header("Content-Length", str(len(data)))
 				self.end_headers()
 				self.wfile.write(data)
+
+			do_POST = do_GET
 
 			def log_message(self, *args: object) -> None:
 				return

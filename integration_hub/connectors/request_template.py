@@ -105,7 +105,7 @@ class RequestTemplate:
 		paging = {
 			param: str(value)
 			for name, (param, value) in walk.sent().items()
-			if param and value is not None and not self.uses(name)
+			if param and value is not None and not self._is_placed(name)
 		}
 		headers = {
 			name: text for name, template in self.headers if (text := template.text(values)) is not None
@@ -116,10 +116,15 @@ class RequestTemplate:
 			options |= {"repeatable": True, **self._body_options(values)}
 		return Call(self.method, path, options)
 
+	def _is_placed(self, name: str) -> bool:
+		"""Tell whether the settings say where this part of the paging stands: all of it, where a body has some."""
+		in_body = any(place.name in PAGING for place in placeholders_in(self.body))
+		return in_body or self.uses(name)
+
 	def _body_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
 		filled = filled_tree(self.body, values)
 		if self.body_format == "GraphQL":
-			return {"json": {"query": self.query, **({"variables": filled} if filled else {})}}
+			return {"json": {"query": self.query, **({"variables": filled} if self.body else {})}}
 		if self.body_format == "JSON":
 			return {"json": filled}
 		if self.body_format == "Form":

@@ -12,6 +12,7 @@ from integration_hub.connectors.listpaths import list_problem
 from integration_hub.connectors.pagination import PAGINATIONS
 from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.ranges import range_problems
+from integration_hub.connectors.request_template import template_problems
 from integration_hub.sentence import _
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Home
@@ -21,6 +22,8 @@ from integration_hub.sync.config import MODES, FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, turns
 from integration_hub.sync.links import DYNAMIC, STREAM
+from integration_hub.sync.slices import window_seconds
+from integration_hub.sync.times import parse_time
 
 Problem = tuple[str, str]  # field, sentence
 _PATHS = (
@@ -32,6 +35,7 @@ _PATHS = (
 	"cursor_path",
 	"more_path",
 	"record_answer_path",
+	"flatten_path",
 )
 
 
@@ -93,6 +97,8 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 			"record_endpoint",
 			_("must hold no user and password: the integration's Authentication has fields for them"),
 		)
+	yield from template_problems(stream.list_request())
+	yield from _lists(stream)
 	for line in stream.params.splitlines():
 		if line.strip() and "=" not in line:
 			yield "params", _("{0!r} is not name=value", line.strip())
@@ -107,10 +113,49 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 	if stream.mode == "Incremental":
 		if not stream.updated_at_path:
 			yield "updated_at_path", _("is needed for Incremental: the watermark comes from the data")
-		if not stream.changed_since_param:
-			yield "changed_since_param", _("is needed for Incremental")
+		if not (stream.changed_since_param or stream.says_since):
+			yield (
+				"changed_since_param",
+				_("is needed for Incremental, where no {0} stands in the request", "{since}"),
+			)
 	if stream.mode == "Cursor" and stream.pagination != "Cursor":
 		yield "pagination", _("must be Cursor for a change feed")
+
+
+def _lists(stream: StreamConfig) -> Iterator[Problem]:
+	"""Say what is wrong with the lists that a stream is made of."""
+	if stream.parent_stream == stream.name:
+		yield "parent_stream", _("cannot be the stream itself")
+	for field, found, name in (
+		("parent_stream", stream.parent_stream, "parent"),
+		("slice_values", stream.slice_values, "slice"),
+	):
+		if found and not stream.uses(name):
+			yield field, _("has no use: no placeholder {0} stands in the request", f"{{{name}.…}}")
+		elif not found and stream.uses(name):
+			yield field, _("is needed for the placeholder {0}", f"{{{name}.…}}")
+	if stream.window:
+		yield from _window(stream)
+
+
+def _window(stream: StreamConfig) -> Iterator[Problem]:
+	try:
+		window_seconds(stream.window)
+	except ValueError as error:
+		yield "window", str(error)
+	if not stream.window_start:
+		yield "window_start", _("is needed for windows of time")
+	for field in ("window_start", "window_end"):
+		try:
+			if text := getattr(stream, field):
+				parse_time(text)
+		except ValueError as error:
+			yield field, str(error)
+	if not (stream.changed_since_param or stream.says_since):
+		yield (
+			"changed_since_param",
+			_("is needed for windows of time, where no {0} stands in the request", "{since}"),
+		)
 
 
 def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:

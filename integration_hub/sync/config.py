@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from integration_hub.connectors.config import IntegrationConfig, typed_values
+from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.pages import ListRequest
+from integration_hub.connectors.request_template import RequestTemplate
 from integration_hub.stores.database import Database
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.settings import child_rows, settings_row
@@ -123,6 +125,18 @@ class StreamConfig:
 	def value_of_returned(self) -> str | int:
 		"""What the disable field is set to when a record is in the source again."""
 		return self.enable_value or {"1": 0, "0": 1}.get(self.disable_value, "")
+
+	def uses(self, placeholder: str) -> bool:
+		"""Tell whether a placeholder stands in the stream's requests. False also for a request that cannot be read."""
+		try:
+			return RequestTemplate.read(self.list_request()).uses(placeholder)
+		except ConfigurationError:
+			return False
+
+	@property
+	def says_since(self) -> bool:
+		"""Tell whether the request itself has a place for the time since when changes are wanted."""
+		return self.uses("since")
 
 	@property
 	def query(self) -> dict[str, str | list[str]]:

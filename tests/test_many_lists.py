@@ -1,0 +1,273 @@
+"""Streams of many lists and records within records: parents, values, windows, and how a fetch is resumed in them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from integration_hub.stores.home import HubError
+from integration_hub.sync.dryrun import preview
+from integration_hub.sync.run import run_stream
+from tests.lists import stream_of, things
+
+PARENT = """
+[stream.shops]
+integration = "source"
+enabled = false
+endpoint = "/shops"
+records_path = "data"
+pagination = "Page Number"
+page_size = 2
+target_doctype = "Thing"
+{parent}
+
+[stream.shops.mapping]
+thing = "id"
+
+[stream.regions]
+integration = "source"
+enabled = false
+endpoint = "/regions"
+target_doctype = "Thing"
+
+[stream.regions.mapping]
+thing = "id"
+"""
+CHILD = 'endpoint = "/shops/{parent.id}/things"\nparent_stream = "shops"\nrecords_path = "data"\nid_path = "key"\n'
+
+
+def settings(text: str, parent: str = "") -> str:
+	"""Return the settings of the stream `things`, and those of the streams beside it."""
+	return f'{text}\n[stream.things.mapping]\nthing = "key"\n{PARENT.format(parent=parent)}'
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+	"""Give `stream_of` whose settings may name the endpoint and the mapping themselves."""
+	from tests import lists
+
+	plain = lists.HUB.replace('endpoint = "/things"\n', "").replace(
+		'[stream.things.mapping]\nthing = "id"\n', ""
+	)
+	plain = plain.replace("max_attempts = 1", "max_attempts = 2\nmax_wait = 0.1")
+	monkeypatch.setattr(lists, "HUB", plain)
+	return lambda answer, text, mode="Full": stream_of(tmp_path, answer, text, mode)
+
+
+class Shops:
+	"""A source of shops, each with a list of things. gone, broken: of these shops."""
+
+	def __init__(self, shops: int = 5, each: int = 3):
+		self.shops, self.each = shops, each
+		self.gone: set[int] = set()
+		self.broken: set[int] = set()
+
+	def __call__(self, path, query):
+		if path == "/shops":
+			first = (int(query.get("page", 1)) - 1) * 2
+			return {"data": things(self.shops)[first : first + 2]}
+		shop = int(path.split("/")[2])
+		if shop in self.gone:
+			return 404, {}, {"error": "gone"}
+		if shop in self.broken:
+			return 500, {}, {"error": "broken"}
+		found = [{"key": f"{shop}-{number}"} for number in range(self.each)]
+		if "page" not in query:
+			return {"data": found}
+		return {"data": found[int(query["page"]) - 1 :][:1]}
+
+	def keys(self) -> list[str]:
+		shops = (shop for shop in range(1, self.shops + 1) if shop not in self.gone)
+		return sorted(f"{shop}-{number}" for shop in shops for number in range(self.each))
+
+
+def found(home) -> list[str]:
+	return sorted(row["thing"] for row in home.db.query("SELECT `thing` FROM `tabThing`"))
+
+
+def test_a_list_for_each_parent_is_fetched_and_what_is_gone_is_removed(hub):
+	source = Shops()
+	with hub(source, settings(CHILD)) as (_server, home):
+		assert run_stream(home, "things")["status"] == "Completed"
+		assert found(home) == source.keys()
+		source.shops, source.each = 6, 2
+		row = run_stream(home, "things")
+		assert (row["status"], row["created"], row["deleted"]) == ("Completed", 2, 5)
+		assert found(home) == source.keys()
+
+
+def test_a_parent_that_is_gone_meanwhile_is_no_error(hub):
+	source = Shops()
+	with hub(source, settings(CHILD)) as (_server, home):
+		run_stream(home, "things")
+		source.gone = {2}
+		row = run_stream(home, "things")
+		assert (row["status"], row["deleted"]) == ("Completed", 3)
+		assert found(home) == source.keys()
+
+
+def test_a_parent_that_fails_removes_nothing(hub):
+	source = Shops()
+	with hub(source, settings(CHILD)) as (_server, home):
+		run_stream(home, "things")
+		before, source.broken, source.each = found(home), {3}, 1
+		assert run_stream(home, "things")["status"] == "Failed"
+		assert found(home) == before
+
+
+@pytest.mark.parametrize("paging", ["", 'pagination = "Page Number"\npage_size = 1\n'])
+def test_a_postponed_fetch_is_resumed_within_its_parents(hub, paging):
+	source, asked = Shops(5, 3), []
+	stops = {"at": 6}
+
+	def answer(path, query):
+		asked.append((path, query.get("page")))
+		if path != "/shops" and len(asked) == stops["at"]:
+			return 429, {"Retry-After": "1"}, {}
+		return source(path, query)
+
+	with hub(answer, settings(CHILD + paging)) as (_server, home):
+		assert run_stream(home, "things")["status"] == "Postponed"
+		begun = len(asked)
+		time.sleep(1.1)
+		assert run_stream(home, "things")["status"] == "Completed"
+		assert found(home) == source.keys()
+		first = [path for path, _page in asked[:begun] if path != "/shops"]
+		again = [path for path, _page in asked[begun:] if path != "/shops"]
+		assert not set(first[:-1]) - {first[-1]} & set(again), "a list that was whole is fetched again"
+
+
+def test_the_parent_is_in_reach_of_the_mapping(hub):
+	def answer(path, query):
+		return [{"id": 7, "deep": {"name": "Shop A"}}] if path == "/shops" else [{"n": 1}, {"n": 2}]
+
+	text = CHILD.replace('records_path = "data"\n', "").replace(
+		'id_path = "key"', "id_path = \"join('-', [to_string(^.id), to_string(n)])\""
+	)
+	mapped = (
+		settings(text)
+		.replace('thing = "key"', 'thing = "^.deep.name"', 1)
+		.replace('records_path = "data"\npagination = "Page Number"\npage_size = 2\n', "")
+	)
+	with hub(answer, mapped) as (_server, home):
+		assert run_stream(home, "things")["status"] == "Completed"
+		assert found(home) == ["Shop A", "Shop A"]
+		assert [row["external_id"] for row in preview(home, "things")] == ["7-1", "7-2"]
+
+
+def test_streams_go_two_levels_deep(hub):
+	def answer(path, query):
+		parts = path.strip("/").split("/")
+		if parts[0] == "regions":
+			return things(2)
+		if len(parts) == 2:
+			return {"data": [{"id": f"{parts[1]}{name}"} for name in "ab"] if query["page"] == "1" else []}
+		return {"data": [{"key": f"{parts[1]}-{number}"} for number in range(2)]}
+
+	parent = 'parent_stream = "regions"'
+	text = settings(CHILD, parent).replace('endpoint = "/shops"', 'endpoint = "/shops/{parent.id}"')
+	with hub(answer, text) as (_server, home):
+		row = run_stream(home, "things")
+		assert row["status"] == "Completed", row["error"]
+		assert found(home) == sorted(
+			f"{region}{name}-{number}" for region in (1, 2) for name in "ab" for number in (0, 1)
+		)
+
+
+def test_a_list_for_each_value_is_fetched(hub):
+	def answer(path, query):
+		return [{"key": f"{query['region']}-{number}"} for number in range(2)]
+
+	text = 'endpoint = "/things"\nid_path = "key"\nparams = "region={slice.value}"\nslice_values = "eu\\nus \\n\\neu"\n'
+	with hub(answer, settings(text)) as (server, home):
+		assert run_stream(home, "things")["status"] == "Completed"
+		assert found(home) == ["eu-0", "eu-1", "us-0", "us-1"]
+		assert [query["region"] for query in server.asked] == ["eu", "us"]
+
+
+def test_windows_of_time_follow_one_another_to_the_end(hub):
+	def answer(path, query):
+		return [{"key": query["from"]}]
+
+	text = 'endpoint = "/things"\nid_path = "key"\nparams = "from={since:date}\\nto={until:date}"\n'
+	text += 'window = "1d"\nwindow_start = "2026-01-30"\nwindow_end = "2026-02-02T12:00:00Z"\n'
+	with hub(answer, settings(text)) as (server, home):
+		assert run_stream(home, "things")["status"] == "Completed"
+		assert found(home) == ["2026-01-30", "2026-01-31", "2026-02-01", "2026-02-02"]
+		assert [(q["from"], q["to"]) for q in server.asked][-1] == ("2026-02-02", "2026-02-02")
+
+
+def test_a_search_is_posted_with_its_page_in_the_body(hub):
+	def answer(path, query):
+		body = json.loads(server.sent[-1][3])
+		first = body["after"]["offset"]
+		return {"data": [{"key": str(number)} for number in range(first, min(first + body["limit"], 5))]}
+
+	text = 'endpoint = "/search"\nid_path = "key"\nrecords_path = "data"\nmethod = "POST"\nbody_format = "JSON"\npagination = "Offset"\npage_size = 2\n'
+	text += 'headers = "X-Version: 2026-01\\nX-Page: {offset}"\n'
+	text += """body = '{"after": {"offset": "{offset}"}, "limit": "{page_size}", "since": "{since:iso}"}'\n"""
+	with hub(answer, settings(text)) as (server, home):
+		assert run_stream(home, "things")["status"] == "Completed"
+		assert found(home) == ["0", "1", "2", "3", "4"]
+		assert server.asked[0] == {}, "what stands in the body is not sent in the query as well"
+		assert server.sent[1][0] == "POST" and server.sent[1][2]["X-Page"] == "2"
+		assert json.loads(server.sent[0][3]) == {"after": {"offset": 0}, "limit": 2}
+
+
+def test_a_graphql_query_is_sent_with_its_variables(hub):
+	def answer(path, query):
+		sent = json.loads(server.sent[-1][3])
+		assert sent["query"] == "query($after: String) { things(after: $after) { id } }"
+		after = int(sent["variables"].get("after", 0))
+		return {"data": {"things": [{"key": str(after)}], "next": str(after + 1) if after < 2 else None}}
+
+	text = 'endpoint = "/graphql"\nid_path = "key"\nrecords_path = "data.things"\nmethod = "POST"\nbody_format = "GraphQL"\npagination = "Cursor"\ncursor_path = "data.next"\n'
+	text += "body = 'query($after: String) { things(after: $after) { id } }'\n"
+	text += """variables = '{"after": "{cursor}"}'\n"""
+	with hub(answer, settings(text)) as (server, home):
+		row = run_stream(home, "things")
+		assert row["status"] == "Completed", row["error"]
+		assert found(home) == ["0", "1", "2"]
+		assert server.asked == [{}, {}, {}]
+
+
+def test_records_within_records_keep_the_outer_one_in_reach(hub):
+	def answer(path, query):
+		return [
+			{"id": 1, "title": "Shirt", "variants": [{"id": 11}, {"id": 12}]},
+			{"id": 2, "title": "Hat", "variants": []},
+			{"id": 3, "title": "Sock"},
+		]
+
+	text = 'endpoint = "/products"\nid_path = "id"\nflatten_path = "variants"\n'
+	with hub(
+		answer, settings(text).replace('thing = "key"', "thing = \"join('/', [^.title, to_string(id)])\"", 1)
+	) as (_server, home):
+		assert run_stream(home, "things")["status"] == "Completed"
+		assert found(home) == ["Shirt/11", "Shirt/12"]
+
+
+@pytest.mark.parametrize(
+	("text", "field"),
+	[
+		('endpoint = "/a/{parent.id}"\n', "parent_stream"),
+		('endpoint = "/a"\nparent_stream = "shops"\n', "parent_stream"),
+		('endpoint = "/a"\nslice_values = "x"\n', "slice_values"),
+		('endpoint = "/a/{sinec}"\n', "endpoint"),
+		('endpoint = "/a"\nparams = "x={since:nope}"\n', "params"),
+		('endpoint = "/a"\nheaders = "Authorization: x"\n', "headers"),
+		('endpoint = "/a"\nheaders = "X Y: x"\n', "headers"),
+		('endpoint = "/a"\nbody_format = "JSON"\nbody = "{}"\n', "body_format"),
+		('endpoint = "/a"\nmethod = "POST"\nbody_format = "JSON"\nbody = "{"\n', "body"),
+		('endpoint = "/a"\nmethod = "PUT"\n', "method"),
+		('endpoint = "/a"\nwindow = "1x"\nwindow_start = "2026-01-01"\n', "window"),
+		('endpoint = "/a"\nwindow = "1d"\n', "window_start"),
+		('endpoint = "/a"\nflatten_path = "a["\n', "flatten_path"),
+	],
+)
+def test_wrong_settings_are_refused_by_field(hub, text, field):
+	with pytest.raises(HubError) as refused, hub(lambda path, query: [], settings(text)):
+		raise AssertionError("it was taken")
+	assert refused.value.field == field
