@@ -23,7 +23,8 @@ class ListRequest:
 	tombstones are wanted too, where the source has them. lanes: how many pages may be fetched at a time. ahead:
 	may a page that can be counted off be fetched while the caller has the one before it in hand? Not where asking for
 	it tells the source that the one before is safe. passed: how many pages and records of this walk came before `state`,
-	None if that is not known. id_path: where a record holds its id, "" if that is not known.
+	None if that is not known. id_path: where a record holds its id, "" if that is not known. end_statuses: with which the source refuses a
+	page behind the end.
 	"""
 
 	endpoint: str
@@ -47,6 +48,7 @@ class ListRequest:
 	ahead: bool = False
 	passed: tuple[int, int] | None = None
 	id_path: str = ""
+	end_statuses: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ import requests
 
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.links import links, next_link
-from integration_hub.connectors.listpaths import is_there
+from integration_hub.connectors.listpaths import is_there, spine
 from integration_hub.connectors.paths import PathError, search
 from integration_hub.connectors.signs import points, says_yes
 from integration_hub.connectors.urls import without_parameter
 
 Params = dict[str, Any]
+HEADER = "header:"  # before a header's name, where a path of the answer could stand
 
 
 class Paginator:
@@ -40,6 +41,7 @@ class Paginator:
 		self.done = False
 		self.said = False
 		self.met = bool(state)  # has an answer had anything at the place that the walk is led by?
+		self.came: int | None = None if state else 0  # records so far, None if that is not known
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
 		"""Read from an answer where the next page is; sets `done` behind the last one."""
@@ -60,17 +62,18 @@ class Paginator:
 		"""Return a paginator that stands `pages` further on, if all pages are full. For independent ones."""
 		raise TypeError(f"{self.kind} pages depend on each other")
 
-	def _look(self, answer: Any, path: str, field: str) -> Any:
+	def _look(self, answer: Any, path: str, field: str, response: requests.Response) -> Any:
 		"""Return what leads the walk on, and note whether there was anything; raises MalformedAnswer."""
-		found = found_at(answer, path, field)
+		found = found_in(answer, response, path, field)
 		self.met = self.met or found is not None or is_there(path, answer)
 		return found
 
 
 class PageNumber(Paginator):
-	"""`?page=3&page_size=100`; ends where `more_path` says so, else with an empty page.
+	"""`?page=3&page_size=100`; ends where `more_path`, a total or a number of pages says so, else with an empty page.
 
-	A page that is merely short ends nothing: a server that caps the page size answers only short pages. Nor does an
+	total_path, pages_path: where the source counts its records, or its pages. short_ends: a page that is shorter than
+	`size` is the last one; else a page that is merely short ends nothing: a server that caps the page size answers only short pages. Nor does an
 	empty one where `more_path` says that more waits: a server may filter what it has counted off.
 	"""
 
@@ -84,21 +87,53 @@ class PageNumber(Paginator):
 		*,
 		page_param: str = "page",
 		more_path: str = "",
+		total_path: str = "",
+		pages_path: str = "",
+		short_ends: bool = False,
+		first: int = 1,
 		size_param: str,
 		size: int,
 	):
 		super().__init__(state, more_path)
-		self.state = state or "1"
+		self.first = first
+		self.state = state or str(first)
 		self.page_param = page_param
+		self.total_path, self.pages_path, self.short_ends = total_path, pages_path, short_ends
 		self.size_param, self.size = size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		self.came = None if self.came is None else self.came + len(records)
 		self.state = str(int(self.state) + self.step(records))
 		if self.more_path:
-			self.done = not says_yes(self._look(answer, self.more_path, "more_path"))
+			self.done = not says_yes(self._look(answer, self.more_path, "more_path", response))
 			self.said = self.done and self.met
 		else:
-			self.done = self.said = not records
+			self.done = self.said = not records or self._counts_all(answer, response)
+			self.done = self.done or (self.short_ends and len(records) < self.size)
+
+	def _counts_all(self, answer: Any, response: requests.Response) -> bool:
+		"""Tell whether what the source counts has come. Raises MalformedAnswer for what is no number."""
+		total = self._count(answer, response, self.total_path, "total_path")
+		pages = self._count(answer, response, self.pages_path, "pages_path")
+		if total is not None and self.came is not None:
+			return self.came >= total
+		return pages is not None and self._pages >= pages
+
+	def _count(self, answer: Any, response: requests.Response, path: str, field: str) -> int | None:
+		found = self._look(answer, path, field, response) if path else None
+		if found is None:
+			return None
+		try:
+			if isinstance(found, bool):
+				raise ValueError
+			return int(found)
+		except (ValueError, TypeError, OverflowError):
+			raise MalformedAnswer(f"{field}: what stands at {path!r} is no number.") from None
+
+	@property
+	def _pages(self) -> int:
+		"""How many pages came, from the first on."""
+		return int(self.state) - self.first
 
 	def sent(self) -> dict[str, tuple[str, Any]]:
 		number = (self.page_param, int(self.state))
@@ -129,9 +164,17 @@ class Offset(PageNumber):
 	placeholder = "offset"
 
 	def __init__(self, state: str = "", **options: Any):
-		super().__init__(state, **options)
-		self.state = state or "0"
+		super().__init__(state, first=0, **options)
 		self._largest = 0
+		self._walked = 0
+
+	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		self._walked += 1
+		super().update_state(answer, records, response)
+
+	@property
+	def _pages(self) -> int:
+		return self._walked
 
 	@property
 	def full_step(self) -> int:
@@ -163,13 +206,17 @@ class Cursor(Paginator):
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
 		cursor = (
-			found_at(answer, self.cursor_path, "cursor_path")
+			found_in(answer, response, self.cursor_path, "cursor_path")
 			if self.more_path
-			else self._look(answer, self.cursor_path, "cursor_path")
+			else self._look(answer, self.cursor_path, "cursor_path", response)
 		)
 		if not isinstance(cursor, dict | list) and not points(cursor):
 			cursor = None
-		more = says_yes(self._look(answer, self.more_path, "more_path")) if self.more_path else bool(cursor)
+		more = (
+			says_yes(self._look(answer, self.more_path, "more_path", response))
+			if self.more_path
+			else bool(cursor)
+		)
 		if cursor is not None and not isinstance(cursor, str | int):
 			raise MalformedAnswer(f"The cursor at {self.cursor_path!r} is neither text nor a number.")
 		if not self.more_path and not records and str(cursor) == self.state:
@@ -201,9 +248,9 @@ class NextLink(Paginator):
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
 		if not self.more_path:
-			self._follow(self._look(answer, self.next_path, "cursor_path"), response)
-		elif says_yes(self._look(answer, self.more_path, "more_path")):
-			self._follow(found_at(answer, self.next_path, "cursor_path"), response)
+			self._follow(self._look(answer, self.next_path, "cursor_path", response), response)
+		elif says_yes(self._look(answer, self.more_path, "more_path", response)):
+			self._follow(found_in(answer, response, self.next_path, "cursor_path"), response)
 			if self.done:
 				raise MalformedAnswer(
 					f"The source says there is more, but there is no link at {self.next_path!r}."
@@ -238,6 +285,40 @@ class NextLink(Paginator):
 		return without_parameter(target, self.secret_param) if self.secret_param else target
 
 
+class Relay(Cursor):
+	"""A connection as Relay defines it for GraphQL: `pageInfo` beside the records, with `endCursor` and `hasNextPage`."""
+
+	kind = "Relay"
+
+	def __init__(self, state: str = "", *, cursor_path: str = "", records_path: str = "", **options: Any):
+		info = cursor_path or ".".join((*spine(records_path)[:-1], "pageInfo"))
+		paths = {"cursor_path": f"{info}.endCursor", "more_path": f"{info}.hasNextPage"}
+		super().__init__(state, **{**options, **paths})
+
+
+class DeltaLink(NextLink):
+	"""Links to the next page, and behind the last one a link to what changes from then on (OData, Microsoft Graph).
+
+	That one is the state at the end: where a change feed is resumed.
+	"""
+
+	kind = "Delta Link"
+
+	def __init__(self, state: str = "", *, delta_path: str, **options: Any):
+		super().__init__(state, **options)
+		self.delta_path = delta_path
+
+	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		before = self.state
+		super().update_state(answer, records, response)
+		if not self.done:
+			return
+		delta = found_in(answer, response, self.delta_path, "delta_path")
+		if not isinstance(delta, str) or not points(delta):
+			raise MalformedAnswer(f"There is neither a next link nor one at {self.delta_path!r}.")
+		self.state, self.said = self._target(delta, response) or before, True
+
+
 class LinkHeader(NextLink):
 	"""The URL of the next page stands in a header: `Link`, with `rel="next"` (RFC 8288), or one that holds nothing else.
 
@@ -266,6 +347,13 @@ class LinkHeader(NextLink):
 		return next_link(value, url), bool(relations & {"first", "last", "next", "prev", "previous"})
 
 
+def found_in(answer: Any, response: requests.Response, path: str, field: str) -> Any:
+	"""Return what stands at a path of an answer, or in the header that `header:NAME` names; raises MalformedAnswer."""
+	if path.startswith(HEADER):
+		return response.headers.get(path[len(HEADER) :].strip())
+	return found_at(answer, path, field)
+
+
 def found_at(answer: Any, path: str, field: str) -> Any:
 	"""Return what stands at a path of an answer; raises MalformedAnswer, which names the field of the settings."""
 	try:
@@ -274,22 +362,29 @@ def found_at(answer: Any, path: str, field: str) -> Any:
 		raise MalformedAnswer(f"{field} {path[:80]!r}: {error}.") from None
 
 
-PAGINATIONS = ("None", "Page Number", "Offset", "Cursor", "Next Link", "Link Header")
+PAGINATIONS = ("None", "Page Number", "Offset", "Cursor", "Relay", "Next Link", "Link Header", "Delta Link")
+FEEDS = ("Cursor", "Relay", "Delta Link")  # whose state at the end resumes a change feed
 
 
 def paginator(kind: str, options: Mapping[str, Any], state: str = "") -> Paginator:
 	"""Make a paginator from settings; raises ValueError for an unknown `kind`.
 
-	options: page_size, page_size_param, page_param, cursor_path, more_path.
+	options: page_size, page_size_param, page_param, cursor_path, more_path; and, if they are there, total_path,
+	pages_path, short_page_ends, first_page, delta_path, records_path.
 	"""
 	size = {"size": int(options["page_size"]), "size_param": options["page_size_param"]}
 	page_param = options["page_param"]
 	if kind == "None":
 		return Paginator(state)
 	if kind == "Page Number":
-		return PageNumber(state, page_param=page_param or "page", more_path=options["more_path"], **size)
+		first = options.get("first_page", 1)
+		counted = _ends(options)
+		return PageNumber(state, page_param=page_param or "page", first=first, **counted, **size)
 	if kind == "Offset":
-		return Offset(state, page_param=page_param or "offset", more_path=options["more_path"], **size)
+		return Offset(state, page_param=page_param or "offset", **_ends(options), **size)
+	if kind == "Relay":
+		paths = {name: options.get(name, "") for name in ("cursor_path", "records_path")}
+		return Relay(state, cursor_param=page_param or "after", **paths, **size)
 	if kind == "Cursor":
 		return Cursor(
 			state,
@@ -302,6 +397,20 @@ def paginator(kind: str, options: Mapping[str, Any], state: str = "") -> Paginat
 		return NextLink(
 			state, next_path=options["cursor_path"] or "next", more_path=options["more_path"], **size
 		)
+	if kind == "Delta Link":
+		next_path = options["cursor_path"] or '"@odata.nextLink"'
+		delta_path = options.get("delta_path") or '"@odata.deltaLink"'
+		return DeltaLink(state, next_path=next_path, delta_path=delta_path, **size)
 	if kind == "Link Header":
 		return LinkHeader(state, header=options["cursor_path"] or "Link", **size)
 	raise ValueError(f"pagination: {kind!r} is not one of {', '.join(PAGINATIONS)}")
+
+
+def _ends(options: Mapping[str, Any]) -> dict[str, Any]:
+	"""Return what says where a list that is counted off ends."""
+	return {
+		"more_path": options["more_path"],
+		"total_path": options.get("total_path", ""),
+		"pages_path": options.get("pages_path", ""),
+		"short_ends": options.get("short_page_ends", False),
+	}

@@ -44,6 +44,7 @@ RANGES: dict[str, Range] = {
 	"keep_unrouted_days": Range(0, MOST_DAYS),
 	"keep_conflict_days": Range(0, MOST_DAYS),
 	"page_size": Range(1, 100_000),
+	"first_page": Range(0, 1),
 	"lanes": Range(1, 8),
 	"overlap_seconds": Range(0, _YEAR),
 	"expired_status": Range(0, 599),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -47,9 +47,12 @@ class RestConnector(BaseConnector):
 		"""Walk a list; raises MalformedAnswer where there is no list of objects at its records path."""
 		template = RequestTemplate.read(request)
 		call = partial(template.call, values=_values(request), params=_bounds(request, template))
-		walk = paginator(request.pagination["kind"], request.pagination, request.state)
+		options = {**request.pagination, "records_path": request.records_path}
+		walk = paginator(request.pagination["kind"], options, request.state)
+		if request.state and request.passed:
+			walk.came = request.passed[1]
 		if isinstance(walk, PageNumber) and not request.state and request.params.get(walk.page_param) == "0":
-			walk.state = "0"  # some number their pages from 0
+			walk.state, walk.first = "0", 0  # some number their pages from 0
 		if isinstance(walk, NextLink) and self.config.auth_type == "API Key Query":
 			walk.secret_param = self.config.api_key_name
 		if request.lanes > 1 and walk.independent:
@@ -103,7 +106,7 @@ def _read(
 	previous: list | None = None
 	states: set[str] = set()
 	empty = 0
-	for number, response in enumerate(_to_the_end(responses, walk, evidence), 1):
+	for number, response in enumerate(_to_the_end(responses, walk, evidence, request.end_statuses), 1):
 		answer = connector.parse(response)
 		with _explained(connector, response):
 			_check_answer(answer, request, known)
@@ -133,12 +136,20 @@ def _read(
 
 
 def _to_the_end(
-	responses: Iterable[requests.Response], walk: Paginator, evidence: Evidence
+	responses: Iterable[requests.Response], walk: Paginator, evidence: Evidence, end_statuses: Sequence[int]
 ) -> Iterator[requests.Response]:
-	"""Return the answers; without an error where a page behind the end is refused, and all that there is has come."""
+	"""Return the answers; without an error where a page behind the end is refused, and all that there is has come.
+
+	end_statuses: with which the source says by itself that a page is behind the end, if it is not the first one.
+	"""
+	begun = bool(walk.state and not walk.independent)
 	try:
-		yield from responses
+		for response in responses:
+			yield response
+			begun = True
 	except ConnectorError as error:
+		if begun and error.status in end_statuses:
+			return
 		if not (walk.independent and error.status in _BEHIND_END and evidence.says_all):
 			raise
 

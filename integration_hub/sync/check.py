@@ -9,7 +9,7 @@ from datetime import datetime
 from integration_hub.connectors.config import has_credentials
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.listpaths import list_problem
-from integration_hub.connectors.pagination import PAGINATIONS
+from integration_hub.connectors.pagination import FEEDS, HEADER, PAGINATIONS
 from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.ranges import range_problems
 from integration_hub.connectors.request_template import template_problems
@@ -18,7 +18,7 @@ from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.home import Home
 from integration_hub.stores.schema import KEPT_COLUMNS
 from integration_hub.stores.settings import stream_rows
-from integration_hub.sync.config import MODES, FieldMapping, StreamConfig
+from integration_hub.sync.config import MODES, FieldMapping, StreamConfig, statuses
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, turns
 from integration_hub.sync.links import DYNAMIC, STREAM
@@ -34,6 +34,9 @@ _PATHS = (
 	"deleted_path",
 	"cursor_path",
 	"more_path",
+	"total_path",
+	"pages_path",
+	"delta_path",
 	"record_answer_path",
 	"flatten_path",
 )
@@ -97,6 +100,8 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 			"record_endpoint",
 			_("must hold no user and password: the integration's Authentication has fields for them"),
 		)
+	if len(statuses(stream.end_statuses)) != len(stream.end_statuses.replace(",", " ").split()):
+		yield "end_statuses", _("{0!r} is not a list of HTTP statuses like 400, 404", stream.end_statuses)
 	yield from template_problems(stream.list_request())
 	yield from _lists(stream)
 	for line in stream.params.splitlines():
@@ -104,7 +109,7 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 			yield "params", _("{0!r} is not name=value", line.strip())
 	for field in _PATHS:
 		path = getattr(stream, field)
-		if field == "cursor_path" and stream.pagination == "Link Header":
+		if path.startswith(HEADER) or (field == "cursor_path" and stream.pagination == "Link Header"):
 			continue  # a header's name
 		if (path and (problem := path_problem(path))) or (
 			field == "records_path" and (problem := list_problem(path))
@@ -118,8 +123,8 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 				"changed_since_param",
 				_("is needed for Incremental, where no {0} stands in the request", "{since}"),
 			)
-	if stream.mode == "Cursor" and stream.pagination != "Cursor":
-		yield "pagination", _("must be Cursor for a change feed")
+	if stream.mode == "Cursor" and stream.pagination not in FEEDS:
+		yield "pagination", _("must be one of {0} for a change feed", ", ".join(FEEDS))
 
 
 def _lists(stream: StreamConfig) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from integration_hub.stores.database import Database
 from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.settings import child_rows, settings_row
 
+_STATUS = re.compile(r"[1-5]\d\d", re.ASCII)
 MODES = ("Full", "Incremental", "Cursor")
 DEFAULT_MINUTES = {"Full": 24 * 60, "Incremental": 60, "Cursor": 5}
 
@@ -25,6 +27,11 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 class Unreadable(HubError):
 	"""Settings that are there, and say what cannot be."""
+
+
+def statuses(text: str) -> tuple[int, ...]:
+	"""Return HTTP statuses written with commas or spaces between; what is none is left out."""
+	return tuple(int(part) for part in text.replace(",", " ").split() if _STATUS.fullmatch(part))
 
 
 def integration_config(db: Database, name: str) -> IntegrationConfig:
@@ -84,6 +91,12 @@ class StreamConfig:
 	page_param: str = ""
 	cursor_path: str = ""
 	more_path: str = ""
+	first_page: int = 1
+	total_path: str = ""
+	pages_path: str = ""
+	short_page_ends: bool = False
+	end_statuses: str = ""
+	delta_path: str = ""
 	stable_pages: bool = False
 	lanes: int = 1
 	changed_since_param: str = "modified_since"
@@ -155,7 +168,10 @@ class StreamConfig:
 
 		passed: how many pages and records came before `state`, if that is known.
 		"""
-		options = ("page_size", "page_size_param", "page_param", "cursor_path", "more_path")
+		options = (
+			*("page_size", "page_size_param", "page_param", "cursor_path", "more_path", "delta_path"),
+			*("first_page", "total_path", "pages_path", "short_page_ends"),
+		)
 		return ListRequest(
 			endpoint=self.endpoint,
 			method=self.method,
@@ -176,6 +192,7 @@ class StreamConfig:
 			lanes=self.lanes,
 			passed=passed,
 			id_path=self.id_path,
+			end_statuses=statuses(self.end_statuses),
 		)
 
 
