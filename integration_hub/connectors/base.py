@@ -14,14 +14,26 @@ import requests
 from requests.auth import AuthBase
 
 from integration_hub.connectors import errors
+from integration_hub.connectors.answer_rules import (
+	IGNORE,
+	LIMITED,
+	RENEW,
+	RETRY,
+	SUCCESS,
+	AnswerRule,
+	body_of,
+	rule_for,
+)
 from integration_hub.connectors.answers import Unreadable, complaint_of, loaded, rate_limited, shown_text
 from integration_hub.connectors.auth import HeaderAuth, static_auth
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
+from integration_hub.connectors.known import Known, is_secret
 from integration_hub.connectors.limits import asks_to_wait, pause_asked
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy
+from integration_hub.connectors.paths import computes
+from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
 from integration_hub.connectors.secrets import Secret, Secrets, redactor_for
 from integration_hub.connectors.transport import Transport
 from integration_hub.connectors.urls import Elsewhere, joined, origin, redirected, with_query
@@ -265,7 +277,9 @@ class BaseConnector:
 		return False
 
 	def parse(self, response: requests.Response) -> Any:
-		"""Return the JSON body, None if empty; raises MalformedAnswer if it is not JSON."""
+		"""Return the JSON body, None if it is empty or a rule ignores it; raises MalformedAnswer if it is not JSON."""
+		if getattr(response, "ignored_status", 0):
+			return None
 		try:
 			return loaded(response)
 		except Unreadable as error:
@@ -292,11 +306,48 @@ class BaseConnector:
 		"""One attempt, and one more with renewed authentication after a 401."""
 		auth = given or self.authenticate()
 		response = self._exchange(method, url, auth, wanted, **options)
-		if response.status_code == 401 and not given and self.renew_authentication(auth):
+		rule = self._rule_for(response)
+		is_refused = rule.action == RENEW if rule else response.status_code == 401
+		if is_refused and not given and self.renew_authentication(auth):
 			response = self._exchange(method, url, self.authenticate(), wanted, **options)
+			rule = self._rule_for(response)
+		return self._ruled(rule, response) if rule else self._judged(response)
+
+	def _rule_for(self, response: requests.Response) -> AnswerRule | None:
+		"""Return the rule of the settings that fits an answer; raises MalformedAnswer for one that holds a secret.
+
+		A condition would tell whether a guess at it is right.
+		"""
+		rules = self.config.answer_rules
+		is_computed = any(rule.condition and computes(rule.condition) for rule in rules)
+		if is_computed and Known(self.redactor).stands_in_any(body_of(response)):
+			raise self._error(errors.MalformedAnswer, response, f"answer_rules: {is_secret()}")
+		return rule_for(rules, response)
+
+	def _judged(self, response: requests.Response) -> requests.Response:
+		"""Return an answer whose status is a success; raises the error of another one."""
 		if response.status_code < 300:
 			return response
 		raise self._error(self._refusal(response), response)
+
+	def _ruled(self, rule: AnswerRule, response: requests.Response) -> requests.Response:
+		"""Return an answer that a rule takes, marked as ignored where it says so; raises the error that it makes of it."""
+		if rule.action == IGNORE:
+			response.ignored_status = response.status_code
+		if rule.action in (IGNORE, SUCCESS):
+			return response
+		error = self._error(
+			self._ruled_kind(rule, response), response, self.redactor.text(rule.said(response), 300)
+		)
+		if rule.action == LIMITED and (pause := retry_after(rule.pause(response))):
+			error.retry_after = pause
+			self.coordination.postpone(self.config.name, pause)
+		raise error
+
+	def _ruled_kind(self, rule: AnswerRule, response: requests.Response) -> type[errors.ConnectorError]:
+		kinds = {RETRY: errors.ServerError, LIMITED: errors.RateLimited, RENEW: errors.AuthenticationFailed}
+		refused = errors.RefusedWithin if response.status_code < 300 else self._refusal(response)
+		return kinds.get(rule.action, refused)
 
 	def _refusal(self, response: requests.Response) -> type[errors.ConnectorError]:
 		"""Return the class of an answer that is no success: its status decides, and what a 403 says of limits."""

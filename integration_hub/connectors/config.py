@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from integration_hub.connectors.answer_rules import AnswerRule, rule_problems
 from integration_hub.connectors.paths import path_problem
 from integration_hub.connectors.ranges import range_problems
 from integration_hub.sentence import _
@@ -87,11 +88,14 @@ class IntegrationConfig:
 	keep_dead_days: int = 0
 	keep_unrouted_days: int = 0
 	keep_conflict_days: int = 0
+	answer_rules: tuple[AnswerRule, ...] = ()
 
 	@classmethod
 	def from_row(cls, row: Mapping[str, Any]) -> IntegrationConfig:
 		"""Read a row or a TOML table: empty values give the default, numbers and checks are converted."""
-		return cls(**typed_values(cls, row))
+		rules = tuple(AnswerRule(**typed_values(AnswerRule, rule)) for rule in row.get("answer_rules") or ())
+		plain = {name: value for name, value in row.items() if name != "answer_rules"}
+		return cls(**typed_values(cls, plain), answer_rules=rules)
 
 
 def typed_values(cls: type, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,6 +165,7 @@ def integration_problems(
 	if config.queue_kind not in ("List", "Stream"):
 		problems.append(("queue_kind", _("{0!r} is neither List nor Stream", config.queue_kind)))
 	problems += range_problems(config)
+	problems += (("answer_rules", problem) for problem in rule_problems(config.answer_rules))
 	if config.backoff_max < config.backoff_min:
 		problems.append(("backoff_max", _("must not be below the shortest backoff")))
 	return problems

@@ -24,6 +24,7 @@ from integration_hub.connectors.paths import PathError, computes
 from integration_hub.connectors.request_template import RequestTemplate
 
 _NO_CONTENT = (204, 205)
+_NOT_THERE = (404, 410)
 _BEHIND_END = (
 	400,
 	404,
@@ -114,6 +115,9 @@ def _read(
 			empty = 0 if records else empty + 1
 			if number > MAX_PAGES or empty > MAX_EMPTY:
 				raise MalformedAnswer(_endless(number, empty, walk))
+			if ignored := getattr(response, "ignored_status", 0):
+				yield Page([], walk.state, True, len(response.content), _doubt_of_ignored(ignored))
+				return
 			evidence.add(answer, response.headers, response.url, len(records))
 			walk.update_state(answer, records, response)
 			_check_state(walk, known)
@@ -152,6 +156,13 @@ def _to_the_end(
 			return
 		if not (walk.independent and error.status in _BEHIND_END and evidence.says_all):
 			raise
+
+
+def _doubt_of_ignored(status: int) -> Doubt | None:
+	"""Return the doubt about a list that ended with an ignored answer; what is not there has surely no records."""
+	if status in _NOT_THERE:
+		return None
+	return Doubt(f"an answer was ignored (HTTP {status})", "Answer Rules (answer_rules)")
 
 
 def _endless(pages: int, empty: int, walk: Paginator) -> str:
@@ -222,6 +233,8 @@ def _is_same(records: list[dict[str, Any]], previous: list[dict[str, Any]] | Non
 
 def _records(response: requests.Response, answer: Any, records_path: str) -> list[dict[str, Any]]:
 	"""Return the records of an answer; raises MalformedAnswer where it holds no list of them."""
+	if getattr(response, "ignored_status", 0):
+		return []
 	if not response.content.strip():
 		if response.status_code in _NO_CONTENT:
 			return []

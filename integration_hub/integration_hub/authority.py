@@ -84,6 +84,7 @@ RECEIVES = frozenset(
 		"same_id_other_body",
 		"ordering_key_path",
 		"routes",
+		"answer_rules",
 	}
 )
 

@@ -38,7 +38,7 @@ def integration_config(db: Database, name: str) -> IntegrationConfig:
 	"""Return an integration's settings; raises HubError if there are none, Unreadable if they cannot be read."""
 	row = settings_row(db, "Integration Settings", name)
 	try:
-		return IntegrationConfig.from_row(row)
+		return IntegrationConfig.from_row({**row, "answer_rules": child_rows(db, "Answer Rule", name)})
 	except ValueError as error:
 		raise Unreadable(str(error), doctype="Integration Settings", name=name) from None
 

@@ -176,7 +176,12 @@ def _parsed(path: Path, text: str) -> HubFile:
 		folder=path.resolve().parent,
 		name=path.name,
 		hub=data.get("hub", {}),
-		integrations=_documents(data, "integration", "Integration Settings", {"routes": "Webhook Route"}),
+		integrations=_documents(
+			data,
+			"integration",
+			"Integration Settings",
+			{"routes": "Webhook Route", "answer_rules": "Answer Rule"},
+		),
 		streams=_documents(data, "stream", "Sync Settings", {"mapping": "Sync Field Mapping"}),
 		tables={name: _fields(name, fields) for name, fields in data.get("table", {}).items()},
 		handlers=data.get("handlers", {}),

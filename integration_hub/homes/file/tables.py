@@ -46,7 +46,13 @@ def apply(home: FileHome) -> None:
 		for table, fields in home.file.tables.items():
 			_create_target(home, table, fields)
 		for name, values in home.file.integrations.items():
-			_save(home, "Integration Settings", name, values, {"routes": "Webhook Route"})
+			_save(
+				home,
+				"Integration Settings",
+				name,
+				values,
+				{"routes": "Webhook Route", "answer_rules": "Answer Rule"},
+			)
 		carry_over(home)
 		for name, values in home.file.streams.items():
 			_save(home, "Sync Settings", name, values, {"mapping": "Sync Field Mapping"})

@@ -28,6 +28,7 @@ class IntegrationSettings(Document):
 	def validate(self) -> None:
 		keep_state(self, STATE)
 		keep_rows(self, "routes")
+		keep_rows(self, "answer_rules")
 		if not _NAME.fullmatch(self.integration_name or ""):
 			refuse(
 				self, "integration_name", "may have letters, digits, dash and underscore: it is part of a URL"
