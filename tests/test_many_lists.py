@@ -7,9 +7,13 @@ import time
 
 import pytest
 
+from integration_hub.connectors.redact import Redactor
 from integration_hub.stores.home import HubError
+from integration_hub.stores.ids import new_id
 from integration_hub.sync.dryrun import preview
 from integration_hub.sync.run import run_stream
+from integration_hub.webhooks.events import load_routes
+from integration_hub.webhooks.handle import Handling
 from tests.lists import stream_of, things
 
 PARENT = """
@@ -271,3 +275,25 @@ def test_wrong_settings_are_refused_by_field(hub, text, field):
 	with pytest.raises(HubError) as refused, hub(lambda path, query: [], settings(text)):
 		raise AssertionError("it was taken")
 	assert refused.value.field == field
+
+
+def test_an_event_of_the_outer_record_is_flattened_alike(hub):
+	text = 'endpoint = "/products"\nid_path = "id"\nflatten_path = "variants"\n'
+	text = settings(text).replace('thing = "key"', "thing = \"join('/', [^.title, to_string(id)])\"", 1)
+	text += (
+		'\n[[integration.source.routes]]\nevent_pattern = "*"\naction = "Upsert Record"\nstream = "things"\n'
+	)
+	product = {"id": 1, "title": "Shirt", "variants": [{"id": 11}, {"id": 12}]}
+	with hub(lambda path, query: [product], text) as (_server, home):
+		run_stream(home, "things")
+		product["title"] = "Blouse"
+		product["variants"] = [{"id": 12}, {"id": 13}]
+		row = {
+			"name": new_id(),
+			"integration": "source",
+			"event_type": "products/update",
+			"payload": json.dumps(product),
+		}
+		with home.db.transaction():
+			Handling(home, Redactor()).handle(row, load_routes(home, "source")[0])
+		assert found(home) == ["Blouse/12", "Blouse/13", "Shirt/11"]

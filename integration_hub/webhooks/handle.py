@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 from integration_hub.connectors.calls import contained
+from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.json_text import read_json
 from integration_hub.connectors.paths import PathError, search
 from integration_hub.connectors.redact import Redactor
@@ -20,6 +21,7 @@ from integration_hub.stores.ids import new_id, utc_made_at
 from integration_hub.stores.marks import event_mark
 from integration_hub.stores.runs import last_number
 from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.flatten import flattened
 from integration_hub.sync.page import PageWriter
 from integration_hub.sync.plan import Moment
 from integration_hub.sync.run import load_stream
@@ -125,8 +127,11 @@ class Handling:
 			webhook_log=row["name"],
 		)
 		writer.planner.target = self._wrap(writer.planner.target)
-		counts = writer.write([record], deleted=deleted)
-		external_id = writer.mapper.external_id(record)
+		records = _flattened(record, stream)
+		counts = writer.write(records, deleted=deleted)
+		if not records:
+			return {}
+		external_id = writer.mapper.external_id(records[0])
 		binding = bindings.load(self.home.db, stream.name, [external_id])[external_id]
 		if counts.failed:
 			raise HandlerFailed(writer.first_error or "The record could not be written.")
@@ -146,6 +151,16 @@ class Handling:
 				field="routes",
 			)
 		return contained(resolve(self._handlers[route.handler]))
+
+
+def _flattened(record: Mapping[str, Any], stream: StreamConfig) -> list[Mapping[str, Any]]:
+	"""Return the records that an event's record stands for in a stream; raises HandlerFailed."""
+	if not stream.flatten_path:
+		return [record]
+	try:
+		return list(flattened([record], stream.flatten_path))
+	except MalformedAnswer as error:
+		raise HandlerFailed(error.detail) from None
 
 
 def _moment(row: Row) -> Moment:
