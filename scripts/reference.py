@@ -39,6 +39,11 @@ SETTINGS = (
 	Section(
 		"Webhook Route", "[[integration.NAME.routes]]", "One row of *Routes*. The order of the rows counts."
 	),
+	Section(
+		"Answer Rule",
+		"[[integration.NAME.answer_rules]]",
+		"One row of *Answer Rules*. The first that fits an answer decides.",
+	),
 	Section("Sync Settings", "[stream.NAME]", "One list of an external system that goes into one DocType."),
 	Section("Sync Field Mapping", "[stream.NAME.mapping]", "One row of *Mapping*."),
 )
