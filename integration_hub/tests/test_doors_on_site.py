@@ -130,7 +130,7 @@ class TestDoors(HubTestCase):
 	def test_other_requests_are_left_to_frappe(self):
 		with site_door() as url:
 			other = url.replace("integration_hub.api.webhook/crm", "frappe.ping")
-			self.assertEqual(self.ask(other, b"{").status_code, 500)
+			self.assertIn(self.ask(other, b"{").status_code, (417, 500))
 			self.assertEqual(self.session.get(other, timeout=60).json(), {"message": "pong"})
 			self.assertNotIn('{"status":', self.ask(url.replace("/api/", "/page/"), b"{}").text)
 

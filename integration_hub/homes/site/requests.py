@@ -47,14 +47,18 @@ def answer() -> Answer:
 def finish(request: Request, response: Response | None) -> None:
 	"""Answer as the door does what Frappe has answered before it got there.
 
-	It parses a body that claims to be JSON first, and answers one that is malformed with 500, one that is a scalar with
-	417, and OPTIONS and methods that it does not know by itself.
+	It parses a body that claims to be JSON first, and answers one that is malformed with 500 or (v16) 417, one that is a scalar
+	with 417, and OPTIONS and methods that it does not know by itself.
 	"""
 	if response is None or integration_called(request.path) is None:
 		return
 	state = frappe.local.flags.integration_hub_door
-	if state == "answered" or not _refused_by_frappe(response, state):
-		return
+	if state != "answered" and _refused_by_frappe(response, state):
+		_answer_instead(request, response, state)
+	_keep_challenge(response)
+
+
+def _answer_instead(request: Request, response: Response, state: str | None) -> None:
 	if not state:  # Frappe did not get as far as that
 		prepare()
 	said = answer()
@@ -62,6 +66,13 @@ def finish(request: Request, response: Response | None) -> None:
 	response.set_data("" if request.method == "HEAD" else said.text)
 	for name, value in said.all_headers:
 		response.headers[name] = value
+
+
+def _keep_challenge(response: Response) -> None:
+	"""Have a refusal ask for what the scheme wants: v16 asks for an OAuth token of its own, unless told after that."""
+	challenge = response.headers.get("WWW-Authenticate")
+	if challenge and hasattr(frappe.local, "response_headers"):
+		frappe.local.response_headers["WWW-Authenticate"] = challenge
 
 
 def _refused_by_frappe(response: Response, state: str | None) -> bool:
