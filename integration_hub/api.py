@@ -12,7 +12,6 @@ from redis.exceptions import RedisError
 from werkzeug.wrappers import Request, Response
 
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.homes.site import SiteHome, requests
 from integration_hub.homes.site.home import SYNC_SECONDS
 from integration_hub.homes.site.jobs import enqueue_once
@@ -27,6 +26,7 @@ from integration_hub.integration_hub import (
 	streams,
 )
 from integration_hub.integration_hub import health as hub_health
+from integration_hub.integration_hub.choices import choices as names
 from integration_hub.integration_hub.connection import try_connection
 from integration_hub.integration_hub.sentences import in_language, refuse
 from integration_hub.stores import inbox
@@ -40,7 +40,6 @@ from integration_hub.sync.schedule import want
 from integration_hub.sync.times import parse_time, utc_text, zone
 from integration_hub.webhooks import replay
 from integration_hub.webhooks.receiver import response
-from integration_hub.webhooks.schemes import SCHEMES
 
 T = TypeVar("T")
 PERSON_WAITS = 5  # pages that a dry run looks at while a person waits
@@ -86,12 +85,7 @@ def health(integration: str) -> dict:
 def choices() -> dict[str, list[str]]:
 	"""Return the names that fields of Integration Settings may have: built in, and registered by apps."""
 	frappe.has_permission("Integration Settings", "read", throw=True)
-	home = SiteHome()
-	return {
-		"connector": [*BUILT_IN, *home.connectors()],
-		"webhook_scheme": [*SCHEMES, *home.schemes()],
-		"handler": list(home.handlers()),
-	}
+	return names()
 
 
 @frappe.whitelist(methods=["POST"])

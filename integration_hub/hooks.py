@@ -21,6 +21,9 @@ add_to_apps_screen = [
 	}
 ]
 
+# The names that other apps register are among the options of two Selects.
+extend_bootinfo = "integration_hub.integration_hub.choices.boot"
+
 after_install = "integration_hub.install.after_install"
 after_migrate = "integration_hub.install.after_migrate"
 before_uninstall = "integration_hub.install.before_uninstall"

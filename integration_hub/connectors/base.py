@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 from requests.auth import AuthBase
@@ -114,6 +114,10 @@ class BaseConnector:
 
 	# Is a record that stays in the source surely met by one walk of a list, whatever changes meanwhile?
 	stable_pages = False
+
+	# Fields of a stream that say nothing to this connector, and values that fields of its streams have.
+	unused: ClassVar[frozenset[str]] = frozenset()
+	usual: ClassVar[Mapping[str, str]] = {}
 
 	# Does the system tell of deletions in records of their own, so that the others say nothing of it?
 	deletions_apart = False

@@ -12,7 +12,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from integration_hub.connectors.answers import shape
@@ -33,6 +33,25 @@ class FrappeConnector(BaseConnector):
 	Pages are walked by key, not by offset: what changes meanwhile is met again, and what stays is not missed.
 	"""
 
+	unused = frozenset(
+		{
+			"records_path",
+			"pagination",
+			"page_size_param",
+			"page_param",
+			"cursor_path",
+			"more_path",
+			"stable_pages",
+			"lanes",
+			"changed_since_param",
+			"changed_until_param",
+		}
+	)
+	usual: ClassVar[dict[str, str]] = {
+		"id_path": "name",
+		"updated_at_path": "modified",
+		"deleted_path": "deleted",
+	}
 	stable_pages = True
 	deletions_apart = True
 

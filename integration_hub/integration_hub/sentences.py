@@ -41,6 +41,7 @@ def _marked(_) -> tuple[str, ...]:
 		_("It is in conflict with another one: it is not replayed."),
 		_("Its body is no longer kept: it cannot be replayed."),
 		_("No route fits it: it stays Unrouted."),
+		_("Its route says to ignore it."),
 	)
 
 

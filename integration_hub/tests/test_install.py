@@ -3,12 +3,15 @@
 import unittest
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import frappe
+from frappe.desk.desktop import get_desktop_page
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.site.indexes import indexed
 from integration_hub.install import ROLES
+from integration_hub.patches.v0_1 import let_the_onboarding_end
 from integration_hub.stores.database import insert
 from integration_hub.stores.schema import INDEXES, columns, doctypes, index_name
 from integration_hub.tests.support import IntegrationTestCase
@@ -33,6 +36,22 @@ class TestInstall(IntegrationTestCase):
 
 	def test_the_workspace_is_there(self):
 		self.assertTrue(frappe.db.exists("Workspace", "Integration Hub"))
+
+	def test_the_workspace_opens_once_the_onboarding_is_done(self):
+		"""Frappe saves it then, each time anybody opens the workspace, until that succeeds."""
+		frappe.db.set_value("Module Onboarding", "Integration Hub", "documentation_url", "")
+		let_the_onboarding_end.execute()  # a site that was made before
+		steps = frappe.get_all("Onboarding Step", {"name": ["like", "Integration Hub %"]}, pluck="name")
+		self.assertTrue(steps)
+		for number, step in enumerate(steps):
+			frappe.db.set_value("Onboarding Step", step, "is_skipped" if number % 2 else "is_complete", 1)
+		frappe.db.set_value("Module Onboarding", "Integration Hub", "is_complete", 0)
+		frappe.clear_cache()
+		page = {"name": "Integration Hub", "title": "Integration Hub", "public": 1}
+		with patch.dict(frappe.local.conf, developer_mode=0):  # else it writes into the app's folder
+			found = get_desktop_page(frappe.as_json(page))
+		self.assertTrue(found["cards"]["items"])
+		self.assertFalse(found["onboardings"]["items"])
 
 	def test_all_the_workspace_shows_is_there(self):
 		"""A block whose card or chart is missing, or called otherwise, is not shown, and nobody is told."""

@@ -12,7 +12,7 @@ from integration_hub.connectors.paths import path_problem
 from integration_hub.sentence import _
 from integration_hub.webhooks.schemes import SCHEMES, scheme_for
 
-ACTIONS = ("Upsert Record", "Delete Record", "Start Sync", "Call Function", "Run Server Script")
+ACTIONS = ("Upsert Record", "Delete Record", "Start Sync", "Call Function", "Run Server Script", "Ignore")
 
 Problem = tuple[str, str]
 

@@ -68,7 +68,7 @@ class Handling:
 			self.home.run_script(
 				route.server_script, {"payload": payload, "event": _about(row), "defer": _defer}
 			)
-		else:
+		elif route.action != "Ignore":
 			raise HubError(
 				_("unknown action {0!r}", route.action),
 				doctype="Integration Settings",

@@ -81,6 +81,8 @@ def _preview(home: Home, row: Row) -> Effect:
 		effect.action, effect.does = "Refuse", "Its body is no longer kept: it cannot be replayed."
 	elif route is None:
 		effect.does = "No route fits it: it stays Unrouted."
+	elif route.action == "Ignore":
+		effect.does = "Its route says to ignore it."
 	elif route.action == "Delete Record" and is_unsigned(row):
 		effect.action = "Call"
 		effect.does = f"Asks the source for the record; then deletes it, or writes it: {route.stream}"

@@ -24,6 +24,7 @@ from integration_hub.homes.file.stamps import Stamp, stamp
 from integration_hub.homes.file.typed import check_name, check_text, typed
 from integration_hub.stores.home import HubError
 from integration_hub.stores.schema import NO_COLUMN, doctypes
+from integration_hub.webhooks.schemes import record_path_of
 
 if sys.version_info >= (3, 11):
 	import tomllib
@@ -255,6 +256,8 @@ def _documents(data: Mapping, key: str, doctype: str, children: Mapping[str, str
 					for f, v in rows.items()
 				]
 			values[fieldname] = _rows(rows, child, table, fieldname)
+		for row in values.get("routes", ()):
+			row.setdefault("record_path", record_path_of(str(values.get("webhook_scheme", ""))))
 		values.update(typed(values, _kinds(doctype), f"hub.toml {table}"))
 		documents[name] = values
 	return documents

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from integration_hub.connectors.config import IntegrationConfig
@@ -23,7 +24,16 @@ from integration_hub.webhooks.schemes.standard import StandardScheme
 from integration_hub.webhooks.schemes.stripe import StripeScheme
 from integration_hub.webhooks.schemes.twilio import TwilioScheme
 
-__all__ = ["SCHEMES", "BadSignature", "CannotSign", "HMACScheme", "Places", "Scheme", "scheme_for"]
+__all__ = [
+	"SCHEMES",
+	"BadSignature",
+	"CannotSign",
+	"HMACScheme",
+	"Places",
+	"Scheme",
+	"record_path_of",
+	"scheme_for",
+]
 
 SCHEMES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 	"HMAC": HMACScheme,
@@ -50,6 +60,16 @@ class _Registered(Scheme):
 		self.verify = scheme.verify
 		for name in ("signed", "places", "signed_headers", "same_id", "misfit"):
 			setattr(self, name, getattr(scheme, name, getattr(self, name)))
+
+
+def record_path_of(name: str, registered: Mapping[str, str] | None = None) -> str:
+	"""Return where the senders of a scheme put the record of an event: the Record Path of a new route."""
+	scheme: Any = SCHEMES.get(name)
+	if not scheme and registered and name in registered:
+		with suppress(ConfigurationError):  # it is said where the scheme is used
+			scheme = resolve(registered[name])
+	places = getattr(scheme, "places", None)
+	return places.record_path if isinstance(places, Places) else Places.record_path
 
 
 def scheme_for(config: IntegrationConfig, registered: Mapping[str, str] | None = None) -> Scheme:

@@ -29,7 +29,8 @@ class CannotSign(Exception):
 class Places:
 	"""Places of an event's id, type and time: headers (the first that is there), else paths in the body.
 
-	joined: an id is made of all that its headers and its path hold.
+	joined: an id is made of all that its headers and its path hold. record_path: what a new route has as its Record Path;
+	"" is the body itself.
 	"""
 
 	id_headers: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Places:
 	time_headers: tuple[str, ...] = ()
 	time_path: str = ""
 	joined: bool = False
+	record_path: str = "data"
 
 
 class Everything:

@@ -97,7 +97,9 @@ class GitHubScheme(SettledHMAC):
 	"""
 
 	header, prefix = "X-Hub-Signature-256", "sha256="
-	places = Places(id_headers=("x-github-delivery",), id_path="", type_headers=("x-github-event",))
+	places = Places(
+		id_headers=("x-github-delivery",), id_path="", type_headers=("x-github-event",), record_path=""
+	)
 
 	def misfit(self, event_type: str, payload: Any) -> str:
 		key = _GITHUB_KEYS.get(event_type)
@@ -120,6 +122,7 @@ class ShopifyScheme(SettledHMAC):
 		id_path="",
 		type_headers=("x-shopify-topic",),
 		time_headers=("x-shopify-triggered-at",),
+		record_path="",
 	)
 
 	def misfit(self, event_type: str, payload: Any) -> str:
@@ -140,7 +143,10 @@ class WooCommerceScheme(SettledHMAC):
 
 	header, encoding = "X-WC-Webhook-Signature", "base64"
 	places = Places(
-		id_headers=("x-wc-webhook-delivery-id",), id_path="", type_headers=("x-wc-webhook-topic",)
+		id_headers=("x-wc-webhook-delivery-id",),
+		id_path="",
+		type_headers=("x-wc-webhook-topic",),
+		record_path="",
 	)
 
 	def misfit(self, event_type: str, payload: Any) -> str:
@@ -162,4 +168,4 @@ class FrappeScheme(SettledHMAC):
 	"""
 
 	header, encoding = "X-Frappe-Webhook-Signature", "base64"
-	places = Places(id_path="")
+	places = Places(id_path="", record_path="")

@@ -18,7 +18,9 @@ class SlackScheme(Scheme):
 
 	# Events have an id; commands and interactions, sent as forms, have a trigger of their own each.
 	signed_headers = ("x-slack-request-timestamp",)
-	places = Places(id_path="event_id || trigger_id", type_path="event.type || command || type")
+	places = Places(
+		id_path="event_id || trigger_id", type_path="event.type || command || type", record_path="event"
+	)
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		given = sent(request, "X-Slack-Signature")

@@ -20,7 +20,7 @@ class MetaScheme(SettledHMAC):
 
 	header, prefix = "X-Hub-Signature-256", "sha256="
 	forms = False
-	places = Places(id_path="", type_path="object")
+	places = Places(id_path="", type_path="object", record_path="")
 
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Answer | None:
 		if request.query.get("hub.mode") != "subscribe":
@@ -42,7 +42,7 @@ class XScheme(SettledHMAC):
 
 	header, encoding, prefix = "x-twitter-webhooks-signature", "base64", "sha256="
 	forms = False
-	places = Places(id_path="", type_path="")
+	places = Places(id_path="", type_path="", record_path="")
 
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Answer | None:
 		if "crc_token" not in request.query:

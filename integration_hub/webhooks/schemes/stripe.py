@@ -18,7 +18,7 @@ class StripeScheme(Scheme):
 	"""
 
 	same_id = "Duplicate"
-	places = Places(type_path="type", time_path="created")
+	places = Places(type_path="type", time_path="created", record_path="data.object")
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		parts = [part.partition("=") for part in sent(request, "Stripe-Signature").split(",")]

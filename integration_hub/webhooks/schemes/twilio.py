@@ -27,6 +27,7 @@ class TwilioScheme(Scheme):
 		id_headers=("i-twilio-idempotency-token",),
 		id_path="",
 		type_path="EventType || MessageStatus || SmsStatus || CallStatus",
+		record_path="",
 	)
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:

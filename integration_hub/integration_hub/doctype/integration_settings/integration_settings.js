@@ -5,12 +5,14 @@
 {% include "integration_hub/public/js/replay_many.js" %}
 
 frappe.ui.form.on("Integration Settings", {
-	setup: offer_choices,
 	onload(frm) {
+		offer_choices(frm);
+		frm.hub_scheme = frm.doc.webhook_scheme;
 		// They are others' secrets: how strong they are is not for a person here to choose.
 		for (const field of Object.values(frm.fields_dict)) field.disable_password_checks?.();
 	},
 	refresh(frm) {
+		offer_choices(frm);
 		show_door(frm);
 		if (frm.is_new()) return;
 		if (frm.has_perm("write")) {
@@ -36,16 +38,44 @@ frappe.ui.form.on("Integration Settings", {
 		load_health(frm);
 	},
 	webhook_enabled: show_door,
-	webhook_scheme: show_door,
+	webhook_scheme(frm) {
+		show_door(frm);
+		move_record_paths(frm);
+	},
 });
 
-async function offer_choices(frm) {
-	const { message } = await frappe.call({ method: "integration_hub.api.choices", type: "GET" });
-	for (const field of ["connector", "webhook_scheme"]) {
-		frm.set_df_property(field, "options", message[field]);
-		frm.fields_dict[field].set_data?.(message[field]); // v15 reads the options only once
+frappe.ui.form.on("Webhook Route", {
+	routes_add(frm, doctype, name) {
+		frappe.model.set_value(doctype, name, "record_path", usual_record_path(frm.doc.webhook_scheme));
+	},
+});
+
+// Where the senders of a scheme put the record of an event; "" for the body itself.
+function usual_record_path(scheme) {
+	return frappe.boot.integration_hub?.record_paths[scheme] ?? "data";
+}
+
+// Rows that were only just added, and stand as they came, go along with the scheme.
+function move_record_paths(frm) {
+	const before = usual_record_path(frm.hub_scheme);
+	for (const row of frm.doc.routes || []) {
+		if (row.__islocal && (row.record_path || "") === before) {
+			frappe.model.set_value(row.doctype, row.name, "record_path", usual_record_path(frm.doc.webhook_scheme));
+		}
 	}
-	frm.fields_dict.routes.grid.update_docfield_property("handler", "options", message.handler);
+	frm.hub_scheme = frm.doc.webhook_scheme;
+}
+
+// Names that other apps register stand beside the built-in ones; one that is gone stays, until somebody chooses another.
+function offer_choices(frm) {
+	const known = frappe.boot.integration_hub;
+	if (!known) return;
+	for (const field of ["connector", "webhook_scheme"]) {
+		const own = frm.doc[field];
+		const names = own && !known[field].includes(own) ? [...known[field], own] : known[field];
+		frm.set_df_property(field, "options", names.join("\n"));
+	}
+	frm.fields_dict.routes.grid.update_docfield_property("handler", "options", known.handler);
 }
 
 // What is tried is what stands in the database.

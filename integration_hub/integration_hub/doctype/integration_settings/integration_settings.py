@@ -17,7 +17,9 @@ from integration_hub.integration_hub.calls import log_call
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
 from integration_hub.stores.settings import STATE
 from integration_hub.webhooks.check import Registered, door_problems
+from integration_hub.webhooks.schemes import record_path_of
 
+REGISTERED = ("connector", "webhook_scheme")  # other apps register more of them
 MASK = "*****"  # what stands in a document for a secret
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -29,6 +31,7 @@ class IntegrationSettings(Document):
 		keep_state(self, STATE)
 		keep_rows(self, "routes")
 		keep_rows(self, "answer_rules")
+		self.place_records()
 		if not _NAME.fullmatch(self.integration_name or ""):
 			refuse(
 				self, "integration_name", "may have letters, digits, dash and underscore: it is part of a URL"
@@ -46,6 +49,21 @@ class IntegrationSettings(Document):
 		self.check_registered(config)
 		authority.check_integration(self)
 		reentry.check_secrets(self)
+
+	def _validate_selects(self) -> None:
+		"""Leave the fields that other apps add names to: check_registered knows those."""
+		given = {field: self.get(field) for field in REGISTERED}
+		self.update(dict.fromkeys(REGISTERED))
+		try:
+			super()._validate_selects()
+		finally:
+			self.update(given)
+
+	def place_records(self) -> None:
+		"""Give new routes that name no Record Path the one of the scheme's senders."""
+		for row in self.routes:
+			if row.is_new() and row.record_path is None:
+				row.record_path = record_path_of(self.webhook_scheme or "", SiteHome().schemes())
 
 	def check_registered(self, config: IntegrationConfig) -> None:
 		"""Refuse names that no app has registered."""

@@ -11,6 +11,7 @@ frappe.ui.form.on("Sync Settings", {
 		forget_others(frm);
 		set_field_choices(frm);
 		show_off(frm);
+		hide_unused(frm);
 		if (frm.is_new()) return;
 		if (frm.has_perm("write")) {
 			frm.add_custom_button(__("Sync Now"), () => sync_now(frm));
@@ -39,6 +40,9 @@ frappe.ui.form.on("Sync Settings", {
 		watch_form(frm);
 	},
 	target_doctype: set_field_choices,
+	integration(frm) {
+		hide_unused(frm, true);
+	},
 });
 
 async function set_field_choices(frm) {
@@ -99,6 +103,24 @@ function backfill(frm) {
 		},
 	});
 	dialog.show();
+}
+
+// Fields that say nothing to the integration's connector. fill: what its streams have usually is put into the others.
+async function hide_unused(frm, fill = false) {
+	const known = frappe.boot.integration_hub;
+	if (!known) return;
+	const { integration, name } = frm.doc;
+	const found = integration && (await frappe.db.get_value("Integration Settings", integration, "connector"));
+	if (frm.doc.integration !== integration || frm.doc.name !== name) return;
+	const connector = found?.message?.connector;
+	const unused = known.unused[connector] || [];
+	for (const field of new Set(Object.values(known.unused).flat())) {
+		frm.set_df_property(field, "hidden", unused.includes(field) ? 1 : 0);
+	}
+	if (!fill || !frm.is_new()) return;
+	for (const [field, value] of Object.entries(known.usual[connector] || {})) {
+		if (!frm.doc[field] || (field === "id_path" && frm.doc[field] === "id")) frm.set_value(field, value);
+	}
 }
 
 // A new stream is off, so that nothing of it runs while it is being set up.

@@ -1,0 +1,107 @@
+"""What a route begins with, and the route that ignores."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+
+import pytest
+
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.sandbox import sender
+from integration_hub.stores.schema import doctypes
+from integration_hub.stores.settings import child_rows
+from integration_hub.webhooks.check import ACTIONS
+from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.receive import receive
+from integration_hub.webhooks.schemes import SCHEMES, record_path_of
+from integration_hub.webhooks.schemes.base import CannotSign
+
+SETTINGS = (
+	"signature_header",
+	"signature_prefix",
+	"signature_algorithm",
+	"signature_encoding",
+	"webhook_tolerance",
+)
+
+
+@pytest.mark.parametrize(
+	("scheme", "path"),
+	[("Shopify", ""), ("WooCommerce", ""), ("GitHub", ""), ("Stripe", "data.object"), ("HMAC", "data")],
+)
+def test_a_route_that_names_no_record_path_has_that_of_the_scheme(make_home, scheme, path):
+	home = make_home(
+		("webhook_enabled = true\n", f'webhook_enabled = true\nwebhook_scheme = "{scheme}"\n'),
+		('stream = "customers-full"\nrecord_path = "data"\n', 'stream = "customers-full"\n'),
+	)
+	assert {row["record_path"] for row in child_rows(home.db, "Webhook Route", "crm")} == {path}
+
+
+def test_one_that_names_a_path_keeps_it(make_home):
+	home = make_home(("webhook_enabled = true\n", 'webhook_enabled = true\nwebhook_scheme = "Shopify"\n'))
+	assert {row["record_path"] for row in child_rows(home.db, "Webhook Route", "crm")} == {"data"}
+
+
+def test_a_scheme_that_is_not_known_has_the_general_place():
+	assert record_path_of("Nobody's", {"Nobody's": "nowhere.at.all"}) == "data"
+
+
+def test_an_ignored_event_is_completed_and_writes_nothing(make_home):
+	home = make_home(
+		(
+			'event_pattern = "customer.*"\naction = "Upsert Record"',
+			'event_pattern = "customer.*"\naction = "Ignore"',
+		)
+	)
+	delivery = sender.make("customer.updated", {"id": "c-1", "name": "Ada"})
+	headers = {name.lower(): value for name, value in delivery.headers.items()}
+	assert receive(home, Request("crm", "POST", headers, delivery.body)).status == 200
+	assert drain(home, "crm").total == 1
+	assert [row["status"] for row in home.db.query("SELECT `status` FROM `tabWebhook Log`")] == ["Completed"]
+	assert not home.db.query("SELECT * FROM `tabSandbox Customer`")
+
+
+def test_the_options_of_the_doctype_are_the_actions():
+	field = next(f for f in doctypes()["Webhook Route"]["fields"] if f["fieldname"] == "action")
+	assert tuple(field["options"].split("\n")) == ACTIONS
+
+
+def test_the_options_of_the_doctype_are_the_schemes_and_connectors():
+	from integration_hub.connectors.registry import BUILT_IN
+
+	fields = {f["fieldname"]: f for f in doctypes()["Integration Settings"]["fields"]}
+	assert fields["webhook_scheme"]["options"].split("\n") == list(SCHEMES)
+	assert fields["connector"]["options"].split("\n") == list(BUILT_IN)
+
+
+class _Read(IntegrationConfig):
+	"""Notes which settings are read."""
+
+	def __getattribute__(self, name):
+		if name in SETTINGS:
+			object.__getattribute__(self, "__dict__").setdefault("read", set()).add(name)
+		return object.__getattribute__(self, name)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_scheme_shows_the_settings_that_it_reads_and_no_others(name):
+	"""By `depends_on` of the doctype: a field that does nothing under a scheme is hidden."""
+	config = _Read("x", webhook_scheme=name)
+	config.__dict__["read"] = set()
+	scheme = SCHEMES[name](config)
+	secret = "user:word" if name == "Basic" else "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
+	request = Request(
+		"x", "POST", {"content-type": "application/json", "webhook-id": "1"}, json.dumps({"id": 1}).encode()
+	)
+	with suppress(CannotSign):
+		scheme.verify(scheme.signed(request, secret), [secret])
+	fields = {f["fieldname"]: f for f in doctypes()["Integration Settings"]["fields"]}
+	shown = set()
+	for field in SETTINGS:
+		[hidden] = re.findall(r"!\[(.*?)\]\.includes\(doc\.webhook_scheme\)", fields[field]["depends_on"])
+		if name not in json.loads(f"[{hidden}]"):
+			shown.add(field)
+	assert shown == config.__dict__["read"]
