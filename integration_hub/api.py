@@ -20,6 +20,7 @@ from integration_hub.integration_hub import (
 	charts,
 	door,
 	exports,
+	looking,
 	readiness,
 	repair,
 	sight,
@@ -199,6 +200,12 @@ def preview(stream: str) -> list[dict]:
 	"""Fetch one page and return its first records, mapped, as far as one may see them; see sync.dryrun.preview."""
 	found = _looked(stream, lambda home: sync_dryrun.preview(home, stream))
 	return sight.mapped(found, frappe.db.get_value("Sync Settings", stream, "target_doctype"))
+
+
+@frappe.whitelist(methods=["POST"])
+def look_at_source(doc: str | dict) -> dict:
+	"""Fetch the first page of a form's source and return what is in it; see looking.look_at_source."""
+	return looking.look_at_source(doc)
 
 
 @frappe.whitelist(methods=["POST"])

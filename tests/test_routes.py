@@ -105,3 +105,11 @@ def test_a_scheme_shows_the_settings_that_it_reads_and_no_others(name):
 		if name not in json.loads(f"[{hidden}]"):
 			shown.add(field)
 	assert shown == config.__dict__["read"]
+
+
+def test_what_a_connector_leaves_unused_are_fields_of_a_stream():
+	from integration_hub.connectors.registry import BUILT_IN
+
+	fields = {f["fieldname"] for f in doctypes()["Sync Settings"]["fields"]}
+	for plain, _oauth2 in BUILT_IN.values():
+		assert plain.unused | plain.usual.keys() <= fields

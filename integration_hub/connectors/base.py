@@ -258,6 +258,14 @@ class BaseConnector:
 			field="connector",
 		)
 
+	def first_answer(self, request: ListRequest) -> tuple[Any, Mapping[str, str], str]:
+		"""Return the first answer for a list as it is parsed, its headers, and the URL that was asked, for a person to see.
+
+		A connector that makes pages in a way of its own gives the records of the first one, without headers.
+		"""
+		first = next(iter(self.pages(request)), None)
+		return (first.records if first else []), {}, self.url(request.endpoint)
+
 	def url(self, path: str) -> str:
 		"""Join `path` to the base URL. Raises ConfigurationError if the result is on another origin."""
 		try:

@@ -45,6 +45,17 @@ class FrappeConnector(BaseConnector):
 			"lanes",
 			"changed_since_param",
 			"changed_until_param",
+			"delta_path",
+			"first_page",
+			"total_path",
+			"pages_path",
+			"short_page_ends",
+			"end_statuses",
+			"method",
+			"body_format",
+			"body",
+			"variables",
+			"headers",
 		}
 	)
 	usual: ClassVar[dict[str, str]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,12 +16,13 @@ from integration_hub.connectors.completeness import Doubt, Evidence
 from integration_hub.connectors.errors import ConnectorError, MalformedAnswer, RefusedWithin
 from integration_hub.connectors.known import Known, is_secret
 from integration_hub.connectors.lanes import fetch_in_lanes
-from integration_hub.connectors.listpaths import is_there
+from integration_hub.connectors.listpaths import is_there, spine
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.pagination import NextLink, PageNumber, Paginator, found_at, paginator
 from integration_hub.connectors.paths import PathError, computes
 from integration_hub.connectors.request_template import RequestTemplate
+from integration_hub.connectors.shapes import lists_in, name_path
 
 _NO_CONTENT = (204, 205)
 _NOT_THERE = (404, 410)
@@ -31,6 +32,7 @@ _BEHIND_END = (
 	416,
 	422,
 )  # how a page is refused that there is not (Django REST framework, WordPress)
+_LISTS = 5  # that a complaint names
 MAX_PAGES = 100_000
 MAX_EMPTY = (
 	1000  # pages without a record, one after the other: some sources filter what they have counted off
@@ -64,6 +66,13 @@ class RestConnector(BaseConnector):
 		ahead = request.ahead and walk.independent and vars(type(self)).get("fetches_ahead", False)
 		begin = fetcher.begin if ahead else None
 		return _read(self, _one_by_one(fetcher, walk), walk, request, begin)
+
+	def first_answer(self, request: ListRequest) -> tuple[Any, Mapping[str, str], str]:
+		options = {**request.pagination, "records_path": request.records_path}
+		walk = paginator(request.pagination["kind"], options, request.state)
+		call = RequestTemplate.read(request).call(walk, _values(request), {})
+		response = self.request(call.method, call.path, raw=True, **call.options)
+		return self.parse(response), response.headers, response.url
 
 
 class OAuth2RestConnector(OAuth2Connector, RestConnector):
@@ -251,6 +260,21 @@ def _explained(connector: BaseConnector, response: requests.Response) -> Iterato
 		raise connector.explain(error, response) from None
 
 
+def _nearer(answer: Any, path: str) -> str:
+	"""Return which keys there are as far as a path leads, and where lists of records are, to go on with `; `."""
+	names, here = [], answer
+	for name in spine(path):
+		if not isinstance(here, dict) or name not in here:
+			break
+		names, here = [*names, name], here[name]
+	said = []
+	if names:
+		said.append(shape(here).replace("the answer", repr(name_path(*names)), 1))
+	if lists := [place.path or "the whole answer" for place in lists_in(answer) if place.records][:_LISTS]:
+		said.append(f"records are at {', '.join(lists)}")
+	return "".join(f"; {part}" for part in said)
+
+
 def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
 	"""Return the list of objects at `records_path`, none where it is null.
 
@@ -263,7 +287,7 @@ def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
 	if found is None and (answer is None or is_there(records_path, answer)):
 		return []
 	if not isinstance(found, list):
-		raise MalformedAnswer(f"{place}: no list is there; {shape(answer)}.")
+		raise MalformedAnswer(f"{place}: no list is there; {shape(answer)}{_nearer(answer, records_path)}.")
 	if not all(isinstance(record, dict) for record in found):
 		raise MalformedAnswer(f"{place}: a record is not an object.")
 	return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
 
+from integration_hub.connectors.answers import shape
 from integration_hub.connectors.calls import told
 from integration_hub.connectors.known import Known, is_secret
 from integration_hub.connectors.paths import PathError, Reader, computes, reader
@@ -96,7 +97,8 @@ class Mapper:
 		"""Return the record's id as text; raises MappingError if it has none."""
 		value = _search(self._id, record, "id_path")
 		if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
-			raise MappingError("id_path: the record has no id there")
+			keys = shape(record).replace("the answer", "the record", 1)
+			raise MappingError(f"id_path: the record has no id there; {keys}")
 		if isinstance(value, float) and not math.isfinite(value):
 			raise MappingError(f"id_path: {value!r} is no id")
 		if isinstance(value, float) and value.is_integer():

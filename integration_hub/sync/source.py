@@ -29,6 +29,28 @@ def source_pages(
 	return (flattened_page(page, stream.flatten_path) for page in pages) if stream.flatten_path else pages
 
 
+class _Asked(Exception):
+	"""The request for a list, before it is made."""
+
+	def __init__(self, request: ListRequest):
+		self.request = request
+
+
+def first_request(home: Home, connector: BaseConnector, stream: StreamConfig) -> ListRequest:
+	"""Return what asks for the first page of a stream, of the first of its lists where it has many. Raises what source_pages does."""
+
+	def ask(request: ListRequest) -> Iterator[Page]:
+		raise _Asked(request)
+
+	asked = stream.list_request()
+	try:
+		for _page in sliced(_slicers(home, connector, stream, asked, 1), ask, asked):
+			break
+	except _Asked as first:
+		return first.request
+	return asked
+
+
 def _slicers(
 	home: Home, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int
 ) -> list[Slicer]:

@@ -21,6 +21,7 @@ AT_ONCE = 15.0  # seconds that are no wait, on a machine that has much else to d
 CALLING: dict[str, Callable[[], object]] = {
 	"test_connection": lambda: api.test_connection("crm"),
 	"preview": lambda: api.preview("customers-full"),
+	"look_at_source": lambda: api.look_at_source(frappe.get_doc("Sync Settings", "customers-full").as_json()),
 	"dry_run": lambda: api.dry_run("customers-full"),
 }
 # Functions that read what is here, or hand it to a worker.

@@ -14,17 +14,30 @@ async function ask(frm, method) {
 async function preview(frm) {
 	const records = await ask(frm, "preview");
 	if (!records) return;
-	const fields = [...new Set(records.flatMap((record) => Object.keys(record.values)))];
+	const met = new Set(records.flatMap((record) => Object.keys(record.values)));
+	const mapped = frm.doc.mapping.map((row) => row.field.split(".")[0]);
+	const fields = [...new Set([...mapped, ...met])].filter((field) => met.has(field)); // in the order of the mapping
 	const width = fields.length;
 	const rows = records.map((record) => {
 		if (record.error) return [record.external_id, wide(width, "text-danger", record.error)];
 		if (record.deleted) return [record.external_id, wide(width, "text-muted", __("Deleted in the source"))];
-		return [record.external_id, ...fields.map((field) => record.values[field])];
+		return [record.external_id, ...fields.map((field) => as_rows(frm, field, record.values[field]))];
 	});
 	const failed = records.filter((record) => record.error).length;
 	const lines = [{ text: records.length === 1 ? __("The first record of the source, as it would be written. Nothing was written.") : __("The first {0} records of the source, as they would be written. Nothing was written.", [records.length]) }];
 	if (failed) lines.push({ text: __("{0} of them cannot be mapped; see the reason in their row.", [failed]) });
 	show_table(__("Preview of {0}", [frm.doc.name]), [__("ID"), ...fields.map((f) => field_label(frm, f))], rows, lines);
+}
+
+// Rows of a child table as rows, in the order of the mapping.
+function as_rows(frm, field, value) {
+	if (!Array.isArray(value) || !value.every((row) => row && typeof row === "object")) return value;
+	const met = new Set(value.flatMap((row) => Object.keys(row)));
+	const mapped = frm.doc.mapping.map((row) => row.field.split(".")).filter(([table]) => table === field);
+	const columns = [...new Set([...mapped.map(([, child]) => child), ...met])].filter((child) => met.has(child));
+	const table_doctype = frappe.meta.get_docfield(frm.doc.target_doctype, field)?.options;
+	const label = (child) => __(frappe.meta.get_docfield(table_doctype, child)?.label || child);
+	return { html: value.length ? table(columns.map(label), value.map((row) => columns.map((child) => row[child]))) : "" };
 }
 
 function wide(columns, css, text) {

@@ -5,6 +5,7 @@
 {% include "integration_hub/public/js/stream_runs.js" %}
 {% include "integration_hub/public/js/deletion_words.js" %}
 {% include "integration_hub/public/js/stream_looks.js" %}
+{% include "integration_hub/public/js/stream_source.js" %}
 
 frappe.ui.form.on("Sync Settings", {
 	refresh(frm) {
@@ -12,6 +13,7 @@ frappe.ui.form.on("Sync Settings", {
 		set_field_choices(frm);
 		show_off(frm);
 		hide_unused(frm);
+		show_source_tools(frm);
 		if (frm.is_new()) return;
 		if (frm.has_perm("write")) {
 			frm.add_custom_button(__("Sync Now"), () => sync_now(frm));
