@@ -23,6 +23,7 @@ from integration_hub.integration_hub import (
 	looking,
 	readiness,
 	repair,
+	sandbox,
 	sight,
 	streams,
 )
@@ -200,6 +201,12 @@ def preview(stream: str) -> list[dict]:
 	"""Fetch one page and return its first records, mapped, as far as one may see them; see sync.dryrun.preview."""
 	found = _looked(stream, lambda home: sync_dryrun.preview(home, stream))
 	return sight.mapped(found, frappe.db.get_value("Sync Settings", stream, "target_doctype"))
+
+
+@frappe.whitelist(methods=["POST"])
+def start_sandbox() -> dict:
+	"""Start a small CRM to try things against, for an hour; see sandbox.start."""
+	return sandbox.start()
 
 
 @frappe.whitelist(methods=["POST"])

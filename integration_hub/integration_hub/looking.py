@@ -54,7 +54,7 @@ def look_at_source(given: str | Mapping[str, Any]) -> dict[str, Any]:
 	authority.check_stream(doc)
 	frappe.has_permission("Integration Settings", "read", doc.integration, throw=True)
 	try:
-		config = StreamConfig.from_row({**doc.as_dict(), "name": doc.name or ""}, ())
+		config = StreamConfig.from_row({**doc.as_dict(), "name": doc.name or DOCTYPE}, ())
 	except ValueError as error:
 		refuse_field(doc, "", str(error))
 	for field in ("integration", "endpoint"):

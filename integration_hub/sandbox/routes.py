@@ -51,7 +51,7 @@ def answer(sandbox: Sandbox, call: Call) -> Reply:
 	"""Answer a call: the API under /v1 with access control, budget and faults; the controls without."""
 	if call.path == "/oauth/token":
 		return sandbox.token(call)
-	if call.path.startswith("/_sandbox/"):
+	if call.path.startswith("/_sandbox/") and sandbox.takes_orders:
 		return _control(sandbox, call)
 	if not _allowed(sandbox, call):
 		return Reply(401, {"error": "unauthorized"}, {"WWW-Authenticate": "Bearer"})

@@ -40,7 +40,10 @@ class Sandbox:
 		budget: int = 0,
 		period: float = 10,
 		latency: float = 0,
+		takes_orders: bool = True,
 	):
+		"""takes_orders: what is below /_sandbox/ changes what it holds, has it fail, and has it send webhooks."""
+		self.takes_orders = takes_orders
 		self.customers = Customers(customers, seed)
 		self.tokens = Tokens(token_lifetime)
 		self.budget = Budget(budget, period)

@@ -30,6 +30,7 @@ ELSEWHERE = frozenset(
 		"webhook",
 		"health",
 		"choices",
+		"start_sandbox",
 		"sync_now",
 		"backfill",
 		"backfill_again",

@@ -27,6 +27,7 @@ from integration_hub.homes.site.jobs import enqueue_once
 from integration_hub.homes.site.locks import site_lock
 from integration_hub.homes.site.scripts import run_script
 from integration_hub.homes.site.secrets import SiteSecrets
+from integration_hub.sandbox import alone
 from integration_hub.stores.clock import shifted
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.errors import record_error
@@ -278,10 +279,13 @@ class SiteHome:
 def allowed_hosts() -> list[str]:
 	"""Return the hosts of private networks that the site lets integrations call.
 
-	`integration_hub_allowed_hosts` in site_config.json: a list, see connectors.allowed; all in developer mode.
+	`integration_hub_allowed_hosts` in site_config.json: a list, see connectors.allowed; all in developer mode. With
+	`integration_hub_sandbox` also the sandbox that Desk starts.
 	"""
 	configured = frappe.conf.get("integration_hub_allowed_hosts") or []
 	hosts = [configured] if isinstance(configured, str) else list(configured)
+	if frappe.conf.get("integration_hub_sandbox"):  # its owner lets a sandbox be started here
+		hosts.append(f"{alone.HOST}:{alone.PORT}")
 	return ["*"] if frappe.conf.developer_mode else hosts
 
 

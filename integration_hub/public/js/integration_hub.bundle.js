@@ -10,6 +10,24 @@ $(document).on("form-refresh", (event, frm) => {
 	}
 });
 
+// The onboarding's link: a small CRM to try things against, and the form filled in for it.
+$(document).on("click", "a[href$='#hub-start-sandbox']", async (event) => {
+	event.preventDefault();
+	const { message: values } = await frappe.call({
+		method: "integration_hub.api.start_sandbox",
+		freeze: true,
+		freeze_message: __("Starting the sandbox"),
+	});
+	if (await frappe.db.exists("Integration Settings", values.integration_name)) {
+		return frappe.set_route("Form", "Integration Settings", values.integration_name);
+	}
+	await frappe.model.with_doctype("Integration Settings");
+	const doc = frappe.model.get_new_doc("Integration Settings");
+	Object.assign(doc, values);
+	await frappe.set_route("Form", "Integration Settings", doc.name);
+	frappe.show_alert({ message: __("The sandbox answers for an hour. Save, then Test Connection."), indicator: "green" });
+});
+
 function record_link({ name, external_id, stream }) {
 	const href = frappe.utils.get_form_link("External Record", name);
 	const text = frappe.utils.escape_html(__("{0} of {1}", [external_id, stream]));
