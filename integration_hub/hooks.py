@@ -56,6 +56,11 @@ doc_events = {
 	}
 }
 
+# What a report of ours sends by mail calculates nothing in a spreadsheet.
+override_doctype_class = {
+	"Auto Email Report": "integration_hub.integration_hub.mailed_reports.MailedReport",
+}
+
 before_request = ["integration_hub.api.prepare_webhook_request"]
 after_request = ["integration_hub.api.finish_webhook_request"]
 

@@ -16,17 +16,22 @@ _MODULE = "Integration Hub"
 def finish(request: Request, response: Response | None) -> None:
 	"""Make a table of ours text, after whichever function of Frappe made it; one that cannot be is not handed out."""
 	kind = _kind(response) if response is not None else ""
-	if not (kind and any(_is_ours(doctype) for doctype in _doctypes())):
+	if not (kind and any(is_ours(doctype) for doctype in _doctypes())):
 		return
 	try:
-		if kind == "xlsx":
-			response.data = xlsx_as_text(response.data)
-		else:
-			delimiter = frappe.form_dict.get("csv_delimiter") or ","
-			response.data = csv_as_text(response.data.decode("utf-8"), delimiter[:1]).encode()
+		response.data = as_text(response.data, kind, frappe.form_dict.get("csv_delimiter") or ",")
 	except Exception:  # the boundary: Frappe would log what is raised here, and hand out the table as it is
 		response.data, response.status_code = b"", 500
 		raise
+
+
+def as_text(table: bytes | str, kind: str, delimiter: str = ",") -> bytes | str:
+	"""Return a table, csv or xlsx, whose cells are text; of the type that it came in."""
+	if kind == "xlsx":
+		return xlsx_as_text(table)
+	if isinstance(table, str):
+		return csv_as_text(table, delimiter[:1])
+	return csv_as_text(table.decode("utf-8"), delimiter[:1]).encode()
 
 
 def _kind(response: Response) -> str:
@@ -60,5 +65,6 @@ def _names(value: object) -> Iterator[str]:
 	yield from map(str, read) if isinstance(read, list | dict) else [str(read or "")]
 
 
-def _is_ours(doctype: str) -> bool:
+def is_ours(doctype: str | None) -> bool:
+	"""Tell whether a DocType is one of this app's."""
 	return bool(doctype) and frappe.db.get_value("DocType", doctype, "module", cache=True) == _MODULE

@@ -3,15 +3,19 @@
 import csv
 import io
 import json
+from collections import namedtuple
+from unittest.mock import patch
 
 import frappe
 import requests
+from frappe.core.doctype.prepared_report.prepared_report import generate_report
 from openpyxl import load_workbook
 
 from integration_hub.integration_hub.doctype.integration_settings.integration_settings import MASK
 from integration_hub.stores import inbox
 from integration_hub.tests.support import HubTestCase, site_door
 
+Answer = namedtuple("Answer", "content")
 HOSTILE = ("=1+1", "+1+cmd|x!A1", "-1+1", "@SUM(A1)", "\t=1", "＝1+1")
 _FIELDS = ["`tabWebhook Log`.`event_id`", "`tabWebhook Log`.`event_type`", "`tabWebhook Log`.`integration`"]
 
@@ -97,29 +101,70 @@ class TestExports(HubTestCase):
 			)
 			self.assertText(answer)
 
-	def test_a_report(self):
+	def report(self, ref_doctype: str = "Webhook Log", **more) -> str:
+		"""Make a report of the types of all events; return its name."""
+		quoted = "'" if frappe.db.db_type == "mariadb" else '"'
+		tick = "`" if frappe.db.db_type == "mariadb" else '"'
 		report = {
 			"doctype": "Report",
-			"report_name": "Events of Strangers",
-			"ref_doctype": "Webhook Log",
+			"report_name": f"Events of Strangers {frappe.generate_hash(length=6)}",
+			"ref_doctype": ref_doctype,
 			"report_type": "Query Report",
 			"is_standard": "No",
-			"query": "SELECT event_type AS 'Type:Data:200' FROM `tabWebhook Log`"
-			if frappe.db.db_type == "mariadb"
-			else 'SELECT event_type AS "Type:Data:200" FROM "tabWebhook Log"',
+			"query": f"SELECT event_type AS {quoted}Type:Data:200{quoted} FROM {tick}tabWebhook Log{tick}",
+			**more,
 		}
 		doc = frappe.get_doc(report).insert()
 		frappe.db.commit()
 		self.addCleanup(lambda: (frappe.delete_doc("Report", doc.name, force=True), frappe.db.commit()))
+		return doc.name
+
+	def test_a_report(self):
 		for kind in ("CSV", "Excel"):
 			answer = self.fetch(
 				"frappe.desk.query_report.export_query",
-				report_name=doc.name,
+				report_name=self.report(),
 				file_format_type=kind,
 				filters="{}",
 				visible_idx="[]",
 			)
 			self.assertText(answer)
+
+	def test_a_report_that_a_job_has_prepared(self):
+		name = self.report(prepared_report=1)
+		doc = frappe.get_doc({"doctype": "Prepared Report", "report_name": name, "filters": "{}"})
+		with patch("frappe.core.doctype.prepared_report.prepared_report.enqueue"):
+			doc.insert()
+		frappe.db.commit()
+		generate_report(doc.name)
+		frappe.db.commit()
+		for kind in ("CSV", "Excel"):
+			answer = self.fetch(
+				"frappe.desk.query_report.export_query",
+				report_name=name,
+				file_format_type=kind,
+				filters=json.dumps({"prepared_report_name": doc.name}),
+				visible_idx="[]",
+			)
+			self.assertText(answer)
+
+	def mailed(self, report: str, kind: str) -> Answer:
+		"""Return what an Auto Email Report attaches."""
+		values = {"report": report, "user": "Administrator", "email_to": "a@example.com", "format": kind}
+		mail = frappe.get_doc({"doctype": "Auto Email Report", "frequency": "Daily", **values}).insert()
+		self.addCleanup(lambda: frappe.delete_doc("Auto Email Report", mail.name, force=True))
+		content = frappe.get_doc("Auto Email Report", mail.name).get_report_content()
+		return Answer(content.encode() if isinstance(content, str) else content)
+
+	def test_a_report_that_is_mailed(self):
+		name = self.report()
+		for kind in ("CSV", "XLSX"):
+			self.assertText(self.mailed(name, kind))
+		self.assertIn("=1+1", frappe.utils.cstr(self.mailed(name, "HTML").content))
+
+	def test_mailed_reports_of_others_stay_as_they_are(self):
+		cells = [cell for row in self.rows(self.mailed(self.report("ToDo"), "CSV")) for cell in row]
+		self.assertIn("=1+1", cells)
 
 	def test_exports_of_others_stay_as_they_are(self):
 		answer = self.fetch(
