@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import threading
 import time
+from asyncio import CancelledError
 from contextlib import suppress
 
 import pytest
 
+from integration_hub.connectors.calls import Left
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
 from integration_hub.connectors.ranges import RANGES
+from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.homes import status, watch, worker
 from integration_hub.homes.file import FileHome
 from integration_hub.homes.worker import work, work_once
@@ -21,8 +24,12 @@ from integration_hub.stores.home import HubError
 from integration_hub.stores.schema import INTEGER, doctypes
 from integration_hub.sync import schedule
 from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.dryrun import dry_run, preview
+from integration_hub.sync.run import run_stream
+from integration_hub.webhooks.doorway import doorway
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
+from tests.compare import source, table
 
 HUGE = 999_999_999_999
 NUMBERS = INTEGER | {"Float", "Percent", "Duration", "Currency"}
@@ -328,3 +335,80 @@ def test_a_watch_that_cannot_look_at_one_kind_tells_of_the_others_and_resolves_n
 def test_problems_of_numbers_are_said_by_field():
 	config = IntegrationConfig("x", base_url="https://example.com", keep_dead_days=999_999_999)
 	assert ("keep_dead_days", "must be from 0 to 36500") in integration_problems(config, {})
+
+
+LEAVING = [SystemExit(3), GeneratorExit(), CancelledError()]
+
+
+def leave(error: BaseException):
+	def left(*args, **options):
+		raise error
+
+	return left
+
+
+def leave_amid(error: BaseException):
+	pages = RestConnector.pages
+
+	def some(self, request):
+		for number, page in enumerate(pages(self, request)):
+			if number:
+				raise error
+			yield page
+
+	return some
+
+
+@pytest.mark.parametrize("error", LEAVING, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+	("method", "how"),
+	[("pages", leave), ("pages", leave_amid), ("__init__", leave), ("authenticate", leave), ("close", leave)],
+)
+def test_a_connector_that_wants_to_end_the_process_is_its_streams_failure(
+	home, crm, monkeypatch, error, method, how
+):
+	with monkeypatch.context() as patch:
+		patch.setattr(OAuth2RestConnector, method, how(error))
+		assert work_once(home).runs == 3
+		logs = home.db.query("SELECT `status`, `error` FROM `tabSync Log`")
+		assert {row["status"] for row in logs} == {"Failed"}
+		assert all(type(error).__name__ in row["error"] for row in logs)
+		for look in (dry_run, *(() if how is leave_amid else (preview,))):  # which looks at one page
+			with pytest.raises(Left, match=type(error).__name__):
+				look(home, "customers-full")
+	assert run_stream(home, "customers-full")["status"] == "Completed"
+	assert table(home, "full") == source(crm)
+
+
+def test_ctrl_c_still_ends_the_process(home, monkeypatch):
+	monkeypatch.setattr(OAuth2RestConnector, "pages", leave(KeyboardInterrupt()))
+	with pytest.raises(KeyboardInterrupt):
+		work_once(home)
+
+
+@pytest.mark.parametrize("error", LEAVING, ids=lambda error: type(error).__name__)
+def test_a_scheme_that_wants_to_end_the_process_is_answered_for(home, monkeypatch, error):
+	from integration_hub.webhooks.schemes.base import Scheme
+
+	monkeypatch.setattr(type(doorway(home, "crm").scheme), "verify", leave(error))
+	assert issubclass(type(doorway(home, "crm").scheme), Scheme)
+	answer = receive(home, Request("crm", "POST", {}, b"{}"))
+	assert (answer.status, answer.reason) == (503, "not_stored")
+
+
+@pytest.mark.parametrize("error", LEAVING, ids=lambda error: type(error).__name__)
+def test_a_connector_that_leaves_while_a_deletion_is_confirmed_is_that_events_failure(
+	make_home, monkeypatch, error
+):
+	home = make_home(
+		("[stream.customers-full]", '[stream.customers-full]\nrecord_endpoint = "/v1/customers/{id}"'),
+		('event_type_path = "event"', 'event_type_header = "X-Event"'),
+	)
+	body = json.dumps({"id": "e1", "data": {"id": "CUST-000001"}}).encode()
+	headers = {sender.HEADER.lower(): sender.sign(body), "x-event": "customer.deleted"}
+	assert receive(home, Request("crm", "POST", headers, body)).status == 200
+	monkeypatch.setattr(OAuth2RestConnector, "request", leave(error))
+	update(home.db, "Sync Settings", "customers-full", {"next_run_at": None})
+	work_once(home)
+	[row] = home.db.query("SELECT `status`, `error` FROM `tabWebhook Log`")
+	assert row["status"] == "Failed" and type(error).__name__ in row["error"], row

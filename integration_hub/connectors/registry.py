@@ -58,7 +58,8 @@ def connector_for(
 		)
 	if not (isinstance(cls, type) and issubclass(cls, BaseConnector)):
 		raise ConfigurationError(f"{config.name}: {cls!r} is not a BaseConnector.", field="connector")
-	return cls(config, secrets, coordination, allowed_hosts=allowed_hosts)
+	made = contained(lambda: cls(config, secrets, coordination, allowed_hosts=allowed_hosts))
+	return made()
 
 
 def resolve(path: str) -> Any:

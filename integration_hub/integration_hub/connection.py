@@ -10,6 +10,7 @@ from typing import Any
 from frappe import _
 
 from integration_hub.connectors import errors
+from integration_hub.connectors.calls import contained
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.guard import REFUSED
 from integration_hub.homes.site import SiteHome
@@ -22,6 +23,7 @@ from integration_hub.stores.settings import note_failure, note_success
 OPERATION = "Test Connection"
 
 
+@contained
 def try_connection(integration: str) -> dict[str, Any]:
 	"""Call the external system once, and note how it ended.
 

@@ -9,6 +9,7 @@ import frappe
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.breaker import Breaker
+from integration_hub.connectors.calls import contained
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.homes.site import SiteHome
@@ -19,6 +20,7 @@ from integration_hub.stores.home import HubError
 _LOOK_AT = ("Failed", "Dead", "Unrouted", "Conflict")
 
 
+@contained
 def health(integration: str) -> dict[str, Any]:
 	"""Return what is known of an integration without calling it.
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
+from integration_hub.connectors.calls import contained
 from integration_hub.connectors.completeness import Proof
 from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.known import Known
@@ -66,6 +67,7 @@ class DryRun:
 		return asdict(self)
 
 
+@contained
 def dry_run(
 	home: Home, name: str, period: Period | None = None, sample: int = SAMPLE, max_pages: int = 0
 ) -> DryRun:
@@ -129,6 +131,7 @@ def _look(
 		result.notes += [_("Nothing was found at {0}.", path) for path in planner.mapper.never_found()]
 
 
+@contained
 def preview(home: Home, name: str, limit: int = 20) -> list[dict[str, Any]]:
 	"""Fetch one page and return what its first records would become.
 

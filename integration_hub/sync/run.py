@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.calls import contained
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import RetryLater
 from integration_hub.connectors.redact import Redactor
@@ -177,7 +178,7 @@ def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redacto
 	try:
 		home.progress(run)
 		redactor = redactor_for(home.secrets(stream.integration))
-		waiting = work(redactor)
+		waiting = contained(work)(redactor)  # a connector of an app may want to end the process
 	except RetryLater as error:
 		end_run(home, stream, run, "Postponed", delay=error.seconds, error=redactor.text(error, 500))
 	except Exception as error:  # noqa: BLE001 - the run's owner is a worker: the failure goes to the logs

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from integration_hub.connectors.calls import contained
 from integration_hub.connectors.errors import Gone, NotFound
 from integration_hub.connectors.known import Known, is_secret
 from integration_hub.connectors.paths import computes, search
@@ -39,6 +40,7 @@ def is_unsigned(row: Row, what: str = "type") -> bool:
 	return what in (row.get("unsigned") or "").split(", ")
 
 
+@contained
 def ask(home: Home, stream: StreamConfig, record: Mapping[str, Any]) -> Asked:
 	"""Fetch a record from the source; not within a transaction.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from integration_hub.connectors.calls import contained
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.plain import logger_of
 from integration_hub.stores import inbox
@@ -35,7 +36,7 @@ def receive(home: Home, request: Request, store: Store = inbox.store) -> Answer:
 	known, found = True, None
 	try:
 		if found := doorway(home, request.integration):
-			return _receive(home, found, request, store)
+			return contained(_receive)(home, found, request, store)  # a scheme may be an app's
 		answer, known = Answer(404, "unknown_integration"), False
 	except _Refused as refusal:
 		answer = refusal.answer
