@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import ssl
@@ -283,7 +284,17 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 		("-1", None),
 		("-5.0", None),
 		("soon", None),
-		("5s", None),
+		("5s", 5),
+		("1s", 1),
+		("20ms", 1),
+		("1500 ms", 2),
+		("6m0s", 360),
+		("1h2m3.5s", 3724),
+		("1 minute, 30 seconds", 90),
+		("2 Hours", 7200),
+		("5 apples", None),
+		("s", None),
+		("5s5", None),
 		("1e3", None),
 		("nan", None),
 		("inf", None),
@@ -322,12 +333,98 @@ def in_seconds(seconds: float, unit: int = 1) -> str:
 		({"RateLimit": "limit=10, remaining=0, reset=9"}, 9, 9),
 		({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "2100-01-01T00:00:00Z"}, 86400, 86400),
 		({"X-Rate-Limit-Remaining": "1", "X-Rate-Limit-Reset": "30"}, 0, 0),
+		({"RateLimit-Remaining": "0", "RateLimit-Reset-After": "7"}, 7, 7),
+		({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "2", "X-RateLimit-Reset": "40"}, 2, 2),
+		({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "40", "X-RateLimit-Reset-After": "2"}, 2, 2),
+		({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360, 360),
+		({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "6m0s"}, 0, 0),
+		(
+			{
+				"x-ratelimit-remaining-requests": "0",
+				"x-ratelimit-remaining-tokens": "9",
+				"x-ratelimit-reset-requests": "1s",
+				"x-ratelimit-reset-tokens": "6m0s",
+			},
+			1,
+			1,
+		),
+		({"Acme-RateLimit-Requests-Remaining": "0", "Acme-RateLimit-Requests-Reset": in_seconds(90)}, 80, 90),
+		({"X-RateLimit-Remaining-Minute": "0", "X-RateLimit-Reset": "30"}, 30, 30),
+		({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-Milliseconds": "2500"}, 3, 3),
 		({"RateLimit": '"burst";r=9;t=60'}, 0, 0),
 	],
 )
 def test_budgets_are_read_as_they_are_written(headers, low, high):
 	assert low <= pause_asked(headers, 200) <= high
 	assert asks_to_wait(headers) is (high > 0)
+
+
+@pytest.mark.parametrize(
+	("headers", "seconds"),
+	[
+		({"Retry-After": "1s"}, 1),
+		({"retry-after-ms": "2500"}, 3),
+		({"x-ms-retry-after-ms": "2500"}, 3),
+		({"X-Retry-After": "9"}, 9),
+		({"X-RateLimit-Retry-After": "9"}, 9),
+		({"X-Rate-Limit-Retry-After-Seconds": "9"}, 9),
+		({"Retry-After": "1", "retry-after-ms": "20"}, 1),
+		({"Retry-After": "soon", "retry-after-ms": "4000"}, 4),
+		({"X-RateLimit-Reset": "30"}, 30),
+		({"RateLimit-Reset": "30", "RateLimit-Remaining": "4"}, 0),
+		({"Retry-After-Never": "x", "X-RateLimit-Reset": "x"}, 0),
+	],
+)
+def test_what_a_429_asks_for_is_read_in_common_spellings(headers, seconds):
+	assert pause_asked(headers, 429) == seconds
+	assert asks_to_wait({**headers, "Retry-After": headers.get("Retry-After", "1")})
+
+
+NAMES = st.builds(
+	"-".join,
+	st.lists(
+		st.sampled_from(
+			[
+				"X",
+				"Rate",
+				"Limit",
+				"RateLimit",
+				"Remaining",
+				"Left",
+				"Reset",
+				"After",
+				"Ms",
+				"Retry",
+				"Tokens",
+				"At",
+			]
+		),
+		min_size=1,
+		max_size=6,
+	),
+)
+
+
+@given(
+	st.dictionaries(
+		NAMES, st.text(max_size=20) | st.integers().map(str) | st.sampled_from(["0", "6m0s", "1e9", "-1"])
+	),
+	st.sampled_from([200, 403, 429, 503]),
+)
+def test_whatever_headers_say_is_a_pause_of_a_day_at_most(headers, status):
+	assert 0 <= pause_asked(headers, status) <= 86_400
+	assert asks_to_wait(headers) in (True, False)
+
+
+@given(
+	st.integers(1, 86_400 * 1000),
+	st.sampled_from(["{s}", "{s}s", "{ms}ms", "{m}m{rest}s", "{s} seconds", "{ms} milliseconds"]),
+)
+def test_a_pause_is_the_same_in_each_spelling(ms, spelling):
+	seconds = ms / 1000
+	written = spelling.format(s=f"{seconds:.3f}", ms=ms, m=int(seconds // 60), rest=f"{seconds % 60:.3f}")
+	assert abs(retry_after(written) - math.ceil(seconds)) <= 1, "a sum of parts may be a hair more"
+	assert pause_asked({"retry-after-ms": str(ms)}, 429) == math.ceil(seconds)
 
 
 @pytest.mark.parametrize(

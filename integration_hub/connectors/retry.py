@@ -23,6 +23,19 @@ T = TypeVar("T")
 _LONGEST = 7 * 24 * 3600.0  # who asks to be left alone for years is asked again after a week
 _DECADES = 30 * 366 * 24 * 3600.0
 _NUMBER = re.compile(r"\+?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})")
+_PART = re.compile(r"(\d{1,12}(?:\.\d{0,12})?) ?([A-Za-z]{1,12})", re.ASCII)
+_DURATION = re.compile(rf"(?:{_PART.pattern},? ?){{1,6}}", re.ASCII)
+_UNITS = {
+	name: seconds
+	for names, seconds in (
+		("ms msec msecs millisecond milliseconds", 0.001),
+		("s sec secs second seconds", 1),
+		("m min mins minute minutes", 60),
+		("h hr hrs hour hours", 3600),
+		("d day days", 86_400),
+	)
+	for name in names.split()
+}
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 
 
@@ -112,7 +125,8 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 
 
 def seconds_until(value: str | None, now: datetime | None = None) -> float | None:
-	"""Read how long to wait: seconds in any writing, a time in seconds or milliseconds since 1970, a date.
+	"""Read how long to wait: seconds in any writing, a duration with units, a time in seconds or milliseconds since 1970,
+	a date.
 
 	A number is a time where it would be one of these days, give or take some decades; else it is a number of seconds.
 	Of several the longest counts. Returns None for what is none of these, and for a negative number.
@@ -124,8 +138,20 @@ def seconds_until(value: str | None, now: datetime | None = None) -> float | Non
 	numbers = [part.strip() for part in text.split(",")]
 	if all(_NUMBER.fullmatch(part) for part in numbers):
 		return max(_from_number(float(part), now.timestamp()) for part in numbers)
+	if (duration := _duration(text)) is not None:
+		return duration
 	moment = _date(text)
 	return None if moment is None else max((moment - now).total_seconds(), 0.0)
+
+
+def _duration(text: str) -> float | None:
+	"""Return the seconds of a duration with units: `1s`, `250 ms`, `6m0s` as Go writes it, `1 minute, 30 seconds`."""
+	if not _DURATION.fullmatch(text):
+		return None
+	parts = [(float(number), _UNITS.get(unit.lower())) for number, unit in _PART.findall(text)]
+	if any(unit is None for _, unit in parts):
+		return None
+	return sum(number * unit for number, unit in parts)
 
 
 def _from_number(number: float, now: float) -> float:
