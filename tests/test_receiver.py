@@ -217,7 +217,8 @@ class Told:
 
 	def __init__(self, *chunks: bytes, pause: float = 0.0, **headers: str):
 		self.chunks, self.pause, self.sent = list(chunks), pause, []
-		named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+		named = [(b"host", b"x")]
+		named += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
 		self.scope = {"type": "http", "method": "POST", "path": "/webhooks/crm", "raw_path": b"/webhooks/crm"}
 		self.scope |= {"query_string": b"", "scheme": "http", "headers": named}
 

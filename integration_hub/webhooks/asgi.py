@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,6 +45,8 @@ WAIT_SECONDS = 5.0  # for a thread: senders wait no longer
 _HELD_BYTES = 256 * MEGABYTE  # of bodies at a time, of all senders together
 _DRAINED_BYTES = 64 * MEGABYTE  # of one that is refused: a sender that has sent all of it reads the answer
 _LOOK_SECONDS = 0.25
+# A name, an IPv4 address or nothing; or an IPv6 address, and a port (RFC 3986, 3.2.2).
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-fv:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d*)?", re.ASCII)
 _NO_TEXT = {"type": "http.response.body", "body": b""}
 _SMALL = MEGABYTE  # a body that any integration takes
 
@@ -75,6 +78,8 @@ class AsgiReceiver:
 		await send(_NO_TEXT if scope["method"] == "HEAD" else text)
 
 	async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+		if not _names_host(scope):
+			return Answer(400, "host_wrong", headers=(("Connection", "close"),))
 		if scope["path"] == HEALTH:
 			return Answer(200, "ok")
 		integration = integration_at(scope["path"])
@@ -247,6 +252,16 @@ class _Body:
 	def _drop(self) -> None:
 		self._door.hold(-self.size)
 		self.chunks, self.size = [], 0
+
+
+def _names_host(scope: Scope) -> bool:
+	"""Tell whether a request has the one Host header that HTTP/1.1 asks for, or HTTP/1.0 may have (RFC 9112, 3.2).
+
+	Granian gives one that lacks it an empty one, or the host of its target. No target of ours has none.
+	"""
+	hosts = [value for name, value in scope["headers"] if name == b"host"]
+	named = any(hosts) or scope.get("http_version") in ("1", "1.0")
+	return named and len(hosts) <= 1 and all(map(_HOST.fullmatch, hosts))
 
 
 @lru_cache(100)

@@ -115,6 +115,52 @@ def test_what_is_no_request_is_told_so_and_stored_nowhere(receiver, name):
 	assert not known(home, f"frame-{name}")
 
 
+WRONG_HOSTS = [
+	(),
+	(b"Host:",),
+	(b"Host: x", b"Host: x"),
+	(b"Host: x", b"Host: y"),
+	(b"Host: x, y",),
+	(b"Host: x y",),
+	(b"Host: x/y",),
+	(b"Host: a@x",),
+	(b"Host: http://x",),
+	(b"Host: x:80:80",),
+	(b"Host: [::1",),
+	(b"Host: \xff",),
+]
+
+
+@pytest.mark.parametrize("target", [b"/webhooks/crm", b"/webhooks/nobody", b"/health", b"/x"])
+@pytest.mark.parametrize("hosts", WRONG_HOSTS)
+def test_a_request_without_its_one_host_is_refused(receiver, hosts, target):
+	"""RFC 9112, 3.2: which host a request is for is what a server in front may have decided by."""
+	url, home = receiver
+	number = f"host-{hash((hosts, target))}"
+	data = sized(number, target=target).replace(HOST, b"".join(host + b"\r\n" for host in hosts), 1)
+	found = ask(url, data)
+	assert len(found) == 1 and b" 400 " in found[0]
+	assert not known(home, number)
+
+
+@pytest.mark.parametrize(
+	("version", "hosts"),
+	[
+		(b"1.1", b"Host: hub.example.com:8443\r\n"),
+		(b"1.1", b"host: [::1]:80\r\n"),
+		(b"1.1", b"Host: a_b.example\r\n"),
+		(b"1.0", b""),
+		(b"1.0", HOST),
+	],
+)
+def test_a_request_with_its_one_host_is_taken(receiver, version, hosts):
+	url, home = receiver
+	number = f"host-{version}-{hosts}"
+	data = sized(number).replace(HOST, hosts, 1).replace(b"HTTP/1.1", b"HTTP/" + version, 1)
+	[line] = ask(url, data)
+	assert b" 20" in line and known(home, number)
+
+
 @pytest.mark.parametrize("name", ["length and chunks", "chunks and length", "a body's rest", "trailers"])
 def test_no_request_within_another_one_is_served(receiver, name):
 	"""Smuggled: a server in front and this one read different ends of the first body."""
