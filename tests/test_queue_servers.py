@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import redis
+from redis._parsers.base import BaseParser
 
 from integration_hub.queues import lists, servers
 from integration_hub.queues.consumer import consumer_for
@@ -396,12 +397,14 @@ def test_a_user_that_may_not_ask_for_the_version_may_consume(make_home):
 	],
 )
 def test_what_a_server_answers_is_explained(answer, said):
-	error = explained(redis.ResponseError(answer), "crm")
-	assert isinstance(error, HubError) and said in str(error) and "10.0.0.1" not in str(error)
+	for read in (redis.ResponseError(answer), BaseParser.parse_error(answer)):  # versions of redis-py differ
+		error = explained(read, "crm")
+		assert isinstance(error, HubError) and said in str(error) and "10.0.0.1" not in str(error)
 
 
 def test_other_answers_are_left_as_they_are():
 	for error in (redis.ResponseError("WRONGTYPE Operation"), redis.ConnectionError("away"), ValueError("x")):
 		assert explained(error, "crm") is error
-	assert servers.moved_to(redis.ResponseError("MOVED 1 :7001")) == ("", 7001)
-	assert servers.moved_to(redis.ResponseError("MOVED 1 ::1:7001")) == ("::1", 7001)
+	for read in (redis.ResponseError, BaseParser.parse_error):
+		assert servers.moved_to(read("MOVED 1 :7001")) == ("", 7001)
+		assert servers.moved_to(read("MOVED 1 ::1:7001")) == ("::1", 7001)

@@ -25,15 +25,30 @@ _MEANS = {
 	"LOADING": _("is loading its data"),
 	_FULL: _("is full (maxmemory)"),
 }
+# redis-py leaves the word out for a class of its own: from 5 on for these three, from 6 on for a cluster's too.
+_WORDS = {
+	"OutOfMemoryError": _FULL,
+	"BusyLoadingError": "LOADING",
+	"ReadOnlyError": "READONLY",
+	"MovedError": "MOVED",
+	"AskError": "ASK",
+	"TryAgainError": "TRYAGAIN",
+	"ClusterCrossSlotError": "CROSSSLOT",
+	"ClusterDownError": "CLUSTERDOWN",
+	"MasterDownError": "MASTERDOWN",
+}
 _ELSEWHERE = re.compile(r"MOVED \d+ (.*):(\d+)")
 
 
 def word(error: redis.RedisError) -> str:
 	"""Return the word that says what kind of answer an error is, of a script's command that of the command."""
+	known = next((_WORDS[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _WORDS), None)
+	if known:
+		return known
 	text = str(error)
 	inner = (
 		re.search(r"-(READONLY|OOM|MASTERDOWN|LOADING) ", text)
-		if text.startswith("ERR Error running")
+		if text.removeprefix("ERR ").startswith("Error running")
 		else None
 	)
 	return inner[1] if inner else text.partition(" ")[0].rstrip(":")
@@ -41,19 +56,14 @@ def word(error: redis.RedisError) -> str:
 
 def is_full(error: redis.RedisError) -> bool:
 	"""Tell whether a command was refused because Redis has no memory left."""
-	# redis-py from 5 on leaves the word out for the class.
-	return word(error) == _FULL or type(error).__name__ == "OutOfMemoryError"
+	return word(error) == _FULL
 
 
 def explained(error: Exception, integration: str) -> Exception:
 	"""Return an error that says what a person can do something about, in place of a known answer of Redis."""
 	if not isinstance(error, redis.RedisError):
 		return error
-	meaning = _MEANS.get(_FULL if is_full(error) else word(error) or "")
-	if isinstance(error, redis.exceptions.BusyLoadingError):
-		meaning = _MEANS["LOADING"]
-	if isinstance(error, redis.exceptions.ReadOnlyError):
-		meaning = _MEANS["READONLY"]
+	meaning = _MEANS.get(word(error))
 	return (
 		HubError(meaning, doctype="Integration Settings", name=integration, field="queue_url")
 		if meaning
@@ -63,6 +73,8 @@ def explained(error: Exception, integration: str) -> Exception:
 
 def moved_to(error: redis.RedisError) -> tuple[str, int] | None:
 	"""Return the host, "" for the same one, and port of the node that has a queue; None if that is not what is said."""
+	if word(error) == "MOVED" and hasattr(error, "node_addr"):
+		return error.node_addr
 	found = _ELSEWHERE.match(str(error))
 	return (found[1], int(found[2])) if found else None
 
