@@ -13,9 +13,9 @@ from unittest.mock import patch
 
 import frappe
 import requests
+from deliveries import post
 from frappe.utils import flt
 from rows import TARGETS, Rows, read_rows
-from use import post
 
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.homes.site import SiteHome

@@ -13,17 +13,14 @@ from unittest.mock import patch
 
 import frappe
 import requests
-from frappe.app import application
+from deliveries import post
 from rows import read_rows
-from werkzeug.test import Client
 
 from integration_hub.homes.site import SiteHome
 from integration_hub.homes.worker import work_once
 from integration_hub.sandbox import sender
 from integration_hub.sandbox.access import CLIENT_SECRET, REFRESH_TOKEN
 from integration_hub.sync.run import run_stream
-
-DOOR = "/api/method/integration_hub.api.webhook/crm"
 
 
 def main(site: str, url: str, file: str) -> None:
@@ -100,17 +97,6 @@ def take_events(home: SiteHome, url: str) -> dict[str, list]:
 	assert done.events == 2, done
 	assert post(made["waiting"]) == "received"
 	return {what: [each.event_id, each.body.decode(), each.headers] for what, each in made.items()}
-
-
-def post(delivery: sender.Delivery) -> str:
-	"""Deliver an event at the site's own door; return the word it answers."""
-	site, user = frappe.local.site, frappe.session.user
-	headers = {**delivery.headers, "Host": site, "X-Frappe-Site-Name": site}
-	answer = Client(application).post(DOOR, data=delivery.body, headers=headers)
-	frappe.init(site=site)  # the request has taken it down
-	frappe.connect()
-	frappe.set_user(user)
-	return answer.json["status"]
 
 
 def hold_deletions(home: SiteHome, url: str) -> None:
