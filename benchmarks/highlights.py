@@ -22,13 +22,13 @@ LINES = (
 	"{connectors: 4 lanes at 100 ms / 1 lane} as fast as one.",
 	"**The rate budget** is used, not exceeded: eight processes use {connectors: 8 processes against 100 requests per "
 	"10 s, used}, and the system refuses {connectors: 8 processes against 100 requests per 10 s, refused with 429}.",
-	"**The receiver** takes {inbox_doors: receiver, 8 connections} at a p99 of {inbox_doors: receiver, 8 connections, "
-	"p99}; the site's own endpoint takes {inbox_doors: site's own door, 8 connections}, close to what `frappe.ping` "
-	"answers ({inbox_doors: frappe.ping, 8 connections}).",
+	"**The receiver** takes {endpoints_on_site: receiver, 8 connections} at a p99 of {endpoints_on_site: receiver, 8 connections, "
+	"p99}; the site's own endpoint takes {endpoints_on_site: site's own door, 8 connections}, close to what `frappe.ping` "
+	"answers ({endpoints_on_site: frappe.ping, 8 connections}).",
 	"**Handling** events: one worker handles {inbox_drain: one drain, trivial handler}, "
 	"{inbox_drain: one drain, trivial handler / one job an event} as many as with one job per event. At 100 events a "
 	"second, half of them are done {inbox_lag_on_site: POST to Completed, 100 events a second, p50} after the POST.",
-	"**Queues**: a consumer takes {queue_on_file: ours, List} off a Redis list, {queue_on_file: ours, List / BRPOP} as "
+	"**Queues**: a consumer takes {queue_standalone: ours, List} off a Redis list, {queue_standalone: ours, List / BRPOP} as "
 	"many as a loop of `BRPOP`, insert and commit.",
 )
 _PLACE = re.compile(r"\{(\w+): ([^}]+)\}")

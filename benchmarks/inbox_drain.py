@@ -15,7 +15,7 @@ from collections.abc import Callable
 import frappe
 
 from benchmarks.figures import ROUNDS, Figure, say, size
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores import claims, inbox
 from integration_hub.stores.database import insert_many
 from integration_hub.stores.ids import key, new_id
@@ -37,7 +37,7 @@ def write(payload: dict, event: object) -> None:
 	frappe.db.set_value("Role", "Guest", "idx", payload["n"], update_modified=False)
 
 
-class Home(SiteHome):
+class Runtime(FrappeRuntime):
 	def handlers(self) -> dict[str, str]:
 		return {"nothing": "benchmarks.inbox_drain.nothing", "write": "benchmarks.inbox_drain.write"}
 
@@ -45,7 +45,7 @@ class Home(SiteHome):
 def prepare(handler: str, count: int, keys: int = 0) -> None:
 	"""Fill the inbox with due events, a number of ordering keys among them."""
 	clear()
-	home, now = Home(), frappe.utils.now()
+	runtime, now = Runtime(), frappe.utils.now()
 	frappe.get_doc(
 		{"doctype": "Integration Settings", "integration_name": NAME, "base_url": "https://example.com"}
 	).insert()
@@ -61,7 +61,7 @@ def prepare(handler: str, count: int, keys: int = 0) -> None:
 		)
 		for n in range(count)
 	]  # fmt: skip
-	insert_many(home.db, inbox.DOCTYPE, columns.split(), rows)
+	insert_many(runtime.db, inbox.DOCTYPE, columns.split(), rows)
 	frappe.db.commit()
 
 
@@ -73,7 +73,7 @@ def clear() -> None:
 
 
 def in_process() -> None:
-	done = drain(Home(), NAME)
+	done = drain(Runtime(), NAME)
 	assert done.failed == 0, done
 
 
@@ -90,11 +90,11 @@ def one_job_an_event() -> None:
 
 
 def handle_one() -> None:
-	home = Home()
-	rows = claims.claim_due(home, NAME, 1)
+	runtime = Runtime()
+	rows = claims.claim_due(runtime, NAME, 1)
 	from integration_hub.connectors.redact import Redactor
 
-	Batch(home, NAME, Redactor(), Drained()).handle(rows, time.monotonic() + 60)
+	Batch(runtime, NAME, Redactor(), Drained()).handle(rows, time.monotonic() + 60)
 
 
 def rate(count: int, ready: Callable[[], None], work: Callable[[], None]) -> float:

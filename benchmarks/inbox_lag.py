@@ -17,10 +17,10 @@ from subprocess import DEVNULL, Popen
 
 import requests
 
-from benchmarks.doors_on_file import HUB
 from benchmarks.figures import Figure, percentiles, say, size
 from benchmarks.load import SECRET, server
-from integration_hub.homes.file import FileHome
+from benchmarks.receiver_standalone import HUB
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox.redis import free_port
 from integration_hub.sandbox.sender import HEADER, sign
 
@@ -61,11 +61,11 @@ def figures_of(sent: dict[str, float], ended: dict[str, float]) -> list[Figure]:
 	return [Figure(f"{at}, {p}", ms, "ms", "lower") for p, ms in percentiles(lags).items()]
 
 
-def completed(home: FileHome, count: int) -> dict[str, float]:
+def completed(runtime: StandaloneRuntime, count: int) -> dict[str, float]:
 	"""Wait until all events are completed; return when each was."""
 	sql = "SELECT `event_id`, `completed_at` FROM `tabWebhook Log` WHERE `status` = 'Completed'"
 	for _ in range(600):
-		rows = home.db.query(sql)
+		rows = runtime.db.query(sql)
 		if len(rows) == count:
 			break
 		time.sleep(0.1)
@@ -91,9 +91,9 @@ def main() -> None:
 		receiver = server([*hub, "serve", "--port", str(port), "--workers", "2"], port)
 		worker = Popen([*hub, "work"], stdout=DEVNULL, stderr=DEVNULL)
 		try:
-			with FileHome(toml) as home, receiver:
+			with StandaloneRuntime(toml) as runtime, receiver:
 				sent = steady(f"http://127.0.0.1:{port}/webhooks/crm")
-				ended = completed(home, len(sent))
+				ended = completed(runtime, len(sent))
 		finally:
 			worker.terminate()
 			worker.wait()

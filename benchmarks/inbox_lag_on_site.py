@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 import frappe
 from frappe.utils import get_system_timezone
 
+from benchmarks.endpoints_on_site import NAME, clear, prepare
 from benchmarks.figures import say
-from benchmarks.inbox_doors import NAME, clear, prepare
 from benchmarks.inbox_lag import figures_of, steady
 from benchmarks.load import server
-from integration_hub.forking import preload
-from integration_hub.homes.site import SiteHome
+from integration_hub.preload import preload
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.sandbox.redis import free_port
 
 HANDLERS = {"nothing": "benchmarks.inbox_drain.nothing"}
@@ -31,7 +31,7 @@ def work() -> None:
 	from frappe.utils.background_jobs import start_worker
 
 	preload()
-	SiteHome.handlers = lambda self: HANDLERS
+	FrappeRuntime.handlers = lambda self: HANDLERS
 	start_worker("short,default,long", quiet=True)
 
 
@@ -57,7 +57,7 @@ def main(site: str) -> None:
 	frappe.set_user("Administrator")
 	prepare()
 	port, python = free_port(), [sys.executable, "-m"]
-	receiver = server([*python, "benchmarks.inbox_doors", site, "serve", "receiver", str(port)], port)
+	receiver = server([*python, "benchmarks.endpoints_on_site", site, "serve", "receiver", str(port)], port)
 	worker = Popen([*python, "benchmarks.inbox_lag_on_site", site, "work"], stdout=DEVNULL, stderr=DEVNULL)
 	try:
 		with receiver:

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.figures import Figure, say, size
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.stores import claims, inbox, ordering
 from integration_hub.stores.database import insert_many
-from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_ids
+from integration_hub.stores.runtime import Runtime
 from integration_hub.webhooks.drain import sweep
 
 NAME = "hub-benchmark"
@@ -57,9 +57,9 @@ MIXTURES: dict[str, Values] = {
 }  # fmt: skip
 
 
-def fill(home: Home, values: Values) -> None:
+def fill(runtime: Runtime, values: Values) -> None:
 	"""Put COUNT events into the inbox, the last of them one that can be handled."""
-	at = {"past": home.now(ahead=-HOUR), "future": home.now(ahead=HOUR)}
+	at = {"past": runtime.now(ahead=-HOUR), "future": runtime.now(ahead=HOUR)}
 	columns = (
 		"name",
 		"event_key",
@@ -80,11 +80,11 @@ def fill(home: Home, values: Values) -> None:
 			claim = f"31:{n // 100}" if status == "Processing" else None
 			claimed = at["past"] if claim else None
 			rows.append((names[n], f"{NAME}-{n}", status, key, due, deferrals, claim, claimed))
-		with home.db.transaction():
-			insert_many(home.db, inbox.DOCTYPE, columns, rows, same)
+		with runtime.db.transaction():
+			insert_many(runtime.db, inbox.DOCTYPE, columns, rows, same)
 	row = (names[COUNT], f"{NAME}-last", "Queued", "free", at["past"], 0, None, None)
-	with home.db.transaction():
-		insert_many(home.db, inbox.DOCTYPE, columns, [row], same)
+	with runtime.db.transaction():
+		insert_many(runtime.db, inbox.DOCTYPE, columns, [row], same)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -93,50 +93,50 @@ def timed(work: Callable[[], object]) -> float:
 	return time.perf_counter() - started
 
 
-def claim(home: Home) -> None:
-	rows = claims.claim_due(home, NAME, 100)
-	claims.give_back(home, rows)
+def claim(runtime: Runtime) -> None:
+	rows = claims.claim_due(runtime, NAME, 100)
+	claims.give_back(runtime, rows)
 
 
-def measure(home: Home, name: str) -> Iterator[Figure]:
+def measure(runtime: Runtime, name: str) -> Iterator[Figure]:
 	"""Fill, then measure sweeps and claims: the first ones, and those after some seconds of them."""
 	until, first, later = time.monotonic() + _SECONDS, [], []
 	while time.monotonic() < until or not first:
-		first.append((timed(lambda: sweep(home)), timed(lambda: claim(home))))
-	later = [(timed(lambda: sweep(home)), timed(lambda: claim(home))) for _ in range(3)]
-	door = timed(lambda: ordering.waits_for_retry(home, NAME, ["k", "k1"]))
+		first.append((timed(lambda: sweep(runtime)), timed(lambda: claim(runtime))))
+	later = [(timed(lambda: sweep(runtime)), timed(lambda: claim(runtime))) for _ in range(3)]
+	endpoint = timed(lambda: ordering.waits_for_retry(runtime, NAME, ["k", "k1"]))
 	for what, place in (("sweep", 0), ("claim", 1)):
 		longest = max(pair[place] for pair in first + later)
 		yield Figure(f"{name}: {what}", longest, "s", better="lower")
-	yield Figure(f"{name}: look at a door", door, "s", better="lower")
+	yield Figure(f"{name}: look at a door", endpoint, "s", better="lower")
 
 
-def run(home: Home, clear: Callable[[], None]) -> list[Figure]:
+def run(runtime: Runtime, clear: Callable[[], None]) -> list[Figure]:
 	figures: list[Figure] = []
 	wanted = os.environ.get("HUB_MIXTURES", "").split(";")
 	for name, values in MIXTURES.items():
 		if any(part in name for part in wanted):
 			clear()
-			fill(home, values)
-			figures += measure(home, name)
+			fill(runtime, values)
+			figures += measure(runtime, name)
 			print(*figures[-3:], sep="\n", file=sys.stderr)
 	clear()
 	return figures
 
 
 @contextmanager
-def file_home() -> Iterator[FileHome]:
+def standalone_runtime() -> Iterator[StandaloneRuntime]:
 	with tempfile.TemporaryDirectory() as folder:
 		path = Path(folder) / "hub.toml"
 		path.write_text(f'[hub]\n[integration.{NAME}]\nbase_url = "https://example.com"\n')
-		with FileHome(path) as home:
-			home.db.execute("PRAGMA synchronous = OFF")
-			yield home
+		with StandaloneRuntime(path) as runtime:
+			runtime.db.execute("PRAGMA synchronous = OFF")
+			yield runtime
 
 
 def main() -> None:
-	with file_home() as home:
-		say(run(home, lambda: home.db.execute(f"DELETE FROM `tab{inbox.DOCTYPE}`")))
+	with standalone_runtime() as runtime:
+		say(run(runtime, lambda: runtime.db.execute(f"DELETE FROM `tab{inbox.DOCTYPE}`")))
 
 
 if __name__ == "__main__":

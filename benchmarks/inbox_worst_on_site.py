@@ -12,10 +12,10 @@ import frappe
 
 from benchmarks.figures import say
 from benchmarks.inbox_worst import NAME, run
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 
 
-class Home(SiteHome):
+class Runtime(FrappeRuntime):
 	"""A site whose workers rest meanwhile."""
 
 	def enqueue_drain(self, integration: str, number: int = 0) -> None:
@@ -36,7 +36,7 @@ def main(site: str) -> None:
 		frappe.get_doc(doc).insert()
 	frappe.db.commit()
 	try:
-		say(run(Home(), clear))
+		say(run(Runtime(), clear))
 	finally:
 		clear()
 		frappe.delete_doc("Integration Settings", NAME, ignore_missing=True, force=True)

@@ -25,7 +25,7 @@ from benchmarks.sync_on_site import (
 	remove_doctype,
 )
 from integration_hub.connectors.redact import Redactor
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores import bindings
 from integration_hub.stores.database import in_transaction, insert
 from integration_hub.stores.ids import new_id
@@ -33,26 +33,28 @@ from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Run
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_orphans
-from integration_hub.sync.page import PageWriter
+from integration_hub.sync.page_writer import PageWriter
 
 COUNTS = (size(20_000, quick=3000), size(200_000, quick=6000))
 GONE = size(2000, quick=500)
 
 
-def load(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> Mark:
+def load(runtime: FrappeRuntime, stream: StreamConfig, rows: list[dict]) -> Mark:
 	"""Write rows on behalf of a run; return the run's mark."""
-	writer = PageWriter(home, stream, Redactor(), mark=Mark(new_id(), next(NUMBERS)), operation="Benchmark")
+	writer = PageWriter(
+		runtime, stream, Redactor(), mark=Mark(new_id(), next(NUMBERS)), operation="Benchmark"
+	)
 	for page in pages(rows):
-		in_transaction(home.db, lambda page=page: writer.write(page))
+		in_transaction(runtime.db, lambda page=page: writer.write(page))
 	return writer.mark
 
 
-def measure(home: SiteHome, count: int) -> list[Figure]:
+def measure(runtime: FrappeRuntime, count: int) -> list[Figure]:
 	stream = replace(bulk_stream(), deletion_policy="Delete", max_delete_count=count)
 	empty()
 	rows = records(stop=count)
-	load(home, stream, rows)
-	found, removed = zip(*(one_round(home, stream, rows) for _ in range(ROUNDS)), strict=True)
+	load(runtime, stream, rows)
+	found, removed = zip(*(one_round(runtime, stream, rows) for _ in range(ROUNDS)), strict=True)
 	at = f"{GONE:,} orphans among {count:,} rows"
 	return [
 		Figure(f"{at}, found", statistics.median(found) * 1000, "ms", "lower"),
@@ -60,20 +62,22 @@ def measure(home: SiteHome, count: int) -> list[Figure]:
 	]
 
 
-def one_round(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> tuple[float, float]:
+def one_round(runtime: FrappeRuntime, stream: StreamConfig, rows: list[dict]) -> tuple[float, float]:
 	"""Let the first rows be gone; return the seconds it takes to find and to remove them. They are back after it."""
-	run = Run(new_id(), load(home, stream, rows[GONE:]), STREAM, "", "Full")
-	in_transaction(home.db, lambda: insert(home.db, "Sync Log", {"name": run.name, "status": "Running"}))
+	run = Run(new_id(), load(runtime, stream, rows[GONE:]), STREAM, "", "Full")
+	in_transaction(
+		runtime.db, lambda: insert(runtime.db, "Sync Log", {"name": run.name, "status": "Running"})
+	)
 	started = time.perf_counter()
-	assert bindings.count_live(home.db, STREAM, run.mark.number) == GONE
+	assert bindings.count_live(runtime.db, STREAM, run.mark.number) == GONE
 	found = time.perf_counter() - started
 	started = time.perf_counter()
-	remove_orphans(home, stream, run, Redactor())
+	remove_orphans(runtime, stream, run, Redactor())
 	removed = time.perf_counter() - started
 	assert frappe.db.count(DOCTYPE) == len(rows) - GONE
 	frappe.db.delete("Sync Log", {"name": run.name})
 	frappe.db.commit()
-	load(home, stream, rows[:GONE])
+	load(runtime, stream, rows[:GONE])
 	return found, removed
 
 
@@ -82,7 +86,7 @@ def main(site: str) -> None:
 	frappe.connect()
 	frappe.set_user("Administrator")
 	make_doctype()
-	figures = [figure for count in COUNTS for figure in measure(SiteHome(), count)]
+	figures = [figure for count in COUNTS for figure in measure(FrappeRuntime(), count)]
 	remove_doctype()
 	say(figures)
 

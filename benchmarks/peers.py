@@ -23,7 +23,7 @@ from benchmarks.connectors import sandbox_process
 from benchmarks.dlt_peer import DATASET, PAGE, Dlt, race, run
 from benchmarks.figures import say, size
 from benchmarks.sync_on_site import DOCTYPE, make_doctype
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.sandbox.access import API_KEY
 from integration_hub.sandbox.example import FIELDS
 from integration_hub.sync.run import run_stream
@@ -66,7 +66,7 @@ class Ours:
 	name = "ours, Bulk"
 
 	def __init__(self, site: str, url: str):
-		self._site, self._home = site, SiteHome()
+		self._site, self._runtime = site, FrappeRuntime()
 		_remove()
 		make_doctype()
 		frappe.get_doc(_integration(url)).insert()
@@ -84,7 +84,7 @@ class Ours:
 
 	def load_here(self) -> None:
 		"""As a worker does, which is there already."""
-		assert run_stream(self._home, NAME)["status"] == "Completed"
+		assert run_stream(self._runtime, NAME)["status"] == "Completed"
 
 	def count(self) -> int:
 		frappe.db.commit()

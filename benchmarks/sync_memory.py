@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, say, size
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sync.run import run_stream
 
 PAGE = 1000
@@ -67,10 +67,10 @@ def measure(count: int) -> None:
 	"""Load `count` records twice; print records a second, and the peak of this process in MB."""
 	with tempfile.TemporaryDirectory() as folder:
 		(Path(folder) / "hub.toml").write_text(HUB.format(count=count))
-		with FileHome(Path(folder) / "hub.toml") as home:
+		with StandaloneRuntime(Path(folder) / "hub.toml") as runtime:
 			started = time.perf_counter()
-			first = run_stream(home, "records")
-			again = run_stream(home, "records")
+			first = run_stream(runtime, "records")
+			again = run_stream(runtime, "records")
 			seconds = time.perf_counter() - started
 			assert (first["created"], again["unchanged"]) == (count, count), (first, again)
 	peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

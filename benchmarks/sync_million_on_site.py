@@ -24,7 +24,7 @@ from benchmarks.sync_on_site import (
 	remove_doctype,
 	write,
 )
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 
 COUNT, PART = size(1_000_000, quick=10_000), size(10_000, quick=2000)
 
@@ -50,17 +50,17 @@ def main(site: str) -> None:
 	frappe.connect()
 	frappe.set_user("Administrator")
 	make_doctype()
-	home, stream = SiteHome(), bulk_stream()
+	runtime, stream = FrappeRuntime(), bulk_stream()
 	empty()
 	limit = in_parts(raw)
 	empty()
-	write(home, stream, records(stop=PART))
+	write(runtime, stream, records(stop=PART))
 	small = peak()
 	empty()
 	rates = {
-		"Bulk, first load": in_parts(lambda rows: write(home, stream, rows)),
-		"Bulk, nothing changed": in_parts(lambda rows: write(home, stream, rows)),
-		"Bulk, 10% changed": in_parts(lambda rows: write(home, stream, rows), changed=0.1),
+		"Bulk, first load": in_parts(lambda rows: write(runtime, stream, rows)),
+		"Bulk, nothing changed": in_parts(lambda rows: write(runtime, stream, rows)),
+		"Bulk, 10% changed": in_parts(lambda rows: write(runtime, stream, rows), changed=0.1),
 	}
 	assert frappe.db.count(DOCTYPE) == COUNT
 	figures = [Figure("raw driver, target rows alone", limit, "records/s")]

@@ -17,12 +17,12 @@ import frappe
 
 from benchmarks.figures import ROUNDS, Figure, say, size
 from integration_hub.connectors.redact import Redactor
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.marks import Mark
 from integration_hub.sync.config import FieldMapping, StreamConfig
-from integration_hub.sync.page import PageWriter
+from integration_hub.sync.page_writer import PageWriter
 
 DOCTYPE, STREAM = "Hub Benchmark Customer", "hub-benchmark"
 COUNT, PAGE = size(20_000, quick=1000), 1000
@@ -97,10 +97,12 @@ def bulk_stream() -> StreamConfig:
 	)
 
 
-def write(home: SiteHome, stream: StreamConfig, rows: list[dict]) -> None:
-	writer = PageWriter(home, stream, Redactor(), mark=Mark(new_id(), next(NUMBERS)), operation="Benchmark")
+def write(runtime: FrappeRuntime, stream: StreamConfig, rows: list[dict]) -> None:
+	writer = PageWriter(
+		runtime, stream, Redactor(), mark=Mark(new_id(), next(NUMBERS)), operation="Benchmark"
+	)
 	for page in pages(rows):
-		counts = in_transaction(home.db, lambda page=page: writer.write(page))
+		counts = in_transaction(runtime.db, lambda page=page: writer.write(page))
 		assert not counts.failed
 
 
@@ -157,21 +159,22 @@ def main(site: str) -> None:
 	frappe.connect()
 	frappe.set_user("Administrator")
 	make_doctype()
-	home = SiteHome()
+	runtime = FrappeRuntime()
 	bulk = bulk_stream()
 	documents = replace(bulk, write_mode="Documents")
 	first, tenth = records(), records(changed=0.1)
 	results = {
 		"raw driver, target rows alone": rate((empty, False), (lambda: raw(first), True)),
-		"Bulk, first load": rate((empty, False), (lambda: write(home, bulk, first), True)),
-		"Bulk, nothing changed": rate((lambda: write(home, bulk, first), True)),
+		"Bulk, first load": rate((empty, False), (lambda: write(runtime, bulk, first), True)),
+		"Bulk, nothing changed": rate((lambda: write(runtime, bulk, first), True)),
 		"Bulk, 10% changed": rate(
-			(lambda: write(home, bulk, first), False), (lambda: write(home, bulk, tenth), True)
+			(lambda: write(runtime, bulk, first), False), (lambda: write(runtime, bulk, tenth), True)
 		),
-		"Documents, first load": rate((empty, False), (lambda: write(home, documents, first), True)),
-		"Documents, nothing changed": rate((lambda: write(home, documents, first), True)),
+		"Documents, first load": rate((empty, False), (lambda: write(runtime, documents, first), True)),
+		"Documents, nothing changed": rate((lambda: write(runtime, documents, first), True)),
 		"Documents, 10% changed": rate(
-			(lambda: write(home, documents, first), False), (lambda: write(home, documents, tenth), True)
+			(lambda: write(runtime, documents, first), False),
+			(lambda: write(runtime, documents, tenth), True),
 		),
 		# Once: it takes minutes, and grows slower with every record.
 		"naive, commit per 100, first load": rate((empty, False), (lambda: naive(first), True), rounds=1),

@@ -11,20 +11,20 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from chaos.run import OpenStage, run
-from chaos.stage import file_stage
-from integration_hub.stores.home import HubError
+from chaos.deployment import standalone_deployment
+from chaos.run import OpenDeployment, run
+from integration_hub.stores.runtime import HubError
 
 
 def main() -> int:
 	options = _options()
 	signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing of the run shall outlive it
 	with ExitStack() as stack:
-		stage = _stage(options, stack)
+		deployment = _deployment(options, stack)
 		folder = _folder(options.keep)
 		right = run(
 			folder,
-			stage,
+			deployment,
 			seconds=options.minutes * 60,
 			seed=options.seed,
 			customers=options.customers,
@@ -38,18 +38,18 @@ def main() -> int:
 	return 0 if right else 1
 
 
-def _stage(options: argparse.Namespace, stack: ExitStack) -> OpenStage:
+def _deployment(options: argparse.Namespace, stack: ExitStack) -> OpenDeployment:
 	"""Return what sets the run up: on a file, on the site that was named, or on one that is made."""
 	if not options.bench:
-		return file_stage
+		return standalone_deployment
 	from chaos.bench import enter, own_site
 
 	enter(options.bench)
-	from chaos.site import site_stage
+	from chaos.site import site_deployment
 
 	if options.site:
-		return site_stage(options.site)
-	return site_stage(*stack.enter_context(own_site()))
+		return site_deployment(options.site)
+	return site_deployment(*stack.enter_context(own_site()))
 
 
 def _options() -> argparse.Namespace:

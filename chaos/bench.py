@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chaos.deployment import ROOT
 from chaos.mariadb import PASSWORD, MariaDB
-from chaos.stage import ROOT
 from integration_hub.sandbox.redis import free_port
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from integration_hub.stores.home import Home
+from integration_hub.stores.runtime import Runtime
 from integration_hub.webhooks import Defer
 
 TABLE = "chaos_effect"
@@ -15,7 +15,7 @@ HANDLER = "chaos.effects.note"
 KILLED_BY_EVENT = 86  # exit code of a worker whose event was to kill it
 
 # Of the process: set by whoever handles events.
-home: Home | None = None
+runtime: Runtime | None = None
 mortal = False  # is it a worker that an event may kill?
 
 
@@ -23,7 +23,7 @@ class Refused(Exception):
 	"""The handler's own failure."""
 
 
-def create(on: Home) -> str:
+def create(on: Runtime) -> str:
 	"""Return the statement that makes the table of effects; their order is that of `seq`."""
 	kind = "INTEGER PRIMARY KEY AUTOINCREMENT" if on.db.dialect == "sqlite" else "SERIAL PRIMARY KEY"
 	return (
@@ -33,7 +33,7 @@ def create(on: Home) -> str:
 
 def note(payload: Mapping[str, Any], event: Mapping[str, Any]) -> None:
 	"""Write one row, then do what the event's mood says on its first attempt."""
-	home.db.execute(
+	runtime.db.execute(
 		f"INSERT INTO `{TABLE}` (`mark`, `place`, `number`) VALUES (%s, %s, %s)",
 		[payload["mark"], payload.get("key") or "", payload.get("n") or 0],
 	)

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.deployment import Command
 from chaos.effects import KILLED_BY_EVENT
-from chaos.stage import Command
 
 _YOUNG = 15  # seconds
 _NO_DATABASE = (

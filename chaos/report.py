@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from chaos.arena import Arena
-from chaos.plan import Step
+from chaos.environment import Environment
+from chaos.fault_plan import Step
 from chaos.verdict import Verdict
 
 _WIDE = 48
@@ -52,9 +52,9 @@ class Report:
 		if seconds > _LONG:
 			self._log.write(f"({step.action} took {seconds:.1f} s)\n")
 
-	def pulse(self, arena: Arena) -> None:
+	def pulse(self, environment: Environment) -> None:
 		"""Tell how it goes."""
-		counts = arena.ledger.counts
+		counts = environment.ledger.counts
 		self._note(
 			f"{_clock(time.monotonic() - self._began)} of {_clock(self._seconds)}  {self._faults} faults, "
 			f"{counts['effects'] + counts['news']:,} events, {counts['on the list'] + counts['on the stream']:,} messages",
@@ -65,22 +65,23 @@ class Report:
 		self._wipe()
 		click.echo(f"{_clock(time.monotonic() - self._began)}  no more faults; what is left is handled")
 
-	def resting(self, left: str) -> None:
+	def converging(self, left: str) -> None:
 		"""Tell what is still to be handled."""
 		self._note(f"{_clock(time.monotonic() - self._began)}  {left}")
 
-	def end(self, arena: Arena, steps: Sequence[Step], verdicts: Sequence[Verdict]) -> bool:
+	def end(self, environment: Environment, steps: Sequence[Step], verdicts: Sequence[Verdict]) -> bool:
 		"""Print what was done and what came of it; return whether all is right."""
 		self._say("")
-		self._table("What was done", _done(arena, steps))
+		self._table("What was done", _done(environment, steps))
 		self._table(
-			"What was sent", [(kind, f"{count:,}") for kind, count in sorted(arena.ledger.counts.items())]
+			"What was sent",
+			[(kind, f"{count:,}") for kind, count in sorted(environment.ledger.counts.items())],
 		)
 		self._say(click.style("What came of it", bold=True))
 		for verdict in verdicts:
 			self._say(_line(verdict))
 		right = all(verdict.right for verdict in verdicts)
-		for fell in arena.fell:
+		for fell in environment.fell:
 			self._say(f"\n{fell.name} ended with {fell.code}; its last words:\n{fell.last}")
 		self._say("\n" + ("chaos: ok" if right else "chaos: FAILED"))
 		return right
@@ -117,21 +118,26 @@ def _line(verdict: Verdict) -> str:
 	return f"  {click.style(f'{word:<6}', fg=colour)}{verdict.what:<{_WIDE}} {verdict.found}"
 
 
-def _done(arena: Arena, steps: Sequence[Step]) -> list[tuple[str, str]]:
+def _done(environment: Environment, steps: Sequence[Step]) -> list[tuple[str, str]]:
 	"""Return the faults by kind, and the processes that were killed."""
 	kinds: dict[str, int] = {}
 	for step in steps:
 		if step.does:
 			kinds[step.action] = kinds.get(step.action, 0) + 1
 	rows = [(_NAMES.get(kind, kind.replace("_", " ")), f"{count:,}") for kind, count in sorted(kinds.items())]
-	by_events = sum(process.killed_by_events for process in arena.processes.values())
-	met = {kind: count for kind, count in arena.crm.faults.met.items() if count}
-	met["429"] = arena.crm.budget.refused
+	by_events = sum(process.killed_by_events for process in environment.processes.values())
+	met = {kind: count for kind, count in environment.crm.faults.met.items() if count}
+	met["429"] = environment.crm.budget.refused
 	rows.append(("workers killed by an event", f"{by_events:,}"))
-	fallen = sum(process.fallen for process in arena.processes.values())
+	fallen = sum(process.fallen for process in environment.processes.values())
 	rows.append(("processes that fell with what they need", f"{fallen:,}"))
 	rows += [(f"answers of the CRM: {kind}", f"{count:,}") for kind, count in met.items() if count]
-	rows.append(("connections cut", f"{sum(way.cuts for way in arena.ways.values()):,}"))
+	rows.append(
+		(
+			"connections cut",
+			f"{sum(network_path.cuts for network_path in environment.network_paths.values()):,}",
+		)
+	)
 	return rows
 
 

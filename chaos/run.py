@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from chaos.arena import Arena
+from chaos.convergence import converge
+from chaos.deployment import Deployment
+from chaos.environment import Environment
+from chaos.fault_plan import Step, schedule
 from chaos.leaks import leaks
-from chaos.plan import Step, schedule
+from chaos.recovery import settle
 from chaos.report import Report
-from chaos.rest import come_to_rest
-from chaos.settle import settle
-from chaos.stage import Stage
 from chaos.verdict import verdicts
 
-OpenStage = Callable[[Path], AbstractContextManager[Stage]]
+OpenDeployment = Callable[[Path], AbstractContextManager[Deployment]]
 _TICK = 0.05
 
 
 def run(
 	folder: Path,
-	open_stage: OpenStage,
+	open_deployment: OpenDeployment,
 	*,
 	seconds: float,
 	seed: int,
@@ -32,31 +32,31 @@ def run(
 ) -> bool:
 	"""Run in an empty folder; print what happens; return whether all is right in the end."""
 	report = Report(folder, seconds, verbose, terminal)
-	arena = Arena(folder, customers, seed)
-	with arena.open(), open_stage(folder) as stage, arena.peopled(stage):
-		steps = schedule(seed, seconds, arena.targets())
-		report.head(seed, customers, stage.place, list(arena.processes))
-		arena.begin()
+	environment = Environment(folder, customers, seed)
+	with environment.open(), open_deployment(folder) as deployment, environment.peopled(deployment):
+		steps = schedule(seed, seconds, environment.targets())
+		report.head(seed, customers, deployment.place, list(environment.processes))
+		environment.begin()
 		report.start()
-		_carry_out(arena, steps, seconds, report)
+		_carry_out(environment, steps, seconds, report)
 		report.settling()
-		arena.calm_down()
-		rest = come_to_rest(arena, report.resting)
-		codes = arena.end()
-		settled = settle(arena)
-		found = [rest, *verdicts(arena, settled, codes), leaks(arena)]
-		return report.end(arena, steps, found)
+		environment.calm_down()
+		rest = converge(environment, report.converging)
+		codes = environment.end()
+		settled = settle(environment)
+		found = [rest, *verdicts(environment, settled, codes), leaks(environment)]
+		return report.end(environment, steps, found)
 
 
-def _carry_out(arena: Arena, steps: Sequence[Step], seconds: float, report: Report) -> None:
+def _carry_out(environment: Environment, steps: Sequence[Step], seconds: float, report: Report) -> None:
 	began, left = time.monotonic(), list(steps)
 	while (now := time.monotonic() - began) < seconds:
 		while left and left[0].at <= now:
 			step = left.pop(0)
 			report.fault(step)
 			acted = time.monotonic()
-			getattr(arena, step.action)(*step.arguments)
+			getattr(environment, step.action)(*step.arguments)
 			report.took(step, time.monotonic() - acted)
-		arena.tick()
-		report.pulse(arena)
+		environment.tick()
+		report.pulse(environment)
 		time.sleep(_TICK)

@@ -12,14 +12,14 @@ from frappe.installer import update_site_config
 from frappe.utils import background_jobs, now_datetime
 
 from chaos import effects
+from chaos.deployment import Command, Deployment, Endpoint
 from chaos.mariadb import MariaDB
 from chaos.settings import INTEGRATIONS, STREAMS
-from chaos.stage import Command, Door, Stage
-from chaos.surroundings import Surroundings
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.load import load_into_site
+from chaos.site_services import SiteServices
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.load_hub_toml import load_into_site
 from integration_hub.sandbox.example import TABLES
-from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.runtime import HubError, Runtime
 
 _LOGS = ("Sync Log", "External Record", "Webhook Log", "Integration Error Log")
 _HOSTS = "integration_hub_allowed_hosts"
@@ -39,64 +39,68 @@ _CONNECTIONS = {
 
 def know_handler() -> None:
 	"""Have this process know the run's handler: hooks know the handlers of installed apps alone."""
-	SiteHome.handlers = lambda _: {"note": effects.HANDLER}
+	FrappeRuntime.handlers = lambda _: {"note": effects.HANDLER}
 	# Where workers are killed faster than they work, Frappe would refuse to delete documents after 500 of them.
 	background_jobs._check_queue_size = lambda queue: None
 
 
 @contextmanager
-def opened(site: str) -> Iterator[SiteHome]:
+def opened(site: str) -> Iterator[FrappeRuntime]:
 	"""Open a site whose events the run's handler handles."""
 	know_handler()
-	with SiteHome.opened(site) as home:
-		yield home
+	with FrappeRuntime.opened(site) as runtime:
+		yield runtime
 
 
-def site_stage(site: str, mariadb: MariaDB | None = None) -> Callable[[Path], AbstractContextManager[Stage]]:
+def site_deployment(
+	site: str, mariadb: MariaDB | None = None
+) -> Callable[[Path], AbstractContextManager[Deployment]]:
 	"""Return what sets a run up on a site. Raises HubError where the site has documents of the same names."""
 
 	@contextmanager
-	def stage(folder: Path) -> Iterator[Stage]:
-		with Surroundings(site, folder).open() as surroundings, opened(site) as home:
+	def deployment(folder: Path) -> Iterator[Deployment]:
+		with SiteServices(site, folder).open() as services, opened(site) as runtime:
 			_refuse_to_overwrite()
 			before, began = frappe.conf.get(_HOSTS), now_datetime()
 			update_site_config(_HOSTS, ["127.0.0.1:*"], validate=False)
 			try:
-				_prepare(home, folder / "hub.toml")
-				yield _stage(home, site, surroundings, mariadb)
+				_prepare(runtime, folder / "hub.toml")
+				yield _deployment(runtime, site, services, mariadb)
 			finally:
-				home.reconnect()
+				runtime.reconnect()
 				if not mariadb:  # else the site goes as a whole
 					_clear(began)
 				update_site_config(_HOSTS, before or "None", validate=False)
 
-	return stage
+	return deployment
 
 
-def _stage(home: SiteHome, site: str, surroundings: Surroundings, mariadb: MariaDB | None) -> Stage:
+def _deployment(
+	runtime: FrappeRuntime, site: str, services: SiteServices, mariadb: MariaDB | None
+) -> Deployment:
 	frappe_command = [sys.executable, "-m", "frappe.utils.bench_helper", "frappe", "--site", site]
 	sites = Path(frappe.local.sites_path).resolve()
-	return Stage(
-		home=home,
+	return Deployment(
+		runtime=runtime,
 		opened=lambda: opened(site),
 		place=f"the site {site}, Frappe {frappe.__version__}, {frappe.db.db_type}",
 		hub=[*frappe_command, "integration-hub"],
 		cwd=sites,
-		processes=_processes(site, surroundings.web_port),
-		ways=surroundings.ways,
-		doors=[
-			Door(
+		processes=_processes(site, services.web_port),
+		network_paths=services.network_paths,
+		endpoints=[
+			Endpoint(
 				"web",
 				"/api/method/integration_hub.api.webhook/crm",
 				"/api/method/frappe.ping",
 				{"X-Frappe-Site-Name": site},
 			)
 		],
-		servers=surroundings.servers,
-		elapse=surroundings.elapse,
+		servers=services.servers,
+		elapse=services.elapse,
 		disconnect=_disconnect if frappe.db.db_type in _CONNECTIONS else None,
 		logs=[sites / site / "logs", sites.parent / "logs"],
-		tables=_tables(home),
+		tables=_tables(runtime),
 		database=mariadb,
 		pace=3,  # each job is a process, and each document that goes a job more
 	)
@@ -110,31 +114,31 @@ def _processes(site: str, web_port: int) -> dict[str, Command]:
 	for number, queues in enumerate(_QUEUES, 1):
 		line = [python, "-m", "chaos.rq_worker", queues]
 		processes[f"rq-{number}"] = Command(line, ours=False, jobs=True)
-	processes["scheduler"] = Command([python, "-m", "chaos.ticks", site])
+	processes["scheduler"] = Command([python, "-m", "chaos.scheduler_ticks", site])
 	return processes
 
 
-def _tables(home: Home) -> list[str]:
-	if home.db.dialect == "sqlite":
+def _tables(runtime: Runtime) -> list[str]:
+	if runtime.db.dialect == "sqlite":
 		sql = "SELECT `name` FROM `sqlite_master` WHERE `type` = 'table'"
 	else:
-		schema = "DATABASE()" if home.db.dialect == "mariadb" else "current_schema()"
+		schema = "DATABASE()" if runtime.db.dialect == "mariadb" else "current_schema()"
 		sql = f"""SELECT `table_name` AS `name` FROM information_schema.tables
 			WHERE `table_schema` = {schema} AND `table_type` = 'BASE TABLE'"""
-	return [row["name"] for row in home.db.query(sql)]
+	return [row["name"] for row in runtime.db.query(sql)]
 
 
-def _disconnect(home: Home) -> None:
+def _disconnect(runtime: Runtime) -> None:
 	"""Kill all connections of the site's user but this one."""
-	find, kill = _CONNECTIONS[home.db.dialect]
-	for row in home.db.query(find):
+	find, kill = _CONNECTIONS[runtime.db.dialect]
+	for row in runtime.db.query(find):
 		with suppress(Exception):  # gone already
-			home.db.execute(kill, [row["id"]])
+			runtime.db.execute(kill, [row["id"]])
 
 
-def _prepare(home: SiteHome, toml: Path) -> None:
-	list(load_into_site(home, toml, ""))
-	frappe.db.sql_ddl(effects.create(home))
+def _prepare(runtime: FrappeRuntime, toml: Path) -> None:
+	list(load_into_site(runtime, toml, ""))
+	frappe.db.sql_ddl(effects.create(runtime))
 	frappe.db.commit()
 
 

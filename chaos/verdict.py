@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 import redis
 
 from chaos import effects
-from chaos.arena import Arena
-from chaos.hand import hours_ahead
-from chaos.plan import JUMPS
+from chaos.database_injector import hours_ahead
+from chaos.environment import Environment
+from chaos.fault_plan import JUMPS
+from chaos.recovery import Settled
 from chaos.settings import GROUP, LIST, STREAM
-from chaos.settle import Settled
-from integration_hub.queues.servers import tagged
+from integration_hub.queues.redis_servers import tagged
 from integration_hub.sandbox.example import FIELDS, TABLES
-from integration_hub.stores.home import Home
 from integration_hub.stores.ids import first_id
+from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.times import parse_time, utc_text
 
 _SHOWN = 3
@@ -35,29 +35,29 @@ class Verdict:
 	right: bool
 
 
-def verdicts(arena: Arena, settled: Settled, codes: dict[str, int]) -> Iterator[Verdict]:
+def verdicts(environment: Environment, settled: Settled, codes: dict[str, int]) -> Iterator[Verdict]:
 	"""Compare; the home's database is not written to any more."""
-	home = arena.stage.home
-	with home.db.transaction():  # what is committed now
-		yield from _processes(arena, codes)
-		yield _crowds(arena)
-		yield _clocks(arena, home)
-		yield from _inbox(arena, home, settled)
-		yield from _effects(arena, home)
-		yield from _records(arena, home, settled)
-	yield from _queues(arena)
+	runtime = environment.deployment.runtime
+	with runtime.db.transaction():  # what is committed now
+		yield from _processes(environment, codes)
+		yield _crowds(environment)
+		yield _clocks(environment, runtime)
+		yield from _inbox(environment, runtime, settled)
+		yield from _effects(environment, runtime)
+		yield from _records(environment, runtime, settled)
+	yield from _queues(environment)
 
 
-def _processes(arena: Arena, codes: dict[str, int]) -> Iterator[Verdict]:
-	surprises = arena.ledger.surprises
+def _processes(environment: Environment, codes: dict[str, int]) -> Iterator[Verdict]:
+	surprises = environment.ledger.surprises
 	yield Verdict("Answers to senders", _few(surprises) or "all as they should be", not surprises)
-	fell = [f"{one.name} ended with {one.code}" for one in arena.fell]
+	fell = [f"{one.name} ended with {one.code}" for one in environment.fell]
 	fell += [f"{name}, asked to stop, ended with {code}" for name, code in codes.items()]
 	yield Verdict("Processes that ended by themselves", _few(fell) or "none", not fell)
 
 
-def _crowds(arena: Arena) -> Verdict:
-	met = arena.crowded
+def _crowds(environment: Environment) -> Verdict:
+	met = environment.slow_connection_counts
 	answers = ", ".join(f"{count:,} {word}" for word, count in sorted(met.answers.items()))
 	text = f"{met.opened:,} opened ({answers or 'none answered'}); /health answered {met.healthy:,} times meanwhile"
 	if met.healthy:
@@ -67,26 +67,26 @@ def _crowds(arena: Arena) -> Verdict:
 	return Verdict("Slow connections", text, not met.silent)
 
 
-def _clocks(arena: Arena, home: Home) -> Verdict:
-	if not arena.clocks.there:
+def _clocks(environment: Environment, runtime: Runtime) -> Verdict:
+	if not environment.clocks.there:
 		return Verdict("The hub's clock", "was right: without a C compiler, none can be ahead", True)
-	left = [f"{count:,} {what}" for what, count in hours_ahead(home).items() if count]
-	text = f"was ahead by up to {arena.clocks.farthest // 3600} h; {'; '.join(left) or 'nothing waits for hours'}"
+	left = [f"{count:,} {what}" for what, count in hours_ahead(runtime).items() if count]
+	text = f"was ahead by up to {environment.clocks.farthest // 3600} h; {'; '.join(left) or 'nothing waits for hours'}"
 	return Verdict("The hub's clock", text, not left)
 
 
-def _came_too_late(home: Home, record: str, time: str) -> bool:
+def _came_too_late(runtime: Runtime, record: str, time: str) -> bool:
 	"""Tell whether something newer of a record is known: then an event that nobody could have written is none."""
 	sql = """SELECT `source_time` FROM `tabExternal Record` WHERE `external_id` = %s
 		AND `stream` IN (SELECT `stream` FROM `tabWebhook Route` WHERE `event_pattern` = 'customer.*')"""
 	return any(
-		(row["source_time"] or "") > utc_text(parse_time(time)) for row in home.db.query(sql, [record])
+		(row["source_time"] or "") > utc_text(parse_time(time)) for row in runtime.db.query(sql, [record])
 	)
 
 
-def _inbox(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
-	ledger = arena.ledger
-	rows = home.db.query(
+def _inbox(environment: Environment, runtime: Runtime, settled: Settled) -> Iterator[Verdict]:
+	ledger = environment.ledger
+	rows = runtime.db.query(
 		"SELECT `integration`, `event_id`, `status`, `door`, `event_type` FROM `tabWebhook Log`"
 	)
 	held = {
@@ -104,7 +104,7 @@ def _inbox(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 	hidden = {
 		name
 		for name in ledger.bad_news.keys() - dead
-		if name not in completed or not _came_too_late(home, *ledger.bad_news[name])
+		if name not in completed or not _came_too_late(runtime, *ledger.bad_news[name])
 	}
 	yield _same("News that nobody can write, not kept as Dead, and not too late", hidden)
 	yield _same("Other events that are Dead", dead - ledger.bad_news.keys())
@@ -123,11 +123,11 @@ def _inbox(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 	yield _same("Events with two rows", twice)
 
 
-def _effects(arena: Arena, home: Home) -> Iterator[Verdict]:
-	rows = home.db.query(f"SELECT `mark`, `place`, `number` FROM `{effects.TABLE}` ORDER BY `seq`")
-	lanes = _by_clock(arena, home, rows)
+def _effects(environment: Environment, runtime: Runtime) -> Iterator[Verdict]:
+	rows = runtime.db.query(f"SELECT `mark`, `place`, `number` FROM `{effects.TABLE}` ORDER BY `seq`")
+	lanes = _by_clock(environment, runtime, rows)
 	found = Counter(row["mark"] for row in rows)
-	ledger = arena.ledger
+	ledger = environment.ledger
 	yield Verdict(
 		"Effects",
 		f"{len(found):,} of {len(ledger.confirmed):,} events and messages confirmed to their senders",
@@ -136,26 +136,30 @@ def _effects(arena: Arena, home: Home) -> Iterator[Verdict]:
 	yield _same("Confirmed, and without effect", ledger.confirmed - found.keys())
 	yield _same("Handled more than once", [mark for mark, count in found.items() if count > 1])
 	yield _same("Effects of what nobody has sent", found.keys() - ledger.sent)
-	yield _same("Effects out of order, of the same key", list(_out_of_order(home, lanes)))
+	yield _same("Effects out of order, of the same key", list(_out_of_order(runtime, lanes)))
 
 
-def _by_clock(arena: Arena, home: Home, rows: list[dict]) -> list[dict]:
+def _by_clock(environment: Environment, runtime: Runtime, rows: list[dict]) -> list[dict]:
 	"""Return effects whose place is that of their key and of the hours by which the receiver's clock was ahead.
 
 	The order in which events came is that of the receiver's clock; what came before this went back stands behind.
 	"""
-	received = home.db.query("SELECT `event_id`, `name` FROM `tabWebhook Log` WHERE `status` <> 'Conflict'")
+	received = runtime.db.query(
+		"SELECT `event_id`, `name` FROM `tabWebhook Log` WHERE `status` <> 'Conflict'"
+	)
 	names = {row["event_id"]: row["name"] for row in received}
 
 	def hours(mark: str) -> int:
-		return max(h for h in (0, *JUMPS) if not h or names.get(mark, "") >= first_id(arena.began + h * 3600))
+		return max(
+			h for h in (0, *JUMPS) if not h or names.get(mark, "") >= first_id(environment.began + h * 3600)
+		)
 
 	return [{**row, "place": row["place"] and f"{row['place']} +{hours(row['mark'])}"} for row in rows]
 
 
-def _out_of_order(home: Home, rows: list[dict]) -> Iterator[str]:
+def _out_of_order(runtime: Runtime, rows: list[dict]) -> Iterator[str]:
 	"""What deferred has given up its place, and what was dead, or was called back to life, has lost it."""
-	excused = home.db.query(
+	excused = runtime.db.query(
 		"SELECT `event_id` FROM `tabWebhook Log` WHERE `deferrals` > 0 OR `name` IN (SELECT `name` FROM `tabWebhook Log` WHERE `status` = 'Dead')"
 	)
 	excused_ids = {row["event_id"] for row in excused}
@@ -168,14 +172,14 @@ def _out_of_order(home: Home, rows: list[dict]) -> Iterator[str]:
 		last[row["place"]] = row["number"]
 
 
-def _records(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
+def _records(environment: Environment, runtime: Runtime, settled: Settled) -> Iterator[Verdict]:
 	expected = {
 		row["id"]: {**{ours: row[theirs] for ours, theirs in FIELDS.items()}, "active": int(row["active"])}
-		for row in arena.crm.customers.alive()
+		for row in environment.crm.customers.alive()
 	}
 	columns = ", ".join(f"`{name}`" for name in FIELDS)
 	for kind, table in TABLES.items():
-		rows = home.db.query(f"SELECT {columns} FROM `tab{table}`")
+		rows = runtime.db.query(f"SELECT {columns} FROM `tab{table}`")
 		found = {row["customer_id"]: row for row in rows}
 		missing = sum(id not in found for id in expected)
 		different = sum(id in found and found[id] != row for id, row in expected.items())
@@ -188,27 +192,28 @@ def _records(arena: Arena, home: Home, settled: Settled) -> Iterator[Verdict]:
 			text,
 			not (missing or different or surplus or f"customers-{kind}" in settled.runs),
 		)
-		bound = home.db.query(
+		bound = runtime.db.query(
 			"SELECT COUNT(*) AS `n` FROM `tabExternal Record` WHERE `stream` = %s AND `status` = 'Bound'",
 			[f"customers-{kind}"],
 		)[0]["n"]
 		if bound != len(expected):
 			yield Verdict(f"Bindings of customers-{kind}", f"{bound:,}, not {len(expected):,}", False)
 	yield _same(
-		"Customers that live, and whose document had gone for a while", _made_again(arena, home, expected)
+		"Customers that live, and whose document had gone for a while",
+		_made_again(environment, runtime, expected),
 	)
-	runs = home.db.query("SELECT `status`, COUNT(*) AS `n` FROM `tabSync Log` GROUP BY `status`")
+	runs = runtime.db.query("SELECT `status`, COUNT(*) AS `n` FROM `tabSync Log` GROUP BY `status`")
 	states = {row["status"]: row["n"] for row in runs}
 	text = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
 	yield Verdict("Runs", text, not states.keys() & {"Running", "Needs Approval"})
 
 
-def _made_again(arena: Arena, home: Home, living: dict[str, dict]) -> list[str]:
+def _made_again(environment: Environment, runtime: Runtime, living: dict[str, dict]) -> list[str]:
 	"""Return the customers whose document is younger than its binding: it was removed while they lived, and made again.
 
 	A record that failed first is bound before it has a document; and between the two a clock may have jumped.
 	"""
-	rows = home.db.query(
+	rows = runtime.db.query(
 		f"""SELECT b.`external_id`, b.`creation` AS `bound`, d.`creation` AS `made`
 			FROM `tabExternal Record` b JOIN `tab{TABLES["full"]}` d ON d.`name` = b.`target_name`
 			WHERE b.`stream` = 'customers-full' AND b.`status` = 'Bound'"""
@@ -217,7 +222,7 @@ def _made_again(arena: Arena, home: Home, living: dict[str, dict]) -> list[str]:
 		row["external_id"]
 		for row in rows
 		if row["external_id"] in living
-		and row["external_id"] not in arena.crm.ever_spoilt
+		and row["external_id"] not in environment.crm.ever_spoilt
 		and _later(_time(row["made"]) - _time(row["bound"]))
 	]
 
@@ -232,9 +237,9 @@ def _time(value: object) -> datetime:
 	return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
-def _queues(arena: Arena) -> Iterator[Verdict]:
-	left, pending = left_on_queues(arena)
-	with redis.from_url(arena.redis.url()) as client:
+def _queues(environment: Environment) -> Iterator[Verdict]:
+	left, pending = left_on_queues(environment)
+	with redis.from_url(environment.redis.url()) as client:
 		dead = [
 			json.loads(letter)["message"]
 			for name in (LIST, STREAM)
@@ -243,14 +248,14 @@ def _queues(arena: Arena) -> Iterator[Verdict]:
 	yield Verdict(
 		"Left on the queues", f"{left} on the list, {pending} pending in the stream", not (left or pending)
 	)
-	garbage = {body.decode("utf-8", "backslashreplace") for body in arena.ledger.garbage}
+	garbage = {body.decode("utf-8", "backslashreplace") for body in environment.ledger.garbage}
 	text = f"{len(dead):,} for {len(garbage):,} unreadable messages that Redis confirmed"
 	yield Verdict("Dead letters", text, garbage <= set(dead) and len(dead) == len(set(dead)))
 
 
-def left_on_queues(arena: Arena) -> tuple[int, int]:
+def left_on_queues(environment: Environment) -> tuple[int, int]:
 	"""Return how many messages are on the list, or in somebody's hand, and how many are pending in the stream."""
-	with redis.from_url(arena.redis.url()) as client:
+	with redis.from_url(environment.redis.url()) as client:
 		left = client.llen(LIST) + sum(
 			client.llen(key) for key in client.scan_iter(f"{tagged(LIST)}:processing:*")
 		)

@@ -7,8 +7,8 @@ import logging
 
 from chaos import effects
 from integration_hub.commands.base import until_stopped
-from integration_hub.homes.file import FileHome
-from integration_hub.homes.worker import Worked, work
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.worker import Worked, work
 
 
 def report(done: Worked) -> None:
@@ -20,9 +20,9 @@ def main() -> None:
 	parser.add_argument("--config", required=True)
 	options = parser.parse_args()
 	logging.basicConfig(level=logging.WARNING)
-	with FileHome(options.config) as home, until_stopped() as stop:
-		effects.home, effects.mortal = home, True
-		work(home, stop, report)
+	with StandaloneRuntime(options.config) as runtime, until_stopped() as stop:
+		effects.runtime, effects.mortal = runtime, True
+		work(runtime, stop, report)
 
 
 if __name__ == "__main__":

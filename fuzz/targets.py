@@ -9,12 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from integration_hub.connectors import errors
+from integration_hub.connectors.bounded_jmespath import path_problem
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.oauth2 import Token
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.pagination import PAGINATIONS
-from integration_hub.connectors.paths import path_problem
+from integration_hub.connectors.rate_limit_headers import pause_asked
 from integration_hub.connectors.rest import RestConnector
 from integration_hub.connectors.retry import retry_after
 from integration_hub.sync.config import FieldMapping, StreamConfig
@@ -23,7 +23,7 @@ from integration_hub.sync.mapping import Mapper, MappingError
 from integration_hub.webhooks.bodies import MalformedEvent, UnsupportedMedia, parse_body
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.schemes import SCHEMES, BadSignature, scheme_for
-from tests.canned import Answer, Canned, connector
+from tests.canned_responses import Answer, Canned, connector
 from tests.test_connectors import Memory
 
 _SCHEMES = sorted(SCHEMES)

@@ -12,29 +12,29 @@ from redis.exceptions import RedisError
 from werkzeug.wrappers import Request, Response
 
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.homes.site import SiteHome, requests
-from integration_hub.homes.site.home import SYNC_SECONDS
-from integration_hub.homes.site.jobs import enqueue_once
 from integration_hub.integration_hub import (
-	authority,
 	charts,
-	door,
 	exports,
+	field_permissions,
 	looking,
-	readiness,
-	repair,
+	operator_actions,
+	run_as,
 	sandbox,
-	sight,
-	streams,
+	stream_status,
+	webhook_endpoint,
+	worker_checks,
 )
 from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.choices import choices as names
-from integration_hub.integration_hub.connection import try_connection
-from integration_hub.integration_hub.sentences import in_language, refuse
+from integration_hub.integration_hub.connection_test import try_connection
+from integration_hub.integration_hub.messages import in_language, refuse
+from integration_hub.runtime.frappe import FrappeRuntime, endpoint
+from integration_hub.runtime.frappe.jobs import enqueue_once
+from integration_hub.runtime.frappe.runtime import SYNC_SECONDS
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.home import HubError
-from integration_hub.sync import dryrun as sync_dryrun
+from integration_hub.stores.runtime import HubError
+from integration_hub.sync import dry_runs as sync_dryrun
 from integration_hub.sync.modes import Period, mode_of
 from integration_hub.sync.run import ready
 from integration_hub.sync.schedule import switch_on as switch_stream_on
@@ -54,25 +54,25 @@ def webhook(**kwargs) -> Response:
 	Answers JSON with a reason word; see webhooks.receive. The arguments Frappe made of the body are not
 	used: only the raw body is what was signed.
 	"""
-	return response(requests.answer())
+	return response(endpoint.answer())
 
 
 def prepare_webhook_request() -> None:
-	"""Before each request; see homes.site.requests."""
-	requests.prepare()
+	"""Before each request; see runtime.frappe.endpoint."""
+	endpoint.prepare()
 
 
 def finish_webhook_request(response: Response | None = None, request: Request | None = None) -> None:
-	"""After each request; see homes.site.requests."""
+	"""After each request; see runtime.frappe.endpoint."""
 	if request is not None:
-		requests.finish(request, response)
+		endpoint.finish(request, response)
 		exports.finish(request, response)
 
 
 @frappe.whitelist(methods=["POST"])
 def test_connection(integration: str) -> dict:
 	"""Call the external system; see connection.try_connection."""
-	authority.check("Run", integration)
+	run_as.check("Run", integration)
 	return try_connection(integration)
 
 
@@ -97,19 +97,19 @@ def sync_now(stream: str, switch_on: bool | str = False) -> list[str]:
 	One that is new is switched on by it. switch_on: one that somebody has switched off, too.
 	"""
 	doc = _runnable(stream, off=frappe.utils.sbool(switch_on) is True)
-	home = SiteHome()
-	in_transaction(home.db, lambda: _want(home, doc))  # even if it is running now
+	runtime = FrappeRuntime()
+	in_transaction(runtime.db, lambda: _want(runtime, doc))  # even if it is running now
 	with suppress(
 		RedisError
 	):  # it is wanted: the scheduler hands it over once Redis is back; the warnings say so
-		home.enqueue_sync(stream, f"Person {frappe.session.user}")
-	return readiness.warnings()
+		runtime.enqueue_sync(stream, f"Person {frappe.session.user}")
+	return worker_checks.warnings()
 
 
-def _want(home: SiteHome, doc: Document) -> None:
-	want(home, doc.name)
+def _want(runtime: FrappeRuntime, doc: Document) -> None:
+	want(runtime, doc.name)
 	if not doc.enabled:
-		switch_stream_on(home, doc.name)
+		switch_stream_on(runtime, doc.name)
 		doc.add_comment("Info", _("Switched on by Sync Now"))
 
 
@@ -119,7 +119,7 @@ def backfill(stream: str, since: str, until: str | None = None) -> list[str]:
 
 	since, until: ISO 8601; without an offset, in the site's time zone; a bare date as `until` is the whole day.
 	"""
-	doc = _runnable(stream, beside=True)
+	doc = _runnable(stream, out_of_turn=True)
 	return _backfill(doc, lambda: _period(stream, since, until))
 
 
@@ -128,7 +128,7 @@ def backfill_again(sync_log: str) -> list[str]:
 	"""Have a worker fetch the range of time once more that a backfill did not finish; return warnings."""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
-	doc = _runnable(log.stream, beside=True)
+	doc = _runnable(log.stream, out_of_turn=True)
 	if log.mode != "Backfill" or not log.period:
 		frappe.throw(_("{0} is no backfill.").format(sync_log))
 	return _backfill(doc, lambda: Period.parse(log.period))
@@ -150,17 +150,17 @@ def _backfill(doc: Document, read: Callable[[], Period]) -> list[str]:
 	)
 
 
-def _runnable(stream: str, beside: bool = False, off: bool = False) -> Document:
+def _runnable(stream: str, out_of_turn: bool = False, off: bool = False) -> Document:
 	"""Return a stream that the user may run and that can run; say what is in the way before anything is handed over.
 
-	beside: what is asked for is not the stream's own turn, and would be refused while it runs. off: it may be switched off.
+	out_of_turn: what is asked for is not the stream's own turn, and would be refused while it runs. off: it may be switched off.
 	"""
 	doc = frappe.get_doc("Sync Settings", stream)
 	doc.check_permission("write")
-	if beside and doc.status == "Running":
+	if out_of_turn and doc.status == "Running":
 		frappe.throw(_("{0} is running. Wait for the end of the run.").format(stream))
 	try:
-		ready(SiteHome(), stream, resting=off)
+		ready(FrappeRuntime(), stream, include_disabled=off)
 	except HubError as error:
 		refuse(error)
 	return doc
@@ -173,7 +173,7 @@ def _hand_over(job: str, **arguments: str) -> list[str]:
 		enqueue_once(job, triggered_by=f"Person {frappe.session.user}", **arguments)
 	except RedisError:
 		frappe.throw(_("The job queue (Redis) does not answer: nothing can be handed to a worker."))
-	return readiness.warnings()
+	return worker_checks.warnings()
 
 
 def _period(stream: str, since: str, until: str | None) -> Period:
@@ -198,9 +198,9 @@ def _utc(text: str, end: bool = False, **place: str) -> str:
 
 @frappe.whitelist(methods=["POST"])
 def preview(stream: str) -> list[dict]:
-	"""Fetch one page and return its first records, mapped, as far as one may see them; see sync.dryrun.preview."""
-	found = _looked(stream, lambda home: sync_dryrun.preview(home, stream))
-	return sight.mapped(found, frappe.db.get_value("Sync Settings", stream, "target_doctype"))
+	"""Fetch one page and return its first records, mapped, as far as one may see them; see sync.dry_runs.preview."""
+	found = _looked(stream, lambda runtime: sync_dryrun.preview(runtime, stream))
+	return field_permissions.mapped(found, frappe.db.get_value("Sync Settings", stream, "target_doctype"))
 
 
 @frappe.whitelist(methods=["POST"])
@@ -217,19 +217,21 @@ def look_at_source(doc: str | dict) -> dict:
 
 @frappe.whitelist(methods=["POST"])
 def dry_run(stream: str) -> dict:
-	"""Return what a run would change, of the first pages, as far as one may see it; see sync.dryrun.DryRun."""
-	found = _looked(stream, lambda home: sync_dryrun.dry_run(home, stream, max_pages=PERSON_WAITS))
+	"""Return what a run would change, of the first pages, as far as one may see it; see sync.dry_runs.DryRun."""
+	found = _looked(stream, lambda runtime: sync_dryrun.dry_run(runtime, stream, max_pages=PERSON_WAITS))
 	found.notes = [in_language(note) for note in found.notes]
-	return sight.seen(found.as_dict(), frappe.db.get_value("Sync Settings", stream, "target_doctype"))
+	return field_permissions.seen(
+		found.as_dict(), frappe.db.get_value("Sync Settings", stream, "target_doctype")
+	)
 
 
-def _looked(stream: str, look: Callable[[sight.SightHome], T]) -> T:
+def _looked(stream: str, look: Callable[[field_permissions.ViewerRuntime], T]) -> T:
 	"""Look at a source for a person who may change the stream, and at documents as they may; say what is in the way."""
 	doc = frappe.get_doc("Sync Settings", stream)
 	doc.check_permission("write")
 	frappe.has_permission(doc.target_doctype, "read", throw=True)
 	try:
-		return look(sight.SightHome())
+		return look(field_permissions.ViewerRuntime())
 	except (ConnectorError, HubError) as error:
 		refuse(error, _("The source could not be read"))
 	finally:
@@ -252,10 +254,10 @@ def approve_deletions(sync_log: str) -> list[str]:
 	"""Have a worker remove the documents a full run held back; return what may keep it from being done."""
 	log = frappe.get_doc("Sync Log", sync_log)
 	log.check_permission("read")
-	stream = _runnable(log.stream, beside=True)
+	stream = _runnable(log.stream, out_of_turn=True)
 	if log.status != "Needs Approval":
 		frappe.throw(_("{0} has no deletions waiting for approval.").format(sync_log))
-	authority.check("Decide", stream.integration)  # the limits that held them back are no less
+	run_as.check("Decide", stream.integration)  # the limits that held them back are no less
 	return _hand_over(
 		"integration_hub.jobs.approve_deletions",
 		job_id=f"integration_hub:approve:{sync_log}",
@@ -266,64 +268,66 @@ def approve_deletions(sync_log: str) -> list[str]:
 @frappe.whitelist(methods=["POST"])
 def replay_events(names: str | list) -> int:
 	"""Have events handled again, from their first attempt; return how many."""
-	return replay.replay(SiteHome(), repair.replayable(names))
+	return replay.replay(FrappeRuntime(), operator_actions.replayable(names))
 
 
 @frappe.whitelist(methods=["POST"])
 def replay_since(integration: str, since: str | None = None, failed: bool | str = True) -> int:
 	"""Have an integration's events handled again: those that failed, those received since a time, or both in one."""
-	authority.check("Run", integration)
+	run_as.check("Run", integration)
 	statuses = replay.FAILED if frappe.utils.sbool(failed) else ()
 	if not statuses and not since:
 		frappe.throw(_("Enter a time, or choose failed events only."))
-	home = SiteHome()
+	runtime = FrappeRuntime()
 	try:
 		time = frappe.utils.get_datetime(since).strftime("%Y-%m-%d %H:%M:%S") if since else ""
 	except (ValueError, AttributeError):
 		frappe.throw(_("{0}: {1} is no time.").format(_("Received Since"), escape_html(since)))
-	return replay.replay(home, inbox.select(home, integration=integration, statuses=statuses, since=time))
+	return replay.replay(
+		runtime, inbox.select(runtime, integration=integration, statuses=statuses, since=time)
+	)
 
 
 @frappe.whitelist(methods=["POST"])
 def handle_conflict(name: str) -> int:
 	"""Have an event that came under another one's id handled as one of its own; see repair.handle_conflict."""
-	return repair.handle_conflict(name)
+	return operator_actions.handle_conflict(name)
 
 
 @frappe.whitelist(methods=["POST"])
 def preview_replay(names: str | list) -> list[dict]:
 	"""Return what handling events again would change, and change nothing; see repair.effects."""
-	return repair.effects(names)
+	return operator_actions.effects(names)
 
 
 @frappe.whitelist(methods=["POST"])
 def resolve_failures(names: str | list) -> int:
 	"""Mark failures as resolved; one opens again if it happens again. Return how many."""
-	return repair.set_status(names, "Resolved")
+	return operator_actions.set_status(names, "Resolved")
 
 
 @frappe.whitelist(methods=["POST"])
 def reopen_failures(names: str | list) -> int:
 	"""Mark failures as open again; return how many."""
-	return repair.set_status(names, "Open")
+	return operator_actions.set_status(names, "Open")
 
 
 @frappe.whitelist(methods=["POST"])
 def retry_failures(names: str | list) -> dict:
 	"""Have done again what failed; see repair.retry."""
-	return repair.retry(names)
+	return operator_actions.retry(names)
 
 
 @frappe.whitelist(methods=["POST"])
 def retry_record(name: str) -> dict:
 	"""Run the stream of a record that could not be written; see repair.retry_record."""
-	return repair.retry_record(name)
+	return operator_actions.retry_record(name)
 
 
 @frappe.whitelist(methods=["GET"])
 def held_documents(sync_log: str, start: int = 0) -> dict:
 	"""Return the documents that a run would have removed, a hundred at a time; see repair.held_documents."""
-	return repair.held_documents(sync_log, start)
+	return operator_actions.held_documents(sync_log, start)
 
 
 @frappe.whitelist(methods=["GET", "POST"])
@@ -356,29 +360,29 @@ def paused_integrations() -> list[str]:
 @frappe.whitelist(methods=["POST"])
 def send_test_webhook(integration: str, event_type: str = "", payload: str = "") -> dict:
 	"""Give the integration's door an event signed as its sender would; see door.send_test."""
-	authority.check("Decide", integration)
-	return door.send_test(integration, event_type, payload)
+	run_as.check("Decide", integration)
+	return webhook_endpoint.send_test(integration, event_type, payload)
 
 
 @frappe.whitelist(methods=["POST"])
 def rotate_webhook_secret(integration: str, secret: str, drop_previous: bool | str = False) -> None:
 	"""Ask senders for a new secret, and go on taking the one before it; see door.rotate_secret."""
-	authority.check("Decide", integration)
-	door.rotate_secret(integration, secret, frappe.utils.sbool(drop_previous) is True)
+	run_as.check("Decide", integration)
+	webhook_endpoint.rotate_secret(integration, secret, frappe.utils.sbool(drop_previous) is True)
 
 
 @frappe.whitelist(methods=["GET"])
 def stream_state(stream: str) -> dict:
 	"""Return the runs of a stream, for its form; see streams.state."""
 	frappe.get_doc("Sync Settings", stream).check_permission("read")
-	return streams.state(stream)
+	return stream_status.state(stream)
 
 
 @frappe.whitelist(methods=["GET"])
 def running_streams() -> list[dict]:
 	"""Return the runs that go on, of the streams the user may read; see streams.running."""
 	names = frappe.get_list("Sync Settings", filters={"status": "Running"}, pluck="name", limit_page_length=0)
-	return streams.running(names) if names else []
+	return stream_status.running(names) if names else []
 
 
 @frappe.whitelist(methods=["GET"])
@@ -388,6 +392,6 @@ def held_deletions(stream: str) -> dict:
 	doc.check_permission("write")
 	frappe.has_permission(doc.target_doctype, "read", throw=True)
 	try:
-		return streams.deletions(stream)
+		return stream_status.deletions(stream)
 	except HubError as error:
 		refuse(error)

@@ -23,19 +23,19 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from integration_hub.homes.file import FileHome
-from integration_hub.homes.worker import work_once
-from integration_hub.plain import plain
 from integration_hub.queues.consumer import consumer_for
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.worker import work_once
 from integration_hub.sandbox import Sandbox, sender
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import FIELDS, TABLES, hub_toml
-from integration_hub.sandbox.moods import MOODS
+from integration_hub.sandbox.list_quirks import MOODS
 from integration_hub.sandbox.redis import free_port, redis_binary, redis_server
-from integration_hub.stores.home import Home
-from integration_hub.stores.private import make_file, make_folder
+from integration_hub.stores.private_files import make_file, make_folder
 from integration_hub.stores.runs import Run
+from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.run import run_stream
+from integration_hub.terminal_text import plain
 
 _SAYS = {
 	"holes": "empties pages in the middle",
@@ -59,9 +59,9 @@ class Result:
 class Demo:
 	"""A hub, a sandbox, and what happened so far."""
 
-	home: Home
+	runtime: Runtime
 	crm: Sandbox
-	door: str
+	endpoint: str
 	progress: Progress
 	results: list[Result] = field(default_factory=list)
 
@@ -69,19 +69,23 @@ class Demo:
 		self.results.append(Result(step, outcome, right))
 
 
-Stage = Callable[[Path], AbstractContextManager[tuple[Home, list[str]]]]
+OpenSite = Callable[[Path], AbstractContextManager[tuple[Runtime, list[str]]]]
 
 
 @contextmanager
-def file_stage(toml: Path) -> Iterator[tuple[FileHome, list[str]]]:
+def standalone_site(toml: Path) -> Iterator[tuple[StandaloneRuntime, list[str]]]:
 	"""The home without a bench: give it, and the command that serves it."""
-	with FileHome(toml) as home:
+	with StandaloneRuntime(toml) as runtime:
 		code = "from integration_hub.commands import main; main()"
-		yield home, [sys.executable, "-c", code, "--config", str(toml)]
+		yield runtime, [sys.executable, "-c", code, "--config", str(toml)]
 
 
 def run(
-	customers: int, seed: int, keep: Path | None, stage: Stage = file_stage, place: str = "one SQLite file"
+	customers: int,
+	seed: int,
+	keep: Path | None,
+	open_site: OpenSite = standalone_site,
+	place: str = "one SQLite file",
 ) -> bool:
 	"""Run the demo in `keep` or a folder that goes away; print it, return whether all is right."""
 	console = Console(highlight=False)
@@ -97,10 +101,10 @@ def run(
 		redis_url = stack.enter_context(redis_server()) if redis_binary() else ""
 		crm = stack.enter_context(Sandbox(customers, seed))
 		toml = _settings(folder, crm, redis_url)
-		home, command = stack.enter_context(stage(toml))
-		door = stack.enter_context(_receiver(command, folder))
+		runtime, command = stack.enter_context(open_site(toml))
+		endpoint = stack.enter_context(_receiver(command, folder))
 		progress = stack.enter_context(Progress(*columns, console=console))
-		demo = Demo(home, crm, door, progress)
+		demo = Demo(runtime, crm, endpoint, progress)
 		crm.faults.set(rates=FAULT_RATES)
 		for step in (_first_load, _after_changes, _moods, _webhooks, _queue, _catch_up):
 			step(demo)
@@ -200,8 +204,8 @@ def _sync(demo: Demo, stream: str, label: str, total: int | None) -> dict[str, A
 	def watch(run: Run) -> None:
 		demo.progress.update(task, completed=run.counts.fetched)
 
-	demo.home.watcher = watch
-	row = run_stream(demo.home, stream, "Demo")
+	demo.runtime.watcher = watch
+	row = run_stream(demo.runtime, stream, "Demo")
 	demo.progress.update(task, total=max(row["fetched"], 1), completed=row["fetched"] or 1)
 	return row
 
@@ -212,7 +216,7 @@ def _webhooks(demo: Demo) -> None:
 	answers: dict[str, int] = {}
 	sent = [copy for number, d in enumerate(deliveries) for copy in ([d, d] if number % 5 == 0 else [d])]
 	for delivery in demo.progress.track(sent, description="webhooks, some of them twice"):
-		answer = sender.send(demo.door, delivery).json()["status"]
+		answer = sender.send(demo.endpoint, delivery).json()["status"]
 		answers[answer] = answers.get(answer, 0) + 1
 	repeated = len(sent) - len(deliveries)
 	demo.note(
@@ -221,9 +225,9 @@ def _webhooks(demo: Demo) -> None:
 		answers == {"received": len(deliveries), "duplicate": repeated},
 	)
 	forged = sender.make("customer.updated", demo.crm.customers.alive()[0], secret="guessed")  # noqa: S106
-	status = sender.send(demo.door, forged).status_code
+	status = sender.send(demo.endpoint, forged).status_code
 	demo.note("1 forged webhook", f"answered {status}", status == 401)
-	work_once(demo.home)
+	work_once(demo.runtime)
 	_inbox(demo, "HTTP", len(deliveries))
 	_compare(demo, "Compared: changes by webhook alone", TABLES["full"])
 
@@ -240,14 +244,14 @@ def _queue(demo: Demo) -> None:
 	):
 		client.lpush("crm_events", json.dumps({"id": f"msg-{number}", "type": event, "data": record}))
 	client.lpush("crm_events", "not JSON")
-	done = consumer_for(demo.home, "crm").drain()
+	done = consumer_for(demo.runtime, "crm").drain()
 	right = (done.received, done.unreadable) == (len(changes), 1)
 	demo.note(
 		f"{len(changes) + 1} queue messages",
 		f"{done.received} received, {done.unreadable} dead-lettered",
 		right,
 	)
-	work_once(demo.home)
+	work_once(demo.runtime)
 	_inbox(demo, "Queue", len(changes))
 	_compare(demo, "Compared: changes by queue alone", TABLES["full"])
 
@@ -271,22 +275,22 @@ def _changes(demo: Demo, updates: int) -> list[tuple[str, dict[str, Any]]]:
 	return [(f"customer.{entry['type']}", entry["record"]) for entry in feed]
 
 
-def _inbox(demo: Demo, door: str, expected: int) -> None:
+def _inbox(demo: Demo, endpoint: str, expected: int) -> None:
 	sql = "SELECT `status`, COUNT(*) AS `n` FROM `tabWebhook Log` WHERE `integration` = 'crm' AND `door` = %s GROUP BY `status`"
 	states: dict[str, int] = {}
 	for _ in range(60):  # on a site, workers may be at it too
-		states = {row["status"]: row["n"] for row in _read(demo, sql, [door])}
+		states = {row["status"]: row["n"] for row in _read(demo, sql, [endpoint])}
 		if not states.keys() & {"Queued", "Processing"}:
 			break
 		time.sleep(0.5)
 	text = ", ".join(f"{n} {state}" for state, n in states.items())
-	demo.note(f"Inbox ({door})", text, states == {"Completed": expected})
+	demo.note(f"Inbox ({endpoint})", text, states == {"Completed": expected})
 
 
 def _read(demo: Demo, sql: str, params: list | None = None) -> list[dict[str, Any]]:
 	"""Read what is committed now."""
-	with demo.home.db.transaction():
-		return demo.home.db.query(sql, params)
+	with demo.runtime.db.transaction():
+		return demo.runtime.db.query(sql, params)
 
 
 def _compare(demo: Demo, step: str, table: str) -> None:

@@ -46,13 +46,13 @@ doctype_list_js = {
 }
 
 # Any document that a stream has written tells in its timeline where it came from.
-additional_timeline_content = {"*": ["integration_hub.integration_hub.origins.timeline"]}
+additional_timeline_content = {"*": ["integration_hub.integration_hub.provenance.timeline"]}
 
 # A Contact that a stream writes asks Gravatar for nothing.
 doc_events = {
 	"Contact": {
-		"before_validate": "integration_hub.homes.site.quiet.hold_image",
-		"validate": "integration_hub.homes.site.quiet.release_image",
+		"before_validate": "integration_hub.runtime.frappe.no_gravatar.hold_image",
+		"validate": "integration_hub.runtime.frappe.no_gravatar.release_image",
 	}
 }
 

@@ -21,7 +21,7 @@ def after_install() -> None:
 def after_migrate() -> None:
 	"""Bring back, on SQLite, what a change of a column has taken, by a migration or by Customize Form."""
 	if frappe.db.db_type == "sqlite":
-		from integration_hub.homes.site.indexes import restore
+		from integration_hub.runtime.frappe.indexes import restore
 		from integration_hub.stores.schema import doctypes
 
 		for doctype in doctypes():

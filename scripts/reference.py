@@ -15,9 +15,9 @@ ROOT = Path(__file__).parent.parent
 if __name__ == "__main__":
 	sys.path.insert(0, str(ROOT))
 
-from integration_hub.connectors.ranges import RANGES  # noqa: E402
 from integration_hub.connectors.secrets import SECRET_FIELDS  # noqa: E402
-from integration_hub.homes.file.config import KEPT, TITLE_FIELDS  # noqa: E402
+from integration_hub.connectors.setting_ranges import RANGES  # noqa: E402
+from integration_hub.runtime.standalone.hub_toml import KEPT, TITLE_FIELDS  # noqa: E402
 from integration_hub.stores.schema import NO_COLUMN, TABLES, doctypes  # noqa: E402
 
 PAGE = ROOT / "docs/reference.md"

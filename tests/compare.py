@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.example import FIELDS, TABLES
 
 
-def table(home: FileHome, kind: str) -> list[dict]:
+def table(runtime: StandaloneRuntime, kind: str) -> list[dict]:
 	columns = ", ".join(f"`{name}`" for name in FIELDS)
-	return home.db.query(f"SELECT {columns} FROM `tab{TABLES[kind]}` ORDER BY `customer_id`")
+	return runtime.db.query(f"SELECT {columns} FROM `tab{TABLES[kind]}` ORDER BY `customer_id`")
 
 
 def source(crm: Sandbox) -> list[dict]:
@@ -17,5 +17,5 @@ def source(crm: Sandbox) -> list[dict]:
 	return [{**row, "active": int(row["active"])} for row in rows]
 
 
-def errors(home: FileHome) -> list[dict]:
-	return home.db.query("SELECT * FROM `tabIntegration Error Log` ORDER BY `name`")
+def errors(runtime: StandaloneRuntime) -> list[dict]:
+	return runtime.db.query("SELECT * FROM `tabIntegration Error Log` ORDER BY `name`")

@@ -10,14 +10,14 @@ import pytest
 from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, settings
 
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import hub_toml
 from integration_hub.sandbox.redis import redis_server
 from integration_hub.sandbox.sender import SECRET
 
-MakeHome = Callable[..., FileHome]
+MakeRuntime = Callable[..., StandaloneRuntime]
 
 # For tests that say nothing else; HYPOTHESIS_PROFILE=long for a night.
 settings.register_profile("short", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -38,14 +38,14 @@ def crm() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def make_home(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeHome]:
+def make_runtime(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRuntime]:
 	"""Open a home on the example settings; each (old, new) pair is replaced in its hub.toml first."""
 	monkeypatch.setenv("HUB_KEY", Fernet.generate_key().decode())
 	monkeypatch.setenv("CRM_CLIENT_SECRET", CLIENT_SECRET)
 	monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
-	opened: list[FileHome] = []
+	opened: list[StandaloneRuntime] = []
 
-	def make(*replacements: tuple[str, str], redis_url: str = "") -> FileHome:
+	def make(*replacements: tuple[str, str], redis_url: str = "") -> StandaloneRuntime:
 		if redis_url:
 			monkeypatch.setenv("CRM_QUEUE_URL", redis_url)
 		text = hub_toml(crm.url, redis_url=redis_url).replace("backoff_min = 0.2", "backoff_min = 0.01")
@@ -56,14 +56,14 @@ def make_home(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
 			text = text.replace(old, new)
 		(tmp_path / "hub.toml").write_text(text)
 		(tmp_path / "hub.toml").chmod(0o600)
-		opened.append(FileHome(tmp_path / "hub.toml"))
+		opened.append(StandaloneRuntime(tmp_path / "hub.toml"))
 		return opened[-1]
 
 	yield make
-	for home in opened:
-		home.close()
+	for runtime in opened:
+		runtime.close()
 
 
 @pytest.fixture
-def home(make_home: MakeHome) -> FileHome:
-	return make_home()
+def runtime(make_runtime: MakeRuntime) -> StandaloneRuntime:
+	return make_runtime()

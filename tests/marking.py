@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import new_mark
 
 
-def begin(home: FileHome, stream: str) -> Mark:
+def begin(runtime: StandaloneRuntime, stream: str) -> Mark:
 	"""Return the mark of a run of a stream that begins now."""
-	return in_transaction(home.db, lambda: new_mark(home.db, stream))
+	return in_transaction(runtime.db, lambda: new_mark(runtime.db, stream))

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from integration_hub.connectors.answer_rules import AnswerRule, rule_problems
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.sync.run import run_stream
-from tests.lists import ids, stream_of, things
+from tests.list_server import ids, stream_of, things
 
 RULES = """
 [[integration.source.answer_rules]]
@@ -23,13 +23,15 @@ def with_rules(*rules: str, settings: str = "") -> str:
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-	from tests import lists
+	from tests import list_server
 
 	# The rules stand behind the stream's settings, so its mapping has to stand before them.
-	plain = lists.HUB.replace(
+	plain = list_server.HUB.replace(
 		'{settings}\n\n[stream.things.mapping]\nthing = "id"\n', 'mapping = {{ thing = "id" }}\n{settings}\n'
 	)
-	monkeypatch.setattr(lists, "HUB", plain.replace("max_attempts = 1", "max_attempts = 3\nmax_wait = 2"))
+	monkeypatch.setattr(
+		list_server, "HUB", plain.replace("max_attempts = 1", "max_attempts = 3\nmax_wait = 2")
+	)
 	return lambda answer, text: stream_of(tmp_path, answer, text)
 
 
@@ -45,50 +47,50 @@ class Answers:
 
 def test_an_ignored_status_holds_no_records_and_removes_nothing(hub):
 	answers = Answers(things(3), (403, {}, {"error": "not in your plan"}))
-	with hub(answers, with_rules('statuses = "403"\naction = "Ignore"')) as (_source, home):
-		run_stream(home, "things")
-		row = run_stream(home, "things")
+	with hub(answers, with_rules('statuses = "403"\naction = "Ignore"')) as (_source, runtime):
+		run_stream(runtime, "things")
+		row = run_stream(runtime, "things")
 		assert row["status"] == "Completed" and "an answer was ignored (HTTP 403)" in row["error"]
-		assert ids(home) == [1, 2, 3]
+		assert ids(runtime) == [1, 2, 3]
 
 
 def test_a_success_that_says_it_failed_fails_with_its_own_words(hub):
 	answers = Answers({"data": [{"id": 1}], "code": 17, "msg": "quota used up"})
 	rule = 'condition = "code != `0`"\naction = "Fail"\nmessage = "The shop says: {body.msg} ({body.code})"'
-	with hub(answers, with_rules(rule, settings='records_path = "data"\n')) as (_source, home):
-		row = run_stream(home, "things")
+	with hub(answers, with_rules(rule, settings='records_path = "data"\n')) as (_source, runtime):
+		row = run_stream(runtime, "things")
 		assert row["status"] == "Failed" and "The shop says: quota used up (17)" in row["error"]
-		assert ids(home) == []
+		assert ids(runtime) == []
 
 
 def test_a_status_that_is_taken_as_a_success_is_read(hub):
 	answers = Answers((299, {}, things(2)), (500, {}, things(3)))
-	with hub(answers, with_rules('statuses = "5xx"\naction = "Success"')) as (_source, home):
-		run_stream(home, "things")
-		assert run_stream(home, "things")["status"] == "Completed"
-		assert ids(home) == [1, 2, 3]
+	with hub(answers, with_rules('statuses = "5xx"\naction = "Success"')) as (_source, runtime):
+		run_stream(runtime, "things")
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert ids(runtime) == [1, 2, 3]
 
 
 def test_a_rate_limit_in_the_body_is_waited_for(hub):
 	answers = Answers({"error": {"type": "throttled", "in": 0.3}}, things(2))
 	rule = 'condition = "error.type == \'throttled\'"\naction = "Rate Limited"\nwait = "error.in"'
-	with hub(answers, with_rules(rule)) as (source, home):
+	with hub(answers, with_rules(rule)) as (source, runtime):
 		began = time.monotonic()
-		assert run_stream(home, "things")["status"] == "Completed"
+		assert run_stream(runtime, "things")["status"] == "Completed"
 		assert len(source.asked) == 2 and time.monotonic() - began >= 0.9
 
 
 def test_a_long_wait_in_a_header_gives_the_worker_back(hub):
 	answers = Answers((400, {"X-Wait": "90"}, {"error": "slow down"}), things(2))
 	rule = 'statuses = "400"\naction = "Rate Limited"\nwait = "header:X-Wait"'
-	with hub(answers, with_rules(rule)) as (_source, home):
-		assert run_stream(home, "things")["status"] == "Postponed"
+	with hub(answers, with_rules(rule)) as (_source, runtime):
+		assert run_stream(runtime, "things")["status"] == "Postponed"
 
 
 def test_a_status_to_retry_is_retried(hub):
 	answers = Answers((423, {}, "busy"), (423, {}, "busy"), things(2))
-	with hub(answers, with_rules('statuses = "423"\naction = "Retry"')) as (source, home):
-		assert run_stream(home, "things")["status"] == "Completed"
+	with hub(answers, with_rules('statuses = "423"\naction = "Retry"')) as (source, runtime):
+		assert run_stream(runtime, "things")["status"] == "Completed"
 		assert len(source.asked) == 3
 
 
@@ -98,8 +100,8 @@ def test_the_first_rule_that_fits_decides(hub):
 		'statuses = "404"\ncondition = "kind == \'none yet\'"\naction = "Ignore"',
 		'statuses = "404"\naction = "Fail"',
 	)
-	with hub(answers, rules) as (_source, home):
-		row = run_stream(home, "things")
+	with hub(answers, rules) as (_source, runtime):
+		row = run_stream(runtime, "things")
 		assert (row["status"], row["fetched"]) == ("Completed", 0)
 
 

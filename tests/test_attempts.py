@@ -7,11 +7,11 @@ import json
 import pytest
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.connectors.credentials import header_problems
+from integration_hub.connectors.credential_headers import header_problems
 from integration_hub.sandbox import sender
 from integration_hub.stores import claims
 from integration_hub.stores.attempts import KEPT, Attempt, attempts, with_attempt
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.webhooks import Defer
 from integration_hub.webhooks.difference import MOST, difference, payload_differences
 from integration_hub.webhooks.drain import drain, sweep
@@ -32,8 +32,8 @@ def act(payload: dict, event: dict) -> None:
 
 
 @pytest.fixture
-def hub(make_home):
-	return make_home((FIRST, ROUTE + FIRST), ("[hub]", HANDLERS))
+def hub(make_runtime):
+	return make_runtime((FIRST, ROUTE + FIRST), ("[hub]", HANDLERS))
 
 
 def put(hub, payload: dict, **headers: str) -> None:
@@ -114,11 +114,11 @@ def headers_of(hub, event_id: str) -> dict:
 	return json.loads(row["headers"] or "{}")
 
 
-def test_events_keep_the_headers_that_settings_name_and_those_a_person_lists(make_home):
+def test_events_keep_the_headers_that_settings_name_and_those_a_person_lists(make_runtime):
 	settings = (
 		'webhook_enabled = true\nheaders_to_keep = "X-Shop, X-Stage\\nX-Leak"\nevent_time_header = "X-Time"'
 	)
-	hub = make_home((FIRST, ROUTE + FIRST), ("[hub]", HANDLERS), ("webhook_enabled = true", settings))
+	hub = make_runtime((FIRST, ROUTE + FIRST), ("[hub]", HANDLERS), ("webhook_enabled = true", settings))
 	given = {
 		"x-shop": "Köln",
 		"x-stage": "x" * 5000,
@@ -157,12 +157,12 @@ def test_events_keep_the_headers_that_settings_name_and_those_a_person_lists(mak
 		", ".join(f"x-{n}" for n in range(21)),
 	],
 )
-def test_headers_that_prove_who_sends_are_not_kept(listed, make_home):
+def test_headers_that_prove_who_sends_are_not_kept(listed, make_runtime):
 	[(field, _)] = header_problems(IntegrationConfig("x", headers_to_keep=listed))
 	assert field == "headers_to_keep"
 	if "\n" not in listed:
 		with pytest.raises(HubError, match="headers_to_keep"):
-			make_home(("webhook_enabled = true", f'webhook_enabled = true\nheaders_to_keep = "{listed}"'))
+			make_runtime(("webhook_enabled = true", f'webhook_enabled = true\nheaders_to_keep = "{listed}"'))
 
 
 def test_the_signature_header_of_the_settings_is_not_kept():

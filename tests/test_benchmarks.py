@@ -21,7 +21,7 @@ HERE = {"processor": "Abacus", "cores": "2"}
 
 def kept(tmp_path, *figures: Figure) -> Record:
 	record = Record(tmp_path / "results.json")
-	record.put("sync_on_file", figures, HERE)
+	record.put("sync_standalone", figures, HERE)
 	return record
 
 
@@ -30,7 +30,7 @@ def test_what_is_over_a_fifth_worse_is_pointed_out(tmp_path):
 
 	def worse(rate: float, p99: float, **there: str) -> list[str]:
 		now = [Figure("rate", rate, "records/s"), Figure("p99", p99, "ms", "lower"), Figure("new", 1, "s")]
-		return list(record.worse("sync_on_file", now, {**HERE, **there}))
+		return list(record.worse("sync_standalone", now, {**HERE, **there}))
 
 	assert worse(81, 11.9) == [] == worse(200, 1)
 	assert ["rate" in line for line in worse(79, 10)] == [True]
@@ -57,7 +57,7 @@ def test_each_benchmark_is_a_module():
 
 
 def test_a_quick_benchmark_runs_and_keeps_nothing():
-	command = [sys.executable, "-m", "benchmarks", "--quick", "--write", "sync_on_file"]
+	command = [sys.executable, "-m", "benchmarks", "--quick", "--write", "sync_standalone"]
 	before = records.RESULTS.read_bytes() if records.RESULTS.exists() else None
 	done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 	assert done.returncode == 0 and "benchmark: ok" in done.stdout, done.stdout + done.stderr
@@ -93,9 +93,9 @@ def test_the_page_is_made_of_the_figures_that_are_kept():
 
 
 def test_a_line_without_its_figure_is_left_out():
-	kept = {"queue_on_file": {"figures": [asdict(Figure("ours, List", 16386, "messages/s"))]}}
+	kept = {"queue_standalone": {"figures": [asdict(Figure("ours, List", 16386, "messages/s"))]}}
 	assert highlights(kept) == ""
-	kept["queue_on_file"]["figures"].append(asdict(Figure("ours, List / BRPOP", 6.89, "×")))
+	kept["queue_standalone"]["figures"].append(asdict(Figure("ours, List / BRPOP", 6.89, "×")))
 	assert highlights(kept).startswith(
 		"1. **Queues**: a consumer takes 16,000 messages/s off a Redis list, 6.9 times"
 	)

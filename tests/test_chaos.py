@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from chaos.clock import Clocks
-from chaos.crowd import Crowd, Crowded
-from chaos.plan import Targets, schedule
+from chaos.fault_plan import Targets, schedule
+from chaos.slow_connections import SlowConnectionCounts, SlowConnections
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,8 +35,10 @@ def test_what_was_confirmed_is_done_once_and_everything_equals_its_source(tmp_pa
 	assert done.stdout.rstrip().splitlines()[-2] == "chaos: ok"
 	effects = int(re.search(r"Effects +([\d,]+) of", done.stdout)[1].replace(",", ""))
 	assert effects > 50, "there was a load"
-	crowded = re.search(r"Slow connections +([\d,]+) opened .* answered ([\d,]+) times", done.stdout)
-	assert int(crowded[1]) and int(crowded[2]), "and slow senders beside it"
+	slow_connection_counts = re.search(
+		r"Slow connections +([\d,]+) opened .* answered ([\d,]+) times", done.stdout
+	)
+	assert int(slow_connection_counts[1]) and int(slow_connection_counts[2]), "and slow senders beside it"
 
 
 def test_the_same_seed_is_the_same_plan():
@@ -124,10 +126,10 @@ def health(answers: threading.Event) -> Iterator[int]:
 
 @pytest.mark.parametrize("disturbed", [False, True])
 def test_a_receiver_that_no_longer_answers_is_found_out_unless_it_was_disturbed(disturbed):
-	found, answers, disturbances = Crowded(), threading.Event(), [0]
+	found, answers, disturbances = SlowConnectionCounts(), threading.Event(), [0]
 	answers.set()
 	with health(answers) as port:
-		crowd = Crowd(port, 20, found, lambda: disturbances[0])
+		crowd = SlowConnections(port, 20, found, lambda: disturbances[0])
 		await_that(lambda: found.healthy > 1 and found.opened >= 20)
 		assert not found.silent
 		disturbances[0] += disturbed
@@ -152,7 +154,7 @@ from integration_hub.stores.sqlite import SQLiteDatabase
 
 # Some events are acknowledged and not stored; and what a failing handler wrote stays.
 store = inbox.store
-inbox.store = lambda home, events: store(home, events) if random.random() < 0.9 else ["received"] * len(events)
+inbox.store = lambda runtime, events: store(runtime, events) if random.random() < 0.9 else ["received"] * len(events)
 SQLiteDatabase.savepoint = lambda self: nullcontext()
 """
 

@@ -11,9 +11,9 @@ from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.coordination import LocalCoordination, RedisCoordination
 from integration_hub.connectors.errors import BreakerOpen
 from integration_hub.connectors.oauth2 import Token
-from integration_hub.homes import status, watch
-from integration_hub.homes.file import FileHome
-from integration_hub.homes.worker import work_once
+from integration_hub.runtime import monitors, status
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.worker import work_once
 from integration_hub.stores.database import update
 from integration_hub.sync import schedule
 from integration_hub.sync.run import run_stream
@@ -28,22 +28,24 @@ HOUR, YEARS = 3600.0, 13 * 365 * 86_400.0
 @pytest.fixture
 def clock(monkeypatch):
 	"""Set how far the clock is ahead, in seconds."""
-	real_time, real_ns, real_now = time.time, time.time_ns, FileHome.now
+	real_time, real_ns, real_now = time.time, time.time_ns, StandaloneRuntime.now
 
 	def put_ahead(seconds: float) -> None:
 		monkeypatch.setattr(time, "time", lambda: real_time() + seconds)
 		monkeypatch.setattr(time, "time_ns", lambda: real_ns() + int(seconds * 1e9))
-		monkeypatch.setattr(FileHome, "now", lambda home, ahead=0: real_now(home, ahead + seconds))
+		monkeypatch.setattr(
+			StandaloneRuntime, "now", lambda runtime, ahead=0: real_now(runtime, ahead + seconds)
+		)
 
 	return put_ahead
 
 
-def row(home, name: str) -> dict:
-	return home.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = %s", [name])[0]
+def row(runtime, name: str) -> dict:
+	return runtime.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = %s", [name])[0]
 
 
-def said(home) -> list[str]:
-	rows = home.db.query("SELECT * FROM `tabIntegration Error Log` WHERE `operation` = 'Clock'")
+def said(runtime) -> list[str]:
+	rows = runtime.db.query("SELECT * FROM `tabIntegration Error Log` WHERE `operation` = 'Clock'")
 	return [row["message"] for row in rows]
 
 
@@ -94,65 +96,65 @@ def test_what_was_claimed_in_the_future_is_given_back(hub, clock):  # noqa: F811
 
 
 @pytest.mark.parametrize("ahead", [2 * HOUR, YEARS])
-def test_a_run_in_the_future_keeps_no_stream_from_running(home, clock, ahead):
+def test_a_run_in_the_future_keeps_no_stream_from_running(runtime, clock, ahead):
 	clock(ahead)
-	work_once(home)
+	work_once(runtime)
 	clock(0)
-	assert row(home, "customers-full")["next_run_at"] > home.now(ahead=ahead)
-	assert "customers-full" in schedule.due_streams(home)
-	assert any("A clock was ahead" in text for text in said(home))
-	assert "A clock was ahead" in "\n".join(status.lines(home))
-	assert any(problem.kind == watch.CLOCK for problem in watch._found(home, ())[0])
-	work_once(home)
-	assert row(home, "customers-full")["status"] == "OK"
-	assert row(home, "customers-full")["next_run_at"] < home.now(ahead=25 * HOUR)
-	assert schedule.mend_times(home) == []
+	assert row(runtime, "customers-full")["next_run_at"] > runtime.now(ahead=ahead)
+	assert "customers-full" in schedule.due_streams(runtime)
+	assert any("A clock was ahead" in text for text in said(runtime))
+	assert "A clock was ahead" in "\n".join(status.lines(runtime))
+	assert any(problem.kind == monitors.CLOCK for problem in monitors._found(runtime, ())[0])
+	work_once(runtime)
+	assert row(runtime, "customers-full")["status"] == "OK"
+	assert row(runtime, "customers-full")["next_run_at"] < runtime.now(ahead=25 * HOUR)
+	assert schedule.mend_times(runtime) == []
 
 
-def test_a_pause_of_a_week_that_a_source_asks_for_is_left(home):
-	update(home.db, "Sync Settings", "customers-full", {"next_run_at": home.now(ahead=7 * 86_400)})
-	update(home.db, "Sync Settings", "customers-cursor", {"next_run_at": home.now(ahead=9 * 86_400)})
-	assert schedule.mend_times(home) == ["customers-cursor"]
+def test_a_pause_of_a_week_that_a_source_asks_for_is_left(runtime):
+	update(runtime.db, "Sync Settings", "customers-full", {"next_run_at": runtime.now(ahead=7 * 86_400)})
+	update(runtime.db, "Sync Settings", "customers-cursor", {"next_run_at": runtime.now(ahead=9 * 86_400)})
+	assert schedule.mend_times(runtime) == ["customers-cursor"]
 
 
-def test_a_run_whose_last_sign_of_life_is_to_come_is_closed(home):
-	work_once(home)
-	home.db.execute("UPDATE `tabSync Log` SET `status` = 'Running', `heartbeat_at` = '2039-01-01'")
-	assert schedule.close_silent_runs(home)
+def test_a_run_whose_last_sign_of_life_is_to_come_is_closed(runtime):
+	work_once(runtime)
+	runtime.db.execute("UPDATE `tabSync Log` SET `status` = 'Running', `heartbeat_at` = '2039-01-01'")
+	assert schedule.close_silent_runs(runtime)
 
 
 @pytest.mark.parametrize("ahead", [2 * HOUR, YEARS])
-def test_what_is_gone_is_found_gone_after_a_run_in_the_future(home, crm, clock, ahead):
+def test_what_is_gone_is_found_gone_after_a_run_in_the_future(runtime, crm, clock, ahead):
 	clock(ahead)
-	run_stream(home, "customers-full")
+	run_stream(runtime, "customers-full")
 	clock(0)
 	crm.customers.delete(1)
-	log = run_stream(home, "customers-full")
+	log = run_stream(runtime, "customers-full")
 	assert log["deleted"] == 1
-	assert table(home, "full") == source(crm)
-	assert run_stream(home, "customers-full")["deleted"] == 0
+	assert table(runtime, "full") == source(crm)
+	assert run_stream(runtime, "customers-full")["deleted"] == 0
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_an_event_is_not_too_late_for_what_was_deleted_in_the_future(home, crm, clock, dated):
+def test_an_event_is_not_too_late_for_what_was_deleted_in_the_future(runtime, crm, clock, dated):
 	clock(YEARS)
-	told(home, "updated", record("paid"))
-	told(home, "deleted", {"id": "CUST-9"})
+	told(runtime, "updated", record("paid"))
+	told(runtime, "deleted", {"id": "CUST-9"})
 	clock(0)
-	told(home, "created", record("back", now(0)) if dated else record("back"))
-	assert {row["city"] for row in table(home, "full")} == {"back"}
+	told(runtime, "created", record("back", now(0)) if dated else record("back"))
+	assert {row["city"] for row in table(runtime, "full")} == {"back"}
 
 
-def test_what_could_not_be_written_in_the_future_is_tried_again_now(home, crm, clock):
+def test_what_could_not_be_written_in_the_future_is_tried_again_now(runtime, crm, clock):
 	crm.customers.set("CUST-000003", credit_limit="a lot")
 	clock(YEARS)
 	for _ in range(3):
-		run_stream(home, "customers-cursor")
+		run_stream(runtime, "customers-cursor")
 	crm.customers.set("CUST-000003", credit_limit=5)
 	clock(0)
-	home.db.execute("UPDATE `tabExternal Record` SET `payload` = REPLACE(`payload`, 'a lot', '5')")
-	run_stream(home, "customers-cursor")
-	assert not home.db.query("SELECT 1 FROM `tabExternal Record` WHERE `status` = 'Failed'")
+	runtime.db.execute("UPDATE `tabExternal Record` SET `payload` = REPLACE(`payload`, 'a lot', '5')")
+	run_stream(runtime, "customers-cursor")
+	assert not runtime.db.query("SELECT 1 FROM `tabExternal Record` WHERE `status` = 'Failed'")
 
 
 def test_a_token_that_was_fetched_in_the_future_is_fetched_again(clock):
@@ -191,13 +193,13 @@ LISTS_ALL = ('endpoint = "/v1/changes"', 'endpoint = "/v1/changes"\ncursor_lists
 
 
 def test_what_is_gone_when_a_cursor_has_expired_is_found_gone_after_a_run_in_the_future(
-	make_home, crm, clock
+	make_runtime, crm, clock
 ):
-	home = make_home(LISTS_ALL)
+	runtime = make_runtime(LISTS_ALL)
 	clock(2 * HOUR)
-	run_stream(home, "customers-cursor")
+	run_stream(runtime, "customers-cursor")
 	clock(0)
 	crm.customers.delete(1)
 	crm.customers.expire()
-	assert run_stream(home, "customers-cursor")["deleted"] == 1
-	assert table(home, "cursor") == source(crm)
+	assert run_stream(runtime, "customers-cursor")["deleted"] == 1
+	assert table(runtime, "cursor") == source(crm)

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integration_hub.connectors import signs
+from integration_hub.connectors import completeness_signs
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.completeness_signs import read_signs
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.redact import Redactor
-from integration_hub.connectors.signs import read_signs
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.home import HubError
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.marks import event_mark
-from integration_hub.sync.dryrun import dry_run
-from integration_hub.sync.page import PageWriter
+from integration_hub.stores.runtime import HubError
+from integration_hub.sync.dry_runs import dry_run
+from integration_hub.sync.page_writer import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
-from tests.lists import ids, stream_of, things
+from tests.list_server import ids, stream_of, things
 
 KINDS = ("None", "Page Number", "Offset", "Cursor", "Next Link", "Link Header")
 PAGED = 'records_path = "data"\npage_size = {size}\npagination = "{kind}"\n'
@@ -65,14 +65,14 @@ def everything(path, query):
 def load(tmp_path: Path, then, config: str, mode: str = "Full", first=everything):
 	"""Load a list whole, then run again against what `then` answers; return ids, the run's row and the source."""
 	source = Turns(first)
-	with stream_of(tmp_path, source, config, mode) as (server, home):
-		row = run_stream(home, "things")
+	with stream_of(tmp_path, source, config, mode) as (server, runtime):
+		row = run_stream(runtime, "things")
 		assert row["status"] == "Completed", row["error"]
-		before = ids(home)
+		before = ids(runtime)
 		source.now = then
 		server.asked.clear()
-		row = run_stream(home, "things")
-		return before, ids(home), row, server
+		row = run_stream(runtime, "things")
+		return before, ids(runtime), row, server
 
 
 def nothing_is_lost(found, *words: str) -> dict:
@@ -221,11 +221,11 @@ def test_a_filter_that_nothing_passes_removes_nothing_and_says_so(tmp_path):
 
 def test_an_event_of_a_record_that_does_not_pass_makes_no_document(tmp_path):
 	config = paged(more="record_filter = 'active == `1`'\ndeleted_path = 'gone'")
-	with stream_of(tmp_path, by_page([active(3)]), config) as (_, home):
-		run_stream(home, "things")
-		stream = load_stream(home, "things")
+	with stream_of(tmp_path, by_page([active(3)]), config) as (_, runtime):
+		run_stream(runtime, "things")
+		stream = load_stream(runtime, "things")
 		writer = PageWriter(
-			home, stream, Redactor(), mark=event_mark(new_id(), 1), operation="Event", current=False
+			runtime, stream, Redactor(), mark=event_mark(new_id(), 1), operation="Event", current=False
 		)
 		for record, left in (
 			({"id": 9, "active": 0}, [1, 2, 3]),
@@ -233,11 +233,11 @@ def test_an_event_of_a_record_that_does_not_pass_makes_no_document(tmp_path):
 			({"id": 9, "active": 1}, [1, 2, 3, 9]),
 			({"id": 9, "active": 0, "gone": True}, [1, 2, 3]),
 		):
-			in_transaction(home.db, lambda record=record: writer.write([record]))
-			assert ids(home) == left
+			in_transaction(runtime.db, lambda record=record: writer.write([record]))
+			assert ids(runtime) == left
 		# Of two states on one page, the later one counts, though it does not pass.
-		in_transaction(home.db, lambda: writer.write([{"id": 7, "active": 1}, {"id": 7, "active": 0}]))
-		assert ids(home) == [1, 2, 3]
+		in_transaction(runtime.db, lambda: writer.write([{"id": 7, "active": 1}, {"id": 7, "active": 0}]))
+		assert ids(runtime) == [1, 2, 3]
 
 
 def test_a_total_is_compared_with_what_was_sent_before_the_filter(tmp_path):
@@ -495,12 +495,17 @@ def test_a_link_in_a_header_of_its_own_is_followed_by_settings_alone(tmp_path):
 		headers = {"Next-Page": f"{server.url}/things?_token={start + 3}"} if start < 7 else {}
 		return 200, {"Total-Objects": "9", **headers}, {"data": things(3, start)}
 
-	with stream_of(tmp_path, answer, paged("Link Header", 3)) as (server, home):
-		row = run_stream(home, "things")
-		assert len(ids(home)) == 3 and "'Next-Page' as Cursor or Next Link Path (cursor_path)" in row["error"]
-	with stream_of(tmp_path, answer, paged("Link Header", 3, 'cursor_path = "Next-Page"')) as (server, home):
-		row = run_stream(home, "things")
-		assert ids(home) == list(range(1, 10)) and row["error"] is None
+	with stream_of(tmp_path, answer, paged("Link Header", 3)) as (server, runtime):
+		row = run_stream(runtime, "things")
+		assert (
+			len(ids(runtime)) == 3 and "'Next-Page' as Cursor or Next Link Path (cursor_path)" in row["error"]
+		)
+	with stream_of(tmp_path, answer, paged("Link Header", 3, 'cursor_path = "Next-Page"')) as (
+		server,
+		runtime,
+	):
+		row = run_stream(runtime, "things")
+		assert ids(runtime) == list(range(1, 10)) and row["error"] is None
 
 
 def test_a_total_that_shrinks_during_the_walk_is_taken_as_it_is_last(tmp_path):
@@ -552,10 +557,10 @@ def test_a_watermark_is_not_moved_to_the_end_of_what_is_not_known_to_be_all(tmp_
 
 def test_a_dry_run_says_that_the_list_is_not_known_to_be_complete(tmp_path):
 	source = Turns(everything)
-	with stream_of(tmp_path, source, paged("None", 100)) as (_, home):
-		run_stream(home, "things")
+	with stream_of(tmp_path, source, paged("None", 100)) as (_, runtime):
+		run_stream(runtime, "things")
 		source.now = lambda path, query: {"data": things(2), "has_more": True}
-		found = dry_run(home, "things")
+		found = dry_run(runtime, "things")
 		assert found.orphans == 0 and "has_more" in " ".join(found.notes)
 
 
@@ -579,13 +584,13 @@ def test_a_connector_that_just_stops_has_proven_nothing(tmp_path):
 	toml = (tmp_path / "hub.toml").read_text()
 	toml = toml.replace('base_url = "', f'{text}base_url = "', 1)
 	(tmp_path / "hub.toml").write_text(f'[connectors]\nStops = "{__name__}.Stops"\n{toml}')
-	from integration_hub.homes.file import FileHome
+	from integration_hub.runtime.standalone import StandaloneRuntime
 
-	with FileHome(tmp_path / "hub.toml") as home:
-		run_stream(home, "things")
+	with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
+		run_stream(runtime, "things")
 		Stops.records = things(3)
-		row = run_stream(home, "things")
-		assert len(ids(home)) == 8 and row["deleted"] == 0
+		row = run_stream(runtime, "things")
+		assert len(ids(runtime)) == 8 and row["deleted"] == 0
 		assert "without a page that says it is the last" in row["error"]
 
 
@@ -773,4 +778,4 @@ def test_reading_the_signs_of_a_large_envelope_costs_little():
 			return super().items()
 
 	read_signs(json.loads(json.dumps(answer), object_pairs_hook=Counting), {}, "", "data")
-	assert len(looked) <= 1 + signs._KEYS * (1 + signs._KEYS)
+	assert len(looked) <= 1 + completeness_signs._KEYS * (1 + completeness_signs._KEYS)

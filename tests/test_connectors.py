@@ -379,7 +379,7 @@ def test_a_token_endpoint_that_answers_nonsense_is_a_declared_error(crm, answer,
 def test_a_relative_next_link_is_relative_to_its_page(crm):
 	from integration_hub.connectors.pagination import NextLink
 
-	walk = NextLink(next_path="next", size_param="limit", size=10)
+	paginator = NextLink(next_path="next", size_param="limit", size=10)
 	answer = requests.Response()
 	answer.url = "https://h.example/api/v1/things?page=1"
 	for link, expected in (
@@ -387,16 +387,16 @@ def test_a_relative_next_link_is_relative_to_its_page(crm):
 		("?page=3", "https://h.example/api/v1/things?page=3"),
 		("https://h.example/api/v1/x", "https://h.example/api/v1/x"),
 	):
-		walk.update_state({"next": link}, [], answer)
-		assert walk.state == expected
+		paginator.update_state({"next": link}, [], answer)
+		assert paginator.state == expected
 
 
 def test_a_feed_that_stands_at_its_end_is_done():
 	from integration_hub.connectors.pagination import Cursor
 
-	walk = Cursor("c9", cursor_path="next", size_param="limit", size=10)
-	walk.update_state({"next": "c9"}, [], requests.Response())
-	assert walk.done and walk.state == "c9"
+	paginator = Cursor("c9", cursor_path="next", size_param="limit", size=10)
+	paginator.update_state({"next": "c9"}, [], requests.Response())
+	assert paginator.done and paginator.state == "c9"
 
 
 def test_an_echoed_basic_credential_is_masked(crm):

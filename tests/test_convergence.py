@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import hub_toml
@@ -40,8 +40,8 @@ class Killed(BaseException):
 	"""The process is no more."""
 
 
-def open_home(path) -> FileHome:
-	return FileHome(path / "hub.toml")
+def open_runtime(path) -> StandaloneRuntime:
+	return StandaloneRuntime(path / "hub.toml")
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ def settings_of(crm: Sandbox) -> str:
 	return text
 
 
-def meddle(home: FileHome, at: dict[int, str], crm: Sandbox) -> None:
+def meddle(runtime: StandaloneRuntime, at: dict[int, str], crm: Sandbox) -> None:
 	"""Let things happen at the n-th statement: the source changes, or the process dies there and then."""
-	run, number = home.db._run, itertools.count(1)
+	run, number = runtime.db._run, itertools.count(1)
 	dead = []
 
 	def meddled(sql, params):
@@ -84,7 +84,7 @@ def meddle(home: FileHome, at: dict[int, str], crm: Sandbox) -> None:
 			raise Killed  # and whatever the process would have done in its agony
 		return run(sql, params)
 
-	home.db._run = meddled
+	runtime.db._run = meddled
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,31 +97,31 @@ def test_any_interleaving_of_changes_faults_and_kills_converges(secrets, tmp_pat
 		for change, following, happening in plan:
 			crm.change(**change)
 			crm.faults.set(following=following)
-			home = open_home(path)
-			meddle(home, dict(happening), crm)
+			runtime = open_runtime(path)
+			meddle(runtime, dict(happening), crm)
 			try:
-				run_stream(home, f"customers-{kind}")
+				run_stream(runtime, f"customers-{kind}")
 			except Killed:
 				pass
 			finally:
-				home.db._connection.close()  # what is not committed is gone, as with a process
+				runtime.db._connection.close()  # what is not committed is gone, as with a process
 		crm.faults.set()
-		with open_home(path) as home:
-			row = run_stream(home, f"customers-{kind}")
+		with open_runtime(path) as runtime:
+			row = run_stream(runtime, f"customers-{kind}")
 			assert row["status"] == "Completed", row["error"]
-			assert table(home, kind) == source(crm)
+			assert table(runtime, kind) == source(crm)
 			live = "SELECT COUNT(*) AS `n` FROM `tabExternal Record` WHERE `status` = 'Bound'"
-			assert home.db.query(live)[0]["n"] == len(source(crm))
+			assert runtime.db.query(live)[0]["n"] == len(source(crm))
 
 
 _RUN = """
 import sys
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sync.run import run_stream
-with FileHome(sys.argv[1]) as home:
+with StandaloneRuntime(sys.argv[1]) as runtime:
 	print("ready", flush=True)
 	for kind in sys.argv[2:]:
-		run_stream(home, f"customers-{kind}")
+		run_stream(runtime, f"customers-{kind}")
 """
 
 
@@ -131,7 +131,7 @@ def test_fifty_kills_at_random_instants_lose_and_double_nothing(secrets, tmp_pat
 	with Sandbox(customers=400) as crm:
 		crm.latency = 0.002
 		(tmp_path / "hub.toml").write_text(settings_of(crm))
-		open_home(tmp_path).close()
+		open_runtime(tmp_path).close()
 		for _ in range(50):
 			command = [sys.executable, "-c", _RUN, str(tmp_path / "hub.toml"), *KINDS]
 			process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -141,9 +141,9 @@ def test_fifty_kills_at_random_instants_lose_and_double_nothing(secrets, tmp_pat
 			os.kill(process.pid, signal.SIGKILL)
 			process.communicate()
 		crm.latency = 0
-		with open_home(tmp_path) as home:
+		with open_runtime(tmp_path) as runtime:
 			for kind in KINDS:
-				assert run_stream(home, f"customers-{kind}")["status"] == "Completed"
-				assert table(home, kind) == source(crm), kind
-			ends = {row["status"] for row in home.db.query("SELECT `status` FROM `tabSync Log`")}
+				assert run_stream(runtime, f"customers-{kind}")["status"] == "Completed"
+				assert table(runtime, kind) == source(crm), kind
+			ends = {row["status"] for row in runtime.db.query("SELECT `status` FROM `tabSync Log`")}
 			assert "Interrupted" in ends and "Running" not in ends

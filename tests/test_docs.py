@@ -27,9 +27,9 @@ from benchmarks.record import PAGE
 from benchmarks.suite import SUITE
 from integration_hub.commands import integration_hub
 from integration_hub.connectors.config import AUTH_TYPES
-from integration_hub.homes.file import FileHome
-from integration_hub.homes.file.config import _HUB_KEYS, load
-from integration_hub.homes.server import KILL_SECONDS
+from integration_hub.runtime.server import KILL_SECONDS
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.standalone.hub_toml import _HUB_KEYS, load
 from integration_hub.sandbox import sender
 from integration_hub.sandbox.redis import free_port
 from integration_hub.stores import inbox
@@ -254,17 +254,17 @@ def options(doctype: str, name: str) -> set[str]:
 def test_each_door_of_the_site_is_described():
 	"""Names of functions that are whitelisted, read off the source: importing it needs Frappe."""
 	text = (ROOT / "integration_hub/api.py").read_text()
-	doors = set(re.findall(r"^@frappe\.whitelist\(.*\)\ndef (\w+)\(", text, re.MULTILINE))
+	entry_points = set(re.findall(r"^@frappe\.whitelist\(.*\)\ndef (\w+)\(", text, re.MULTILINE))
 	described = [
 		cell for head, cells in columns(ROOT / "docs/security.md") if head == "functions" for cell in cells
 	]
-	assert {name for cell in described for name in re.findall(r"`(\w+)`", cell)} == doors
+	assert {name for cell in described for name in re.findall(r"`(\w+)`", cell)} == entry_points
 
 
 @contextmanager
 def served(path: Path) -> Iterator[str]:
 	"""Run the receiver of a hub.toml; give its URL."""
-	server = make_server("127.0.0.1", 0, receiver(lambda: FileHome(path)), threaded=True)
+	server = make_server("127.0.0.1", 0, receiver(lambda: StandaloneRuntime(path)), threaded=True)
 	threading.Thread(target=server.serve_forever, daemon=True).start()
 	try:
 		yield f"http://127.0.0.1:{server.port}"
@@ -280,10 +280,10 @@ def shell(script: str, **environment: str) -> str:
 	return done.stdout
 
 
-def test_the_sender_in_a_shell_is_believed(home):
+def test_the_sender_in_a_shell_is_believed(runtime):
 	"""The bash block of docs/webhooks.md, run as it stands, against the receiver."""
 	[script] = blocks(ROOT / "docs/webhooks.md", "bash")
-	with served(home.file.folder / "hub.toml") as url:
+	with served(runtime.file.folder / "hub.toml") as url:
 		said = shell(script, SECRET=sender.SECRET, URL=f"{url}/webhooks/crm")
 	assert json.loads(said)["status"] in ("received", "unrouted")
 
@@ -296,22 +296,26 @@ def test_getting_started_without_a_bench(crm, tmp_path, monkeypatch):
 	monkeypatch.chdir(tmp_path)
 	text = (ROOT / "docs/getting-started.md").read_text().partition("## Without a bench")[2]
 	said = {}
-	with served(tmp_path / "hub.toml") as door:
+	with served(tmp_path / "hub.toml") as endpoint:
 		for script in re.findall(
 			r"^```sh\n(.*?)^```$", text.partition("## From your laptop")[0], re.MULTILINE | re.DOTALL
 		):
 			if "curl" in script:
-				shell(script.replace("http://127.0.0.1:8765", crm.url).replace("http://127.0.0.1:8787", door))
+				shell(
+					script.replace("http://127.0.0.1:8765", crm.url).replace(
+						"http://127.0.0.1:8787", endpoint
+					)
+				)
 				continue
 			for line in typed_lines(script):
 				said[line.split()[1]] = typed(crm.url, line)
 	assert "customer_name" in said["preview"]
 	assert "1 events" in said["work"]
 	assert "Completed" in said["events"] and "Completed" in said["status"]
-	with FileHome(tmp_path / "hub.toml") as home:
-		assert home.db.query("SELECT `deliveries` FROM `tabWebhook Log`") == [{"deliveries": 2}]
+	with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
+		assert runtime.db.query("SELECT `deliveries` FROM `tabWebhook Log`") == [{"deliveries": 2}]
 		for kind in ("full", "incremental", "cursor"):
-			assert table(home, kind) == source(crm)
+			assert table(runtime, kind) == source(crm)
 
 
 def typed_lines(script: str) -> list[str]:
@@ -413,7 +417,7 @@ def test_the_answers_of_a_door_are_words_of_the_code():
 
 def test_hooks_and_keys_of_the_site_exist():
 	"""Names that begin as ours do, in whatever stands for code: hooks of other apps, keys of site_config.json."""
-	site = "\n".join(path.read_text() for path in (ROOT / "integration_hub/homes/site").glob("*.py"))
+	site = "\n".join(path.read_text() for path in (ROOT / "integration_hub/runtime/frappe").glob("*.py"))
 	for path in DOCUMENTS:
 		for name in re.findall(r"\bintegration_hub_(?:\w+)\b", path.read_text()):
 			assert f'"{name}"' in site, f"{path.name}: {name}"
@@ -460,7 +464,7 @@ def test_the_ends_of_a_run_lead_where_the_diagram_says():
 	assert drawn.keys() == states("Sync Log") - {"Running"}
 
 
-def test_replay_takes_events_where_the_diagram_says(home):
+def test_replay_takes_events_where_the_diagram_says(runtime):
 	*_, diagram = blocks(ROOT / "docs/concepts.md", "mermaid")
 	arrows = re.findall(r"(\w+) --> Queued: (.*)", diagram)
 	by_replay = {state for state, why in arrows if why == "replay"}
@@ -469,12 +473,14 @@ def test_replay_takes_events_where_the_diagram_says(home):
 		moved = set()
 		for state in states("Webhook Log") - {"Queued"}:
 			event = Event("crm", f"{state} {conflicts}", "order", "{}", "hash", "HTTP")
-			inbox.store(home, [event])
-			[row] = home.db.query("SELECT `name` FROM `tabWebhook Log` WHERE `event_key` = %s", [event.key])
-			in_transaction(
-				home.db, lambda n=row["name"], s=state: update(home.db, "Webhook Log", n, {"status": s})
+			inbox.store(runtime, [event])
+			[row] = runtime.db.query(
+				"SELECT `name` FROM `tabWebhook Log` WHERE `event_key` = %s", [event.key]
 			)
-			if inbox.requeue(home, [row["name"]], conflicts):
+			in_transaction(
+				runtime.db, lambda n=row["name"], s=state: update(runtime.db, "Webhook Log", n, {"status": s})
+			)
+			if inbox.requeue(runtime, [row["name"]], conflicts):
 				moved.add(state)
 		assert moved == expected
 
@@ -488,9 +494,9 @@ def test_the_readme_without_a_bench(crm, tmp_path, monkeypatch):
 	]
 	said = {line: typed(crm.url, line) for line in typed_lines(script)}
 	assert list(said)[-1].startswith("integration-hub status")
-	with FileHome(tmp_path / "hub.toml") as home:
+	with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
 		for kind in ("full", "incremental", "cursor"):
-			assert table(home, kind) == source(crm)
+			assert table(runtime, kind) == source(crm)
 
 
 def test_the_commands_of_sync_and_of_a_new_connector(crm, tmp_path, monkeypatch):
@@ -504,16 +510,16 @@ def test_the_commands_of_sync_and_of_a_new_connector(crm, tmp_path, monkeypatch)
 	said = {}
 	for line in [*typed_lines(new), *typed_lines(sync)]:
 		if match := re.search(r"approve (\w+)", line):
-			with FileHome(tmp_path / "hub.toml") as home:
+			with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
 				sql = """SELECT `name` FROM `tabSync Log`
 					WHERE `status` = 'Needs Approval' AND `stream` = 'customers-full'"""
-				[held] = home.db.query(sql)
+				[held] = runtime.db.query(sql)
 			line = line.replace(match[1], held["name"])
 		said[line] = typed(crm.url, line)
 	assert any("200 deleted" in text for line, text in said.items() if "approve" in line)
-	with FileHome(tmp_path / "hub.toml") as home:
-		assert table(home, "full") == source(crm)
-		assert load_stream(home, "customers-cursor").checkpoint == ""
+	with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
+		assert table(runtime, "full") == source(crm)
+		assert load_stream(runtime, "customers-cursor").checkpoint == ""
 
 
 def test_a_message_pushed_by_hand_is_an_event(tmp_path, redis_url, monkeypatch):
@@ -534,8 +540,8 @@ def test_a_message_pushed_by_hand_is_an_event(tmp_path, redis_url, monkeypatch):
 	for text in (hub, as_stream):
 		(tmp_path / "hub.toml").write_text(text)
 		assert "1 received, 0 duplicate, 0 unreadable" in typed("", "integration-hub consume shop --once")
-	with FileHome(tmp_path / "hub.toml") as home:
-		stored = home.db.query("SELECT `event_id`, `event_type` FROM `tabWebhook Log` ORDER BY `event_id`")
+	with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
+		stored = runtime.db.query("SELECT `event_id`, `event_type` FROM `tabWebhook Log` ORDER BY `event_id`")
 	assert stored == [{"event_id": id, "event_type": "order.paid"} for id in ("1", "2")]
 
 
@@ -551,16 +557,16 @@ def test_the_route_of_the_webhooks_page_calls_the_handler_of_the_developers_page
 	monkeypatch.setitem(sys.modules, "my_app.issues", issues)
 	monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "s3cret")
 	(tmp_path / "hub.toml").write_text(toml)
-	with FileHome(tmp_path / "hub.toml") as home:
+	with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
 		headers = {"content-type": "application/json", "x-github-event": "issues", "x-github-delivery": "1"}
 		request = Request("github", "POST", headers, b'{"action": "opened"}')
-		scheme = scheme_for(home.integration("github"), home.schemes())
-		assert receive(home, scheme.signed(request, "s3cret")).status == 200
-		assert drain(home, "github").completed == 1
+		scheme = scheme_for(runtime.integration("github"), runtime.schemes())
+		assert receive(runtime, scheme.signed(request, "s3cret")).status == 200
+		assert drain(runtime, "github").completed == 1
 	assert called == ["opened"]
 
 
-def test_the_mapping_of_orders_runs(make_home, crm):
+def test_the_mapping_of_orders_runs(make_runtime, crm):
 	[toml] = blocks(ROOT / "docs/sync.md", "toml")
 	stream = """[stream.orders]
 integration = "crm"
@@ -569,18 +575,18 @@ records_path = "data"
 target_doctype = "Order"
 
 """
-	home = make_home(("# Every customer;", f"{stream}{toml}\n# Every customer;"))
+	runtime = make_runtime(("# Every customer;", f"{stream}{toml}\n# Every customer;"))
 	customer = crm.customers.alive()[0]["id"]
 	lines = [{"sku": "A", "quantity": "2"}, {"sku": "B", "quantity": 0.5}]
 	crm.lists["orders"] = [{"id": 1, "title": "First", "state": "c", "customer_id": customer, "lines": lines}]
-	run_stream(home, "customers-full")
-	assert run_stream(home, "orders")["status"] == "Completed"
-	[order] = home.db.query("SELECT * FROM `tabOrder`")
-	[linked] = home.db.query(
+	run_stream(runtime, "customers-full")
+	assert run_stream(runtime, "orders")["status"] == "Completed"
+	[order] = runtime.db.query("SELECT * FROM `tabOrder`")
+	[linked] = runtime.db.query(
 		"SELECT `customer_id` FROM `tabSandbox Customer` WHERE `name` = %s", [order["customer"]]
 	)
 	assert (order["title"], order["status"], linked["customer_id"]) == ("First", "Closed", customer)
-	items = home.db.query("SELECT `item_code`, `qty` FROM `tabOrder Item` ORDER BY `idx`")
+	items = runtime.db.query("SELECT `item_code`, `qty` FROM `tabOrder Item` ORDER BY `idx`")
 	assert items == [{"item_code": "A", "qty": 2}, {"item_code": "B", "qty": 0.5}]
 
 
@@ -628,10 +634,10 @@ def test_supervisor_is_told_what_it_knows():
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
 @pytest.mark.parametrize("number", range(2))
-def test_nginx_hands_webhooks_to_the_receiver(home, tmp_path, number):
+def test_nginx_hands_webhooks_to_the_receiver(runtime, tmp_path, number):
 	"""Each nginx block of the operations page as it stands, but for its addresses and the certificate."""
 	block = blocks(ROOT / "docs/operations.md", "nginx")[number]
-	with served(home.file.folder / "hub.toml") as url:
+	with served(runtime.file.folder / "hub.toml") as url:
 		port, receiver_at = free_port(), url.removeprefix("http://")
 		block = re.sub(r"listen (443|80)", f"listen 127.0.0.1:{port}", block)
 		block = re.sub(r"(127\.0\.0\.1|10\.0\.0\.\d):8787", receiver_at, block)

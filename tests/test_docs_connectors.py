@@ -12,9 +12,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from integration_hub.connectors import BaseConnector, errors
+from integration_hub.connectors.bounded_jmespath import path_problem
 from integration_hub.connectors.pages import Page
-from integration_hub.connectors.paths import path_problem
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox.access import API_KEY, CLIENT_SECRET
 from integration_hub.stores.schema import doctypes
 from integration_hub.sync.run import run_stream
@@ -67,20 +67,22 @@ def opened(tmp_path, monkeypatch):
 	monkeypatch.setenv("SHOP_API_KEY", API_KEY)
 	monkeypatch.setenv("SHOP_CLIENT_SECRET", CLIENT_SECRET)
 	monkeypatch.setenv("HUB_KEY", Fernet.generate_key().decode())
-	homes = []
+	runtimes = []
 
-	def open_(text: str) -> FileHome:
+	def open_(text: str) -> StandaloneRuntime:
 		(tmp_path / "hub.toml").write_text(text)
-		homes.append(FileHome(tmp_path / "hub.toml"))
-		return homes[-1]
+		runtimes.append(StandaloneRuntime(tmp_path / "hub.toml"))
+		return runtimes[-1]
 
 	yield open_
-	for home in homes:
-		home.close()
+	for runtime in runtimes:
+		runtime.close()
 
 
-def names_in(home: FileHome) -> set[str]:
-	return {row["customer_name"] for row in home.db.query("SELECT `customer_name` FROM `tabShop Customer`")}
+def names_in(runtime: StandaloneRuntime) -> set[str]:
+	return {
+		row["customer_name"] for row in runtime.db.query("SELECT `customer_name` FROM `tabShop Customer`")
+	}
 
 
 def alive(crm) -> set[str]:
@@ -96,34 +98,34 @@ def test_there_is_a_recipe_for_each_kind_of_pages_and_of_login():
 
 @pytest.mark.parametrize("settings", [s for _, s in PAGES if s["pagination"] != '"None"'], ids=str)
 def test_each_recipe_for_pages_brings_the_whole_list(opened, crm, settings):
-	with opened(toml_of(crm.url, settings)) as home:
-		run = run_stream(home, "shop-customers")
+	with opened(toml_of(crm.url, settings)) as runtime:
+		run = run_stream(runtime, "shop-customers")
 		assert (run["status"], run["created"], run["error"]) == ("Completed", 250, None)
-		assert names_in(home) == alive(crm)
+		assert names_in(runtime) == alive(crm)
 
 
 @pytest.mark.parametrize("settings", [s for _, s in LOGINS], ids=str)
 def test_each_recipe_for_a_login_is_let_in(opened, crm, settings):
-	with opened(toml_of(crm.url, settings)) as home:
-		assert run_stream(home, "shop-customers")["status"] == "Completed"
+	with opened(toml_of(crm.url, settings)) as runtime:
+		assert run_stream(runtime, "shop-customers")["status"] == "Completed"
 
 
 def test_the_recipe_for_changes_follows_them(opened, crm):
 	_, changes, _ = blocks(PAGE, "toml")
 	changes = changes.replace('"customers"', '"customers/page"')
-	with opened(f"{toml_of(crm.url)}\n{changes}") as home:
-		assert run_stream(home, "shop-changes")["created"] == 250
+	with opened(f"{toml_of(crm.url)}\n{changes}") as runtime:
+		assert run_stream(runtime, "shop-changes")["created"] == 250
 		crm.change(create=3, update=4, delete=2)
-		run = run_stream(home, "shop-changes")
+		run = run_stream(runtime, "shop-changes")
 		assert (run["created"], run["deleted"]) == (3, 2)  # the sandbox changes other fields than these two
-		assert names_in(home) == alive(crm)
+		assert names_in(runtime) == alive(crm)
 
 
 def test_the_recipe_for_another_site_is_taken(opened, tmp_path):
 	(tmp_path / "branch-token").write_text("token a:b")
 	*_, branch = blocks(PAGE, "toml")
-	with opened(branch) as home:
-		assert home.connector("branch").config.connector == "Frappe"
+	with opened(branch) as runtime:
+		assert runtime.connector("branch").config.connector == "Frappe"
 
 
 def test_expressions_of_the_recipes_can_be_read():
@@ -143,20 +145,20 @@ def connector_code() -> str:
 	return next(block for block in blocks(PAGE, "python") if "class AcmeConnector" in block)
 
 
-def test_your_own_connector_is_short_and_runs(make_home, crm, monkeypatch, connector_code):
+def test_your_own_connector_is_short_and_runs(make_runtime, crm, monkeypatch, connector_code):
 	assert len(connector_code.strip().splitlines()) <= 30
 	names: dict = {}
 	exec(connector_code, names)
 	module_of(monkeypatch, **names)
 	monkeypatch.setenv("KEY", API_KEY)
-	home = make_home(
+	runtime = make_runtime(
 		("[hub]", '[connectors]\nAcme = "acme.AcmeConnector"\n\n[hub]'),
 		("[integration.crm]\n", '[integration.crm]\nconnector = "Acme"\n'),
 		('auth_type = "OAuth2 Client Credentials"', 'auth_type = "Bearer"\nsecret = "env:KEY"'),
 		('pagination = "Page Number"\nmore_path = "has_more"', 'pagination = "None"'),
 	)
-	assert run_stream(home, "customers-full")["status"] == "Completed"
-	assert table(home, "full") == source(crm)
+	assert run_stream(runtime, "customers-full")["status"] == "Completed"
+	assert table(runtime, "full") == source(crm)
 
 
 def test_the_test_of_a_connector_passes(monkeypatch, tmp_path, connector_code):
@@ -188,24 +190,24 @@ def raised() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("error", "status"), raised())
-def test_each_error_ends_the_run_as_the_page_says(make_home, monkeypatch, error, status):
+def test_each_error_ends_the_run_as_the_page_says(make_runtime, monkeypatch, error, status):
 	given = {"seconds": 90, "text": "because", "name": "endpoint", **vars(errors)}
 	made = KeyError("data") if error.startswith("any") else eval(error, given)
 	module_of(monkeypatch, Raising=type("Raising", (Raising,), {"error": made}))
-	home = make_home(
+	runtime = make_runtime(
 		("[hub]", '[connectors]\nAcme = "acme.Raising"\n\n[hub]'),
 		("[integration.crm]\n", '[integration.crm]\nconnector = "Acme"\n'),
 	)
-	run = run_stream(home, "customers-full")
+	run = run_stream(runtime, "customers-full")
 	assert (run["status"], run["created"]) == (status, 1)
 	assert run["error_log"] or status == "Postponed"
-	[stream] = home.db.query(
+	[stream] = runtime.db.query(
 		"SELECT `consecutive_failures` FROM `tabSync Settings` WHERE `name` = 'customers-full'"
 	)
 	assert stream["consecutive_failures"] == int(status == "Failed")
 
 
-def test_a_list_that_just_stops_removes_nothing(make_home, monkeypatch, tmp_path: Path):
+def test_a_list_that_just_stops_removes_nothing(make_runtime, monkeypatch, tmp_path: Path):
 	class Stopping(BaseConnector):
 		given = ("1", "2")
 
@@ -218,12 +220,12 @@ def test_a_list_that_just_stops_removes_nothing(make_home, monkeypatch, tmp_path
 			)
 
 	module_of(monkeypatch, Stopping=Stopping)
-	home = make_home(
+	runtime = make_runtime(
 		("[hub]", '[connectors]\nAcme = "acme.Stopping"\n\n[hub]'),
 		("[integration.crm]\n", '[integration.crm]\nconnector = "Acme"\n'),
 	)
-	assert run_stream(home, "customers-full")["created"] == 2
+	assert run_stream(runtime, "customers-full")["created"] == 2
 	Stopping.given = ("1",)
-	run = run_stream(home, "customers-full")
+	run = run_stream(runtime, "customers-full")
 	assert (run["deleted"], run["to_delete"]) == (0, 0)
 	assert "last=True" in run["error"]

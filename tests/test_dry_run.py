@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integration_hub.stores.fields import Field
-from integration_hub.stores.home import Change
+from integration_hub.stores.runtime import Change
 from integration_hub.sync.compare import canonical, differences
-from integration_hub.sync.fit import fit
+from integration_hub.sync.field_values import fit
 
 TIMES = st.times().map(lambda t: t.isoformat())
 DAYS = st.dates(date(1900, 1, 1), date(2400, 1, 1))
@@ -46,13 +46,13 @@ THING = st.builds(lambda row, rows: {**row, "rows": rows}, ROW, st.lists(ROW, ma
 
 
 @pytest.fixture
-def target(make_home):
-	home = make_home(("[integration.crm]", f"{TABLE}\n[integration.crm]"))
-	return home.target("Thing", "Documents")
+def target(make_runtime):
+	runtime = make_runtime(("[integration.crm]", f"{TABLE}\n[integration.crm]"))
+	return runtime.target("Thing", "Documents")
 
 
 def written(target, values: dict) -> str:
-	with target.home.db.transaction():
+	with target.runtime.db.transaction():
 		[outcome] = target.write([Change("X", None, deepcopy(values))])
 	assert outcome.error is None
 	return outcome.name

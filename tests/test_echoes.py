@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from integration_hub.connectors.bounded_jmespath import computes
 from integration_hub.connectors.errors import MalformedAnswer
-from integration_hub.connectors.paths import computes
 from integration_hub.sandbox.access import CLIENT_SECRET
-from integration_hub.stores.home import HubError
-from integration_hub.sync.dryrun import dry_run, preview
+from integration_hub.stores.runtime import HubError
+from integration_hub.sync.dry_runs import dry_run, preview
 from integration_hub.sync.run import load_stream, run_stream
-from integration_hub.webhooks.confirm import ask
+from integration_hub.webhooks.source_confirmation import ask
 from tests.test_known_secrets import everything_written
 
 ECHO = f"you sent Bearer {CLIENT_SECRET}"
@@ -43,39 +43,39 @@ MADE = (
 )
 
 
-def told(home: Any, name: str) -> str:
+def told(runtime: Any, name: str) -> str:
 	"""Return all that people are shown of a stream, once it has run."""
-	shown = [preview(home, name), dry_run(home, name).as_dict()]
-	run_stream(home, name)
-	return json.dumps(shown, default=str) + everything_written(home)
+	shown = [preview(runtime, name), dry_run(runtime, name).as_dict()]
+	run_stream(runtime, name)
+	return json.dumps(shown, default=str) + everything_written(runtime)
 
 
-def set_row(home: Any, path: str) -> None:
-	home.db.execute(
+def set_row(runtime: Any, path: str) -> None:
+	runtime.db.execute(
 		"UPDATE `tabSync Field Mapping` SET `source_path` = %s WHERE `field` = 'customer_name'", [path]
 	)
 
 
 @pytest.mark.parametrize("path", MADE)
-def test_a_row_of_the_mapping_makes_nothing_of_it(home, crm, path):
+def test_a_row_of_the_mapping_makes_nothing_of_it(runtime, crm, path):
 	crm.customers.set("CUST-000003", name=ECHO)
-	set_row(home, path)
-	shown = next(one for one in preview(home, "customers-full") if one["external_id"] == "CUST-000003")
+	set_row(runtime, path)
+	shown = next(one for one in preview(runtime, "customers-full") if one["external_id"] == "CUST-000003")
 	assert "secret" in shown["error"] and not shown["values"]
-	assert CLIENT_SECRET[::-1] not in told(home, "customers-full")
-	[row] = home.db.query("SELECT * FROM `tabExternal Record` WHERE `external_id` = 'CUST-000003'")
+	assert CLIENT_SECRET[::-1] not in told(runtime, "customers-full")
+	[row] = runtime.db.query("SELECT * FROM `tabExternal Record` WHERE `external_id` = 'CUST-000003'")
 	assert (row["status"], row["payload"]) == ("Failed", None) and row["error"].startswith("customer_name")
 	assert (
-		home.db.query("SELECT COUNT(*) AS `n` FROM `tabExternal Record` WHERE `status` = 'Bound'")[0]["n"]
+		runtime.db.query("SELECT COUNT(*) AS `n` FROM `tabExternal Record` WHERE `status` = 'Bound'")[0]["n"]
 		> 100
 	)
 
 
 @pytest.mark.parametrize(("field", "path"), WHICH)
-def test_no_other_setting_of_a_stream_does(home, crm, field, path):
+def test_no_other_setting_of_a_stream_does(runtime, crm, field, path):
 	crm.customers.set("CUST-000003", name=ECHO)
-	home.db.execute(f"UPDATE `tabSync Settings` SET `{field}` = %s", [path])
-	rows = told(home, "customers-full")
+	runtime.db.execute(f"UPDATE `tabSync Settings` SET `{field}` = %s", [path])
+	rows = told(runtime, "customers-full")
 	assert CLIENT_SECRET[::-1] not in rows and "secret of this integration" in rows
 
 
@@ -88,25 +88,27 @@ def test_no_other_setting_of_a_stream_does(home, crm, field, path):
 		("cursor_path", "data[0].name"),
 	],
 )
-def test_what_leads_through_the_pages_does_not(home, crm, field, path):
+def test_what_leads_through_the_pages_does_not(runtime, crm, field, path):
 	"""A cursor is kept as the stream's checkpoint, which viewers see."""
 	crm.lists["echoes"] = [{"id": "1", "name": ECHO}]
 	values = {"endpoint": "/v1/echoes", "records_path": "data", "pagination": "Cursor", field: path}
 	names = ", ".join(f"`{name}` = %s" for name in values)
-	home.db.execute(f"UPDATE `tabSync Settings` SET `mode` = 'Cursor', {names}", list(values.values()))
+	runtime.db.execute(f"UPDATE `tabSync Settings` SET `mode` = 'Cursor', {names}", list(values.values()))
 	with pytest.raises(MalformedAnswer, match="secret"):
-		preview(home, "customers-full")
-	assert run_stream(home, "customers-full")["status"] == "Failed"
-	rows = everything_written(home)
+		preview(runtime, "customers-full")
+	assert run_stream(runtime, "customers-full")["status"] == "Failed"
+	rows = everything_written(runtime)
 	assert CLIENT_SECRET not in rows and CLIENT_SECRET[::-1] not in rows
 
 
-def test_nor_does_what_a_single_record_is_read_with(home, crm):
+def test_nor_does_what_a_single_record_is_read_with(runtime, crm):
 	crm.customers.set("CUST-000003", name=ECHO)
 	values = ["/v1/customers/{id}", "{id: id, name: reverse(name)}"]
-	home.db.execute("UPDATE `tabSync Settings` SET `record_endpoint` = %s, `record_answer_path` = %s", values)
+	runtime.db.execute(
+		"UPDATE `tabSync Settings` SET `record_endpoint` = %s, `record_answer_path` = %s", values
+	)
 	with pytest.raises(HubError, match="record_answer_path"):
-		ask(home, load_stream(home, "customers-full"), {"id": "CUST-000003"})
+		ask(runtime, load_stream(runtime, "customers-full"), {"id": "CUST-000003"})
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import json
 import pytest
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.stores.home import HubError
-from integration_hub.webhooks.doorway import Doorway
+from integration_hub.stores.runtime import HubError
+from integration_hub.webhooks.endpoint import Endpoint
 from integration_hub.webhooks.events import read_event
-from integration_hub.webhooks.example import EVENT_TYPE, example, try_door
+from integration_hub.webhooks.sample_event import EVENT_TYPE, example, try_endpoint
 from integration_hub.webhooks.schemes import SCHEMES, BadSignature, CannotSign, scheme_for
 
 URL = "https://site.example.com/api/method/integration_hub.api.webhook/x"
@@ -23,14 +23,14 @@ HAS_NO_ID = {"Frappe", "Meta", "X"}
 HAS_NO_TYPE = {"X"}
 
 
-def door(scheme: str, **config) -> Doorway:
+def endpoint(scheme: str, **config) -> Endpoint:
 	settings = IntegrationConfig("x", webhook_scheme=scheme, **config)
-	return Doorway(settings, scheme_for(settings), ["s"], "")
+	return Endpoint(settings, scheme_for(settings), ["s"], "")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_scheme_takes_what_it_signs_and_finds_id_and_type_in_it(scheme):
-	found = door(scheme)
+	found = endpoint(scheme)
 	ours, other = SECRETS.get(scheme, ("ours", "other"))
 	request = found.scheme.signed(example(found, URL, "order.paid"), ours)
 	found.scheme.verify(request, [other, ours])
@@ -50,37 +50,37 @@ def test_each_scheme_takes_what_it_signs_and_finds_id_and_type_in_it(scheme):
 
 
 def test_twilio_signs_the_url_it_was_told_where_a_proxy_changes_it():
-	found = door("Twilio", webhook_url="https://public.example.com/hook")
+	found = endpoint("Twilio", webhook_url="https://public.example.com/hook")
 	request = found.scheme.signed(example(found, URL, "x"), "token")
 	found.scheme.verify(request, ["token"])
 
 
 def test_a_public_key_signs_nothing():
-	found = door("Standard Webhooks")
+	found = endpoint("Standard Webhooks")
 	secret = "whpk_" + base64.b64encode(bytes(32)).decode()
 	with pytest.raises(CannotSign):
 		found.scheme.signed(example(found, URL, "x"), secret)
 
 
 def test_id_and_type_go_where_the_settings_look_and_leave_what_is_there():
-	found = door("HMAC", event_id_path="meta.id", event_type_path="meta.kind")
+	found = endpoint("HMAC", event_id_path="meta.id", event_type_path="meta.kind")
 	given = {"meta": {"id": "mine"}, "data": {"n": 1}}
 	body = json.loads(example(found, URL, "order.paid", given).body)
 	assert body == {"meta": {"id": "mine", "kind": "order.paid"}, "data": {"n": 1}}
 	assert given == {"meta": {"id": "mine"}, "data": {"n": 1}}
 
 
-def test_a_test_event_goes_through_the_door(home):
-	tried = try_door(home, "crm", URL)
-	[row] = home.db.query("SELECT * FROM `tabWebhook Log`")
+def test_a_test_event_goes_through_the_door(runtime):
+	tried = try_endpoint(runtime, "crm", URL)
+	[row] = runtime.db.query("SELECT * FROM `tabWebhook Log`")
 	assert (tried.answer.status, tried.answer.reason) == (202, "unrouted")
 	assert (tried.log, tried.event_id) == (row["name"], row["event_id"])
 	assert (row["event_type"], row["status"]) == (EVENT_TYPE, "Unrouted")
-	tried = try_door(home, "crm", URL, "customer.updated", {"data": {"id": "CUST-1"}})
+	tried = try_endpoint(runtime, "crm", URL, "customer.updated", {"data": {"id": "CUST-1"}})
 	assert (tried.answer.status, tried.answer.reason) == (200, "received")
 
 
-def test_without_a_door_it_says_so(make_home):
-	home = make_home(("webhook_enabled = true", "webhook_enabled = false"))
+def test_without_a_door_it_says_so(make_runtime):
+	runtime = make_runtime(("webhook_enabled = true", "webhook_enabled = false"))
 	with pytest.raises(HubError, match="takes no webhooks"):
-		try_door(home, "crm", URL)
+		try_endpoint(runtime, "crm", URL)

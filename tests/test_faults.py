@@ -10,23 +10,23 @@ from contextlib import suppress
 
 import pytest
 
-from integration_hub.connectors.calls import Left
+from integration_hub.connectors.app_code import ExitAttempted
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
-from integration_hub.connectors.ranges import RANGES
 from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
-from integration_hub.homes import status, watch, worker
-from integration_hub.homes.file import FileHome
-from integration_hub.homes.worker import work, work_once
+from integration_hub.connectors.setting_ranges import RANGES
+from integration_hub.runtime import monitors, status, worker
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.worker import work, work_once
 from integration_hub.sandbox import sender
 from integration_hub.stores import inbox, retention
 from integration_hub.stores.database import update
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.stores.schema import INTEGER, doctypes
 from integration_hub.sync import schedule
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.dryrun import dry_run, preview
+from integration_hub.sync.dry_runs import dry_run, preview
 from integration_hub.sync.run import run_stream
-from integration_hub.webhooks.doorway import doorway
+from integration_hub.webhooks.endpoint import endpoint_of
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
 from tests.compare import source, table
@@ -56,17 +56,19 @@ def test_each_number_of_the_settings_has_a_least_and_a_largest_value_that_its_de
 
 @pytest.mark.parametrize("value", [-1, HUGE, 10**400, float("inf"), float("nan")])
 @pytest.mark.parametrize(("doctype", "field"), sorted(settings_numbers()))
-def test_numbers_out_of_range_are_refused_by_name_when_settings_are_saved(make_home, doctype, field, value):
+def test_numbers_out_of_range_are_refused_by_name_when_settings_are_saved(
+	make_runtime, doctype, field, value
+):
 	section = {"Integration Settings": "[integration.crm]\n", "Sync Settings": "[stream.customers-full]\n"}
 	text = str(value) if isinstance(value, int) else f"{value}"
-	home = make_home()
-	toml = (home.file.folder / "hub.toml").read_text()
+	runtime = make_runtime()
+	toml = (runtime.file.folder / "hub.toml").read_text()
 	kept = "\n".join(line for line in toml.splitlines() if not line.startswith(f"{field} "))
-	(home.file.folder / "hub.toml").write_text(
+	(runtime.file.folder / "hub.toml").write_text(
 		kept.replace(section[doctype], f"{section[doctype]}{field} = {text}\n")
 	)
 	with pytest.raises(HubError) as caught:
-		FileHome(home.file.folder / "hub.toml")
+		StandaloneRuntime(runtime.file.folder / "hub.toml")
 	assert field in f"{caught.value.field} {caught.value}"
 
 
@@ -83,9 +85,9 @@ def test_numbers_out_of_range_are_refused_by_name_when_settings_are_saved(make_h
 		"x",
 	],
 )
-def test_a_cron_expression_that_never_comes_due_is_refused(make_home, cron):
+def test_a_cron_expression_that_never_comes_due_is_refused(make_runtime, cron):
 	with pytest.raises(HubError, match="cron"):
-		make_home(
+		make_runtime(
 			(
 				"[stream.customers-full]",
 				f'[stream.customers-full]\nschedule = "Cron"\ncron = {json.dumps(cron)}',
@@ -111,26 +113,28 @@ ROTTEN = [
 
 
 @pytest.mark.parametrize("rotten", ROTTEN)
-def test_a_stream_whose_row_is_rotten_stops_no_other(home, rotten):
+def test_a_stream_whose_row_is_rotten_stops_no_other(runtime, rotten):
 	"""It was saved before it was checked, or past the checks."""
-	update(home.db, "Sync Settings", "customers-full", rotten)
+	update(runtime.db, "Sync Settings", "customers-full", rotten)
 	for _ in range(2):
-		done = work_once(home)
-		due(home, "customers-incremental")
-	assert done.runs >= 1 and stream(home, "customers-incremental")["status"] == "OK"
-	if stream(home, "customers-full")["last_run_at"] is None and "gone" not in str(rotten):
-		assert stream(home, "customers-full")["next_run_at"] > home.now(), "it does not come back each second"
-		assert [row for row in errors(home) if row["stream"] == "customers-full"]
+		done = work_once(runtime)
+		due(runtime, "customers-incremental")
+	assert done.runs >= 1 and stream(runtime, "customers-incremental")["status"] == "OK"
+	if stream(runtime, "customers-full")["last_run_at"] is None and "gone" not in str(rotten):
+		assert stream(runtime, "customers-full")["next_run_at"] > runtime.now(), (
+			"it does not come back each second"
+		)
+		assert [row for row in errors(runtime) if row["stream"] == "customers-full"]
 
 
 @pytest.mark.parametrize("rotten", ROTTEN)
-def test_the_run_of_a_rotten_stream_that_was_killed_is_closed(home, rotten):
-	update(home.db, "Sync Settings", "customers-full", {"last_run_at": None})
-	work_once(home)
-	home.db.execute("UPDATE `tabSync Log` SET `status` = 'Running', `heartbeat_at` = '2020-01-01'")
-	update(home.db, "Sync Settings", "customers-full", {**rotten, "consecutive_failures": 3})
-	schedule.close_silent_runs(home)
-	rows = home.db.query("SELECT `status` FROM `tabSync Log`")
+def test_the_run_of_a_rotten_stream_that_was_killed_is_closed(runtime, rotten):
+	update(runtime.db, "Sync Settings", "customers-full", {"last_run_at": None})
+	work_once(runtime)
+	runtime.db.execute("UPDATE `tabSync Log` SET `status` = 'Running', `heartbeat_at` = '2020-01-01'")
+	update(runtime.db, "Sync Settings", "customers-full", {**rotten, "consecutive_failures": 3})
+	schedule.close_silent_runs(runtime)
+	rows = runtime.db.query("SELECT `status` FROM `tabSync Log`")
 	assert {row["status"] for row in rows} == {"Interrupted"}
 
 
@@ -141,16 +145,16 @@ def test_failures_in_a_row_without_end_are_only_a_number():
 	assert schedule.next_run(once, "2026-01-01 00:00:00", 9)[:10] == "2027-01-01"
 
 
-def due(home, name: str) -> None:
-	update(home.db, "Sync Settings", name, {"next_run_at": "2020-01-01 00:00:00.000000"})
+def due(runtime, name: str) -> None:
+	update(runtime.db, "Sync Settings", name, {"next_run_at": "2020-01-01 00:00:00.000000"})
 
 
-def stream(home, name: str) -> dict:
-	return home.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = %s", [name])[0]
+def stream(runtime, name: str) -> dict:
+	return runtime.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = %s", [name])[0]
 
 
-def errors(home) -> list[dict]:
-	return home.db.query("SELECT * FROM `tabIntegration Error Log` ORDER BY `name`")
+def errors(runtime) -> list[dict]:
+	return runtime.db.query("SELECT * FROM `tabIntegration Error Log` ORDER BY `name`")
 
 
 SECOND = """
@@ -179,18 +183,18 @@ customer_name = "name"
 
 
 @pytest.fixture
-def two(make_home, crm, monkeypatch, tmp_path):
+def two(make_runtime, crm, monkeypatch, tmp_path):
 	"""Return a home with a second integration, given the reference of its secret."""
 	monkeypatch.setenv("OTHER_SECRET", "s3cret-of-the-other")
 
-	def make(reference: str) -> FileHome:
-		home = make_home()
+	def make(reference: str) -> StandaloneRuntime:
+		runtime = make_runtime()
 		text = (tmp_path / "hub.toml").read_text()
-		target = next(iter(home.file.tables))
+		target = next(iter(runtime.file.tables))
 		added = SECOND.format(url=crm.url, reference=reference).replace('"Customer"', f'"{target}"')
-		field = next(iter(home.file.tables[target]))
+		field = next(iter(runtime.file.tables[target]))
 		(tmp_path / "hub.toml").write_text(text + added.replace("customer_name", field))
-		return FileHome(tmp_path / "hub.toml")
+		return StandaloneRuntime(tmp_path / "hub.toml")
 
 	return make
 
@@ -209,63 +213,63 @@ def break_secret(reference: str, monkeypatch, tmp_path) -> None:
 def test_an_integration_whose_secret_cannot_be_read_fails_alone_and_says_why(
 	two, monkeypatch, tmp_path, reference
 ):
-	home = two(reference)
+	runtime = two(reference)
 	break_secret(reference, monkeypatch, tmp_path)
 	for integration, id in (("other", "o1"), ("crm", "c1")):
 		body = json.dumps({"id": id, "event": "nothing"}).encode()
 		event = inbox.Event(integration, id, "nothing", body.decode(), id, "HTTP")
-		inbox.store(home, [event])
-	done = work_once(home)
+		inbox.store(runtime, [event])
+	done = work_once(runtime)
 	assert done.runs >= 3, "the streams of the other integration"
-	states = {row["event_id"]: row["status"] for row in home.db.query("SELECT * FROM `tabWebhook Log`")}
+	states = {row["event_id"]: row["status"] for row in runtime.db.query("SELECT * FROM `tabWebhook Log`")}
 	assert states["o1"] == "Queued" and states["c1"] != "Queued"
-	shown = "\n".join(status.lines(home))
+	shown = "\n".join(status.lines(runtime))
 	reason = "is not set" if reference.startswith("env") else "cannot be read"
 	assert reason in shown and "[integration.other]" in shown
-	assert stream(home, "broken")["status"] == "Failing"
-	[row] = home.db.query("SELECT * FROM `tabIntegration Settings` WHERE `name` = 'other'")
+	assert stream(runtime, "broken")["status"] == "Failing"
+	[row] = runtime.db.query("SELECT * FROM `tabIntegration Settings` WHERE `name` = 'other'")
 	assert reason in row["last_error"]
-	home.close()
+	runtime.close()
 
 
-def test_an_integration_with_rotten_numbers_fails_alone(home):
-	update(home.db, "Integration Settings", "crm", {"connect_timeout": 10**12, "keep_dead_days": 10**9})
-	work_once(home)
-	assert {row["kind"] for row in errors(home)} == {"Configuration"}
-	assert "connect_timeout" in errors(home)[0]["message"]
+def test_an_integration_with_rotten_numbers_fails_alone(runtime):
+	update(runtime.db, "Integration Settings", "crm", {"connect_timeout": 10**12, "keep_dead_days": 10**9})
+	work_once(runtime)
+	assert {row["kind"] for row in errors(runtime)} == {"Configuration"}
+	assert "connect_timeout" in errors(runtime)[0]["message"]
 
 
-def test_settings_that_cannot_be_read_are_no_unknown_integration(home):
-	update(home.db, "Integration Settings", "crm", {"max_attempts": "many"})
+def test_settings_that_cannot_be_read_are_no_unknown_integration(runtime):
+	update(runtime.db, "Integration Settings", "crm", {"max_attempts": "many"})
 	body = b'{"id": "1", "event": "x"}'
 	request = Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body)
-	assert receive(home, request).status == 503, "the sender repeats it when they are mended"
+	assert receive(runtime, request).status == 503, "the sender repeats it when they are mended"
 
 
 @pytest.mark.parametrize("days", [HUGE, 10**18, -1, None, "many"])
-def test_rows_are_cleared_of_the_others_whatever_one_integration_says(home, days):
+def test_rows_are_cleared_of_the_others_whatever_one_integration_says(runtime, days):
 	with suppress(Exception):
-		update(home.db, "Integration Settings", "crm", {"keep_dead_days": days, "keep_payload_days": days})
-	home.db.execute("INSERT INTO `tabIntegration Settings` (`name`, `keep_dead_days`) VALUES ('zzz', 10)")
+		update(runtime.db, "Integration Settings", "crm", {"keep_dead_days": days, "keep_payload_days": days})
+	runtime.db.execute("INSERT INTO `tabIntegration Settings` (`name`, `keep_dead_days`) VALUES ('zzz', 10)")
 	for integration in ("crm", "zzz"):
-		home.db.execute(
+		runtime.db.execute(
 			"INSERT INTO `tabWebhook Log` (`name`, `event_key`, `integration`, `status`, `modified`)"
 			" VALUES (%s, %s, %s, 'Dead', '2020-01-01')",
 			[integration, integration, integration],
 		)
-	retention.clear_logs(home, worker.chore_guard(home))
-	assert [row["name"] for row in home.db.query("SELECT `name` FROM `tabWebhook Log`")] in ([], ["crm"])
+	retention.clear_logs(runtime, worker.chore_guard(runtime))
+	assert [row["name"] for row in runtime.db.query("SELECT `name` FROM `tabWebhook Log`")] in ([], ["crm"])
 
 
 @pytest.mark.parametrize(
 	"ahead", [1e9, -1e9, 1e12, -1e12, 1e300, -1e300, float("inf"), float("-inf"), float("nan")]
 )
-def test_no_time_is_beyond_the_calendar(home, ahead):
-	assert "1000-01-01" < home.now(ahead=ahead) < "9999-12-31"
+def test_no_time_is_beyond_the_calendar(runtime, ahead):
+	assert "1000-01-01" < runtime.now(ahead=ahead) < "9999-12-31"
 
 
 @pytest.mark.parametrize("chore", ["sweep", "close_silent_runs", "due_streams", "drain", "clear_logs"])
-def test_a_chore_that_fails_stops_no_other(home, monkeypatch, chore):
+def test_a_chore_that_fails_stops_no_other(runtime, monkeypatch, chore):
 	tried: list[str] = []
 
 	def fails(*_, **__):
@@ -273,7 +277,7 @@ def test_a_chore_that_fails_stops_no_other(home, monkeypatch, chore):
 		raise ZeroDivisionError(f"{chore} is broken")
 
 	body = b'{"id": "1", "event": "customer.changed"}'
-	receive(home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	receive(runtime, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
 	monkeypatch.setattr(
 		worker if chore != "clear_logs" else retention, chore if chore != "clear_logs" else "_delete", fails
 	)
@@ -288,16 +292,18 @@ def test_a_chore_that_fails_stops_no_other(home, monkeypatch, chore):
 
 	thread = threading.Thread(target=until)
 	thread.start()
-	work(home, stop, lambda done: None)
+	work(runtime, stop, lambda done: None)
 	thread.join()
 	if chore != "due_streams":
-		assert stream(home, "customers-full")["status"] == "OK"
+		assert stream(runtime, "customers-full")["status"] == "OK"
 	if chore not in ("sweep", "drain"):
-		assert {row["status"] for row in home.db.query("SELECT `status` FROM `tabWebhook Log`")} != {"Queued"}
-	assert any("is broken" in row["message"] for row in errors(home))
+		assert {row["status"] for row in runtime.db.query("SELECT `status` FROM `tabWebhook Log`")} != {
+			"Queued"
+		}
+	assert any("is broken" in row["message"] for row in errors(runtime))
 
 
-def test_what_keeps_failing_is_tried_less_and_less_while_others_go_on(home, monkeypatch):
+def test_what_keeps_failing_is_tried_less_and_less_while_others_go_on(runtime, monkeypatch):
 	tried: list[int] = []
 
 	def fails(*_):
@@ -308,28 +314,28 @@ def test_what_keeps_failing_is_tried_less_and_less_while_others_go_on(home, monk
 	monkeypatch.setattr(worker, "_PAUSE", 0.01)
 	stop = threading.Event()
 	threading.Timer(1.5, stop.set).start()
-	work(home, stop, lambda done: None)
+	work(runtime, stop, lambda done: None)
 	assert 1 <= len(tried) <= 3
 
 
 def test_a_watch_that_cannot_look_at_one_kind_tells_of_the_others_and_resolves_nothing_of_it(
-	home, monkeypatch
+	runtime, monkeypatch
 ):
-	update(home.db, "Sync Settings", "customers-full", {"consecutive_failures": 9, "alert_after": 3})
-	assert len(watch.look(home)) == 1
+	update(runtime.db, "Sync Settings", "customers-full", {"consecutive_failures": 9, "alert_after": 3})
+	assert len(monitors.check_problems(runtime)) == 1
 
 	def broken(_):
 		raise ZeroDivisionError("broken")
 		yield
 
-	monkeypatch.setitem(watch._KINDS, watch.FAILING, broken)
-	home.db.execute(
+	monkeypatch.setitem(monitors._KINDS, monitors.FAILING, broken)
+	runtime.db.execute(
 		"INSERT INTO `tabWebhook Log` (`name`, `event_key`, `integration`, `status`, `modified`)"
 		" VALUES ('1', '1', 'crm', 'Dead', '2020-01-01')"
 	)
-	assert len(watch.look(home)) == 1
-	kept = {row["kind"]: row["status"] for row in errors(home) if row["operation"] == watch.OPERATION}
-	assert kept == {watch.FAILING: "Open", watch.DEAD: "Open"}
+	assert len(monitors.check_problems(runtime)) == 1
+	kept = {row["kind"]: row["status"] for row in errors(runtime) if row["operation"] == monitors.OPERATION}
+	assert kept == {monitors.FAILING: "Open", monitors.DEAD: "Open"}
 
 
 def test_problems_of_numbers_are_said_by_field():
@@ -365,50 +371,50 @@ def leave_amid(error: BaseException):
 	[("pages", leave), ("pages", leave_amid), ("__init__", leave), ("authenticate", leave), ("close", leave)],
 )
 def test_a_connector_that_wants_to_end_the_process_is_its_streams_failure(
-	home, crm, monkeypatch, error, method, how
+	runtime, crm, monkeypatch, error, method, how
 ):
 	with monkeypatch.context() as patch:
 		patch.setattr(OAuth2RestConnector, method, how(error))
-		assert work_once(home).runs == 3
-		logs = home.db.query("SELECT `status`, `error` FROM `tabSync Log`")
+		assert work_once(runtime).runs == 3
+		logs = runtime.db.query("SELECT `status`, `error` FROM `tabSync Log`")
 		assert {row["status"] for row in logs} == {"Failed"}
 		assert all(type(error).__name__ in row["error"] for row in logs)
 		for look in (dry_run, *(() if how is leave_amid else (preview,))):  # which looks at one page
-			with pytest.raises(Left, match=type(error).__name__):
-				look(home, "customers-full")
-	assert run_stream(home, "customers-full")["status"] == "Completed"
-	assert table(home, "full") == source(crm)
+			with pytest.raises(ExitAttempted, match=type(error).__name__):
+				look(runtime, "customers-full")
+	assert run_stream(runtime, "customers-full")["status"] == "Completed"
+	assert table(runtime, "full") == source(crm)
 
 
-def test_ctrl_c_still_ends_the_process(home, monkeypatch):
+def test_ctrl_c_still_ends_the_process(runtime, monkeypatch):
 	monkeypatch.setattr(OAuth2RestConnector, "pages", leave(KeyboardInterrupt()))
 	with pytest.raises(KeyboardInterrupt):
-		work_once(home)
+		work_once(runtime)
 
 
 @pytest.mark.parametrize("error", LEAVING, ids=lambda error: type(error).__name__)
-def test_a_scheme_that_wants_to_end_the_process_is_answered_for(home, monkeypatch, error):
+def test_a_scheme_that_wants_to_end_the_process_is_answered_for(runtime, monkeypatch, error):
 	from integration_hub.webhooks.schemes.base import Scheme
 
-	monkeypatch.setattr(type(doorway(home, "crm").scheme), "verify", leave(error))
-	assert issubclass(type(doorway(home, "crm").scheme), Scheme)
-	answer = receive(home, Request("crm", "POST", {}, b"{}"))
+	monkeypatch.setattr(type(endpoint_of(runtime, "crm").scheme), "verify", leave(error))
+	assert issubclass(type(endpoint_of(runtime, "crm").scheme), Scheme)
+	answer = receive(runtime, Request("crm", "POST", {}, b"{}"))
 	assert (answer.status, answer.reason) == (503, "not_stored")
 
 
 @pytest.mark.parametrize("error", LEAVING, ids=lambda error: type(error).__name__)
 def test_a_connector_that_leaves_while_a_deletion_is_confirmed_is_that_events_failure(
-	make_home, monkeypatch, error
+	make_runtime, monkeypatch, error
 ):
-	home = make_home(
+	runtime = make_runtime(
 		("[stream.customers-full]", '[stream.customers-full]\nrecord_endpoint = "/v1/customers/{id}"'),
 		('event_type_path = "event"', 'event_type_header = "X-Event"'),
 	)
 	body = json.dumps({"id": "e1", "data": {"id": "CUST-000001"}}).encode()
 	headers = {sender.HEADER.lower(): sender.sign(body), "x-event": "customer.deleted"}
-	assert receive(home, Request("crm", "POST", headers, body)).status == 200
+	assert receive(runtime, Request("crm", "POST", headers, body)).status == 200
 	monkeypatch.setattr(OAuth2RestConnector, "request", leave(error))
-	update(home.db, "Sync Settings", "customers-full", {"next_run_at": None})
-	work_once(home)
-	[row] = home.db.query("SELECT `status`, `error` FROM `tabWebhook Log`")
+	update(runtime.db, "Sync Settings", "customers-full", {"next_run_at": None})
+	work_once(runtime)
+	[row] = runtime.db.query("SELECT `status`, `error` FROM `tabWebhook Log`")
 	assert row["status"] == "Failed" and type(error).__name__ in row["error"], row

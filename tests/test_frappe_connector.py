@@ -7,7 +7,7 @@ import json
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.frappe_site import FrappeConnector
 from integration_hub.connectors.pages import ListRequest
-from tests.lists import Lists
+from tests.list_server import Lists
 from tests.test_connectors import FAST, Memory
 
 
@@ -40,7 +40,7 @@ def todo(name: str, minute: int = 0) -> dict:
 	return {"name": name, "modified": f"2026-01-01 10:{minute:02d}:00.000000"}
 
 
-def walk(site: Site, since: str = "", **options) -> list[dict]:
+def fetch(site: Site, since: str = "", **options) -> list[dict]:
 	with Lists(site) as server:
 		config = IntegrationConfig("other", base_url=server.url, **FAST)
 		with FrappeConnector(config, Memory(), allowed_hosts=[server.url[7:]]) as connector:
@@ -59,7 +59,7 @@ def walk(site: Site, since: str = "", **options) -> list[dict]:
 def test_a_page_that_something_in_between_has_capped_ends_no_list():
 	todos = [todo(f"T{n:02d}", n // 4) for n in range(38)]
 	for by_time in (False, True):
-		found = walk(Site(cap=3, ToDo=todos), by_time=by_time)
+		found = fetch(Site(cap=3, ToDo=todos), by_time=by_time)
 		assert sorted({one["name"] for one in found}) == [one["name"] for one in todos]
 
 
@@ -92,7 +92,7 @@ def gone(found: list[dict]) -> set[str]:
 def test_what_was_restored_under_another_name_is_gone_under_its_own():
 	rows = [deleted("A"), deleted("B", "B"), deleted("C", "C-1"), deleted("old", minute=1)]
 	site = Site(ToDo=[todo("B", 6), todo("C-1", 6)], Deleted_Document=rows)
-	found = walk(site, "2026-01-01T10:03:00Z", by_time=True)
+	found = fetch(site, "2026-01-01T10:03:00Z", by_time=True)
 	assert gone(found) == {"A", "C"}
 	assert {one["name"] for one in found} == {"A", "B", "C", "C-1"}
 
@@ -107,7 +107,7 @@ def test_a_rename_is_told_by_its_comment_in_any_language():
 		comment("renamed from <strong>early</strong> to <strong>E</strong>", "E", 1),
 	]
 	site = Site(ToDo=[todo("B"), todo("Z"), todo("there"), todo("E")], Comment=comments)
-	found = walk(site, "2026-01-01T10:03:00Z", by_time=True)
+	found = fetch(site, "2026-01-01T10:03:00Z", by_time=True)
 	assert gone(found) == {"A", "X & Y"}
 	assert {one["name"] for one in found} - gone(found) == {"B", "Z", "there"}
 
@@ -115,11 +115,11 @@ def test_a_rename_is_told_by_its_comment_in_any_language():
 def test_many_renames_are_asked_for_few_at_a_time():
 	told = [comment(f"renamed from <b>A{n}</b> to <b>B{n}</b>", f"B{n}") for n in range(25)]
 	site = Site(ToDo=[todo(f"B{n}") for n in range(25)], Comment=told)
-	found = walk(site, "2026-01-01T10:03:00Z", by_time=True)
+	found = fetch(site, "2026-01-01T10:03:00Z", by_time=True)
 	assert len(gone(found)) == 25 and {f"B{n}" for n in range(25)} <= {one["name"] for one in found}
 
 
 def test_a_user_who_may_not_read_comments_goes_on_without():
 	site = Site(ToDo=[todo("B", 6)])
 	site.denied.add("Comment")
-	assert [one["name"] for one in walk(site, "2026-01-01T10:03:00Z", by_time=True)] == ["B"]
+	assert [one["name"] for one in fetch(site, "2026-01-01T10:03:00Z", by_time=True)] == ["B"]

@@ -18,11 +18,11 @@ from werkzeug.test import EnvironBuilder
 
 from fuzz.targets import SEEDS, TARGETS
 from integration_hub.connectors import errors, rest
-from integration_hub.connectors.limits import pause_asked
+from integration_hub.connectors.bounded_jmespath import path_problem
 from integration_hub.connectors.oauth2 import OAuth2Connector, Token
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.pagination import PAGINATIONS
-from integration_hub.connectors.paths import path_problem
+from integration_hub.connectors.rate_limit_headers import pause_asked
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.retry import retry_after
@@ -31,14 +31,14 @@ from integration_hub.stores.database import in_transaction
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import CONVERSIONS
 from integration_hub.sync.mapping import Mapper, MappingError
-from integration_hub.sync.page import PageWriter
+from integration_hub.sync.page_writer import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.sync.times import parse_time, utc_text, utc_text_of
 from integration_hub.webhooks import rejections
 from integration_hub.webhooks.receiver import receiver
 from integration_hub.webhooks.schemes import SCHEMES, BadSignature
-from tests import monsters
-from tests.canned import Answer, Canned, connector
+from tests import hostile_bodies
+from tests.canned_responses import Answer, Canned, connector
 from tests.marking import begin
 from tests.test_connectors import Memory
 from tests.test_schemes import URL as DOOR
@@ -48,11 +48,11 @@ QUEUE = "crm_events"
 
 
 @pytest.fixture
-def home(make_home):
+def runtime(make_runtime):
 	"""The file home, without waiting for the disk."""
-	home = make_home()
-	home.db.execute("PRAGMA synchronous = OFF")
-	return home
+	runtime = make_runtime()
+	runtime.db.execute("PRAGMA synchronous = OFF")
+	return runtime
 
 
 numbers = st.integers() | st.floats() | st.sampled_from([0, -1, 10**30, 2**63, 1e300, -0.0])
@@ -90,7 +90,7 @@ bodies = (
 	pages.map(lambda page: json.dumps(page).encode())
 	| values.map(lambda v: json.dumps(v).encode())
 	| st.binary(max_size=50)
-	| st.sampled_from(monsters.BODIES)
+	| st.sampled_from(hostile_bodies.BODIES)
 )
 waits = (
 	texts
@@ -153,20 +153,20 @@ def test_any_answers_are_records_or_a_declared_error_and_come_to_an_end(kind, an
 
 @pytest.mark.parametrize("stream", ["customers-full", "customers-incremental", "customers-cursor"])
 @given(answers=answers)
-def test_any_answers_end_a_run_as_one_of_its_ends(home, stream, answers):
-	home.connector = lambda _: connector(RestConnector, Canned(answers), Memory())
-	row = run_stream(home, stream)
+def test_any_answers_end_a_run_as_one_of_its_ends(runtime, stream, answers):
+	runtime.connector = lambda _: connector(RestConnector, Canned(answers), Memory())
+	row = run_stream(runtime, stream)
 	assert row["status"] in ("Completed", "Partial", "Failed", "Postponed", "Needs Approval")
 
 
 _MB = 1024 * 1024
 
 
-@pytest.mark.parametrize("bomb", monsters.BOMBS)
+@pytest.mark.parametrize("bomb", hostile_bodies.BOMBS)
 @pytest.mark.parametrize("auth", ["None", "OAuth2 Client Credentials"])
 def test_what_a_source_packs_into_little_takes_no_more_memory_than_an_answer_may(bomb, auth):
 	"""A list's page, or a token endpoint's answer, that unpacks to hundreds of megabytes."""
-	adapter = Canned([Answer(200, *monsters.BOMBS[bomb])])
+	adapter = Canned([Answer(200, *hostile_bodies.BOMBS[bomb])])
 	options = {"auth_type": auth, "token_url": "http://crm.example/token", "client_id": "x"}
 	tracemalloc.start()
 	try:
@@ -186,11 +186,11 @@ def test_pages_that_never_end_take_no_more_memory_the_longer_they_go_on(kind, mo
 	monkeypatch.setattr(rest, "MAX_PAGES", 200)
 	adapter = _Endless()
 	with connector(RestConnector, adapter, Memory()) as client:
-		walk, peaks = client.pages(lists(kind)), []
+		pages_of, peaks = client.pages(lists(kind)), []
 		tracemalloc.start()
 		try:
 			with suppress(errors.MalformedAnswer):
-				for number, _ in enumerate(walk, 1):
+				for number, _ in enumerate(pages_of, 1):
 					if number % 50 == 0:
 						peaks.append(tracemalloc.get_traced_memory()[1])
 						tracemalloc.reset_peak()
@@ -269,11 +269,11 @@ def test_a_wait_is_none_or_a_number_of_seconds(value, status, more):
 @given(value=waits)
 @example(value="Fri, 31 Dec 9999 23:59:59 -2359")
 @example(value="9" * 300)
-def test_any_wait_that_is_asked_for_can_be_kept(home, value):
-	home.connector = lambda _: connector(
+def test_any_wait_that_is_asked_for_can_be_kept(runtime, value):
+	runtime.connector = lambda _: connector(
 		RestConnector, Canned([Answer(503, {"Retry-After": value})]), Memory()
 	)
-	assert run_stream(home, "customers-full")["status"] in ("Failed", "Postponed")
+	assert run_stream(runtime, "customers-full")["status"] in ("Failed", "Postponed")
 
 
 paths = (
@@ -335,10 +335,10 @@ def test_any_value_is_converted_or_does_not_fit(conversion, argument, value):
 
 
 @given(records=st.lists(records, max_size=8))
-def test_any_records_are_written_or_kept_as_failed(home, records):
-	stream = load_stream(home, "customers-full")
-	writer = PageWriter(home, stream, Redactor(), mark=begin(home, stream.name), operation="Sync")
-	counts = in_transaction(home.db, lambda: writer.write(records))
+def test_any_records_are_written_or_kept_as_failed(runtime, records):
+	stream = load_stream(runtime, "customers-full")
+	writer = PageWriter(runtime, stream, Redactor(), mark=begin(runtime, stream.name), operation="Sync")
+	counts = in_transaction(runtime.db, lambda: writer.write(records))
 	told = counts.created + counts.updated + counts.unchanged + counts.failed
 	assert told <= counts.fetched == len(records)
 
@@ -353,19 +353,19 @@ messages = (
 
 
 @pytest.fixture
-def queue(make_home, redis_url):
+def queue(make_runtime, redis_url):
 	client = redis.from_url(redis_url)
 	client.flushall()
-	return make_home(redis_url=redis_url), client
+	return make_runtime(redis_url=redis_url), client
 
 
 @given(sent=st.lists(messages, min_size=1, max_size=5), foreign=st.binary(max_size=10))
 def test_any_message_of_a_list_is_an_event_or_a_dead_letter(queue, sent, foreign):
-	home, client = queue
+	runtime, client = queue
 	client.lpush(QUEUE, *sent)
 	client.lpush(f"{QUEUE}:processing:consumer", foreign)  # whoever put it there
 	before = client.llen(f"{{{QUEUE}}}:dead")
-	done = consumer_for(home, "crm").drain()
+	done = consumer_for(runtime, "crm").drain()
 	assert done.total == len(sent) + 1
 	assert client.llen(f"{{{QUEUE}}}:dead") - before == done.unreadable
 	assert client.llen(QUEUE) + client.llen(f"{QUEUE}:processing:consumer") == 0
@@ -376,21 +376,21 @@ fields = st.dictionaries(st.binary(min_size=1, max_size=5), messages, min_size=1
 
 @given(sent=st.lists(fields, min_size=1, max_size=4))
 def test_any_entry_of_a_stream_is_an_event_or_a_dead_letter(stream_queue, sent):
-	home, client = stream_queue
+	runtime, client = stream_queue
 	for entry in sent:
 		client.xadd(QUEUE, entry)
 	before = client.llen(f"{{{QUEUE}}}:dead")
-	done = consumer_for(home, "crm").drain()
+	done = consumer_for(runtime, "crm").drain()
 	assert done.total == len(sent)
 	assert client.llen(f"{{{QUEUE}}}:dead") - before == done.unreadable
 	assert client.xpending(QUEUE, "integration_hub")["pending"] == 0
 
 
 @pytest.fixture
-def stream_queue(make_home, redis_url):
+def stream_queue(make_runtime, redis_url):
 	client = redis.from_url(redis_url)
 	client.flushall()
-	return make_home(("queue_name =", 'queue_kind = "Stream"\nqueue_name ='), redis_url=redis_url), client
+	return make_runtime(("queue_name =", 'queue_kind = "Stream"\nqueue_name ='), redis_url=redis_url), client
 
 
 # Headers that look like those of a sender, so that more than the first check is reached.
@@ -442,25 +442,25 @@ def test_no_signature_that_was_guessed_is_taken_and_none_is_an_error(scheme, hea
 	length=st.none() | header_texts | st.integers(-1, 10**12).map(str),
 	more=likely,
 )
-def test_any_request_to_the_receiver_gets_a_declared_answer(home, path, method, body, length, more):
+def test_any_request_to_the_receiver_gets_a_declared_answer(runtime, path, method, body, length, more):
 	rejections._causes.clear()
 	environ = EnvironBuilder(path="/", method="POST", data=body).get_environ()
 	environ |= {"REQUEST_METHOD": method, "PATH_INFO": path.encode().decode("latin-1")}
 	environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in more.items()}
 	environ |= {} if length is None else {"CONTENT_LENGTH": length}
 	told: list[str] = []
-	receiver(lambda: _Kept(home))(environ, lambda status, headers: told.append(status))
+	receiver(lambda: _Kept(runtime))(environ, lambda status, headers: told.append(status))
 	assert told[0][:3] in ("200", "202", "400", "401", "404", "405", "413", "415"), told
 
 
 class _Kept:
 	"""A home that stays open."""
 
-	def __init__(self, home):
-		self.home = home
+	def __init__(self, runtime):
+		self.runtime = runtime
 
 	def __enter__(self):
-		return self.home
+		return self.runtime
 
 	def __exit__(self, *_):
 		return

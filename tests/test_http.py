@@ -21,16 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integration_hub.connectors import BaseConnector, errors
-from integration_hub.connectors.answers import complaint, loaded, refuses
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
 from integration_hub.connectors.coordination import LocalCoordination
-from integration_hub.connectors.limits import asks_to_wait, pause_asked
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest
+from integration_hub.connectors.rate_limit_headers import asks_to_wait, pause_asked
+from integration_hub.connectors.responses import complaint, loaded, refuses
 from integration_hub.connectors.rest import RestConnector
 from integration_hub.connectors.retry import retry_after, seconds_until
-from integration_hub.connectors.urls import Elsewhere, joined, redirected, with_query, without_parameter
-from integration_hub.queues.pinned import pinned_client
+from integration_hub.connectors.urls import OtherOrigin, joined, redirected, with_query, without_parameter
+from integration_hub.queues.pinned_connections import pinned_client
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.run import run_stream
 from tests.test_connectors import FAST, LOCAL, Memory
@@ -641,7 +641,7 @@ def test_a_link_on_the_same_host_is_followed_over_the_scheme_of_the_base_url(bas
 	],
 )
 def test_what_leads_elsewhere_is_refused_and_says_what_differs(base, link, what):
-	with pytest.raises(Elsewhere, match=f"not on the host of base_url: {what}"):
+	with pytest.raises(OtherOrigin, match=f"not on the host of base_url: {what}"):
 		joined(base, link)
 
 
@@ -655,7 +655,7 @@ def test_a_url_that_parsers_may_read_differently_stays_refused(link):
 
 def test_a_redirect_over_another_scheme_is_followed_or_explained():
 	assert redirected("https://a.example/x", "http://a.example/x/") == "https://a.example/x/"
-	with pytest.raises(Elsewhere, match=r"asks for https://a\.example instead of http://a\.example"):
+	with pytest.raises(OtherOrigin, match=r"asks for https://a\.example instead of http://a\.example"):
 		redirected("http://a.example/x", "https://a.example/x")
 	assert redirected("http://a.example/x", "/x") == "http://a.example/x"  # it has set a cookie
 
@@ -967,7 +967,7 @@ def test_a_fault_of_a_page_that_is_needed_is_repeated_and_counted():
 			told.clear()
 			request = ListRequest(**{**LIST, "pagination": pagination, "lanes": lanes, "ahead": ahead})
 			with RestConnector(config, Memory(), allowed_hosts=LOCAL) as client:
-				client.tell(lambda text: told.append(f"{threading.current_thread().name}: {text}"))
+				client.report_pauses(lambda text: told.append(f"{threading.current_thread().name}: {text}"))
 				found = [record["id"] for page in client.pages(request) for record in page.records]
 			assert found == [1, 2, 3, 4, 5] and len(failed) == 2
 			assert len(told) == 2 and all(text.startswith("MainThread: Server error") for text in told)
@@ -976,24 +976,24 @@ def test_a_fault_of_a_page_that_is_needed_is_repeated_and_counted():
 # Silence
 
 
-def test_an_unreachable_host_is_told_of_before_each_pause(make_home, crm):
-	home = make_home()
+def test_an_unreachable_host_is_told_of_before_each_pause(make_runtime, crm):
+	runtime = make_runtime()
 	crm.stop()
 	said: list[str] = []
-	home.watcher = lambda run: said.append(run.waiting) if run.waiting else None
-	assert run_stream(home, "customers-full")["status"] == "Failed"
+	runtime.watcher = lambda run: said.append(run.waiting) if run.waiting else None
+	assert run_stream(runtime, "customers-full")["status"] == "Failed"
 	assert [re.search(r"Attempt \d of 5 in \d+ s", text)[0][:14] for text in said] == [
 		f"Attempt {number} of 5" for number in (2, 3, 4, 5)
 	]
 	assert all("Connection failed" in text and crm.url in text for text in said)
 
 
-def test_the_command_line_says_what_it_waits_for(make_home, crm, tmp_path):
+def test_the_command_line_says_what_it_waits_for(make_runtime, crm, tmp_path):
 	from click.testing import CliRunner
 
 	from integration_hub.commands import integration_hub
 
-	make_home().close()
+	make_runtime().close()
 	crm.stop()
 	for command in (
 		["sync", "customers-full"],
@@ -1018,7 +1018,7 @@ def test_a_queues_redis_that_drips_is_given_up(over, drop, tmp_path, monkeypatch
 	if over == "rediss":
 		tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 		tls.load_cert_chain(*self_signed(tmp_path, "127.0.0.1"))
-	monkeypatch.setattr("integration_hub.queues.discreet._ANSWER_SECONDS", 0.4)
+	monkeypatch.setattr("integration_hub.queues.redacting_client._ANSWER_SECONDS", 0.4)
 	with raw_server(talk, tls) as port:
 		options = "?ssl_cert_reqs=none" if tls else ""
 		client = pinned_client(f"{over}://127.0.0.1:{port}/0{options}", LOCAL, socket_timeout=5)

@@ -11,7 +11,7 @@ from integration_hub.connectors import BaseConnector, errors
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination, RedisCoordination
 from integration_hub.connectors.oauth2 import OAuth2Connector
-from integration_hub.sync.dryrun import dry_run
+from integration_hub.sync.dry_runs import dry_run
 from tests.test_connectors import FAST, LOCAL, Memory
 from tests.test_http import answer, raw_server, says
 
@@ -92,12 +92,12 @@ def test_a_token_that_another_process_fetches_is_not_waited_for(coordination):
 	thread.join()
 
 
-def test_a_dry_run_shows_the_pages_that_came_before_a_pause(make_home, crm, monkeypatch):
+def test_a_dry_run_shows_the_pages_that_came_before_a_pause(make_runtime, crm, monkeypatch):
 	"""Its source lets a few requests through now, and the next ones in half a minute."""
-	home = make_home(('pagination = "Page Number"\n', 'pagination = "Page Number"\npage_size = 10\n'))
-	monkeypatch.setattr(type(home), "connector", _in_a_hurry(type(home).connector))
+	runtime = make_runtime(('pagination = "Page Number"\n', 'pagination = "Page Number"\npage_size = 10\n'))
+	monkeypatch.setattr(type(runtime), "connector", _in_a_hurry(type(runtime).connector))
 	crm.budget.limit, crm.budget.period = 3, 30  # the token is one of them
-	found = dry_run(home, "customers-full", max_pages=5)
+	found = dry_run(runtime, "customers-full", max_pages=5)
 	assert found.counts.pages and found.sample
 	assert "calls are paused for" in found.notes[-1]
 

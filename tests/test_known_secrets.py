@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.connectors.credentials import header_problems, proves
-from integration_hub.connectors.known import Known
+from integration_hub.connectors.credential_headers import header_problems, proves
+from integration_hub.connectors.known_secrets import KnownSecrets
 from integration_hub.connectors.redact import Redactor
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.sandbox import sender
 from integration_hub.sandbox.access import CLIENT_SECRET
-from integration_hub.stores.home import HubError
-from integration_hub.sync.dryrun import dry_run, preview
+from integration_hub.stores.runtime import HubError
+from integration_hub.sync.dry_runs import dry_run, preview
 from integration_hub.sync.run import run_stream
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
@@ -29,14 +29,16 @@ from integration_hub.webhooks.schemes.base import CannotSign
 LONG = "sandbox-" + "k3y" * 8
 
 
-def known(*secrets: str) -> Known:
-	return Known(Redactor(secrets))
+def known(*secrets: str) -> KnownSecrets:
+	return KnownSecrets(Redactor(secrets))
 
 
-def everything_written(home) -> str:
+def everything_written(runtime) -> str:
 	"""Return all rows of the database as text."""
-	names = [row["name"] for row in home.db.query("SELECT `name` FROM sqlite_master WHERE `type` = 'table'")]
-	return "".join(str(home.db.query(f"SELECT * FROM `{name}`")) for name in names)
+	names = [
+		row["name"] for row in runtime.db.query("SELECT `name` FROM sqlite_master WHERE `type` = 'table'")
+	]
+	return "".join(str(runtime.db.query(f"SELECT * FROM `{name}`")) for name in names)
 
 
 # headers
@@ -121,20 +123,20 @@ def test_a_signature_stands_in_no_header_that_is_kept():
 		assert field == "signature_header"
 
 
-def test_hub_toml_with_such_a_header_is_refused(make_home):
+def test_hub_toml_with_such_a_header_is_refused(make_runtime):
 	with pytest.raises(HubError, match=r"\[integration.crm\], event_id_header|event_id_header"):
-		make_home(('event_id_path = "id"', 'event_id_header = "X-Webhook-Signature"'))
+		make_runtime(('event_id_path = "id"', 'event_id_header = "X-Webhook-Signature"'))
 
 
-def test_a_door_whose_settings_were_saved_before_takes_nothing(home, monkeypatch):
+def test_a_door_whose_settings_were_saved_before_takes_nothing(runtime, monkeypatch):
 	"""A row of an older version: what it would keep is a signature."""
-	home.db.execute(
+	runtime.db.execute(
 		"UPDATE `tabIntegration Settings` SET `event_id_header` = 'X-Webhook-Signature', `event_id_path` = NULL"
 	)
 	body = json.dumps({"event": "x"}).encode()
-	answer = receive(home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	answer = receive(runtime, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
 	assert (answer.status, answer.reason) == (503, "not_configured")
-	assert home.db.query("SELECT * FROM `tabWebhook Log`") == []
+	assert runtime.db.query("SELECT * FROM `tabWebhook Log`") == []
 
 
 # values
@@ -169,7 +171,7 @@ def test_any_secret_is_found_among_values(secret, around):
 
 def test_what_a_redactor_learns_later_is_known_as_well():
 	redactor = Redactor(["first-secret"])
-	found = Known(redactor)
+	found = KnownSecrets(redactor)
 	redactor.add("second-secret")
 	assert found.stands_in("second-secret") and found.stands_in_repr(repr(["second-secret"]))
 
@@ -183,18 +185,18 @@ def test_what_a_redactor_learns_later_is_known_as_well():
 		('event_id_path = "id"\nordering_key_path = "token"', {"id": "1", "event": "x"}),
 	],
 )
-def test_an_event_is_kept_under_no_secret(make_home, settings, body):
+def test_an_event_is_kept_under_no_secret(make_runtime, settings, body):
 	"""Where a sender puts the secret it signs with into its body, as some do, and the settings name that place."""
 	for written in (sender.SECRET, base64.b64encode(sender.SECRET.encode()).decode(), CLIENT_SECRET):
 		key = (
 			settings.split(" = ")[0] if "\n" not in settings else settings.rpartition("\n")[2].split(" = ")[0]
 		)
-		home = make_home(*replacements(key, settings))
+		runtime = make_runtime(*replacements(key, settings))
 		raw = json.dumps({**body, "token": written}).encode()
-		answer = receive(home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(raw)}, raw))
+		answer = receive(runtime, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(raw)}, raw))
 		assert (answer.status, answer.reason) == (503, "not_configured")
-		assert home.db.query("SELECT * FROM `tabWebhook Log`") == []
-		assert written not in everything_written(home)
+		assert runtime.db.query("SELECT * FROM `tabWebhook Log`") == []
+		assert written not in everything_written(runtime)
 
 
 def replacements(key: str, settings: str) -> list[tuple[str, str]]:
@@ -204,49 +206,49 @@ def replacements(key: str, settings: str) -> list[tuple[str, str]]:
 	return [*gone, ('event_id_path = "id"', settings)]
 
 
-def test_a_message_of_a_queue_is_kept_under_no_secret(make_home, redis_url):
+def test_a_message_of_a_queue_is_kept_under_no_secret(make_runtime, redis_url):
 	with redis.from_url(redis_url) as client:
 		client.flushall()
 		client.lpush("crm_events", json.dumps({"id": CLIENT_SECRET, "type": "stock"}))
-		home = make_home(redis_url=redis_url)
-		done = consumer_for(home, "crm").drain()
+		runtime = make_runtime(redis_url=redis_url)
+		done = consumer_for(runtime, "crm").drain()
 		assert (done.received, done.unreadable) == (0, 1)
-		assert b"secret_in_event" in client.lindex(consumer_for(home, "crm").dead, 0)
-	assert home.db.query("SELECT * FROM `tabWebhook Log`") == []
+		assert b"secret_in_event" in client.lindex(consumer_for(runtime, "crm").dead, 0)
+	assert runtime.db.query("SELECT * FROM `tabWebhook Log`") == []
 
 
 # records
 
 
-def test_a_value_in_which_a_secret_stands_is_not_written(home, crm):
+def test_a_value_in_which_a_secret_stands_is_not_written(runtime, crm):
 	"""As of a system that sends back what it was sent: its client secret, or the token it gave."""
 	crm.customers.set("CUST-000003", name=f"you sent {CLIENT_SECRET}")
 	crm.customers.set("CUST-000004", city=base64.b64encode(f"sandbox:{CLIENT_SECRET}".encode()).decode())
-	with home.connector("crm") as connector:
+	with runtime.connector("crm") as connector:
 		connector.get("/v1/me")
 		token = connector._token.access_token
 	crm.customers.set("CUST-000005", email=f"Bearer {token}")
-	row = run_stream(home, "customers-full")
+	row = run_stream(runtime, "customers-full")
 	assert (row["failed"], row["status"]) == (3, "Partial")
 	assert "secret" in row["error"] and "customer_name" in row["error"]
 	for secret in (CLIENT_SECRET, str(token)):
-		assert secret not in everything_written(home)
+		assert secret not in everything_written(runtime)
 
 
-def test_a_record_whose_id_is_a_secret_is_none(home, crm):
-	home.db.execute("UPDATE `tabSync Settings` SET `id_path` = 'email'")
+def test_a_record_whose_id_is_a_secret_is_none(runtime, crm):
+	runtime.db.execute("UPDATE `tabSync Settings` SET `id_path` = 'email'")
 	crm.customers.set("CUST-000003", email=CLIENT_SECRET)
-	run_stream(home, "customers-full")
-	assert CLIENT_SECRET not in everything_written(home)
+	run_stream(runtime, "customers-full")
+	assert CLIENT_SECRET not in everything_written(runtime)
 
 
-def test_a_person_who_looks_sees_no_secret(home, crm):
+def test_a_person_who_looks_sees_no_secret(runtime, crm):
 	twice = "".join(f"%{byte:02x}" for byte in base64.b64encode(CLIENT_SECRET.encode()))
 	crm.customers.set("CUST-000001", name=twice, city=CLIENT_SECRET)
 	crm.customers.set("CUST-000002", name=twice)
-	shown = preview(home, "customers-full")
+	shown = preview(runtime, "customers-full")
 	assert "secret" in shown[0]["error"] and shown[0]["values"] == {}
 	assert shown[1]["values"]["customer_name"] == "[redacted]"
-	found = dry_run(home, "customers-full")
+	found = dry_run(runtime, "customers-full")
 	assert twice not in json.dumps(found.as_dict(), default=str)
 	assert CLIENT_SECRET not in json.dumps(found.as_dict(), default=str)

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integration_hub.connectors.redact import Redactor
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import sender
 from integration_hub.stores import inbox, marks
 from integration_hub.stores.ids import first_id, new_id, utc_made_at
-from integration_hub.sync.page import PageWriter
+from integration_hub.sync.page_writer import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import Request
@@ -33,158 +33,162 @@ def record(city: str, at: str | None = "", **others) -> dict:
 	return {**RECORD, "city": city, **dated, **others}
 
 
-def store(home: FileHome, kind: str, data: dict) -> None:
+def store(runtime: StandaloneRuntime, kind: str, data: dict) -> None:
 	body = sender.make(f"customer.{kind}", data).body
 	request = Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body)
-	assert receive(home, request).status == 200
+	assert receive(runtime, request).status == 200
 
 
-def told(home: FileHome, kind: str, data: dict) -> None:
+def told(runtime: StandaloneRuntime, kind: str, data: dict) -> None:
 	"""Have an event come and be handled."""
-	store(home, kind, data)
-	assert drain(home, "crm").completed == 1
+	store(runtime, kind, data)
+	assert drain(runtime, "crm").completed == 1
 
 
-class Walk:
+class Fetch:
 	"""A run that begins now: its pages may be written later."""
 
-	def __init__(self, home: FileHome, stream: str = STREAM):
-		self.home = home
+	def __init__(self, runtime: StandaloneRuntime, stream: str = STREAM):
+		self.runtime = runtime
 		self.writer = PageWriter(
-			home, load_stream(home, stream), Redactor(), mark=begin(home, stream), operation="Sync"
+			runtime, load_stream(runtime, stream), Redactor(), mark=begin(runtime, stream), operation="Sync"
 		)
 
 	def page(self, *records: dict, deleted: bool | None = None, again: bool = False) -> None:
-		with self.home.db.transaction():
+		with self.runtime.db.transaction():
 			self.writer.write(records, deleted=deleted, again=again)
 
 
-def city(home: FileHome) -> str:
+def city(runtime: StandaloneRuntime) -> str:
 	"""Return the city of the one customer, "" if there is none."""
-	rows = table(home, "full")
+	rows = table(runtime, "full")
 	assert len(rows) < 2
 	return rows[0]["city"] if rows else ""
 
 
-def binding(home: FileHome) -> dict:
-	return home.db.query("SELECT * FROM `tabExternal Record` WHERE `stream` = %s", [STREAM])[0]
+def binding(runtime: StandaloneRuntime) -> dict:
+	return runtime.db.query("SELECT * FROM `tabExternal Record` WHERE `stream` = %s", [STREAM])[0]
 
 
 def now(seconds: float = 0) -> str:
 	return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
-def test_an_event_that_is_older_than_an_unchanged_one_comes_too_late(home):
-	told(home, "updated", record("paid", "01"))
-	told(home, "updated", record("paid", "03"))  # it was pending in between
-	told(home, "updated", record("pending", "02"))
-	assert city(home) == "paid"
-	assert binding(home)["source_time"] == "2026-01-01T00:00:03.000000Z"
+def test_an_event_that_is_older_than_an_unchanged_one_comes_too_late(runtime):
+	told(runtime, "updated", record("paid", "01"))
+	told(runtime, "updated", record("paid", "03"))  # it was pending in between
+	told(runtime, "updated", record("pending", "02"))
+	assert city(runtime) == "paid"
+	assert binding(runtime)["source_time"] == "2026-01-01T00:00:03.000000Z"
 
 
-def test_an_event_that_is_older_than_an_unchanged_page_comes_too_late(home):
-	Walk(home).page(record("paid", "01"))
-	Walk(home).page(record("paid", "03"))
-	told(home, "updated", record("pending", "02"))
-	assert city(home) == "paid"
+def test_an_event_that_is_older_than_an_unchanged_page_comes_too_late(runtime):
+	Fetch(runtime).page(record("paid", "01"))
+	Fetch(runtime).page(record("paid", "03"))
+	told(runtime, "updated", record("pending", "02"))
+	assert city(runtime) == "paid"
 
 
-def test_a_page_that_was_fetched_before_an_unchanged_event_comes_too_late(home):
-	told(home, "updated", record("paid", "01"))
-	walk = Walk(home)
-	told(home, "updated", record("paid", "03"))
-	walk.page(record("pending", "02"))
-	assert city(home) == "paid"
+def test_a_page_that_was_fetched_before_an_unchanged_event_comes_too_late(runtime):
+	told(runtime, "updated", record("paid", "01"))
+	fetch = Fetch(runtime)
+	told(runtime, "updated", record("paid", "03"))
+	fetch.page(record("pending", "02"))
+	assert city(runtime) == "paid"
 
 
-def test_a_second_pass_does_not_bring_back_what_the_first_has_overtaken(home):
-	walk = Walk(home)
-	walk.page(record("paid", "03"))
-	walk.page(record("pending", "02"), again=True)
-	assert city(home) == "paid"
-	walk.page(record("shipped", "04"), again=True)
-	assert city(home) == "shipped"
+def test_a_second_pass_does_not_bring_back_what_the_first_has_overtaken(runtime):
+	fetch = Fetch(runtime)
+	fetch.page(record("paid", "03"))
+	fetch.page(record("pending", "02"), again=True)
+	assert city(runtime) == "paid"
+	fetch.page(record("shipped", "04"), again=True)
+	assert city(runtime) == "shipped"
 
 
-def test_a_list_that_is_behind_an_event_does_not_undo_it(home):
-	told(home, "updated", record("paid", "03"))
-	Walk(home).page(record("pending", "02"))
-	assert city(home) == "paid"
+def test_a_list_that_is_behind_an_event_does_not_undo_it(runtime):
+	told(runtime, "updated", record("paid", "03"))
+	Fetch(runtime).page(record("pending", "02"))
+	assert city(runtime) == "paid"
 
 	for _ in range(2):  # runs go on, and the list stays behind
-		Walk(home).page(record("pending", "02"))
-		Walk(home).page(record("paid", "01"))
-	assert city(home) == "paid"
-	Walk(home).page(record("shipped", "04"))
-	assert city(home) == "shipped"
+		Fetch(runtime).page(record("pending", "02"))
+		Fetch(runtime).page(record("paid", "01"))
+	assert city(runtime) == "paid"
+	Fetch(runtime).page(record("shipped", "04"))
+	assert city(runtime) == "shipped"
 
 
-def test_what_a_list_is_behind_of_is_not_taken_for_gone(home, crm):
+def test_what_a_list_is_behind_of_is_not_taken_for_gone(runtime, crm):
 	told(
-		home, "updated", {**crm.customers.alive()[0], "city": "Newtown", "updated_at": "2026-06-01T00:00:00Z"}
+		runtime,
+		"updated",
+		{**crm.customers.alive()[0], "city": "Newtown", "updated_at": "2026-06-01T00:00:00Z"},
 	)
-	assert run_stream(home, STREAM)["deleted"] == 0
-	assert table(home, "full")[0]["city"] == "Newtown"
+	assert run_stream(runtime, STREAM)["deleted"] == 0
+	assert table(runtime, "full")[0]["city"] == "Newtown"
 
 
-def test_a_source_that_was_set_back_is_believed(home):
-	Walk(home).page(record("paid", "05"))
-	Walk(home).page(record("paid", "03"))
-	told(home, "updated", record("shipped", "04"))
-	assert city(home) == "shipped", "the list has said that it was set back"
-	home.db.execute("UPDATE `tabExternal Record` SET `last_seen` = %s", [first_id(0)])
-	Walk(home).page(record("pending", "02"))
-	assert city(home) == "pending", "a list says what there is now"
+def test_a_source_that_was_set_back_is_believed(runtime):
+	Fetch(runtime).page(record("paid", "05"))
+	Fetch(runtime).page(record("paid", "03"))
+	told(runtime, "updated", record("shipped", "04"))
+	assert city(runtime) == "shipped", "the list has said that it was set back"
+	runtime.db.execute("UPDATE `tabExternal Record` SET `last_seen` = %s", [first_id(0)])
+	Fetch(runtime).page(record("pending", "02"))
+	assert city(runtime) == "pending", "a list says what there is now"
 
-	told(home, "updated", record("paid", "05"))
+	told(runtime, "updated", record("paid", "05"))
 	event = first_id(time.time() - 2 * 3600) + "0" * 10
-	home.db.execute("UPDATE `tabExternal Record` SET `last_seen` = %s", [marks.event_mark(event, 0).by])
-	Walk(home).page(record("pending", "04"))
-	assert city(home) == "pending", "for longer than an hour no list is behind"
+	runtime.db.execute("UPDATE `tabExternal Record` SET `last_seen` = %s", [marks.event_mark(event, 0).by])
+	Fetch(runtime).page(record("pending", "04"))
+	assert city(runtime) == "pending", "for longer than an hour no list is behind"
 
 
-def test_a_late_event_that_cannot_be_mapped_is_no_failure_and_changes_nothing(home):
-	told(home, "updated", record("paid", "03"))
-	told(home, "updated", record("pending", "02", credit_limit="a lot"))
-	assert city(home) == "paid" and binding(home)["status"] == "Bound"
+def test_a_late_event_that_cannot_be_mapped_is_no_failure_and_changes_nothing(runtime):
+	told(runtime, "updated", record("paid", "03"))
+	told(runtime, "updated", record("pending", "02", credit_limit="a lot"))
+	assert city(runtime) == "paid" and binding(runtime)["status"] == "Bound"
 
 
-def test_a_late_page_that_cannot_be_mapped_is_not_tried_again(home):
-	walk = Walk(home)
-	told(home, "updated", record("paid", "03"))
-	walk.page(record("pending", "02", credit_limit="a lot"))
-	assert binding(home)["status"] == "Bound"
+def test_a_late_page_that_cannot_be_mapped_is_not_tried_again(runtime):
+	fetch = Fetch(runtime)
+	told(runtime, "updated", record("paid", "03"))
+	fetch.page(record("pending", "02", credit_limit="a lot"))
+	assert binding(runtime)["status"] == "Bound"
 
 
-def test_what_could_not_be_written_keeps_older_events_out(home):
-	walk = Walk(home)
-	walk.page(record("paid", "01"))
-	walk.page(record("shipped", "03", credit_limit="a lot"))
-	told(home, "updated", record("pending", "02"))
-	assert (city(home), binding(home)["status"]) == ("paid", "Failed")
-	told(home, "updated", record("shipped", "03"))
-	assert (city(home), binding(home)["status"]) == ("shipped", "Bound")
+def test_what_could_not_be_written_keeps_older_events_out(runtime):
+	fetch = Fetch(runtime)
+	fetch.page(record("paid", "01"))
+	fetch.page(record("shipped", "03", credit_limit="a lot"))
+	told(runtime, "updated", record("pending", "02"))
+	assert (city(runtime), binding(runtime)["status"]) == ("paid", "Failed")
+	told(runtime, "updated", record("shipped", "03"))
+	assert (city(runtime), binding(runtime)["status"]) == ("shipped", "Bound")
 
 
-def test_an_older_event_replayed_changes_nothing(home):
-	told(home, "updated", record("pending", "02"))
-	[event] = inbox.select(home, integration="crm")
-	told(home, "updated", record("paid", "03"))
-	inbox.requeue(home, [event])
-	assert drain(home, "crm").completed == 1
-	assert city(home) == "paid"
+def test_an_older_event_replayed_changes_nothing(runtime):
+	told(runtime, "updated", record("pending", "02"))
+	[event] = inbox.select(runtime, integration="crm")
+	told(runtime, "updated", record("paid", "03"))
+	inbox.requeue(runtime, [event])
+	assert drain(runtime, "crm").completed == 1
+	assert city(runtime) == "paid"
 
 
-def test_of_two_versions_in_a_page_the_later_one_counts(home):
-	Walk(home).page(record("paid", "03"), record("pending", "02"))
-	assert city(home) == "paid"
-	Walk(home, "customers-cursor").page(
+def test_of_two_versions_in_a_page_the_later_one_counts(runtime):
+	Fetch(runtime).page(record("paid", "03"), record("pending", "02"))
+	assert city(runtime) == "paid"
+	Fetch(runtime, "customers-cursor").page(
 		*(
 			{"id": "CUST-9", "type": "updated", "record": record(c, at)}
 			for c, at in (("paid", "03"), ("pending", "02"))
 		)
 	)
-	assert [row["city"] for row in table(home, "cursor")] == ["pending"], "a feed tells things in their order"
+	assert [row["city"] for row in table(runtime, "cursor")] == ["pending"], (
+		"a feed tells things in their order"
+	)
 
 
 versions = st.integers(2, 5)
@@ -196,37 +200,37 @@ OPS = st.lists(
 
 @settings(max_examples=60)
 @given(versions, OPS, st.permutations(range(5)), st.booleans())
-def test_any_order_of_events_and_pages_ends_at_the_newest(make_home, count, ops, last, same_city):
+def test_any_order_of_events_and_pages_ends_at_the_newest(make_runtime, count, ops, last, same_city):
 	"""Pages hold what the source had when they were fetched; events come in any order, and more than once."""
-	home = make_home()
-	home.db.execute("DELETE FROM `tabSandbox Customer`")
-	home.db.execute("DELETE FROM `tabExternal Record`")
-	home.db.execute("DELETE FROM `tabWebhook Log`")
+	runtime = make_runtime()
+	runtime.db.execute("DELETE FROM `tabSandbox Customer`")
+	runtime.db.execute("DELETE FROM `tabExternal Record`")
+	runtime.db.execute("DELETE FROM `tabWebhook Log`")
 	# The same content comes again later: paid, pending, paid.
 	states = [
 		record("paid" if n % 2 else "pending" if same_city else f"c{n}", f"{n:02}") for n in range(count)
 	]
-	current, walk, pages = 0, Walk(home), []
+	current, fetch, pages = 0, Fetch(runtime), []
 	for op, number in ops:
 		if op == "advance":
 			current = min(current + 1, count - 1)
 		elif op == "event":
-			told(home, "updated", {**states[number % (current + 1)], "n": number})
+			told(runtime, "updated", {**states[number % (current + 1)], "n": number})
 		elif op == "fetch":
 			if pages:
 				continue  # two runs of a stream never overlap
-			walk = Walk(home)
+			fetch = Fetch(runtime)
 			pages = [states[current]]
 		elif pages:
-			walk.page(pages[0], again=op == "again")
+			fetch.page(pages[0], again=op == "again")
 			pages = [] if op == "write" else [states[current]]
 	for page in pages:
-		walk.page(page)
+		fetch.page(page)
 	for number in last:
 		if number < count:
-			told(home, "updated", {**states[number], "n": f"last {number}"})
-	assert city(home) == states[-1]["city"]
-	assert binding(home)["source_time"].startswith(f"2026-01-01T00:00:{count - 1:02}")
+			told(runtime, "updated", {**states[number], "n": f"last {number}"})
+	assert city(runtime) == states[-1]["city"]
+	assert binding(runtime)["source_time"].startswith(f"2026-01-01T00:00:{count - 1:02}")
 
 
 LIVES = st.lists(st.sampled_from(["paid", "pending", None]), min_size=1, max_size=5)  # None: deleted
@@ -234,155 +238,155 @@ LIVES = st.lists(st.sampled_from(["paid", "pending", None]), min_size=1, max_siz
 
 @settings(max_examples=60)
 @given(LIVES, st.data())
-def test_any_order_of_dated_updates_and_deletions_ends_at_the_newest(make_home, life, data):
-	home = make_home()
-	home.db.execute("DELETE FROM `tabSandbox Customer`")
-	home.db.execute("DELETE FROM `tabExternal Record`")
-	home.db.execute("DELETE FROM `tabWebhook Log`")
+def test_any_order_of_dated_updates_and_deletions_ends_at_the_newest(make_runtime, life, data):
+	runtime = make_runtime()
+	runtime.db.execute("DELETE FROM `tabSandbox Customer`")
+	runtime.db.execute("DELETE FROM `tabExternal Record`")
+	runtime.db.execute("DELETE FROM `tabWebhook Log`")
 	for number in data.draw(st.permutations(range(len(life)))):
 		kind = "updated" if life[number] else "deleted"
-		told(home, kind, record(life[number] or "gone", f"{number:02}", n=number))
-	assert city(home) == (life[-1] or "")
+		told(runtime, kind, record(life[number] or "gone", f"{number:02}", n=number))
+	assert city(runtime) == (life[-1] or "")
 
 
 # Deletions
 
 
-def test_an_undated_deletion_counts_as_of_its_receipt(home):
-	told(home, "created", record("paid", "01"))
-	told(home, "deleted", {"id": RECORD["id"]})
-	told(home, "updated", record("pending", "02"))
-	assert city(home) == "", "it was changed, then deleted, and the change comes late"
-	told(home, "created", record("back", now(2)))
-	assert city(home) == "back"
+def test_an_undated_deletion_counts_as_of_its_receipt(runtime):
+	told(runtime, "created", record("paid", "01"))
+	told(runtime, "deleted", {"id": RECORD["id"]})
+	told(runtime, "updated", record("pending", "02"))
+	assert city(runtime) == "", "it was changed, then deleted, and the change comes late"
+	told(runtime, "created", record("back", now(2)))
+	assert city(runtime) == "back"
 
 
-def test_an_undated_deletion_that_comes_first_holds(home):
-	told(home, "deleted", {"id": RECORD["id"]})
-	told(home, "created", record("paid", "01"))
-	assert city(home) == ""
-	told(home, "created", record("back", now(2)))
-	assert city(home) == "back"
+def test_an_undated_deletion_that_comes_first_holds(runtime):
+	told(runtime, "deleted", {"id": RECORD["id"]})
+	told(runtime, "created", record("paid", "01"))
+	assert city(runtime) == ""
+	told(runtime, "created", record("back", now(2)))
+	assert city(runtime) == "back"
 
 
-def test_an_undated_deletion_is_as_old_as_its_receipt_when_it_is_replayed(home):
-	told(home, "created", record("paid", "01"))
-	told(home, "deleted", {"id": RECORD["id"]})
-	told(home, "created", record("back", now(1)))
-	[event] = home.db.query("SELECT `name` FROM `tabWebhook Log` WHERE `event_type` = 'customer.deleted'")
-	inbox.requeue(home, [event["name"]])
-	assert drain(home, "crm").completed == 1
-	assert city(home) == "back"
+def test_an_undated_deletion_is_as_old_as_its_receipt_when_it_is_replayed(runtime):
+	told(runtime, "created", record("paid", "01"))
+	told(runtime, "deleted", {"id": RECORD["id"]})
+	told(runtime, "created", record("back", now(1)))
+	[event] = runtime.db.query("SELECT `name` FROM `tabWebhook Log` WHERE `event_type` = 'customer.deleted'")
+	inbox.requeue(runtime, [event["name"]])
+	assert drain(runtime, "crm").completed == 1
+	assert city(runtime) == "back"
 
 
-def test_a_source_whose_clock_is_ahead_has_its_deletions_done(home):
-	told(home, "created", record("paid", now(3600)))
-	store(home, "updated", record("changed", now(3601)))
-	store(home, "deleted", {"id": RECORD["id"]})
-	assert drain(home, "crm").completed == 2
-	assert city(home) == ""
-	told(home, "updated", record("late", now(3600)))
-	assert city(home) == ""
+def test_a_source_whose_clock_is_ahead_has_its_deletions_done(runtime):
+	told(runtime, "created", record("paid", now(3600)))
+	store(runtime, "updated", record("changed", now(3601)))
+	store(runtime, "deleted", {"id": RECORD["id"]})
+	assert drain(runtime, "crm").completed == 2
+	assert city(runtime) == ""
+	told(runtime, "updated", record("late", now(3600)))
+	assert city(runtime) == ""
 
 
-def test_undated_events_keep_to_the_order_they_came_in(home):
+def test_undated_events_keep_to_the_order_they_came_in(runtime):
 	"""The update fails at first, and is tried again behind the deletion that came after it."""
-	told(home, "created", record("paid"))
-	store(home, "updated", record("changed"))
-	first = home.db.query("SELECT `name` FROM `tabWebhook Log` WHERE `status` = 'Queued'")[0]["name"]
-	home.db.execute("UPDATE `tabWebhook Log` SET `status` = 'Dead' WHERE `name` = %s", [first])
-	told(home, "deleted", {"id": RECORD["id"]})
-	inbox.requeue(home, [first])
-	drain(home, "crm")
-	assert city(home) == ""
-	told(home, "created", record("back"))
-	assert city(home) == "back"
+	told(runtime, "created", record("paid"))
+	store(runtime, "updated", record("changed"))
+	first = runtime.db.query("SELECT `name` FROM `tabWebhook Log` WHERE `status` = 'Queued'")[0]["name"]
+	runtime.db.execute("UPDATE `tabWebhook Log` SET `status` = 'Dead' WHERE `name` = %s", [first])
+	told(runtime, "deleted", {"id": RECORD["id"]})
+	inbox.requeue(runtime, [first])
+	drain(runtime, "crm")
+	assert city(runtime) == ""
+	told(runtime, "created", record("back"))
+	assert city(runtime) == "back"
 
 
-def test_a_page_fetched_before_an_undated_deletion_does_not_bring_an_undated_record_back(home):
-	told(home, "created", record("paid"))
-	walk = Walk(home)
-	told(home, "deleted", {"id": RECORD["id"]})
+def test_a_page_fetched_before_an_undated_deletion_does_not_bring_an_undated_record_back(runtime):
+	told(runtime, "created", record("paid"))
+	fetch = Fetch(runtime)
+	told(runtime, "deleted", {"id": RECORD["id"]})
 	for _ in range(2):  # a second look at the list
-		walk.page(record("paid"), again=True)
-	assert city(home) == ""
-	Walk(home).page(record("paid"))
-	assert city(home) == "paid", "a list that was asked for later says what there is"
+		fetch.page(record("paid"), again=True)
+	assert city(runtime) == ""
+	Fetch(runtime).page(record("paid"))
+	assert city(runtime) == "paid", "a list that was asked for later says what there is"
 
 
-def test_what_a_list_marks_as_deleted_without_a_time_does_not_come_back_late(home):
-	Walk(home).page(record("paid", "01"))
-	Walk(home).page({"id": RECORD["id"]}, deleted=True)
-	told(home, "updated", record("late", "02"))
-	assert city(home) == ""
-	dated = binding(home)["source_time"]
-	Walk(home).page({"id": RECORD["id"]}, deleted=True)
-	assert binding(home)["source_time"] == dated, "it is not deleted once more"
-	told(home, "created", record("back", now(2)))
-	assert city(home) == "back"
+def test_what_a_list_marks_as_deleted_without_a_time_does_not_come_back_late(runtime):
+	Fetch(runtime).page(record("paid", "01"))
+	Fetch(runtime).page({"id": RECORD["id"]}, deleted=True)
+	told(runtime, "updated", record("late", "02"))
+	assert city(runtime) == ""
+	dated = binding(runtime)["source_time"]
+	Fetch(runtime).page({"id": RECORD["id"]}, deleted=True)
+	assert binding(runtime)["source_time"] == dated, "it is not deleted once more"
+	told(runtime, "created", record("back", now(2)))
+	assert city(runtime) == "back"
 
 
-def test_an_undated_tombstone_and_the_record_itself_in_one_walk(home):
-	Walk(home).page(record("paid", "01"))
-	walk = Walk(home)
-	walk.page({"id": RECORD["id"]}, deleted=True)
-	walk.page(record("made again", "02"))
-	assert city(home) == "made again"
+def test_an_undated_tombstone_and_the_record_itself_in_one_walk(runtime):
+	Fetch(runtime).page(record("paid", "01"))
+	fetch = Fetch(runtime)
+	fetch.page({"id": RECORD["id"]}, deleted=True)
+	fetch.page(record("made again", "02"))
+	assert city(runtime) == "made again"
 
 
-def test_what_a_full_run_found_gone_does_not_come_back_late(home, crm):
+def test_what_a_full_run_found_gone_does_not_come_back_late(runtime, crm):
 	gone = crm.customers.alive()[3]
-	run_stream(home, STREAM)
+	run_stream(runtime, STREAM)
 	changed = {**gone, "city": "Late", "updated_at": now()}
 	del crm.customers._rows[gone["id"]]
-	run_stream(home, STREAM)
-	told(home, "updated", changed)
-	assert changed["id"] not in {r["customer_id"] for r in table(home, "full")}
-	told(home, "created", {**changed, "updated_at": now(2)})
-	assert changed["id"] in {r["customer_id"] for r in table(home, "full")}
+	run_stream(runtime, STREAM)
+	told(runtime, "updated", changed)
+	assert changed["id"] not in {r["customer_id"] for r in table(runtime, "full")}
+	told(runtime, "created", {**changed, "updated_at": now(2)})
+	assert changed["id"] in {r["customer_id"] for r in table(runtime, "full")}
 
 
-def test_a_late_dated_deletion_leaves_what_was_made_since(home):
-	told(home, "created", record("paid", "01"))
-	told(home, "created", record("made again", "05"))
-	told(home, "deleted", record("paid", "03"))
-	assert city(home) == "made again"
-	told(home, "deleted", record("made again", "06"))
-	assert city(home) == ""
+def test_a_late_dated_deletion_leaves_what_was_made_since(runtime):
+	told(runtime, "created", record("paid", "01"))
+	told(runtime, "created", record("made again", "05"))
+	told(runtime, "deleted", record("paid", "03"))
+	assert city(runtime) == "made again"
+	told(runtime, "deleted", record("made again", "06"))
+	assert city(runtime) == ""
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["created", "updated", "deleted"])))
-def test_a_life_in_any_order_ends_deleted(home, order):
+def test_a_life_in_any_order_ends_deleted(runtime, order):
 	lives = {
 		"created": record("paid", "01"),
 		"updated": record("changed", "02"),
 		"deleted": {"id": RECORD["id"]},
 	}
 	for kind in order:
-		told(home, kind, lives[kind])
-	assert city(home) == ""
+		told(runtime, kind, lives[kind])
+	assert city(runtime) == ""
 
 
 # Who wrote it
 
 
-def test_a_record_that_failed_first_names_who_wrote_it(home, crm):
+def test_a_record_that_failed_first_names_who_wrote_it(runtime, crm):
 	crm.customers._rows["CUST-000003"]["credit_limit"] = "a lot"
 
 	def written() -> dict:
 		where = "`stream` = 'customers-full' AND `external_id` = 'CUST-000003'"
-		return home.db.query(f"SELECT * FROM `tabExternal Record` WHERE {where}")[0]
+		return runtime.db.query(f"SELECT * FROM `tabExternal Record` WHERE {where}")[0]
 
-	run_stream(home, STREAM)
+	run_stream(runtime, STREAM)
 	assert (written()["status"], written()["made_by"]) == ("Failed", None)
 	crm.customers.set("CUST-000003", credit_limit=5)
-	second = run_stream(home, STREAM)["name"]
+	second = run_stream(runtime, STREAM)["name"]
 	assert (written()["status"], written()["made_by"], written()["changed_by"]) == ("Bound", second, second)
 	crm.customers.set("CUST-000003", credit_limit="a lot again")
-	third = run_stream(home, STREAM)["name"]
+	third = run_stream(runtime, STREAM)["name"]
 	assert (written()["status"], written()["made_by"], written()["changed_by"]) == ("Failed", second, third)
-	told(home, "updated", crm.customers.set("CUST-000003", credit_limit=6))
-	[event] = home.db.query("SELECT `name` FROM `tabWebhook Log`")
+	told(runtime, "updated", crm.customers.set("CUST-000003", credit_limit=6))
+	[event] = runtime.db.query("SELECT `name` FROM `tabWebhook Log`")
 	assert (written()["made_by"], written()["changed_by"]) == (second, event["name"])
 
 

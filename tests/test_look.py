@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integration_hub.connectors.bounded_jmespath import search
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
 from integration_hub.connectors.errors import MalformedAnswer
-from integration_hub.connectors.paths import search
 from integration_hub.connectors.rest import RestConnector, find_records
 from integration_hub.connectors.shapes import keys_in, lists_in, name_path, pagination_in
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.look import _Shown, look
 from integration_hub.sync.mapping import Mapper, MappingError
@@ -159,25 +159,25 @@ def test_the_pagination_that_an_answer_shows(answer, headers, wanted):
 		("link", "Link Header"),
 	],
 )
-def test_a_look_at_the_sandbox_before_anything_is_set(home, place, pagination):
+def test_a_look_at_the_sandbox_before_anything_is_set(runtime, place, pagination):
 	"""Whatever way of paging the list has: the records, their keys, and that way."""
-	found = look(home, StreamConfig("", integration="crm", endpoint=f"/v1/customers/{place}"))
+	found = look(runtime, StreamConfig("", integration="crm", endpoint=f"/v1/customers/{place}"))
 	assert found["lists"][0]["records"] and not found["problem"]
 	keys = {key["path"]: key["sample"] for key in found["keys"]}
 	assert keys["name"] and "email" in keys
 	assert found["pagination"].get("pagination") == pagination
 
 
-def test_a_wrong_path_says_which_keys_are_there(home):
-	stream = replace(load_stream(home, "customers-full"), records_path="data.items")
-	assert "records are at data" in look(home, stream)["problem"]
+def test_a_wrong_path_says_which_keys_are_there(runtime):
+	stream = replace(load_stream(runtime, "customers-full"), records_path="data.items")
+	assert "records are at data" in look(runtime, stream)["problem"]
 	with pytest.raises(MalformedAnswer, match=r"'data' has the keys itmes, total.*records are at data.itmes"):
 		find_records({"data": {"itmes": ROWS, "total": 1}}, "data.items")
 	with pytest.raises(MappingError, match="the record has the keys number, name"):
 		Mapper(StreamConfig("x"), str, {}).external_id({"number": 1, "name": "Ada"})
 
 
-def test_no_secret_is_shown(home):
+def test_no_secret_is_shown(runtime):
 	config = IntegrationConfig("x", base_url="http://127.0.0.1:1")
 	with RestConnector(config, Memory(secret=SECRET), LocalCoordination(), allowed_hosts=LOCAL) as client:
 		answer = {
@@ -190,17 +190,17 @@ def test_no_secret_is_shown(home):
 	assert SECRET not in shown and "hunter2" not in shown and "abcdefgh" not in shown
 
 
-def test_a_large_answer_is_shown_in_short(home):
+def test_a_large_answer_is_shown_in_short(runtime):
 	config = IntegrationConfig("x", base_url="http://127.0.0.1:1")
 	with RestConnector(config, Memory(), LocalCoordination(), allowed_hosts=LOCAL) as client:
 		wide = {f"k{n}": {f"i{m}": "x" * 5000 for m in range(200)} for n in range(200)}
 		assert len(json.dumps(_Shown(client).short(wide))) < 800_000
 
 
-def test_a_system_that_is_off_is_not_asked(make_home):
-	home = make_home(("[integration.crm]\n", "[integration.crm]\nenabled = false\n"))
+def test_a_system_that_is_off_is_not_asked(make_runtime):
+	runtime = make_runtime(("[integration.crm]\n", "[integration.crm]\nenabled = false\n"))
 	with pytest.raises(HubError, match="disabled"):
-		look(home, StreamConfig("", integration="crm", endpoint="/v1/customers/page"))
+		look(runtime, StreamConfig("", integration="crm", endpoint="/v1/customers/page"))
 
 
 def test_names_are_written_so_that_they_are_found():

@@ -8,13 +8,13 @@ import time
 import pytest
 
 from integration_hub.connectors.redact import Redactor
-from integration_hub.stores.home import HubError
 from integration_hub.stores.ids import new_id
-from integration_hub.sync.dryrun import preview
+from integration_hub.stores.runtime import HubError
+from integration_hub.sync.dry_runs import preview
 from integration_hub.sync.run import run_stream
 from integration_hub.webhooks.events import load_routes
 from integration_hub.webhooks.handle import Handling
-from tests.lists import stream_of, things
+from tests.list_server import stream_of, things
 
 PARENT = """
 [stream.shops]
@@ -50,13 +50,13 @@ def settings(text: str, parent: str = "") -> str:
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
 	"""Give `stream_of` whose settings may name the endpoint and the mapping themselves."""
-	from tests import lists
+	from tests import list_server
 
-	plain = lists.HUB.replace('endpoint = "/things"\n', "").replace(
+	plain = list_server.HUB.replace('endpoint = "/things"\n', "").replace(
 		'[stream.things.mapping]\nthing = "id"\n', ""
 	)
 	plain = plain.replace("max_attempts = 1", "max_attempts = 2\nmax_wait = 0.1")
-	monkeypatch.setattr(lists, "HUB", plain)
+	monkeypatch.setattr(list_server, "HUB", plain)
 	return lambda answer, text, mode="Full": stream_of(tmp_path, answer, text, mode)
 
 
@@ -87,38 +87,38 @@ class Shops:
 		return sorted(f"{shop}-{number}" for shop in shops for number in range(self.each))
 
 
-def found(home) -> list[str]:
-	return sorted(row["thing"] for row in home.db.query("SELECT `thing` FROM `tabThing`"))
+def found(runtime) -> list[str]:
+	return sorted(row["thing"] for row in runtime.db.query("SELECT `thing` FROM `tabThing`"))
 
 
 def test_a_list_for_each_parent_is_fetched_and_what_is_gone_is_removed(hub):
 	source = Shops()
-	with hub(source, settings(CHILD)) as (_server, home):
-		assert run_stream(home, "things")["status"] == "Completed"
-		assert found(home) == source.keys()
+	with hub(source, settings(CHILD)) as (_server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == source.keys()
 		source.shops, source.each = 6, 2
-		row = run_stream(home, "things")
+		row = run_stream(runtime, "things")
 		assert (row["status"], row["created"], row["deleted"]) == ("Completed", 2, 5)
-		assert found(home) == source.keys()
+		assert found(runtime) == source.keys()
 
 
 def test_a_parent_that_is_gone_meanwhile_is_no_error(hub):
 	source = Shops()
-	with hub(source, settings(CHILD)) as (_server, home):
-		run_stream(home, "things")
+	with hub(source, settings(CHILD)) as (_server, runtime):
+		run_stream(runtime, "things")
 		source.gone = {2}
-		row = run_stream(home, "things")
+		row = run_stream(runtime, "things")
 		assert (row["status"], row["deleted"]) == ("Completed", 3)
-		assert found(home) == source.keys()
+		assert found(runtime) == source.keys()
 
 
 def test_a_parent_that_fails_removes_nothing(hub):
 	source = Shops()
-	with hub(source, settings(CHILD)) as (_server, home):
-		run_stream(home, "things")
-		before, source.broken, source.each = found(home), {3}, 1
-		assert run_stream(home, "things")["status"] == "Failed"
-		assert found(home) == before
+	with hub(source, settings(CHILD)) as (_server, runtime):
+		run_stream(runtime, "things")
+		before, source.broken, source.each = found(runtime), {3}, 1
+		assert run_stream(runtime, "things")["status"] == "Failed"
+		assert found(runtime) == before
 
 
 @pytest.mark.parametrize("paging", ["", 'pagination = "Page Number"\npage_size = 1\n'])
@@ -132,12 +132,12 @@ def test_a_postponed_fetch_is_resumed_within_its_parents(hub, paging):
 			return 429, {"Retry-After": "1"}, {}
 		return source(path, query)
 
-	with hub(answer, settings(CHILD + paging)) as (_server, home):
-		assert run_stream(home, "things")["status"] == "Postponed"
+	with hub(answer, settings(CHILD + paging)) as (_server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Postponed"
 		begun = len(asked)
 		time.sleep(1.1)
-		assert run_stream(home, "things")["status"] == "Completed"
-		assert found(home) == source.keys()
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == source.keys()
 		first = [path for path, _page in asked[:begun] if path != "/shops"]
 		again = [path for path, _page in asked[begun:] if path != "/shops"]
 		assert not set(first[:-1]) - {first[-1]} & set(again), "a list that was whole is fetched again"
@@ -155,10 +155,10 @@ def test_the_parent_is_in_reach_of_the_mapping(hub):
 		.replace('thing = "key"', 'thing = "^.deep.name"', 1)
 		.replace('records_path = "data"\npagination = "Page Number"\npage_size = 2\n', "")
 	)
-	with hub(answer, mapped) as (_server, home):
-		assert run_stream(home, "things")["status"] == "Completed"
-		assert found(home) == ["Shop A", "Shop A"]
-		assert [row["external_id"] for row in preview(home, "things")] == ["7-1", "7-2"]
+	with hub(answer, mapped) as (_server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == ["Shop A", "Shop A"]
+		assert [row["external_id"] for row in preview(runtime, "things")] == ["7-1", "7-2"]
 
 
 def test_streams_go_two_levels_deep(hub):
@@ -172,10 +172,10 @@ def test_streams_go_two_levels_deep(hub):
 
 	parent = 'parent_stream = "regions"'
 	text = settings(CHILD, parent).replace('endpoint = "/shops"', 'endpoint = "/shops/{parent.id}"')
-	with hub(answer, text) as (_server, home):
-		row = run_stream(home, "things")
+	with hub(answer, text) as (_server, runtime):
+		row = run_stream(runtime, "things")
 		assert row["status"] == "Completed", row["error"]
-		assert found(home) == sorted(
+		assert found(runtime) == sorted(
 			f"{region}{name}-{number}" for region in (1, 2) for name in "ab" for number in (0, 1)
 		)
 
@@ -185,9 +185,9 @@ def test_a_list_for_each_value_is_fetched(hub):
 		return [{"key": f"{query['region']}-{number}"} for number in range(2)]
 
 	text = 'endpoint = "/things"\nid_path = "key"\nparams = "region={slice.value}"\nslice_values = "eu\\nus \\n\\neu"\n'
-	with hub(answer, settings(text)) as (server, home):
-		assert run_stream(home, "things")["status"] == "Completed"
-		assert found(home) == ["eu-0", "eu-1", "us-0", "us-1"]
+	with hub(answer, settings(text)) as (server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == ["eu-0", "eu-1", "us-0", "us-1"]
 		assert [query["region"] for query in server.asked] == ["eu", "us"]
 
 
@@ -197,9 +197,9 @@ def test_windows_of_time_follow_one_another_to_the_end(hub):
 
 	text = 'endpoint = "/things"\nid_path = "key"\nparams = "from={since:date}\\nto={until:date}"\n'
 	text += 'window = "1d"\nwindow_start = "2026-01-30"\nwindow_end = "2026-02-02T12:00:00Z"\n'
-	with hub(answer, settings(text)) as (server, home):
-		assert run_stream(home, "things")["status"] == "Completed"
-		assert found(home) == ["2026-01-30", "2026-01-31", "2026-02-01", "2026-02-02"]
+	with hub(answer, settings(text)) as (server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == ["2026-01-30", "2026-01-31", "2026-02-01", "2026-02-02"]
 		assert [(q["from"], q["to"]) for q in server.asked][-1] == ("2026-02-02", "2026-02-02")
 
 
@@ -212,9 +212,9 @@ def test_a_search_is_posted_with_its_page_in_the_body(hub):
 	text = 'endpoint = "/search"\nid_path = "key"\nrecords_path = "data"\nmethod = "POST"\nbody_format = "JSON"\npagination = "Offset"\npage_size = 2\n'
 	text += 'headers = "X-Version: 2026-01\\nX-Page: {offset}"\n'
 	text += """body = '{"after": {"offset": "{offset}"}, "limit": "{page_size}", "since": "{since:iso}"}'\n"""
-	with hub(answer, settings(text)) as (server, home):
-		assert run_stream(home, "things")["status"] == "Completed"
-		assert found(home) == ["0", "1", "2", "3", "4"]
+	with hub(answer, settings(text)) as (server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == ["0", "1", "2", "3", "4"]
 		assert server.asked[0] == {}, "what stands in the body is not sent in the query as well"
 		assert server.sent[1][0] == "POST" and server.sent[1][2]["X-Page"] == "2"
 		assert json.loads(server.sent[0][3]) == {"after": {"offset": 0}, "limit": 2}
@@ -230,10 +230,10 @@ def test_a_graphql_query_is_sent_with_its_variables(hub):
 	text = 'endpoint = "/graphql"\nid_path = "key"\nrecords_path = "data.things"\nmethod = "POST"\nbody_format = "GraphQL"\npagination = "Cursor"\ncursor_path = "data.next"\n'
 	text += "body = 'query($after: String) { things(after: $after) { id } }'\n"
 	text += """variables = '{"after": "{cursor}"}'\n"""
-	with hub(answer, settings(text)) as (server, home):
-		row = run_stream(home, "things")
+	with hub(answer, settings(text)) as (server, runtime):
+		row = run_stream(runtime, "things")
 		assert row["status"] == "Completed", row["error"]
-		assert found(home) == ["0", "1", "2"]
+		assert found(runtime) == ["0", "1", "2"]
 		assert server.asked == [{}, {}, {}]
 
 
@@ -248,9 +248,9 @@ def test_records_within_records_keep_the_outer_one_in_reach(hub):
 	text = 'endpoint = "/products"\nid_path = "id"\nflatten_path = "variants"\n'
 	with hub(
 		answer, settings(text).replace('thing = "key"', "thing = \"join('/', [^.title, to_string(id)])\"", 1)
-	) as (_server, home):
-		assert run_stream(home, "things")["status"] == "Completed"
-		assert found(home) == ["Shirt/11", "Shirt/12"]
+	) as (_server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == ["Shirt/11", "Shirt/12"]
 
 
 @pytest.mark.parametrize(
@@ -284,8 +284,8 @@ def test_an_event_of_the_outer_record_is_flattened_alike(hub):
 		'\n[[integration.source.routes]]\nevent_pattern = "*"\naction = "Upsert Record"\nstream = "things"\n'
 	)
 	product = {"id": 1, "title": "Shirt", "variants": [{"id": 11}, {"id": 12}]}
-	with hub(lambda path, query: [product], text) as (_server, home):
-		run_stream(home, "things")
+	with hub(lambda path, query: [product], text) as (_server, runtime):
+		run_stream(runtime, "things")
 		product["title"] = "Blouse"
 		product["variants"] = [{"id": 12}, {"id": 13}]
 		row = {
@@ -294,6 +294,6 @@ def test_an_event_of_the_outer_record_is_flattened_alike(hub):
 			"event_type": "products/update",
 			"payload": json.dumps(product),
 		}
-		with home.db.transaction():
-			Handling(home, Redactor()).handle(row, load_routes(home, "source")[0])
-		assert found(home) == ["Blouse/12", "Blouse/13", "Shirt/11"]
+		with runtime.db.transaction():
+			Handling(runtime, Redactor()).handle(row, load_routes(runtime, "source")[0])
+		assert found(runtime) == ["Blouse/12", "Blouse/13", "Shirt/11"]

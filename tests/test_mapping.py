@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 import pytest
 
 from integration_hub.stores.fields import Field
-from integration_hub.sync.check import Surroundings, stream_problems
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
-from integration_hub.sync.links import Lookup, lookups
+from integration_hub.sync.link_conversions import Lookup, lookups
 from integration_hub.sync.mapping import Mapper, MappingError
 from integration_hub.sync.run import run_stream
+from integration_hub.sync.stream_checks import StreamContext, stream_problems
 from tests.compare import errors
 
 
@@ -80,7 +80,7 @@ FIELDS = {
 }
 
 
-AROUND = Surroundings(
+AROUND = StreamContext(
 	{},
 	lambda doctype: {"email": Field("Data")} if doctype == "Customer" else {},
 	lambda stream: {"customers": "Customer", "others": "Supplier"}.get(stream, ""),
@@ -194,7 +194,7 @@ qty = "Int"
 
 
 @pytest.fixture
-def orders(crm, make_home):
+def orders(crm, make_runtime):
 	"""Return a home with a stream of orders, and the orders its source has."""
 
 	def make(by: str):
@@ -209,20 +209,20 @@ def orders(crm, make_home):
 			for n in (1, 2, 3)
 		]
 		crm.lists["orders"] = rows
-		return make_home(("# Every customer", ORDERS % by + "\n# Every customer")), rows
+		return make_runtime(("# Every customer", ORDERS % by + "\n# Every customer")), rows
 
 	return make
 
 
-def stored(home) -> list[tuple]:
-	rows = home.db.query("SELECT `name`, `title`, `status`, `customer` FROM `tabOrder` ORDER BY `title`")
+def stored(runtime) -> list[tuple]:
+	rows = runtime.db.query("SELECT `name`, `title`, `status`, `customer` FROM `tabOrder` ORDER BY `title`")
 	lines = "SELECT `sku`, `qty` FROM `tabOrder Item` WHERE `parent` = %s AND `parentfield` = 'items' ORDER BY `idx`"
 	return [
 		(
 			row["title"],
 			row["status"],
 			row["customer"],
-			[tuple(r.values()) for r in home.db.query(lines, [row["name"]])],
+			[tuple(r.values()) for r in runtime.db.query(lines, [row["name"]])],
 		)
 		for row in rows
 	]
@@ -230,40 +230,42 @@ def stored(home) -> list[tuple]:
 
 @pytest.mark.parametrize("by", ["customer_id", "stream:customers-full"])
 def test_links_and_child_tables_are_written_with_their_parent(orders, by):
-	home, rows = orders(by)
-	first = run_stream(home, "orders")
+	runtime, rows = orders(by)
+	first = run_stream(runtime, "orders")
 	assert (first["status"], first["failed"]) == ("Failed", 3), "their customers are not there yet"
-	assert "there is no Sandbox Customer" in errors(home)[0]["message"]
-	run_stream(home, "customers-full")
-	assert run_stream(home, "orders")["created"] == 3
+	assert "there is no Sandbox Customer" in errors(runtime)[0]["message"]
+	run_stream(runtime, "customers-full")
+	assert run_stream(runtime, "orders")["created"] == 3
 	customers = dict(
 		tuple(row.values())
-		for row in home.db.query("SELECT `customer_id`, `name` FROM `tabSandbox Customer`")
+		for row in runtime.db.query("SELECT `customer_id`, `name` FROM `tabSandbox Customer`")
 	)
 	want = [
 		(r["title"], "Open", customers[r["customer"]], [(line["sku"], line["n"]) for line in r["lines"]])
 		for r in rows
 	]
-	assert stored(home) == want
+	assert stored(runtime) == want
 
 	rows[2]["lines"] = [{"sku": "NEW", "n": 9}]
-	assert run_stream(home, "orders")["updated"] == 1
-	assert stored(home)[2][3] == [("NEW", 9)]
-	assert run_stream(home, "orders")["unchanged"] == 3
+	assert run_stream(runtime, "orders")["updated"] == 1
+	assert stored(runtime)[2][3] == [("NEW", 9)]
+	assert run_stream(runtime, "orders")["unchanged"] == 3
 	del rows[1]
-	assert run_stream(home, "orders")["deleted"] == 1
-	assert home.db.query("SELECT COUNT(*) AS `n` FROM `tabOrder Item`")[0]["n"] == 2
+	assert run_stream(runtime, "orders")["deleted"] == 1
+	assert runtime.db.query("SELECT COUNT(*) AS `n` FROM `tabOrder Item`")[0]["n"] == 2
 
 
 def test_bulk_refuses_by_name_what_a_field_cannot_hold_and_keeps_the_rest(orders):
-	home, rows = orders("customer_id")
-	run_stream(home, "customers-full")
+	runtime, rows = orders("customer_id")
+	run_stream(runtime, "customers-full")
 	rows[0]["lines"][0]["sku"] = "TOO LONG A SKU"
 	rows[1]["title"] = ""
-	row = run_stream(home, "orders")
+	row = run_stream(runtime, "orders")
 	assert (row["status"], row["created"], row["failed"]) == ("Partial", 1, 2)
-	messages = sorted(error["message"] for error in errors(home))
+	messages = sorted(error["message"] for error in errors(runtime))
 	assert "items.sku: is 14 characters long, at most 8 fit" in messages[0]
 	assert "title: is required" in messages[1]
-	kept = home.db.query("SELECT `external_id`, `error` FROM `tabExternal Record` WHERE `status` = 'Failed'")
+	kept = runtime.db.query(
+		"SELECT `external_id`, `error` FROM `tabExternal Record` WHERE `status` = 'Failed'"
+	)
 	assert {one["external_id"] for one in kept} == {"1", "2"} and all(one["error"] for one in kept)

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.errors import Gone, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import sender
 from integration_hub.stores.database import update
-from integration_hub.sync.dryrun import dry_run
+from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.modes import Period
 from integration_hub.sync.run import approve_deletions, run_stream
 from integration_hub.webhooks.drain import drain
@@ -107,13 +107,13 @@ class Shelf(BaseConnector):
 
 
 @pytest.fixture
-def hub(tmp_path: Path, home, monkeypatch) -> Iterator[Callable[..., FileHome]]:
+def hub(tmp_path: Path, runtime, monkeypatch) -> Iterator[Callable[..., StandaloneRuntime]]:
 	"""Return a function that opens a hub with a stream of things; the shelf holds ten of them."""
-	opened: list[FileHome] = []
+	opened: list[StandaloneRuntime] = []
 
-	def open_home(
+	def open_runtime(
 		mode: str = "Full", stable: bool = True, settings: str = "max_delete_count = 99"
-	) -> FileHome:
+	) -> StandaloneRuntime:
 		for each in opened:
 			each.close()
 		opened.clear()
@@ -123,10 +123,10 @@ def hub(tmp_path: Path, home, monkeypatch) -> Iterator[Callable[..., FileHome]]:
 		folder.mkdir()
 		text = HUB.format(mode=mode, stable=str(stable).lower(), settings=settings)
 		(folder / "hub.toml").write_text(text)
-		opened.append(FileHome(folder / "hub.toml"))
+		opened.append(StandaloneRuntime(folder / "hub.toml"))
 		return opened[-1]
 
-	yield open_home
+	yield open_runtime
 	for each in opened:
 		each.close()
 
@@ -141,16 +141,16 @@ def during(happens: dict[int, Callable[[], object]]) -> None:
 	Shelf.before = staticmethod(before)
 
 
-def here(home: FileHome) -> set[int]:
-	return {row["thing_id"] for row in home.db.query("SELECT `thing_id` FROM `tabThing`")}
+def here(runtime: StandaloneRuntime) -> set[int]:
+	return {row["thing_id"] for row in runtime.db.query("SELECT `thing_id` FROM `tabThing`")}
 
 
-def tell(home: FileHome, kind: str, record: dict) -> None:
+def tell(runtime: StandaloneRuntime, kind: str, record: dict) -> None:
 	"""Have an event come and be handled."""
 	body = sender.make(f"thing.{kind}", record).body
 	request = Request("source", "POST", {sender.HEADER.lower(): sender.sign(body)}, body)
-	assert receive(home, request).status == 200
-	assert drain(home, "source").completed == 1
+	assert receive(runtime, request).status == 200
+	assert drain(runtime, "source").completed == 1
 
 
 def later() -> None:
@@ -161,16 +161,16 @@ def killed() -> None:
 	raise KeyboardInterrupt
 
 
-def ran(home: FileHome, **more) -> dict:
+def ran(runtime: StandaloneRuntime, **more) -> dict:
 	"""Run the stream; return its Sync Log row, {} if it was asked to stop."""
 	try:
-		return run_stream(home, "things", **more)
+		return run_stream(runtime, "things", **more)
 	except KeyboardInterrupt:
 		return {}
 
 
-def same(home: FileHome) -> bool:
-	return here(home) == Shelf.things.keys()
+def same(runtime: StandaloneRuntime) -> bool:
+	return here(runtime) == Shelf.things.keys()
 
 
 # Clocks
@@ -178,29 +178,29 @@ def same(home: FileHome) -> bool:
 
 @pytest.mark.parametrize("first, second, amid", [*itertools.product([0, *HOURS], repeat=3)])
 def test_what_is_gone_goes_wherever_the_clock_stands_in_two_runs(hub, clock, first, second, amid):  # noqa: F811
-	home = hub()
+	runtime = hub()
 	clock(first)
-	ran(home)
+	ran(runtime)
 	del Shelf.things[13], Shelf.things[18]
 	clock(second)
 	during({3: lambda: clock(amid)})
-	row = ran(home)
+	row = ran(runtime)
 	assert (row["status"], row["deleted"], row["error"]) == ("Completed", 2, None)
-	assert same(home)
+	assert same(runtime)
 	clock(0)
-	assert ran(home)["deleted"] == 0 and same(home)
+	assert ran(runtime)["deleted"] == 0 and same(runtime)
 
 
 def test_two_runs_in_the_same_microsecond(hub, monkeypatch):
-	home, now = hub(), time.time_ns()
+	runtime, now = hub(), time.time_ns()
 	monkeypatch.setattr(time, "time_ns", lambda: now)
-	ran(home)
+	ran(runtime)
 	del Shelf.things[11]
-	assert ran(home)["deleted"] == 1
+	assert ran(runtime)["deleted"] == 1
 	Shelf.put(11)
-	assert ran(home)["created"] == 1
+	assert ran(runtime)["created"] == 1
 	del Shelf.things[12]
-	assert ran(home)["deleted"] == 1 and same(home)
+	assert ran(runtime)["deleted"] == 1 and same(runtime)
 
 
 # Events during a run
@@ -209,71 +209,71 @@ def test_two_runs_in_the_same_microsecond(hub, monkeypatch):
 @pytest.mark.parametrize("ahead", [0, *HOURS])
 @pytest.mark.parametrize("stable", [True, False])
 def test_what_an_event_makes_behind_a_walk_stays(hub, clock, ahead, stable):  # noqa: F811
-	home = hub(stable=stable)
-	ran(home)
+	runtime = hub(stable=stable)
+	ran(runtime)
 	del Shelf.things[10]
 
 	def made_behind_the_walk() -> None:
 		clock(ahead)
 		Shelf.put(5)
-		tell(home, "created", Shelf.things[5])
+		tell(runtime, "created", Shelf.things[5])
 		clock(0)
 
 	during({4: made_behind_the_walk})
-	assert ran(home)["deleted"] == 1
-	assert same(home)
+	assert ran(runtime)["deleted"] == 1
+	assert same(runtime)
 	del Shelf.things[5]
-	assert ran(home)["deleted"] == 1 and same(home), "its next walk finds it gone"
+	assert ran(runtime)["deleted"] == 1 and same(runtime), "its next walk finds it gone"
 
 
 @pytest.mark.parametrize("ahead", [0, *HOURS])
 def test_an_event_of_before_a_run_does_not_keep_what_is_gone(hub, clock, ahead):  # noqa: F811
-	home = hub()
-	ran(home)
+	runtime = hub()
+	ran(runtime)
 	Shelf.put(5)
 	clock(ahead)
-	tell(home, "created", Shelf.things[5])
-	tell(home, "updated", Shelf.things[11])
+	tell(runtime, "created", Shelf.things[5])
+	tell(runtime, "updated", Shelf.things[11])
 	del Shelf.things[5], Shelf.things[11]
 	clock(0)
-	assert ran(home)["deleted"] == 2 and same(home)
+	assert ran(runtime)["deleted"] == 2 and same(runtime)
 
 
 @pytest.mark.parametrize("ahead", [0, *HOURS])
 def test_an_event_that_is_older_than_what_a_run_fetched_takes_nothing_back(hub, clock, ahead):  # noqa: F811
-	home = hub()
+	runtime = hub()
 	old = {**Shelf.things[11], "title": "old"}
-	ran(home)
+	ran(runtime)
 	Shelf.put(11)
 
 	def late() -> None:
 		clock(ahead)
-		tell(home, "updated", old)
+		tell(runtime, "updated", old)
 		clock(0)
 
 	during({3: late})
-	assert ran(home)["deleted"] == 0 and same(home)
-	[row] = home.db.query("SELECT `title` FROM `tabThing` WHERE `thing_id` = 11")
+	assert ran(runtime)["deleted"] == 0 and same(runtime)
+	[row] = runtime.db.query("SELECT `title` FROM `tabThing` WHERE `thing_id` = 11")
 	assert row["title"] == Shelf.things[11]["title"]
 
 
 @pytest.mark.parametrize("ahead", [0, *HOURS])
 def test_a_newer_event_wins_over_a_page_that_was_fetched_before(hub, clock, ahead):  # noqa: F811
-	home = hub()
-	ran(home)
+	runtime = hub()
+	ran(runtime)
 	fetched = dict(Shelf.things[14])
 
 	def pages(self, request: ListRequest) -> Iterator[Page]:
 		clock(ahead)
 		Shelf.put(14)
-		tell(home, "updated", Shelf.things[14])
+		tell(runtime, "updated", Shelf.things[14])
 		clock(0)
 		yield Page([*({**Shelf.things, 14: fetched}).values()], "", True, 10)
 
 	with pytest.MonkeyPatch.context() as patch:
 		patch.setattr(Shelf, "pages", pages)
-		ran(home)
-	[row] = home.db.query("SELECT `title` FROM `tabThing` WHERE `thing_id` = 14")
+		ran(runtime)
+	[row] = runtime.db.query("SELECT `title` FROM `tabThing` WHERE `thing_id` = 14")
 	assert row["title"] == Shelf.things[14]["title"]
 
 
@@ -283,66 +283,68 @@ def test_a_newer_event_wins_over_a_page_that_was_fetched_before(hub, clock, ahea
 @pytest.mark.parametrize("stop", [later, killed])
 @pytest.mark.parametrize("ahead", [0, *HOURS])
 def test_a_walk_that_goes_on_knows_what_it_has_met(hub, clock, stop, ahead):  # noqa: F811
-	home = hub(settings='max_delete_count = 99\nchanged_since_param = "since"')
-	ran(home)
+	runtime = hub(settings='max_delete_count = 99\nchanged_since_param = "since"')
+	ran(runtime)
 	del Shelf.things[12]
 	during({4: stop})
-	ran(home)  # 10, 11, 13, 14, 15, 16 were met
+	ran(runtime)  # 10, 11, 13, 14, 15, 16 were met
 	clock(ahead)
 	Shelf.put(5, 15)
-	tell(home, "created", Shelf.things[5])  # behind the walk
-	ran(home, period=Period.read("2026-01-01"))  # marks all of them as its own
+	tell(runtime, "created", Shelf.things[5])  # behind the walk
+	ran(runtime, period=Period.read("2026-01-01"))  # marks all of them as its own
 	del Shelf.things[11], Shelf.things[18]
 	clock(0)
-	row = ran(home)
+	row = ran(runtime)
 	assert row["fetched"] < len(Shelf.things), "it went on where it had stopped"
-	assert here(home) - Shelf.things.keys() <= {11, 18} and here(home) >= Shelf.things.keys()
-	ran(home)
-	assert same(home)
+	assert here(runtime) - Shelf.things.keys() <= {11, 18} and here(runtime) >= Shelf.things.keys()
+	ran(runtime)
+	assert same(runtime)
 
 
 @pytest.mark.parametrize("stop", [later, killed])
 def test_a_walk_that_goes_on_under_another_run_removes_what_nobody_has_met(hub, stop):
-	home = hub()
-	ran(home)
+	runtime = hub()
+	ran(runtime)
 	del Shelf.things[12], Shelf.things[19]
 	during({4: stop})
-	ran(home)
-	assert ran(home)["deleted"] == 2 and same(home)
+	ran(runtime)
+	assert ran(runtime)["deleted"] == 2 and same(runtime)
 
 
 def test_a_run_that_was_killed_without_a_word_marks_nothing_for_the_next(hub):
-	home = hub()
-	ran(home)
+	runtime = hub()
+	ran(runtime)
 	del Shelf.things[12]
 	during({4: killed})
-	ran(home)
-	update(home.db, "Sync Settings", "things", {"resume": None})
+	ran(runtime)
+	update(runtime.db, "Sync Settings", "things", {"resume": None})
 	del Shelf.things[10]
-	assert ran(home)["deleted"] == 2 and same(home)
+	assert ran(runtime)["deleted"] == 2 and same(runtime)
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_walk_that_an_earlier_version_left_begins_at_its_beginning(hub, whole):
-	home = hub(mode="Cursor", settings="cursor_lists_all = true\nmax_delete_count = 99") if whole else hub()
-	ran(home)
-	update(home.db, "Sync Settings", "things", {"checkpoint": None})
+	runtime = (
+		hub(mode="Cursor", settings="cursor_lists_all = true\nmax_delete_count = 99") if whole else hub()
+	)
+	ran(runtime)
+	update(runtime.db, "Sync Settings", "things", {"checkpoint": None})
 	during({4: later})
-	ran(home)
-	[row] = home.db.query("SELECT `resume` FROM `tabSync Settings`")
+	ran(runtime)
+	[row] = runtime.db.query("SELECT `resume` FROM `tabSync Settings`")
 	left = json.loads(row["resume"])
 	del left["number"]
-	update(home.db, "Sync Settings", "things", {"resume": json.dumps(left)})
-	home.db.execute("UPDATE `tabExternal Record` SET `run_number` = 0")  # and it numbered nothing
+	update(runtime.db, "Sync Settings", "things", {"resume": json.dumps(left)})
+	runtime.db.execute("UPDATE `tabExternal Record` SET `run_number` = 0")  # and it numbered nothing
 	del Shelf.things[11]
-	assert ran(home)["deleted"] == 1 and same(home)
+	assert ran(runtime)["deleted"] == 1 and same(runtime)
 
 
 @pytest.mark.parametrize("ahead", [0, *HOURS])
 def test_a_feed_whose_cursor_expired_finds_what_is_gone(hub, clock, ahead):  # noqa: F811
-	home = hub(mode="Cursor", settings="cursor_lists_all = true\nmax_delete_count = 99")
+	runtime = hub(mode="Cursor", settings="cursor_lists_all = true\nmax_delete_count = 99")
 	clock(ahead)
-	ran(home)
+	ran(runtime)
 	clock(0)
 	del Shelf.things[11]
 
@@ -350,21 +352,21 @@ def test_a_feed_whose_cursor_expired_finds_what_is_gone(hub, clock, ahead):  # n
 		raise Gone(status=410)
 
 	during({1: expired, 3: lambda: clock(ahead)})
-	row = ran(home)
-	assert row["deleted"] == 1 and same(home), row
+	row = ran(runtime)
+	assert row["deleted"] == 1 and same(runtime), row
 
 
 def test_the_second_look_keeps_what_slipped_to_a_page_before(hub):
-	home = hub(stable=False)
-	ran(home)
+	runtime = hub(stable=False)
+	ran(runtime)
 
 	def slips() -> None:
 		Shelf.things[5] = Shelf.things.pop(17)  # another place in the list
 		Shelf.things[5]["id"] = 17
 
 	during({4: slips})
-	assert ran(home)["deleted"] == 0
-	assert len(here(home)) == 10
+	assert ran(runtime)["deleted"] == 0
+	assert len(here(runtime)) == 10
 
 
 # Approvals
@@ -372,12 +374,12 @@ def test_the_second_look_keeps_what_slipped_to_a_page_before(hub):
 
 @pytest.mark.parametrize("ahead", [0, *HOURS])
 def test_what_is_approved_days_later_is_what_was_shown_and_is_still_gone(hub, clock, ahead):  # noqa: F811
-	home = hub(settings="max_delete_count = 1\nmax_delete_percent = 0")
-	ran(home)
+	runtime = hub(settings="max_delete_count = 1\nmax_delete_percent = 0")
+	ran(runtime)
 	for id in (10, 11, 12, 13):
 		del Shelf.things[id]
-	shown = dry_run(home, "things")
-	held = ran(home)
+	shown = dry_run(runtime, "things")
+	held = ran(runtime)
 	assert (held["status"], held["to_delete"], shown.orphans, shown.approval) == (
 		"Needs Approval",
 		4,
@@ -386,67 +388,67 @@ def test_what_is_approved_days_later_is_what_was_shown_and_is_still_gone(hub, cl
 	)
 	clock(ahead)
 	Shelf.put(13)
-	tell(home, "created", Shelf.things[13])
+	tell(runtime, "created", Shelf.things[13])
 	during({2: later})
-	ran(home)  # which met 14 and 15, and came no further
-	done = approve_deletions(home, held["name"])
+	ran(runtime)  # which met 14 and 15, and came no further
+	done = approve_deletions(runtime, held["name"])
 	assert (done["status"], done["deleted"]) == ("Completed", 3)
-	assert same(home)
+	assert same(runtime)
 	clock(0)
-	assert ran(home)["deleted"] == 0 and same(home)
+	assert ran(runtime)["deleted"] == 0 and same(runtime)
 
 
 def test_what_a_later_run_holds_is_that_runs(hub):
-	home = hub(settings="max_delete_count = 1\nmax_delete_percent = 0")
-	ran(home)
+	runtime = hub(settings="max_delete_count = 1\nmax_delete_percent = 0")
+	ran(runtime)
 	del Shelf.things[10], Shelf.things[11]
-	first = ran(home)
+	first = ran(runtime)
 	Shelf.put(10)
 	del Shelf.things[12]
-	second = ran(home)
+	second = ran(runtime)
 	assert (first["to_delete"], second["to_delete"]) == (2, 2)
-	assert approve_deletions(home, second["name"])["deleted"] == 2
-	assert same(home)
+	assert approve_deletions(runtime, second["name"])["deleted"] == 2
+	assert same(runtime)
 
 
 @pytest.mark.parametrize("gone", range(0, 8))
 @pytest.mark.parametrize("limit", [1, 3])
 def test_a_dry_run_counts_what_then_goes(hub, gone, limit):
-	home = hub(settings=f"max_delete_count = {limit}\nmax_delete_percent = 0")
-	ran(home)
+	runtime = hub(settings=f"max_delete_count = {limit}\nmax_delete_percent = 0")
+	ran(runtime)
 	for id in range(10, 10 + gone):
 		del Shelf.things[id]
-	tell(home, "updated", Shelf.things[19])
-	shown = dry_run(home, "things")
-	row = ran(home)
+	tell(runtime, "updated", Shelf.things[19])
+	shown = dry_run(runtime, "things")
+	row = ran(runtime)
 	assert shown.orphans == row["deleted"] + row["to_delete"] == gone
 	assert shown.approval == (row["status"] == "Needs Approval") == (gone > limit)
 	if shown.approval:
-		assert approve_deletions(home, row["name"])["deleted"] == gone
-	assert same(home)
+		assert approve_deletions(runtime, row["name"])["deleted"] == gone
+	assert same(runtime)
 
 
 def test_what_the_source_marks_and_what_is_missing_count_together(hub):
-	home = hub(settings='max_delete_count = 3\nmax_delete_percent = 0\ndeleted_path = "gone"')
-	ran(home)
+	runtime = hub(settings='max_delete_count = 3\nmax_delete_percent = 0\ndeleted_path = "gone"')
+	ran(runtime)
 	for id in (10, 11):
 		Shelf.put(id)
 		Shelf.things[id]["gone"] = True
 	for id in (18, 19):
 		del Shelf.things[id]
-	shown = dry_run(home, "things")
-	row = ran(home)
+	shown = dry_run(runtime, "things")
+	row = ran(runtime)
 	assert shown.approval and (row["status"], row["deleted"], row["to_delete"]) == ("Needs Approval", 2, 2)
-	assert approve_deletions(home, row["name"])["deleted"] == 2
+	assert approve_deletions(runtime, row["name"])["deleted"] == 2
 
 
 def test_settings_that_are_made_again_count_on_from_what_is_bound(hub):
-	home = hub()
+	runtime = hub()
 	for _ in range(3):
-		ran(home)
-	home.db.execute("UPDATE `tabSync Settings` SET `run_number` = 0")
+		ran(runtime)
+	runtime.db.execute("UPDATE `tabSync Settings` SET `run_number` = 0")
 	del Shelf.things[10]
-	assert ran(home)["deleted"] == 1 and same(home)
+	assert ran(runtime)["deleted"] == 1 and same(runtime)
 
 
 # All of it together
@@ -468,8 +470,8 @@ LIVES = st.lists(
 class World:
 	"""A source, a hub and a clock, in which anything happens at any time."""
 
-	def __init__(self, home: FileHome, set_clock: Callable[[float], None], keeps: set[int]):
-		self.home, self.set_clock, self.keeps = home, set_clock, keeps
+	def __init__(self, runtime: StandaloneRuntime, set_clock: Callable[[float], None], keeps: set[int]):
+		self.runtime, self.set_clock, self.keeps = runtime, set_clock, keeps
 		self.untold: list[tuple[str, dict]] = []
 		self.made: set[int] = set()
 
@@ -485,7 +487,7 @@ class World:
 				Shelf.put(99)  # only to have a later time
 				self.untold.append(("deleted", {**record, "at": Shelf.things.pop(99)["at"]}))
 		elif step == "tell" and self.untold:
-			tell(self.home, *self.untold.pop(number % len(self.untold)))
+			tell(self.runtime, *self.untold.pop(number % len(self.untold)))
 		elif step == "clock":
 			self.set_clock([0, *HOURS][number % (len(HOURS) + 1)])
 		elif step in ("stop", "kill", "fail"):
@@ -494,7 +496,7 @@ class World:
 
 	def check(self) -> None:
 		"""What the source has had all the time, and was once made here, is here."""
-		found = here(self.home)
+		found = here(self.runtime)
 		assert self.made <= found, "a document went whose record was never gone"
 		self.made |= found & self.keeps
 
@@ -509,12 +511,12 @@ class World:
 						self.do(step, number)
 			return
 		if what == "approve":
-			held = self.home.db.query("SELECT `name` FROM `tabSync Log` WHERE `status` = 'Needs Approval'")
+			held = self.runtime.db.query("SELECT `name` FROM `tabSync Log` WHERE `status` = 'Needs Approval'")
 			for row in held:
-				approve_deletions(self.home, row["name"])
+				approve_deletions(self.runtime, row["name"])
 		else:
 			during(left)
-			ran(self.home, **({"period": Period.read("2026-01-01")} if what == "backfill" else {}))
+			ran(self.runtime, **({"period": Period.read("2026-01-01")} if what == "backfill" else {}))
 		self.check()
 
 
@@ -532,12 +534,12 @@ def test_nothing_goes_that_was_never_gone_and_all_that_is_gone_goes(hub, clock, 
 	for what, happens in life:
 		world.live(what, happens)
 	for kind, record in world.untold:
-		tell(world.home, kind, record)
+		tell(world.runtime, kind, record)
 	world.check()
 	during({})
 	for _ in range(2):  # the first may go on with an earlier walk
-		row = ran(world.home)
+		row = ran(world.runtime)
 		if row["status"] == "Needs Approval":
-			approve_deletions(world.home, row["name"])
+			approve_deletions(world.runtime, row["name"])
 		world.check()
-	assert same(world.home)
+	assert same(world.runtime)

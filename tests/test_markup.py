@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from integration_hub.connectors.calls import told
+from integration_hub.connectors.app_code import error_text
 from integration_hub.connectors.markup import is_markup, plain_text
 
 
@@ -63,5 +63,5 @@ def test_no_message_takes_long(bomb):
 
 def test_other_errors_are_no_markup():
 	error = ValueError("'<b>x</b>' is no number")
-	assert told(error) == "'<b>x</b>' is no number" and not is_markup(error)
-	assert told("<b>text</b>") == "<b>text</b>"
+	assert error_text(error) == "'<b>x</b>' is no number" and not is_markup(error)
+	assert error_text("<b>text</b>") == "<b>text</b>"

@@ -23,7 +23,7 @@ from integration_hub.connectors import errors
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
 from integration_hub.connectors.registry import connector_for
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from tests.test_connectors import FAST, LOCAL, Memory
 
 
@@ -195,12 +195,12 @@ def test_a_used_refresh_token_is_refused_and_said_so(provider):
 
 _ROTATION = """
 import sys, time
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 
-with FileHome(sys.argv[1]) as home:
+with StandaloneRuntime(sys.argv[1]) as runtime:
 	while time.time() < float(sys.argv[2]):
 		time.sleep(0.001)
-	with home.connector("others") as connector:
+	with runtime.connector("others") as connector:
 		assert connector.get("/me") == {"name": "others"}
 """
 
@@ -222,10 +222,14 @@ def test_processes_without_redis_lose_no_rotating_refresh_token(provider, tmp_pa
 def test_a_handler_that_fails_after_its_call_loses_no_rotating_refresh_token(provider, tmp_path, monkeypatch):
 	hub = rotating_hub(provider, tmp_path, monkeypatch)
 	for round in range(1, 4):
-		with FileHome(hub) as home, FileHome(hub) as other, pytest.raises(ZeroDivisionError):
-			with home.db.transaction():
-				home.db.execute("CREATE TABLE IF NOT EXISTS `x` (`y` TEXT)")
-				for one in (home, other):  # a handler may have opened a home of its own
+		with (
+			StandaloneRuntime(hub) as runtime,
+			StandaloneRuntime(hub) as other,
+			pytest.raises(ZeroDivisionError),
+		):
+			with runtime.db.transaction():
+				runtime.db.execute("CREATE TABLE IF NOT EXISTS `x` (`y` TEXT)")
+				for one in (runtime, other):  # a handler may have opened a home of its own
 					with one.connector("others") as connector:
 						assert connector.get("/me") == {"name": "others"}
 				raise ZeroDivisionError

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import sender
 from integration_hub.stores import claims, inbox, ordering
 from integration_hub.webhooks import Defer, batch
@@ -33,21 +33,21 @@ def handler(payload: dict, event: dict) -> None:
 
 
 @pytest.fixture
-def hub(make_home) -> FileHome:
+def hub(make_runtime) -> StandaloneRuntime:
 	for kept in (HANDLED, FAILING, DEFERRING):
 		kept.clear()
 	route = (
 		'[[integration.crm.routes]]\nevent_pattern = "*"\naction = "Call Function"\nhandler = "handler"\n\n'
 	)
 	first = '[[integration.crm.routes]]\nevent_pattern = "customer.deleted"'
-	return make_home(
+	return make_runtime(
 		(first, route + first),
 		("[hub]", '[handlers]\nhandler = "tests.test_ordering.handler"\n\n[hub]'),
 		('event_id_path = "id"', 'event_id_path = "id"\nordering_key_path = "order"'),
 	)
 
 
-def put(hub: FileHome, *ids: str) -> None:
+def put(hub: StandaloneRuntime, *ids: str) -> None:
 	"""Store events; an id's letter is its ordering key."""
 	for name in ids:
 		body = json.dumps({"id": name, "event": "x", "order": name[0]}).encode()
@@ -57,13 +57,13 @@ def put(hub: FileHome, *ids: str) -> None:
 		)
 
 
-def retry_now(hub: FileHome) -> None:
+def retry_now(hub: StandaloneRuntime) -> None:
 	hub.db.execute(
 		"UPDATE `tabWebhook Log` SET `next_attempt_at` = %s WHERE `next_attempt_at` IS NOT NULL", [hub.now()]
 	)
 
 
-def states(hub: FileHome) -> dict[str, str]:
+def states(hub: StandaloneRuntime) -> dict[str, str]:
 	return {row["event_id"]: row["status"] for row in hub.db.query("SELECT * FROM `tabWebhook Log`")}
 
 
@@ -208,7 +208,7 @@ def test_deferring_ends(hub):
 	assert Defer(-5).seconds == 1 and Defer(10**9).seconds == 3600
 
 
-def large(hub: FileHome, *sizes: int) -> None:
+def large(hub: StandaloneRuntime, *sizes: int) -> None:
 	"""Store events without a key whose bodies have about these sizes."""
 	for number, size in enumerate(sizes):
 		payload = json.dumps({"id": f"e{number}", "text": "x" * size})
@@ -259,13 +259,13 @@ def test_a_batch_that_cannot_commit_is_handled_one_by_one(hub, monkeypatch):
 	put(hub, "a1", "b1", "c1")
 	original, broken = claims.settle, []
 
-	def settle(home, rows, **values):
+	def settle(runtime, rows, **values):
 		if not broken:
 			broken.append(1)
 			import sqlite3
 
 			raise sqlite3.OperationalError("database is locked")
-		return original(home, rows, **values)
+		return original(runtime, rows, **values)
 
 	monkeypatch.setattr(claims, "settle", settle)
 	assert drain(hub, "crm").completed == 3
@@ -278,10 +278,10 @@ def test_drains_in_parallel_keep_the_order_of_each_key(hub):
 	barrier = threading.Barrier(4)
 
 	def run(_: int) -> None:
-		with FileHome(path) as home:
+		with StandaloneRuntime(path) as runtime:
 			barrier.wait()
 			for _ in range(50):
-				drain(home, "crm")
+				drain(runtime, "crm")
 				time.sleep(0.01)
 
 	with ThreadPoolExecutor(4) as pool:

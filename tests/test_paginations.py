@@ -7,7 +7,7 @@ import json
 import pytest
 
 from integration_hub.sync.run import run_stream
-from tests.lists import ids, stream_of, things
+from tests.list_server import ids, stream_of, things
 
 ALL = things(7)
 
@@ -80,19 +80,19 @@ def cursor_in_header(path, query):
 	],
 )
 def test_a_list_ends_where_its_settings_say(tmp_path, answer, text, requests):
-	with stream_of(tmp_path, answer, text) as (source, home):
-		row = run_stream(home, "things")
+	with stream_of(tmp_path, answer, text) as (source, runtime):
+		row = run_stream(runtime, "things")
 		assert (row["status"], row["error"]) == ("Completed", None)
-		assert ids(home) == [1, 2, 3, 4, 5, 6, 7]
+		assert ids(runtime) == [1, 2, 3, 4, 5, 6, 7]
 		assert len(source.asked) == requests
 
 
 def test_a_status_of_the_end_is_an_error_at_the_beginning(tmp_path):
 	with stream_of(tmp_path, lambda path, query: (404, {}, {}), COUNTED + 'end_statuses = "404"') as (
 		_source,
-		home,
+		runtime,
 	):
-		assert run_stream(home, "things")["status"] == "Failed"
+		assert run_stream(runtime, "things")["status"] == "Failed"
 
 
 def test_a_total_above_what_came_keeps_the_list_from_being_complete(tmp_path):
@@ -104,12 +104,12 @@ def test_a_total_above_what_came_keeps_the_list_from_being_complete(tmp_path):
 			{"data": found[:1] if gone["now"] else found, "meta": {"count_all": 7}} if found else {"data": []}
 		)
 
-	with stream_of(tmp_path, answer, COUNTED + 'total_path = "meta.count_all"') as (_source, home):
-		run_stream(home, "things")
+	with stream_of(tmp_path, answer, COUNTED + 'total_path = "meta.count_all"') as (_source, runtime):
+		run_stream(runtime, "things")
 		gone["now"] = True
-		row = run_stream(home, "things")
+		row = run_stream(runtime, "things")
 		assert "not known to be complete" in row["error"]
-		assert ids(home) == [1, 2, 3, 4, 5, 6, 7]
+		assert ids(runtime) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_relay_connection_is_walked_by_its_page_info(tmp_path):
@@ -123,10 +123,10 @@ def test_a_relay_connection_is_walked_by_its_page_info(tmp_path):
 	text = 'records_path = "map(&node, data.things.edges)"\npagination = "Relay"\npage_size = 3\n'
 	text += 'method = "POST"\nbody_format = "GraphQL"\nbody = "{ things { id } }"\n'
 	text += """variables = '{"after": "{cursor}", "first": "{page_size}"}'"""
-	with stream_of(tmp_path, answer, text) as (source, home):
-		row = run_stream(home, "things")
+	with stream_of(tmp_path, answer, text) as (source, runtime):
+		row = run_stream(runtime, "things")
 		assert (row["status"], row["error"]) == ("Completed", None)
-		assert ids(home) == [1, 2, 3, 4, 5, 6, 7]
+		assert ids(runtime) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_delta_link_resumes_the_feed_behind_its_end(tmp_path):
@@ -142,9 +142,9 @@ def test_a_delta_link_resumes_the_feed_behind_its_end(tmp_path):
 		return {"value": ALL[first : first + 3], "@odata.nextLink" if more else "@odata.deltaLink": link}
 
 	text = 'records_path = "value"\npagination = "Delta Link"\n'
-	with stream_of(tmp_path, answer, text, mode="Cursor") as (source, home):
+	with stream_of(tmp_path, answer, text, mode="Cursor") as (source, runtime):
 		for wanted in ([1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8]):
-			row = run_stream(home, "things")
+			row = run_stream(runtime, "things")
 			assert (row["status"], row["error"]) == ("Completed", None)
-			assert ids(home) == wanted
+			assert ids(runtime) == wanted
 		assert [query.get("token") for query in source.asked] == [None, None, None, "2", "3"]

@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from integration_hub.commands import integration_hub
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from tests.test_docs import ROOT, blocks
 
 README = ROOT / "README.md"
@@ -113,9 +113,9 @@ def test_twelve_lines_bring_githubs_issues_into_a_table(github, folder):
 		by_number[int(number)].update(title=title, state=state, user={"login": author})
 	assert without_time(first) in map(without_time, sync().splitlines())
 	[query] = re.findall(r"'(SELECT .*)'", README.read_text())
-	with FileHome(folder / "hub.toml") as home:
-		found = home.db.query(query)
-		assert home.db.query("SELECT COUNT(*) AS `n` FROM `tabIssue`") == [{"n": 184}]
+	with StandaloneRuntime(folder / "hub.toml") as runtime:
+		found = runtime.db.query(query)
+		assert runtime.db.query("SELECT COUNT(*) AS `n` FROM `tabIssue`") == [{"n": 184}]
 	assert [list(row) for row in found] == [head] * len(rows)
 	assert [[str(value) for value in row.values()] for row in found] == rows
 	assert len(github.requests) == 3
@@ -129,5 +129,5 @@ def test_nothing_is_written_again_and_what_is_gone_goes_where_the_policy_says_so
 	(folder / "hub.toml").write_text(text.replace('target_doctype = "Issue"', policy))
 	github.issues = [issue for issue in github.issues if issue["number"] != 1347]
 	assert "1 deleted" in sync()
-	with FileHome(folder / "hub.toml") as home:
-		assert not home.db.query("SELECT 1 FROM `tabIssue` WHERE `number` = 1347")
+	with StandaloneRuntime(folder / "hub.toml") as runtime:
+		assert not runtime.db.query("SELECT 1 FROM `tabIssue` WHERE `number` = 1347")

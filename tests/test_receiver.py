@@ -18,31 +18,31 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from chaos.crowd import BODY, CHUNKED, HEAD
-from integration_hub.homes.file import config as hub_config
-from integration_hub.homes.file.door import application
-from integration_hub.homes.server import KILL_SECONDS, alone_at
+from chaos.slow_connections import BODY, CHUNKED, HEAD
+from integration_hub.runtime.server import KILL_SECONDS, alone_at
+from integration_hub.runtime.standalone import hub_toml as hub_config
+from integration_hub.runtime.standalone.receiver import application
 from integration_hub.sandbox import sender
 from integration_hub.sandbox.redis import free_port
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.webhooks import asgi
-from integration_hub.webhooks import doorway as doorways
+from integration_hub.webhooks import endpoint as endpoints
 from integration_hub.webhooks.asgi import AsgiReceiver
-from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Answer, Request
-from tests.slow import HUB, Drips, event, good_ones, nginx, post, running
+from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Request, Response
+from tests.slow_senders import HUB, Drips, event, good_ones, nginx, post, running
 
 
 @pytest.fixture
-def config(home):
-	return home.file.folder / "hub.toml"
+def config(runtime):
+	return runtime.file.folder / "hub.toml"
 
 
-def stored(home) -> int:
-	return home.db.query("SELECT COUNT(*) AS n FROM `tabWebhook Log`")[0]["n"]
+def stored(runtime) -> int:
+	return runtime.db.query("SELECT COUNT(*) AS n FROM `tabWebhook Log`")[0]["n"]
 
 
 @pytest.mark.parametrize("in_front", ["", "nginx"])
-def test_two_hundred_slow_connections_keep_nobody_waiting(home, config, tmp_path, in_front):
+def test_two_hundred_slow_connections_keep_nobody_waiting(runtime, config, tmp_path, in_front):
 	if in_front and not shutil.which("nginx"):
 		pytest.skip("nginx is not installed")
 	with ExitStack() as stack:
@@ -55,10 +55,10 @@ def test_two_hundred_slow_connections_keep_nobody_waiting(home, config, tmp_path
 		found = good_ones(url, 3)
 		assert requests.get(f"{url}/health", timeout=30).text == '{"status": "ok"}'
 	assert {status for status, _ in found} <= {200, 202} and len(found) == 300
-	assert stored(home) == 300
+	assert stored(runtime) == 300
 
 
-def test_what_comes_beyond_the_limit_is_shed_and_health_is_answered(home, config):
+def test_what_comes_beyond_the_limit_is_shed_and_health_is_answered(runtime, config):
 	with running(config, "--connections", "5") as (url, _), Drips(url, 5, BODY):
 		time.sleep(1)
 		answer = post(url, 1)
@@ -66,13 +66,13 @@ def test_what_comes_beyond_the_limit_is_shed_and_health_is_answered(home, config
 		assert answer.headers["Retry-After"] == "5"
 		assert requests.get(f"{url}/health", timeout=30).status_code == 200
 		assert requests.head(f"{url}/health", timeout=30).status_code == 200
-	assert stored(home) == 0
+	assert stored(runtime) == 0
 
 
-def test_a_locked_file_stops_neither_health_nor_the_answers(home, config):
+def test_a_locked_file_stops_neither_health_nor_the_answers(runtime, config):
 	with running(config, "--threads", "2") as (url, _):
 		assert post(url, "before").status_code in (200, 202)
-		lock = sqlite3.connect(home.file.database, isolation_level=None)
+		lock = sqlite3.connect(runtime.file.database, isolation_level=None)
 		lock.execute("BEGIN EXCLUSIVE")
 		answers: list[int] = []
 		threads = [
@@ -88,11 +88,11 @@ def test_a_locked_file_stops_neither_health_nor_the_answers(home, config):
 		lock.execute("ROLLBACK")
 		lock.close()
 		assert post(url, "after").status_code in (200, 202)
-	assert stored(home) == 2
+	assert stored(runtime) == 2
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_is_too_large_is_read_and_answered(home, config, chunked):
+def test_a_body_that_is_too_large_is_read_and_answered(runtime, config, chunked):
 	body = b"x" * (MAX_BODY + 1)
 	data = iter([body[:MEGABYTE]] * 6) if chunked else body
 	with running(config) as (url, _):
@@ -104,9 +104,9 @@ def test_a_body_that_is_too_large_is_read_and_answered(home, config, chunked):
 			assert asking.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_an_integration_says_how_large_a_body_may_be(make_home):
-	home = make_home(("webhook_enabled = true", "webhook_enabled = true\nmax_body_mb = 8.5"))
-	with running(home.file.folder / "hub.toml") as (url, _):
+def test_an_integration_says_how_large_a_body_may_be(make_runtime):
+	runtime = make_runtime(("webhook_enabled = true", "webhook_enabled = true\nmax_body_mb = 8.5"))
+	with running(runtime.file.folder / "hub.toml") as (url, _):
 		assert post(url, 1, text="x" * 8 * MEGABYTE).status_code in (200, 202)
 		assert post(url, 2, text="x" * 9 * MEGABYTE).status_code == 413
 		body, _ = event(3, text="x" * 9 * MEGABYTE)
@@ -115,14 +115,14 @@ def test_an_integration_says_how_large_a_body_may_be(make_home):
 		assert (
 			requests.post(f"{url}/webhooks/crm", data=packed, headers=headers, timeout=60).status_code == 413
 		)
-	assert stored(home) == 1
+	assert stored(runtime) == 1
 
 
-def test_a_body_that_breaks_off_is_not_stored(make_home):
-	home = make_home(("webhook_enabled = true", 'webhook_enabled = true\nwebhook_scheme = "Token"'))
+def test_a_body_that_breaks_off_is_not_stored(make_runtime):
+	runtime = make_runtime(("webhook_enabled = true", 'webhook_enabled = true\nwebhook_scheme = "Token"'))
 	head = f"POST /webhooks/crm HTTP/1.1\r\nHost: x\r\n{sender.HEADER}: {sender.SECRET}\r\n"
 	head += "Content-Type: application/x-www-form-urlencoded\r\n"
-	with running(home.file.folder / "hub.toml") as (url, _):
+	with running(runtime.file.folder / "hub.toml") as (url, _):
 		for rest in (
 			"Content-Length: 30\r\n\r\nid=1&event=x",
 			"Transfer-Encoding: chunked\r\n\r\nc\r\nid=1&event=x\r\n",
@@ -137,7 +137,7 @@ def test_a_body_that_breaks_off_is_not_stored(make_home):
 			timeout=30,
 		)
 		assert whole.status_code in (200, 202)
-	assert stored(home) == 1
+	assert stored(runtime) == 1
 
 
 def test_the_port_of_another_receiver_is_refused(config):
@@ -194,10 +194,10 @@ def test_a_signal_ends_it_while_connections_are_open(config, number):
 		assert time.monotonic() - began < KILL_SECONDS + 10
 
 
-def test_changed_settings_and_secrets_reach_a_door_that_runs(make_home, tmp_path):
+def test_changed_settings_and_secrets_reach_a_door_that_runs(make_runtime, tmp_path):
 	(tmp_path / "secret").write_text(sender.SECRET)
-	home = make_home(('"env:CRM_WEBHOOK_SECRET"', '"file:secret"'))
-	toml = home.file.folder / "hub.toml"
+	runtime = make_runtime(('"env:CRM_WEBHOOK_SECRET"', '"file:secret"'))
+	toml = runtime.file.folder / "hub.toml"
 	with running(toml) as (url, _):
 		assert post(url, 1).status_code in (200, 202)
 		time.sleep(1.2)
@@ -230,8 +230,8 @@ class Told:
 	async def send(self, message: dict) -> None:
 		self.sent.append(message)
 
-	def ask(self, door: AsgiReceiver) -> int:
-		asyncio.run(door(self.scope, self.receive, self.send))
+	def ask(self, endpoint: AsgiReceiver) -> int:
+		asyncio.run(endpoint(self.scope, self.receive, self.send))
 		return self.sent[0]["status"]
 
 
@@ -241,12 +241,12 @@ class Takes:
 	def __init__(self) -> None:
 		self.got: list[bytes] = []
 
-	def receive(self, request) -> Answer:
+	def receive(self, request) -> Response:
 		self.got.append(request.body)
-		return Answer(200, "received")
+		return Response(200, "received")
 
-	def too_large(self, integration: str, method: str) -> Answer:
-		return Answer(413, "body_too_large")
+	def too_large(self, integration: str, method: str) -> Response:
+		return Response(413, "body_too_large")
 
 	def largest_body(self, integration: str) -> int:
 		return MAX_BODY
@@ -255,23 +255,23 @@ class Takes:
 def test_a_body_has_a_deadline_and_a_least_rate(monkeypatch):
 	monkeypatch.setattr(asgi, "BODY_SECONDS", 0.3)
 	taken = Takes()
-	door = AsgiReceiver(taken, 1)
-	assert Told(*[b"x"] * 50, pause=0.05, transfer_encoding="chunked").ask(door) == 408
-	assert Told(*[b"x" * 10_000] * 10, pause=0.05, transfer_encoding="chunked").ask(door) == 200
-	assert (len(taken.got), door._open, door._held) == (1, 0, 0)
+	endpoint = AsgiReceiver(taken, 1)
+	assert Told(*[b"x"] * 50, pause=0.05, transfer_encoding="chunked").ask(endpoint) == 408
+	assert Told(*[b"x" * 10_000] * 10, pause=0.05, transfer_encoding="chunked").ask(endpoint) == 200
+	assert (len(taken.got), endpoint._open, endpoint._held) == (1, 0, 0)
 
 
 def test_bodies_that_are_held_have_a_limit_in_all(monkeypatch):
 	monkeypatch.setattr(asgi, "_HELD_BYTES", 1)
 	monkeypatch.setattr(asgi, "BODY_SECONDS", 0.5)
-	door = AsgiReceiver(Takes(), 1)
+	endpoint = AsgiReceiver(Takes(), 1)
 
 	async def both() -> list[int]:
 		slow = Told(b"xx", b"x", pause=0.1, transfer_encoding="chunked")
-		first = asyncio.create_task(door(slow.scope, slow.receive, slow.send))
+		first = asyncio.create_task(endpoint(slow.scope, slow.receive, slow.send))
 		await asyncio.sleep(0.15)
 		second = Told(b"x", transfer_encoding="chunked")
-		await door(second.scope, second.receive, second.send)
+		await endpoint(second.scope, second.receive, second.send)
 		await first
 		return [slow.sent[0]["status"], second.sent[0]["status"]]
 
@@ -291,22 +291,22 @@ def test_who_waits_too_long_for_a_thread_is_told_to_come_again(monkeypatch):
 	assert Told(b"{}", content_length="2").ask(AsgiReceiver(taken, 1)) == 503 and taken.got == []
 
 
-def test_settings_are_parsed_once_for_all_requests_and_threads(home, config, monkeypatch):
+def test_settings_are_parsed_once_for_all_requests_and_threads(runtime, config, monkeypatch):
 	"""With 1,000 integrations and 10,000 streams a request took 0.4 s: each parsed all of them."""
 	parsed: list[str] = []
 	real = hub_config.tomllib.loads
 	monkeypatch.setattr(hub_config.tomllib, "loads", lambda text: parsed.append(text) or real(text))
 	looked = []
-	loads = doorways._load
-	monkeypatch.setattr(doorways, "_load", lambda home, name: looked.append(name) or loads(home, name))
+	loads = endpoints._load
+	monkeypatch.setattr(endpoints, "_load", lambda runtime, name: looked.append(name) or loads(runtime, name))
 	config.write_text(config.read_text() + "\n# changed\n")
-	door = application(str(config))
+	endpoint = application(str(config))
 	time.sleep(1.2)  # a file that has just changed may change again unnoticed
 
 	def ask(number: int) -> int:
 		body, headers = event(number)
 		given = {name.lower(): value for name, value in headers.items()}
-		return door.receive(Request("crm", "POST", given, body)).status
+		return endpoint.receive(Request("crm", "POST", given, body)).status
 
 	with ThreadPoolExecutor(4) as pool:
 		assert set(pool.map(ask, range(200))) <= {200, 202}

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 import pytest
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.homes.file.config import _HUB_KEYS
+from integration_hub.runtime.standalone.hub_toml import _HUB_KEYS
 from integration_hub.stores.schema import NO_COLUMN, doctypes
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.run import run_stream
@@ -82,12 +82,12 @@ def test_conditions_of_fields_are_said_in_words(condition, words):
 	assert reference.condition(condition, known) == words
 
 
-def test_the_queries_of_the_page_find_what_they_promise(home, crm):
+def test_the_queries_of_the_page_find_what_they_promise(runtime, crm):
 	bound, failed = blocks(reference.PAGE, "sql")
 	customer = crm.customers.alive()[0]
-	run_stream(home, "customers-full")
-	assert len(home.db.query(bound)) == 250
-	home.db.execute(
+	run_stream(runtime, "customers-full")
+	assert len(runtime.db.query(bound)) == 250
+	runtime.db.execute(
 		"UPDATE `tabExternal Record` SET `status` = 'Failed' WHERE `external_id` = %s", [customer["id"]]
 	)
-	assert [row["external_id"] for row in home.db.query(failed)] == [customer["id"]]
+	assert [row["external_id"] for row in runtime.db.query(failed)] == [customer["id"]]

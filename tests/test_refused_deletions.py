@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from integration_hub.commands import integration_hub
 from integration_hub.stores import bindings
 from integration_hub.stores.database import update
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.stores.settings import settings_row
 from integration_hub.sync.run import approve_deletions, ask_again, refuse_deletions, run_stream
 from tests.compare import table
@@ -17,84 +17,84 @@ FULL = "customers-full"
 
 
 @pytest.fixture
-def held(home, crm):
+def held(runtime, crm):
 	"""Twenty documents wait for a person."""
-	update(home.db, "Sync Settings", FULL, {"max_delete_count": 1, "max_delete_percent": 1})
-	run_stream(home, FULL)
+	update(runtime.db, "Sync Settings", FULL, {"max_delete_count": 1, "max_delete_percent": 1})
+	run_stream(runtime, FULL)
 	crm.customers.delete(20)
-	row = run_stream(home, FULL)
+	row = run_stream(runtime, FULL)
 	assert (row["status"], row["to_delete"]) == ("Needs Approval", 20)
 	return row["name"]
 
 
-def status(home) -> str:
-	return settings_row(home.db, "Sync Settings", FULL)["status"]
+def status(runtime) -> str:
+	return settings_row(runtime.db, "Sync Settings", FULL)["status"]
 
 
-def test_what_was_refused_stays_and_is_not_asked_about_again(home, crm, held):
-	assert refuse_deletions(home, held, "Jane") == 20
-	assert status(home) == "OK"
-	log = settings_row(home.db, "Sync Log", held)
+def test_what_was_refused_stays_and_is_not_asked_about_again(runtime, crm, held):
+	assert refuse_deletions(runtime, held, "Jane") == 20
+	assert status(runtime) == "OK"
+	log = settings_row(runtime.db, "Sync Log", held)
 	assert (log["status"], log["error"]) == ("Completed", "20 documents were kept on the word of Jane.")
 	for _ in range(2):
-		row = run_stream(home, FULL)
+		row = run_stream(runtime, FULL)
 		assert (row["status"], row["to_delete"], row["deleted"]) == ("Completed", 0, 0)
-	assert len(table(home, "full")) == 250
+	assert len(table(runtime, "full")) == 250
 	with pytest.raises(HubError, match="no deletions waiting"):
-		refuse_deletions(home, held)
+		refuse_deletions(runtime, held)
 	with pytest.raises(HubError, match="no deletions waiting"):
-		approve_deletions(home, held)
+		approve_deletions(runtime, held)
 
 
-def test_others_that_go_later_are_asked_about_alone(home, crm, held):
-	refuse_deletions(home, held)
+def test_others_that_go_later_are_asked_about_alone(runtime, crm, held):
+	refuse_deletions(runtime, held)
 	crm.customers.delete(10)
-	row = run_stream(home, FULL)
+	row = run_stream(runtime, FULL)
 	assert (row["status"], row["to_delete"]) == ("Needs Approval", 10)
-	assert approve_deletions(home, row["name"])["deleted"] == 10
-	assert len(table(home, "full")) == 240
+	assert approve_deletions(runtime, row["name"])["deleted"] == 10
+	assert len(table(runtime, "full")) == 240
 
 
-def test_a_record_that_came_back_is_asked_about_when_it_goes_once_more(home, crm, held):
-	refuse_deletions(home, held)
+def test_a_record_that_came_back_is_asked_about_when_it_goes_once_more(runtime, crm, held):
+	refuse_deletions(runtime, held)
 	name = next(iter(crm.customers._deleted))
 	crm.customers._rows[name] = {**crm.customers._deleted.pop(name), "deleted": False}
-	run_stream(home, FULL)
+	run_stream(runtime, FULL)
 	crm.customers._deleted[name] = {**crm.customers._rows.pop(name), "deleted": True}
-	row = run_stream(home, FULL)
+	row = run_stream(runtime, FULL)
 	assert (row["deleted"] or row["to_delete"]) == 1
 
 
-def test_a_person_may_ask_to_be_asked_again(home, crm, held):
-	refuse_deletions(home, held)
-	assert ask_again(home, FULL) == 20
-	assert run_stream(home, FULL)["to_delete"] == 20
+def test_a_person_may_ask_to_be_asked_again(runtime, crm, held):
+	refuse_deletions(runtime, held)
+	assert ask_again(runtime, FULL) == 20
+	assert run_stream(runtime, FULL)["to_delete"] == 20
 	with pytest.raises(HubError, match="does not exist"):
-		ask_again(home, "nosuch")
+		ask_again(runtime, "nosuch")
 
 
-def test_refused_tombstones_of_an_incremental_stream_are_not_asked_about_again(home, crm):
+def test_refused_tombstones_of_an_incremental_stream_are_not_asked_about_again(runtime, crm):
 	name = "customers-incremental"
-	update(home.db, "Sync Settings", name, {"max_delete_count": 1, "max_delete_percent": 1})
-	run_stream(home, name)
+	update(runtime.db, "Sync Settings", name, {"max_delete_count": 1, "max_delete_percent": 1})
+	run_stream(runtime, name)
 	crm.customers.delete(20)
-	row = run_stream(home, name)
+	row = run_stream(runtime, name)
 	assert row["status"] == "Needs Approval"
-	assert refuse_deletions(home, row["name"]) == row["to_delete"]
+	assert refuse_deletions(runtime, row["name"]) == row["to_delete"]
 	for _ in range(2):
-		again = run_stream(home, name)
+		again = run_stream(runtime, name)
 		assert (again["status"], again["deleted"]) == ("Completed", 0)
-	assert len(table(home, "incremental")) == 250
+	assert len(table(runtime, "incremental")) == 250
 
 
-def test_nothing_is_refused_while_the_stream_runs(home, crm, held):
-	with home.lock(f"sync:{FULL}"), pytest.raises(HubError, match="running"):
-		refuse_deletions(home, held)
-	assert bindings.count_held(home.db, FULL, held) == 20
+def test_nothing_is_refused_while_the_stream_runs(runtime, crm, held):
+	with runtime.lock(f"sync:{FULL}"), pytest.raises(HubError, match="running"):
+		refuse_deletions(runtime, held)
+	assert bindings.count_held(runtime.db, FULL, held) == 20
 
 
-def test_from_the_command_line_they_are_listed_by_title_and_kept(home, crm, held):
-	config = str(home.file.folder / "hub.toml")
+def test_from_the_command_line_they_are_listed_by_title_and_kept(runtime, crm, held):
+	config = str(runtime.file.folder / "hub.toml")
 
 	def say(*words: str) -> str:
 		result = CliRunner().invoke(integration_hub, ["--config", config, *words])

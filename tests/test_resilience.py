@@ -16,9 +16,9 @@ from integration_hub.connectors import errors
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination, RedisCoordination
-from integration_hub.connectors.limits import pause_asked
 from integration_hub.connectors.oauth2 import Token
 from integration_hub.connectors.pages import ListRequest
+from integration_hub.connectors.rate_limit_headers import pause_asked
 from integration_hub.connectors.registry import connector_for
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import API_KEY

@@ -7,19 +7,19 @@ import threading
 
 import pytest
 
-from integration_hub.homes.worker import work
+from integration_hub.runtime.worker import work
 from integration_hub.sandbox import sender
 from integration_hub.stores import inbox, retention
 from integration_hub.stores.database import insert
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
 
 
 @pytest.fixture
-def hub(make_home):
+def hub(make_runtime):
 	days = "webhook_enabled = true\nkeep_payload_days = 2\nkeep_dead_days = 10\nkeep_conflict_days = 10"
-	return make_home(("webhook_enabled = true", days))
+	return make_runtime(("webhook_enabled = true", days))
 
 
 def put(hub, name: str, status: str, age: int) -> None:
@@ -71,8 +71,8 @@ def left(hub, doctype: str) -> set[str]:
 	}
 
 
-def test_without_a_bench_the_worker_clears_what_is_settled_and_old(make_home):
-	hub = make_home(("[hub]", "[hub]\nkeep_runs = 10\nkeep_failures = 0"))
+def test_without_a_bench_the_worker_clears_what_is_settled_and_old(make_runtime):
+	hub = make_runtime(("[hub]", "[hub]\nkeep_runs = 10\nkeep_failures = 0"))
 	put(hub, "old", "Completed", 31)
 	put(hub, "new", "Completed", 29)
 	for status in ("Completed", "Partial", "Failed", "Needs Approval"):
@@ -89,6 +89,6 @@ def test_without_a_bench_the_worker_clears_what_is_settled_and_old(make_home):
 
 
 @pytest.mark.parametrize("days", ['"30"', "-1", "true", "1.5"])
-def test_days_that_are_none_are_refused_by_name(make_home, days):
+def test_days_that_are_none_are_refused_by_name(make_runtime, days):
 	with pytest.raises(HubError, match=r"hub\.toml \[hub\], keep_runs – must be a number of days"):
-		make_home(("[hub]", f"[hub]\nkeep_runs = {days}"))
+		make_runtime(("[hub]", f"[hub]\nkeep_runs = {days}"))

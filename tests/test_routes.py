@@ -12,12 +12,12 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.sandbox import sender
 from integration_hub.stores.schema import doctypes
 from integration_hub.stores.settings import child_rows
-from integration_hub.webhooks.check import ACTIONS
 from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.schemes import SCHEMES, record_path_of
 from integration_hub.webhooks.schemes.base import CannotSign
+from integration_hub.webhooks.settings_checks import ACTIONS
 
 SETTINGS = (
 	"signature_header",
@@ -32,25 +32,27 @@ SETTINGS = (
 	("scheme", "path"),
 	[("Shopify", ""), ("WooCommerce", ""), ("GitHub", ""), ("Stripe", "data.object"), ("HMAC", "data")],
 )
-def test_a_route_that_names_no_record_path_has_that_of_the_scheme(make_home, scheme, path):
-	home = make_home(
+def test_a_route_that_names_no_record_path_has_that_of_the_scheme(make_runtime, scheme, path):
+	runtime = make_runtime(
 		("webhook_enabled = true\n", f'webhook_enabled = true\nwebhook_scheme = "{scheme}"\n'),
 		('stream = "customers-full"\nrecord_path = "data"\n', 'stream = "customers-full"\n'),
 	)
-	assert {row["record_path"] for row in child_rows(home.db, "Webhook Route", "crm")} == {path}
+	assert {row["record_path"] for row in child_rows(runtime.db, "Webhook Route", "crm")} == {path}
 
 
-def test_one_that_names_a_path_keeps_it(make_home):
-	home = make_home(("webhook_enabled = true\n", 'webhook_enabled = true\nwebhook_scheme = "Shopify"\n'))
-	assert {row["record_path"] for row in child_rows(home.db, "Webhook Route", "crm")} == {"data"}
+def test_one_that_names_a_path_keeps_it(make_runtime):
+	runtime = make_runtime(
+		("webhook_enabled = true\n", 'webhook_enabled = true\nwebhook_scheme = "Shopify"\n')
+	)
+	assert {row["record_path"] for row in child_rows(runtime.db, "Webhook Route", "crm")} == {"data"}
 
 
 def test_a_scheme_that_is_not_known_has_the_general_place():
 	assert record_path_of("Nobody's", {"Nobody's": "nowhere.at.all"}) == "data"
 
 
-def test_an_ignored_event_is_completed_and_writes_nothing(make_home):
-	home = make_home(
+def test_an_ignored_event_is_completed_and_writes_nothing(make_runtime):
+	runtime = make_runtime(
 		(
 			'event_pattern = "customer.*"\naction = "Upsert Record"',
 			'event_pattern = "customer.*"\naction = "Ignore"',
@@ -58,10 +60,12 @@ def test_an_ignored_event_is_completed_and_writes_nothing(make_home):
 	)
 	delivery = sender.make("customer.updated", {"id": "c-1", "name": "Ada"})
 	headers = {name.lower(): value for name, value in delivery.headers.items()}
-	assert receive(home, Request("crm", "POST", headers, delivery.body)).status == 200
-	assert drain(home, "crm").total == 1
-	assert [row["status"] for row in home.db.query("SELECT `status` FROM `tabWebhook Log`")] == ["Completed"]
-	assert not home.db.query("SELECT * FROM `tabSandbox Customer`")
+	assert receive(runtime, Request("crm", "POST", headers, delivery.body)).status == 200
+	assert drain(runtime, "crm").total == 1
+	assert [row["status"] for row in runtime.db.query("SELECT `status` FROM `tabWebhook Log`")] == [
+		"Completed"
+	]
+	assert not runtime.db.query("SELECT * FROM `tabSandbox Customer`")
 
 
 def test_the_options_of_the_doctype_are_the_actions():

@@ -91,19 +91,19 @@ def _tokens(text: str) -> list[str]:
 	return [token[name] for name in ("access_token", "refresh_token") if token.get(name)]
 
 
-def test_nothing_a_failing_sync_writes_holds_a_secret(make_home, crm, monkeypatch, caplog):
+def test_nothing_a_failing_sync_writes_holds_a_secret(make_runtime, crm, monkeypatch, caplog):
 	"""The database file, byte by byte."""
 	caplog.set_level(logging.DEBUG)
-	home = make_home(("backoff_min = 0.01", "backoff_min = 0.01\nmax_attempts = 1"))
-	run_stream(home, "customers-full")
-	token = home.secrets("crm").get("oauth_token")
+	runtime = make_runtime(("backoff_min = 0.01", "backoff_min = 0.01\nmax_attempts = 1"))
+	run_stream(runtime, "customers-full")
+	token = runtime.secrets("crm").get("oauth_token")
 	crm.faults.set(following=["500"])
-	run_stream(home, "customers-full")
+	run_stream(runtime, "customers-full")
 	crm.tokens.revoke_all()
 	monkeypatch.setenv("CRM_CLIENT_SECRET", "wrong/secret+value")
-	run_stream(home, "customers-incremental")
-	home.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-	written = b"".join(path.read_bytes() for path in home.file.folder.glob("hub.db*") if path.is_file())
+	run_stream(runtime, "customers-incremental")
+	runtime.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+	written = b"".join(path.read_bytes() for path in runtime.file.folder.glob("hub.db*") if path.is_file())
 	written += caplog.text.encode()
 	for secret in (*_tokens(token), CLIENT_SECRET, "wrong/secret+value", "wrong%2Fsecret"):
 		assert secret.encode() not in written, secret

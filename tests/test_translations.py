@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from integration_hub.sentence import Sentence, _
+from integration_hub.lazy_messages import LazyMessage, _
 from scripts.translations import entries, languages, sheet
 
 APP = Path(__file__).parent.parent / "integration_hub"
@@ -54,7 +54,7 @@ def test_a_sentence_is_copied_with_what_it_was_made_of():
 	sentence = _("{0!r} is not one of {1}", "{x}", "a, b")
 	assert sentence == "'{x}' is not one of a, b"
 	for again in (copy.deepcopy(sentence), pickle.loads(pickle.dumps(sentence))):
-		assert isinstance(again, Sentence)
+		assert isinstance(again, LazyMessage)
 		assert (again, again.template, again.values) == (sentence, sentence.template, sentence.values)
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from integration_hub.connectors.json_text import DEEPEST, read_json, write_json
 from integration_hub.stores.fields import Field
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
-from integration_hub.sync.fit import fit, fitter
+from integration_hub.sync.field_values import fit, fitter
 from integration_hub.sync.mapping import Mapper
 from integration_hub.sync.numbers import shown
 from integration_hub.sync.run import run_stream
@@ -287,42 +287,42 @@ ODD = [
 
 @pytest.mark.parametrize("field", ["active", "updated_at", "name"])
 @pytest.mark.parametrize("value", ODD, ids=shown)
-def test_an_odd_value_is_one_records_failure(make_home, crm, field: str, value: Any):
-	home = make_home()
+def test_an_odd_value_is_one_records_failure(make_runtime, crm, field: str, value: Any):
+	runtime = make_runtime()
 	crm.customers._rows["CUST-000003"][field] = value
 	for stream in ("customers-full", "customers-incremental"):
-		row = run_stream(home, stream)
+		row = run_stream(runtime, stream)
 		assert row["status"] in ("Partial", "Completed"), row["error"]
 		assert (row["failed"], row["created"]) in ((1, 249), (0, 250))
 	assert all(
-		error["external_id"] == "CUST-000003" for error in errors(home) if error["operation"] == "Sync"
+		error["external_id"] == "CUST-000003" for error in errors(runtime) if error["operation"] == "Sync"
 	)
 
 
-def test_numbers_into_text_keep_their_digits_on_sqlite(make_home, crm):
-	home = make_home()
+def test_numbers_into_text_keep_their_digits_on_sqlite(make_runtime, crm):
+	runtime = make_runtime()
 	crm.customers._rows["CUST-000003"]["name"] = 99999999999999.99
-	run_stream(home, "customers-full")
+	run_stream(runtime, "customers-full")
 	sql = "SELECT `customer_name` FROM `tabSandbox Customer` WHERE `customer_id` = 'CUST-000003'"
-	assert home.db.query(sql)[0]["customer_name"].startswith("99999999999999.9")
+	assert runtime.db.query(sql)[0]["customer_name"].startswith("99999999999999.9")
 
 
 @pytest.mark.parametrize("field", ["name", "creation", "modified", "owner", "docstatus", "idx", "parent"])
-def test_a_column_that_the_hub_keeps_is_no_field(make_home, field: str):
+def test_a_column_that_the_hub_keeps_is_no_field(make_runtime, field: str):
 	with pytest.raises(HubError, match="is kept by the hub itself") as caught:
-		make_home(('customer_name = "Data"', f'customer_name = "Data"\n{field} = "Data"'))
+		make_runtime(('customer_name = "Data"', f'customer_name = "Data"\n{field} = "Data"'))
 	assert caught.value.field == field
 
 
-def test_a_changed_fieldtype_is_applied_or_refused(make_home):
-	make_home().close()
+def test_a_changed_fieldtype_is_applied_or_refused(make_runtime):
+	make_runtime().close()
 	text = ('email = "Data"', 'email = "Int"')
-	home = make_home(text)  # nothing stands there yet
-	kinds = {row["name"]: row["type"] for row in home.db.query("PRAGMA table_info(`tabSandbox Customer`)")}
+	runtime = make_runtime(text)  # nothing stands there yet
+	kinds = {row["name"]: row["type"] for row in runtime.db.query("PRAGMA table_info(`tabSandbox Customer`)")}
 	assert kinds["email"] == "INTEGER"
-	home.close()
-	home = make_home()
-	run_stream(home, "customers-full")
-	home.close()
+	runtime.close()
+	runtime = make_runtime()
+	run_stream(runtime, "customers-full")
+	runtime.close()
 	with pytest.raises(HubError, match=r"email – holds TEXT values and cannot become Int"):
-		make_home(text)
+		make_runtime(text)

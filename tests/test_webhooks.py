@@ -21,8 +21,8 @@ from werkzeug.serving import make_server
 
 from integration_hub.commands import integration_hub
 from integration_hub.connectors.redact import Redactor
-from integration_hub.homes.file import FileHome
-from integration_hub.homes.worker import work_once
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.worker import work_once
 from integration_hub.sandbox import sender
 from integration_hub.stores import claims, inbox
 from integration_hub.webhooks import batch
@@ -45,38 +45,38 @@ def remember(payload: dict, event: dict) -> None:
 
 
 @pytest.fixture
-def hub(make_home) -> FileHome:
+def hub(make_runtime) -> StandaloneRuntime:
 	HANDLED.clear()
 	route = '[[integration.crm.routes]]\nevent_pattern = "call.*"\naction = "Call Function"\nhandler = "remember"\n\n'
 	first = '[[integration.crm.routes]]\nevent_pattern = "customer.deleted"'
 	handlers = '[handlers]\nremember = "tests.test_webhooks.remember"\n\n[hub]'
-	return make_home((first, route + first), ("[hub]", handlers))
+	return make_runtime((first, route + first), ("[hub]", handlers))
 
 
 @pytest.fixture
-def door(hub) -> Iterator[str]:
+def endpoint(hub) -> Iterator[str]:
 	path = hub.file.folder / "hub.toml"
-	server = make_server("127.0.0.1", 0, receiver(lambda: FileHome(path)), threaded=True)
+	server = make_server("127.0.0.1", 0, receiver(lambda: StandaloneRuntime(path)), threaded=True)
 	thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
 	thread.start()
 	yield f"http://127.0.0.1:{server.server_port}/webhooks/crm"
 	server.shutdown()
 
 
-def rows(home: FileHome) -> list[dict]:
-	return home.db.query("SELECT * FROM `tabWebhook Log` ORDER BY `name`")
+def rows(runtime: StandaloneRuntime) -> list[dict]:
+	return runtime.db.query("SELECT * FROM `tabWebhook Log` ORDER BY `name`")
 
 
-def post(door: str, body: dict | bytes, secret: str = sender.SECRET, **headers: str) -> requests.Response:
+def post(endpoint: str, body: dict | bytes, secret: str = sender.SECRET, **headers: str) -> requests.Response:
 	raw = body if isinstance(body, bytes) else json.dumps(body).encode()
 	signed = {sender.HEADER: sender.sign(raw, secret), "Content-Type": "application/json", **headers}
-	return requests.post(door, data=raw, headers=signed, timeout=10)
+	return requests.post(endpoint, data=raw, headers=signed, timeout=10)
 
 
-def test_a_signed_event_is_logged_once_handled_once_and_answered_again(hub, door, crm):
+def test_a_signed_event_is_logged_once_handled_once_and_answered_again(hub, endpoint, crm):
 	record = crm.customers.alive()[0]
 	delivery = sender.make("customer.created", record)
-	answers = [sender.send(door, delivery) for _ in range(3)]
+	answers = [sender.send(endpoint, delivery) for _ in range(3)]
 	assert [(a.status_code, a.json()["status"]) for a in answers] == [
 		(200, "received"),
 		(200, "duplicate"),
@@ -89,19 +89,19 @@ def test_a_signed_event_is_logged_once_handled_once_and_answered_again(hub, door
 	assert row["reference_doctype"] == "Sandbox Customer" and row["reference_name"]
 
 
-def test_many_posts_of_one_event_at_once_make_one_row(hub, door, crm):
+def test_many_posts_of_one_event_at_once_make_one_row(hub, endpoint, crm):
 	delivery = sender.make("customer.created", crm.customers.alive()[0])
 	with ThreadPoolExecutor(16) as pool:
-		answers = list(pool.map(lambda _: sender.send(door, delivery).json()["status"], range(32)))
+		answers = list(pool.map(lambda _: sender.send(endpoint, delivery).json()["status"], range(32)))
 	assert sorted(set(answers)) == ["duplicate", "received"] and answers.count("received") == 1
 	assert len(rows(hub)) == 1
 
 
-def test_the_same_id_with_another_body_is_a_visible_conflict(hub, door):
-	assert post(door, {"id": "e1", "event": "call.x", "n": 1}).json()["status"] == "received"
-	answer = post(door, {"id": "e1", "event": "call.x", "n": 2})
+def test_the_same_id_with_another_body_is_a_visible_conflict(hub, endpoint):
+	assert post(endpoint, {"id": "e1", "event": "call.x", "n": 1}).json()["status"] == "received"
+	answer = post(endpoint, {"id": "e1", "event": "call.x", "n": 2})
 	assert (answer.status_code, answer.json()["status"]) == (202, "conflict")
-	assert post(door, {"id": "e1", "event": "call.x", "n": 2}).json()["status"] == "conflict"
+	assert post(endpoint, {"id": "e1", "event": "call.x", "n": 2}).json()["status"] == "conflict"
 	assert [row["status"] for row in rows(hub)] == ["Queued", "Conflict"]
 
 
@@ -136,30 +136,32 @@ def test_what_is_not_accepted_is_told_why_and_changes_nothing(hub, change, statu
 	assert rows(hub) == []
 
 
-def test_a_disabled_integration_answers_like_an_unknown_one(make_home):
-	home = make_home(("[integration.crm]\n", "[integration.crm]\nenabled = false\n"))
+def test_a_disabled_integration_answers_like_an_unknown_one(make_runtime):
+	runtime = make_runtime(("[integration.crm]\n", "[integration.crm]\nenabled = false\n"))
 	body = b"{}"
-	answer = receive(home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	answer = receive(runtime, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
 	assert answer.status == 404
 
 
-def test_an_empty_secret_rejects_everything(make_home, monkeypatch):
-	home = make_home()
+def test_an_empty_secret_rejects_everything(make_runtime, monkeypatch):
+	runtime = make_runtime()
 	monkeypatch.setenv("CRM_WEBHOOK_SECRET", "")
 	body = b'{"id": "e1", "event": "call.x"}'
 	forged = hmac.new(b"", body, hashlib.sha256).hexdigest()
-	answer = receive(home, Request("crm", "POST", {sender.HEADER.lower(): forged}, body))
+	answer = receive(runtime, Request("crm", "POST", {sender.HEADER.lower(): forged}, body))
 	assert (answer.status, answer.reason) == (401, "no_secret_set")
 
 
-def test_two_secrets_are_accepted_while_one_is_rotated(make_home, monkeypatch):
+def test_two_secrets_are_accepted_while_one_is_rotated(make_runtime, monkeypatch):
 	monkeypatch.setenv("OLD", "older-secret")
-	home = make_home(("webhook_enabled = true", 'webhook_enabled = true\nwebhook_secret_old = "env:OLD"'))
+	runtime = make_runtime(
+		("webhook_enabled = true", 'webhook_enabled = true\nwebhook_secret_old = "env:OLD"')
+	)
 	for number, secret in enumerate((sender.SECRET, "older-secret")):
 		body = json.dumps({"id": str(number), "event": "x"}).encode()
 		assert (
 			receive(
-				home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body, secret)}, body)
+				runtime, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body, secret)}, body)
 			).status
 			== 202
 		)
@@ -209,18 +211,18 @@ def test_what_a_killed_worker_had_in_hand_is_taken_up_at_once(hub):
 	receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
 	code = """if True:
 		import sys
-		from integration_hub.homes.file import FileHome
+		from integration_hub.runtime.standalone import StandaloneRuntime
 		from integration_hub.stores import claims
-		home = FileHome(sys.argv[1])
-		with claims.seat(home, "crm") as seat:
-			print(len(claims.claim_due(home, "crm", 10, seat)), flush=True)
+		runtime = StandaloneRuntime(sys.argv[1])
+		with claims.slot(runtime, "crm") as seat:
+			print(len(claims.claim_due(runtime, "crm", 10, seat)), flush=True)
 			sys.stdin.read()
 	"""
 	command = [sys.executable, "-c", code, str(hub.file.folder / "hub.toml")]
 	with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
 		assert worker.stdout.readline() == "1\n"
 		assert sweep(hub) == [], "its owner lives"
-		with claims.seat(hub, "crm") as another:
+		with claims.slot(hub, "crm") as another:
 			assert another == "1"
 		worker.kill()
 	assert sweep(hub) == ["crm"]
@@ -228,8 +230,8 @@ def test_what_a_killed_worker_had_in_hand_is_taken_up_at_once(hub):
 	assert HANDLED[0]["attempts"] == 2, "the killed attempt counts: an event that kills its worker ends Dead"
 
 
-def test_an_unknown_event_waits_unrouted_and_can_be_replayed(hub, door):
-	answer = post(door, {"id": "e1", "event": "order.placed"})
+def test_an_unknown_event_waits_unrouted_and_can_be_replayed(hub, endpoint):
+	answer = post(endpoint, {"id": "e1", "event": "order.placed"})
 	assert (answer.status_code, answer.json()["status"]) == (202, "unrouted")
 	work_once(hub)
 	[row] = rows(hub)
@@ -255,13 +257,16 @@ def test_an_old_event_does_not_undo_a_newer_state(hub, crm):
 	assert [row["status"] for row in rows(hub)] == ["Completed", "Completed"]
 
 
-def test_changes_by_webhook_alone_keep_the_target_equal(hub, door, crm):
+def test_changes_by_webhook_alone_keep_the_target_equal(hub, endpoint, crm):
 	work_once(hub)
 	assert table(hub, "full") == source(crm)
 	before = crm.customers.counts()["changes"]
 	crm.change(create=5, update=20, delete=5)
 	for entry in crm.customers.changes(before, 100)[0]:
-		assert sender.send(door, sender.make(f"customer.{entry['type']}", entry["record"])).status_code == 200
+		assert (
+			sender.send(endpoint, sender.make(f"customer.{entry['type']}", entry["record"])).status_code
+			== 200
+		)
 	work_once(hub)
 	assert table(hub, "full") == source(crm)
 
@@ -292,7 +297,7 @@ def test_any_request_gets_a_declared_answer(hub, body, signature, method, name):
 	assert answer.status in (200, 202, 400, 401, 404, 405), answer
 
 
-def put(hub: FileHome, body: dict) -> None:
+def put(hub: StandaloneRuntime, body: dict) -> None:
 	raw = json.dumps(body).encode()
 	assert receive(hub, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(raw)}, raw)).status == 200
 
@@ -332,7 +337,7 @@ def test_a_delete_that_arrives_before_the_create_holds(hub, crm):
 
 
 def test_a_page_fetched_before_a_delete_event_does_not_bring_the_record_back(hub, crm):
-	from integration_hub.sync.page import PageWriter
+	from integration_hub.sync.page_writer import PageWriter
 	from integration_hub.sync.run import load_stream, run_stream
 
 	run_stream(hub, "customers-full")
@@ -366,8 +371,8 @@ def test_a_drain_ends_at_its_time_and_gives_the_rest_back(hub, monkeypatch):
 	assert len(left) == 3 and {row["attempts"] for row in left} == {0}
 
 
-def test_an_event_starts_a_sync_even_of_a_stream_without_a_schedule(make_home, crm):
-	home = make_home(
+def test_an_event_starts_a_sync_even_of_a_stream_without_a_schedule(make_runtime, crm):
+	runtime = make_runtime(
 		(
 			'[[integration.crm.routes]]\nevent_pattern = "customer.deleted"',
 			'[[integration.crm.routes]]\nevent_pattern = "export.ready"\naction = "Start Sync"\nstream = "customers-cursor"\n\n[[integration.crm.routes]]\nevent_pattern = "customer.deleted"',
@@ -375,14 +380,14 @@ def test_an_event_starts_a_sync_even_of_a_stream_without_a_schedule(make_home, c
 		('endpoint = "/v1/changes"', 'schedule = "Off"\nendpoint = "/v1/changes"'),
 	)
 	body = b'{"id": "e1", "event": "export.ready"}'
-	receive(home, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
-	work_once(home)
-	assert table(home, "cursor") == source(crm)
-	assert work_once(home).runs == 0, "once"
+	receive(runtime, Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body))
+	work_once(runtime)
+	assert table(runtime, "cursor") == source(crm)
+	assert work_once(runtime).runs == 0, "once"
 
 
 def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, crm):
-	from integration_hub.sync.page import PageWriter
+	from integration_hub.sync.page_writer import PageWriter
 	from integration_hub.sync.run import load_stream
 
 	record = {**crm.customers.alive()[0], "updated_at": "2026-01-01T00:00:10Z"}
@@ -404,7 +409,7 @@ def test_an_old_tombstone_in_the_overlap_leaves_what_was_made_again_alone(hub, c
 
 
 def test_a_late_event_does_not_bring_back_what_an_undated_deletion_took_and_a_tombstone_dates(hub, crm):
-	from integration_hub.sync.page import PageWriter
+	from integration_hub.sync.page_writer import PageWriter
 	from integration_hub.sync.run import load_stream
 
 	def listed(record: dict, deleted: bool) -> None:
@@ -434,7 +439,7 @@ def test_a_late_event_does_not_bring_back_what_an_undated_deletion_took_and_a_to
 	assert not table(hub, "full")
 
 
-def command(hub: FileHome, *arguments: str, expected: int = 0) -> str:
+def command(hub: StandaloneRuntime, *arguments: str, expected: int = 0) -> str:
 	done = CliRunner().invoke(integration_hub, ["--config", str(hub.file.folder / "hub.toml"), *arguments])
 	assert done.exit_code == expected, done.output
 	return done.output
@@ -490,9 +495,9 @@ def test_events_are_replayed_by_name_by_failure_and_by_time(hub):
 	assert "no-such" in command(hub, "replay", "--failed", "--integration", "no-such", expected=1)
 
 
-def test_a_conflict_is_handled_when_it_is_named_as_one(hub, door):
-	post(door, {"id": "e1", "event": "call.x"})
-	post(door, {"id": "e1", "event": "call.x", "n": 2})
+def test_a_conflict_is_handled_when_it_is_named_as_one(hub, endpoint):
+	post(endpoint, {"id": "e1", "event": "call.x"})
+	post(endpoint, {"id": "e1", "event": "call.x", "n": 2})
 	drain(hub, "crm")
 	first, second = (row["name"] for row in rows(hub))
 	assert command(hub, "replay", second).startswith("0 events queued again.")

@@ -72,11 +72,11 @@ def test_the_webhook_door_is_shown_and_tried(desk: Desk, crm: Sandbox):
 		"cur_frm.set_value({ max_attempts: 2, backoff_min: 0.1, backoff_max: 0.2, breaker_threshold: 0 })"
 	)
 	desk.save()
-	door = desk.field("webhook_door")
-	expect(door.locator(".hub-url")).to_have_text(
+	endpoint = desk.field("webhook_door")
+	expect(endpoint.locator(".hub-url")).to_have_text(
 		re.compile(r"/api/method/integration_hub\.api\.webhook/desk-crm$")
 	)
-	door.get_by_role("button", name="Copy").click()
+	endpoint.get_by_role("button", name="Copy").click()
 	assert desk.page.evaluate("navigator.clipboard.readText()").endswith(".webhook/desk-crm")
 	desk.press("Send Test Webhook")
 	desk.dialog.get_by_role("button", name="Sign and Send").click()

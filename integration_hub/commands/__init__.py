@@ -10,7 +10,7 @@ import sys
 
 from integration_hub.commands import events, first_steps, looking, processes, streams
 from integration_hub.commands.group import integration_hub, main
-from integration_hub.forking import WORKERS, preload
+from integration_hub.preload import WORKERS, preload
 
 __all__ = ["commands", "events", "first_steps", "integration_hub", "looking", "main", "processes", "streams"]
 

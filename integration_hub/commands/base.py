@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.plain import plain
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
+from integration_hub.terminal_text import plain
 
 
 def say(text: object, err: bool = False) -> None:
@@ -34,42 +34,42 @@ def site_of(ctx: click.Context) -> str | None:
 	return sites[0]
 
 
-def home_opener(ctx: click.Context) -> Callable[[], Any]:
+def runtime_opener(ctx: click.Context) -> Callable[[], Any]:
 	"""Return what opens the command's home, as a context manager, in any thread or process."""
 	site, config = site_of(ctx), ctx.meta["hub_config"]
 	if site:
-		from integration_hub.homes.site import SiteHome
+		from integration_hub.runtime.frappe import FrappeRuntime
 
-		return lambda: SiteHome.opened(site)
-	from integration_hub.homes.file import FileHome
+		return lambda: FrappeRuntime.opened(site)
+	from integration_hub.runtime.standalone import StandaloneRuntime
 
 	folder = str(Path(config).resolve().parent)
 	if folder not in sys.path:
 		sys.path.append(folder)  # where the functions are that hub.toml names
 	if ctx.info_name != "status":  # which says so itself
 		say_exposed(Path(config))
-	return lambda: FileHome(config)
+	return lambda: StandaloneRuntime(config)
 
 
 def opened(ctx: click.Context) -> AbstractContextManager[Any]:
 	"""Open the command's home for a block."""
-	return home_opener(ctx)()
+	return runtime_opener(ctx)()
 
 
 def say_exposed(config: Path) -> None:
 	"""Say on stderr which files of the home are open to others."""
-	from integration_hub.homes.file import exposure
-	from integration_hub.homes.file.config import load
+	from integration_hub.runtime.standalone import file_permissions
+	from integration_hub.runtime.standalone.hub_toml import load
 
 	try:
-		found = [*exposure.warnings(load(config))]
+		found = [*file_permissions.warnings(load(config))]
 	except HubError:  # the command says what is wrong
 		return
 	for line in found:
 		say(line, err=True)
 
 
-def told(command: Callable) -> Callable:
+def report_errors(command: Callable) -> Callable:
 	"""Show what a person has to put right as one line, without a traceback."""
 
 	@wraps(command)
@@ -100,19 +100,19 @@ def until_stopped() -> Iterator[threading.Event]:
 			signal.signal(number, handler)
 
 
-def say_pauses(home: Any) -> None:
+def say_pauses(runtime: Any) -> None:
 	"""Say on stderr what is waited for, and, on a terminal, how far a run is."""
 
-	def told(text: str) -> None:
+	def on_pause(text: str) -> None:
 		click.echo(f"{line_begins()}{plain(text)}", err=True)
 
 	def watch(run: Any) -> None:
 		if run.waiting:
-			told(f"{run.stream}: {run.waiting}")
+			on_pause(f"{run.stream}: {run.waiting}")
 		elif begins := line_begins():
 			click.echo(begins + plain(f"{run.stream}: {run.counts.fetched} fetched"), nl=False, err=True)
 
-	home.told, home.watcher = told, watch
+	runtime.on_pause, runtime.watcher = on_pause, watch
 
 
 def line_begins() -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from integration_hub.commands.base import opened, say, told
+from integration_hub.commands.base import opened, report_errors, say
 from integration_hub.commands.group import integration_hub
 
 _STATUSES = ("Queued", "Processing", "Completed", "Failed", "Dead", "Unrouted", "Conflict")
@@ -23,16 +23,16 @@ _STATUSES = ("Queued", "Processing", "Completed", "Failed", "Dead", "Unrouted", 
 )
 @click.option("--limit", default=20, show_default=True)
 @click.pass_context
-@told
+@report_errors
 def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limit: int) -> None:
 	"""List the newest events of the inbox."""
-	from integration_hub.homes.status import table
+	from integration_hub.runtime.status import table
 	from integration_hub.stores import inbox
 
-	with opened(ctx) as home:
+	with opened(ctx) as runtime:
 		if integration:
-			home.integration(integration)
-		rows = inbox.latest(home, integration=integration, statuses=statuses, limit=limit)
+			runtime.integration(integration)
+		rows = inbox.latest(runtime, integration=integration, statuses=statuses, limit=limit)
 		for line in table("EVENT  RECEIVED  INTEGRATION  TYPE  STATUS  ATTEMPTS  ERROR", rows):
 			say(line)
 
@@ -41,11 +41,11 @@ def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limi
 @click.argument("events", nargs=-1)
 @click.option("--integration", default="", help="Only events of this integration.")
 @click.option("--failed", is_flag=True, help="All that are Failed, Dead or Unrouted.")
-@click.option("--since", type=click.DateTime(), help="All received since then (time of the home).")
+@click.option("--since", type=click.DateTime(), help="All received since then (time of the runtime).")
 @click.option("--conflict", is_flag=True, help="Handle the named conflicts, as events of their own.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.pass_context
-@told
+@report_errors
 def replay(
 	ctx: click.Context,
 	events: tuple[str, ...],
@@ -65,14 +65,14 @@ def replay(
 		raise click.UsageError("Name events, or choose them by --failed or --since.")
 	if conflict and (chosen or dry_run):
 		raise click.UsageError("--conflict goes with names, and nothing else.")
-	with opened(ctx) as home:
+	with opened(ctx) as runtime:
 		time = since.strftime("%Y-%m-%d %H:%M:%S") if since else ""
 		statuses = FAILED if failed else ()
 		if integration:
-			home.integration(integration)  # a name that is mistyped has no events either
-		names = events or inbox.select(home, integration=integration, statuses=statuses, since=time)
+			runtime.integration(integration)  # a name that is mistyped has no events either
+		names = events or inbox.select(runtime, integration=integration, statuses=statuses, since=time)
 		if not dry_run:
-			count = run(home, names, conflict)
+			count = run(runtime, names, conflict)
 			say(f"{count} events queued again.")
 			if left := len(names) - count:
 				why = "no conflict" if conflict else "being handled, a conflict"
@@ -80,7 +80,7 @@ def replay(
 			return
 		if not names:
 			say("No events to handle again.")
-		for effect in preview(home, names):
+		for effect in preview(runtime, names):
 			say(f"{effect.event}: {effect.does}")
 			for field, (before, after) in effect.changes.items():
 				say(f"  {field}: {before!r} → {after!r}")

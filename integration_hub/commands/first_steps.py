@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from integration_hub.commands.base import opened, say, site_of, told
+from integration_hub.commands.base import opened, report_errors, say, site_of
 from integration_hub.commands.group import integration_hub
 
 
@@ -19,17 +19,17 @@ from integration_hub.commands.group import integration_hub
 	"--sandbox", "url", default="http://127.0.0.1:8765", show_default=True, help="URL of the sandbox."
 )
 @click.pass_context
-@told
+@report_errors
 def init(ctx: click.Context, source: Path | None, url: str) -> None:
 	"""Make a hub.toml for the sandbox and its database; on a site, load a hub.toml into it."""
 	if site_of(ctx):
-		from integration_hub.homes.site.load import load_into_site
+		from integration_hub.runtime.frappe.load_hub_toml import load_into_site
 
-		with opened(ctx) as home:
-			for line in load_into_site(home, source, url):
+		with opened(ctx) as runtime:
+			for line in load_into_site(runtime, source, url):
 				say(line)
 		return
-	from integration_hub.homes.file.create import create
+	from integration_hub.runtime.standalone.create import create
 
 	for line in create(Path(ctx.meta["hub_config"]), url):
 		say(line)
@@ -80,17 +80,17 @@ def sandbox(faults: tuple[str, ...], **options: Any) -> None:
 @click.option("--seed", default=1, show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder to keep hub.toml and database in.")
 @click.pass_context
-@told
+@report_errors
 def demo(ctx: click.Context, customers: int, seed: int, keep: Path | None) -> None:
 	"""Run everything once against the sandbox and compare, record for record."""
 	try:
-		from integration_hub.demo import file_stage, run
+		from integration_hub.demo import run, standalone_site
 	except ImportError as error:
 		install = "bench pip install rich" if site_of(ctx) else "pip install 'integration_hub[standalone]'"
 		raise click.ClickException(f"{error}: {install}") from None
-	stage, place = file_stage, "one SQLite file"
+	stage, place = standalone_site, "one SQLite file"
 	if site := site_of(ctx):
-		from integration_hub.homes.site.stage import stage as on_site
+		from integration_hub.runtime.frappe.demo_site import demo_site as on_site
 
 		stage, place = on_site(site), f"the site {site}"
 	raise SystemExit(0 if run(customers, seed, keep, stage, place) else 1)

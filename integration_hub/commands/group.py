@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from integration_hub.plain import log_plainly
+from integration_hub.terminal_text import log_plainly
 
 
 @click.group("integration-hub")
@@ -13,7 +13,7 @@ from integration_hub.plain import log_plainly
 	default="hub.toml",
 	envvar="INTEGRATION_HUB_CONFIG",
 	show_default=True,
-	help="Settings of the home without a bench. Not used with `bench --site`.",
+	help="Settings of the runtime without a bench. Not used with `bench --site`.",
 )
 @click.pass_context
 def integration_hub(ctx: click.Context, config: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from integration_hub.commands.base import opened, say, say_pauses, site_of, told, until_stopped
+from integration_hub.commands.base import opened, report_errors, say, say_pauses, site_of, until_stopped
 from integration_hub.commands.group import integration_hub
 
 
@@ -24,24 +24,24 @@ from integration_hub.commands.group import integration_hub
 	help="Requests in progress at a time, a process; what comes beyond that is answered 503.",
 )
 @click.pass_context
-@told
+@report_errors
 def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int, connections: int) -> None:
 	"""Receive webhooks at /webhooks/<integration>."""
-	from integration_hub.homes.server import serve as run
-	from integration_hub.webhooks.doorway import unready
+	from integration_hub.runtime.server import serve as run
+	from integration_hub.webhooks.endpoint import unready
 
 	def announce() -> None:
 		say(f"Receiving at http://{host}:{port}/webhooks/<integration>", err=True)
 
-	with opened(ctx) as home:  # what is wrong with the settings is said now, and not by each request
-		for problem in unready(home):
+	with opened(ctx) as runtime:  # what is wrong with the settings is said now, and not by each request
+		for problem in unready(runtime):
 			say(f"Warning: {problem}", err=True)
 	if site := site_of(ctx):
-		from integration_hub.homes.site.door import application
+		from integration_hub.runtime.frappe.receiver import application
 
 		make = partial(application, site)
 	else:
-		from integration_hub.homes.file.door import application
+		from integration_hub.runtime.standalone.receiver import application
 
 		make = partial(application, str(Path(ctx.meta["hub_config"]).resolve()))
 	run(make, host, port, workers, threads, connections, announce)
@@ -50,26 +50,26 @@ def serve(ctx: click.Context, host: str, port: int, workers: int, threads: int, 
 @integration_hub.command()
 @click.option("--once", is_flag=True, help="Do what is due now, then end.")
 @click.pass_context
-@told
+@report_errors
 def work(ctx: click.Context, once: bool) -> None:
 	"""Run due streams and handle the inbox, in this process. A site's workers do this by themselves."""
-	from integration_hub.homes.worker import Worked, work_once
-	from integration_hub.homes.worker import work as run
+	from integration_hub.runtime.worker import Worked, work_once
+	from integration_hub.runtime.worker import work as run
 
 	def report(done: Worked) -> None:
 		say(f"{done.runs} runs, {done.events} events")
 		for refusal in done.refused:
 			say(f"  {refusal}", err=True)
 
-	with opened(ctx) as home:
-		say_pauses(home)
-		for warning in home.warnings():
+	with opened(ctx) as runtime:
+		say_pauses(runtime)
+		for warning in runtime.warnings():
 			say(warning, err=True)
 		if once:
-			report(work_once(home))
+			report(work_once(runtime))
 			return
 		with until_stopped() as stop:
-			run(home, stop, report)
+			run(runtime, stop, report)
 
 
 @integration_hub.command()
@@ -77,19 +77,19 @@ def work(ctx: click.Context, once: bool) -> None:
 @click.option("--name", default="consumer", show_default=True, help="Unique among consumers of one list.")
 @click.option("--once", is_flag=True, help="Take what waits now, then end.")
 @click.pass_context
-@told
+@report_errors
 def consume(ctx: click.Context, integration: str, name: str, once: bool) -> None:
 	"""Take messages of an integration's Redis queue into the inbox."""
 	from integration_hub.queues.consumer import Consumed, consumer_for
-	from integration_hub.queues.running import Running
+	from integration_hub.queues.consumer_loop import ConsumerLoop
 
 	def report(done: Consumed) -> None:
 		say(f"{done.received} received, {done.duplicate} duplicate, {done.unreadable} unreadable")
 
-	with opened(ctx) as home:
-		consumer = consumer_for(home, integration, name, fallback_url=home.external_redis_url())
+	with opened(ctx) as runtime:
+		consumer = consumer_for(runtime, integration, name, fallback_url=runtime.external_redis_url())
 		if once:
 			report(consumer.drain())
 			return
 		with until_stopped() as stop:
-			report(Running(home, integration, name, home.external_redis_url()).run(stop, report))
+			report(ConsumerLoop(runtime, integration, name, runtime.external_redis_url()).run(stop, report))

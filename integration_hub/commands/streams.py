@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from integration_hub.commands.base import line_begins, opened, say, say_pauses, told
+from integration_hub.commands.base import line_begins, opened, report_errors, say, say_pauses
 from integration_hub.commands.group import integration_hub
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.plain import plain
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
+from integration_hub.terminal_text import plain
 
 _COUNTS = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
 
@@ -22,13 +22,13 @@ _COUNTS = ("fetched", "created", "updated", "unchanged", "deleted", "failed")
 @click.option("--from", "since", help="Fetch what changed since this time instead; keep the checkpoint.")
 @click.option("--until", default="", help="The end of that range, included.")
 @click.pass_context
-@told
+@report_errors
 def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str | None, until: str) -> None:
 	"""Run streams now, in this process; all that are on if none is named. One that cannot begin stops no other.
 
 	A new stream is off until its first run, which switches it on.
 	"""
-	from integration_hub.sync.dryrun import dry_run as look
+	from integration_hub.sync.dry_runs import dry_run as look
 	from integration_hub.sync.modes import Period
 	from integration_hub.sync.run import AlreadyRunning, run_stream
 
@@ -38,19 +38,19 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 		raise click.UsageError("Name the streams to backfill.")
 	period = Period.read(since, until) if since else None
 	failed, running = [], []
-	with opened(ctx) as home:
-		say_pauses(home)
-		names = streams or _all(home)
+	with opened(ctx) as runtime:
+		say_pauses(runtime)
+		names = streams or _all(runtime)
 		if not names:
 			say("There are no enabled streams.")
 		for name in names:
 			try:
 				if dry_run:
-					for line in differences(look(home, name, period)):
+					for line in differences(look(runtime, name, period)):
 						say(line)
 					continue
-				is_new = not period and home.is_new(name)
-				row = run_stream(home, name, "Command line", period)
+				is_new = not period and runtime.is_new(name)
+				row = run_stream(runtime, name, "Command line", period)
 			except (HubError, ConnectorError) as error:
 				if len(names) == 1:
 					raise
@@ -69,12 +69,12 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 		raise click.ClickException(plain(" ".join(_left(failed, running))))
 
 
-def _all(home: Any) -> list[str]:
+def _all(runtime: Any) -> list[str]:
 	"""Return the streams that are on; of those in a hub.toml, the new ones as well."""
 	from integration_hub.stores.settings import stream_rows
 
-	new = home.new_streams() if hasattr(home, "new_streams") else []
-	on = [row["name"] for row in stream_rows(home.db, "`name`", "`enabled` = 1")]
+	new = runtime.new_streams() if hasattr(runtime, "new_streams") else []
+	on = [row["name"] for row in stream_rows(runtime.db, "`name`", "`enabled` = 1")]
 	return sorted([*on, *new])
 
 
@@ -128,14 +128,14 @@ def summary(row: dict[str, Any]) -> Iterator[str]:
 @click.argument("stream")
 @click.option("--limit", default=5, show_default=True, help="Records.")
 @click.pass_context
-@told
+@report_errors
 def preview(ctx: click.Context, stream: str, limit: int) -> None:
 	"""Fetch one page of a stream and show its records, mapped."""
-	from integration_hub.sync.dryrun import preview as look
+	from integration_hub.sync.dry_runs import preview as look
 
-	with opened(ctx) as home:
-		say_pauses(home)
-		for record in look(home, stream, limit):
+	with opened(ctx) as runtime:
+		say_pauses(runtime)
+		for record in look(runtime, stream, limit):
 			say(f"{record['external_id'] or '(no id)'}{' (deleted)' if record['deleted'] else ''}")
 			if record["error"]:
 				say(f"  {record['error']}")
@@ -146,30 +146,30 @@ def preview(ctx: click.Context, stream: str, limit: int) -> None:
 @integration_hub.command()
 @click.argument("stream")
 @click.pass_context
-@told
+@report_errors
 def reset(ctx: click.Context, stream: str) -> None:
 	"""Forget where a stream stands: its next run begins at the beginning. Nothing is doubled."""
 	from integration_hub.stores.database import in_transaction, update
 	from integration_hub.sync.run import load_stream
 
-	with opened(ctx) as home:
-		before = load_stream(home, stream).checkpoint
+	with opened(ctx) as runtime:
+		before = load_stream(runtime, stream).checkpoint
 		state = {"checkpoint": None, "resume": None}
-		in_transaction(home.db, lambda: update(home.db, "Sync Settings", stream, state))
+		in_transaction(runtime.db, lambda: update(runtime.db, "Sync Settings", stream, state))
 		say(f"{stream}: its checkpoint was {before or 'none'}")
 
 
 @integration_hub.command()
 @click.argument("sync_log")
 @click.pass_context
-@told
+@report_errors
 def approve(ctx: click.Context, sync_log: str) -> None:
 	"""Remove the documents that a run held back (status Needs Approval)."""
 	from integration_hub.sync.run import approve_deletions
 
-	with opened(ctx) as home:
-		say_pauses(home)
-		for line in summary(approve_deletions(home, sync_log, "Command line")):
+	with opened(ctx) as runtime:
+		say_pauses(runtime)
+		for line in summary(approve_deletions(runtime, sync_log, "Command line")):
 			say(line)
 
 
@@ -178,7 +178,7 @@ def approve(ctx: click.Context, sync_log: str) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Documents a run.")
 @click.option("--ask-again", is_flag=True, help="Ask again about what was kept of this stream.")
 @click.pass_context
-@told
+@report_errors
 def deletions(ctx: click.Context, stream: str, limit: int, ask_again: bool) -> None:
 	"""List the documents whose removal waits for a person: `approve` or `keep` decides."""
 	from integration_hub.sync.held import held_deletions, waiting_runs
@@ -187,18 +187,18 @@ def deletions(ctx: click.Context, stream: str, limit: int, ask_again: bool) -> N
 
 	if ask_again and not stream:
 		raise click.UsageError("Name the stream to ask again about.")
-	with opened(ctx) as home:
+	with opened(ctx) as runtime:
 		if stream:
-			load_stream(home, stream)
+			load_stream(runtime, stream)
 		if ask_again:
-			say(f"{stream}: the next run asks again about {forget(home, stream)} documents")
+			say(f"{stream}: the next run asks again about {forget(runtime, stream)} documents")
 			return
-		runs = waiting_runs(home, stream)
+		runs = waiting_runs(runtime, stream)
 		for run in runs:
 			say(
 				f"{run['stream']}: {run['count']} wait; `approve {run['name']}` removes them, `keep` keeps them"
 			)
-			found = held_deletions(home, run["name"], limit)
+			found = held_deletions(runtime, run["name"], limit)
 			for one in found:
 				say(f"  {one.fate}: {one.title or one.name or '(no document)'} ({one.external_id})")
 			if run["count"] > len(found):
@@ -210,10 +210,10 @@ def deletions(ctx: click.Context, stream: str, limit: int, ask_again: bool) -> N
 @integration_hub.command()
 @click.argument("sync_log")
 @click.pass_context
-@told
+@report_errors
 def keep(ctx: click.Context, sync_log: str) -> None:
 	"""Keep the documents that a run held back; they are not asked about again."""
 	from integration_hub.sync.run import refuse_deletions
 
-	with opened(ctx) as home:
-		say(f"{refuse_deletions(home, sync_log, 'the command line')} documents are kept")
+	with opened(ctx) as runtime:
+		say(f"{refuse_deletions(runtime, sync_log, 'the command line')} documents are kept")

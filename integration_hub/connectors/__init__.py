@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseConnector", "OAuth2Connector", "RestConnector"]
 
-_HOMES = {"BaseConnector": "base", "OAuth2Connector": "oauth2", "RestConnector": "rest"}
+_MODULES = {"BaseConnector": "base", "OAuth2Connector": "oauth2", "RestConnector": "rest"}
 
 
 def __getattr__(name: str) -> Any:
 	"""Import a class when it is asked for: with it comes an HTTP client, which each `bench` command would pay for."""
-	if name not in _HOMES:
+	if name not in _MODULES:
 		raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-	return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+	return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

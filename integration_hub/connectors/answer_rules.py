@@ -12,11 +12,11 @@ from typing import Any
 
 import requests
 
-from integration_hub.connectors.answers import Unreadable, loaded, shown_text
-from integration_hub.connectors.paths import PathError, path_problem, search
+from integration_hub.connectors.bounded_jmespath import PathError, path_problem, search
+from integration_hub.connectors.completeness_signs import says_yes
 from integration_hub.connectors.placeholders import Template, TemplateError, unknown_placeholder
-from integration_hub.connectors.signs import says_yes
-from integration_hub.sentence import _
+from integration_hub.connectors.responses import NotJSON, loaded, shown_text
+from integration_hub.lazy_messages import _
 
 SUCCESS, IGNORE, RETRY, LIMITED, RENEW, FAIL = ACTIONS = (
 	"Success",
@@ -88,7 +88,7 @@ def body_of(response: requests.Response) -> Any:
 	"""Return an answer's JSON; of what is none, `{"text": …}`."""
 	try:
 		return loaded(response)
-	except Unreadable:
+	except NotJSON:
 		return {"text": shown_text(response)[:_MOST_TEXT]}
 
 

@@ -9,8 +9,8 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.request_signing import HMACAuth
 from integration_hub.connectors.secrets import Secret
-from integration_hub.connectors.signing import HMACAuth
 from integration_hub.connectors.urls import with_parameter
 
 ReadSecret = Callable[[str], str | None]

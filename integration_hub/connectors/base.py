@@ -24,20 +24,20 @@ from integration_hub.connectors.answer_rules import (
 	body_of,
 	rule_for,
 )
-from integration_hub.connectors.answers import Unreadable, complaint_of, loaded, rate_limited, shown_text
 from integration_hub.connectors.auth import HeaderAuth, static_auth
+from integration_hub.connectors.bounded_jmespath import computes
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
-from integration_hub.connectors.known import Known, is_secret
-from integration_hub.connectors.limits import asks_to_wait, pause_asked
+from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.paths import computes
+from integration_hub.connectors.rate_limit_headers import asks_to_wait, pause_asked
+from integration_hub.connectors.responses import NotJSON, complaint_of, loaded, rate_limited, shown_text
 from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
 from integration_hub.connectors.secrets import Secret, Secrets, redactor_for
 from integration_hub.connectors.transport import Transport
-from integration_hub.connectors.urls import Elsewhere, joined, origin, redirected, with_query
-from integration_hub.sentence import _
+from integration_hub.connectors.urls import OtherOrigin, joined, origin, redirected, with_query
+from integration_hub.lazy_messages import _
 
 __all__ = ["BaseConnector", "Budget", "origin"]
 
@@ -240,9 +240,9 @@ class BaseConnector:
 		self.patience = min(self.patience, _HURRIED_SECONDS)
 		self.retry = self.retry.hurried(self.patience)
 
-	def tell(self, told: Callable[[str], None]) -> None:
-		"""Have `told` called, in the caller's thread, with a sentence before each pause between attempts."""
-		self.retry = replace(self.retry, told=told)
+	def report_pauses(self, on_pause: Callable[[str], None]) -> None:
+		"""Have `on_pause` called, in the caller's thread, with a sentence before each pause between attempts."""
+		self.retry = replace(self.retry, on_pause=on_pause)
 
 	def push_data(self, path: str, record: Any, *, idempotency_key: str | None = None) -> Any:
 		"""POST one record; with an idempotency key it is repeated after any fault that a repeat may mend."""
@@ -270,7 +270,7 @@ class BaseConnector:
 		"""Join `path` to the base URL. Raises ConfigurationError if the result is on another origin."""
 		try:
 			return joined(self.config.base_url, path)
-		except Elsewhere as error:
+		except OtherOrigin as error:
 			shown = self.redactor.text(path, 200)
 			raise errors.ConfigurationError(
 				f"{self.config.name}: {shown} {error}", field="base_url"
@@ -294,7 +294,7 @@ class BaseConnector:
 			return None
 		try:
 			return loaded(response)
-		except Unreadable as error:
+		except NotJSON as error:
 			raise self._error(errors.MalformedAnswer, response, self.redactor.text(error, 300)) from None
 
 	def _through_breaker(self, work: Callable[[], requests.Response]) -> requests.Response:
@@ -332,7 +332,7 @@ class BaseConnector:
 		"""
 		rules = self.config.answer_rules
 		is_computed = any(rule.condition and computes(rule.condition) for rule in rules)
-		if is_computed and Known(self.redactor).stands_in_any(body_of(response)):
+		if is_computed and KnownSecrets(self.redactor).stands_in_any(body_of(response)):
 			raise self._error(errors.MalformedAnswer, response, f"answer_rules: {is_secret()}")
 		return rule_for(rules, response)
 
@@ -389,7 +389,7 @@ class BaseConnector:
 				return response
 			try:
 				target = redirected(url, location)
-			except Elsewhere as error:
+			except OtherOrigin as error:
 				detail = f"It redirects to another host; not followed. The redirect {self.redactor.text(error, 200)}"
 				raise self._error(errors.UnexpectedStatus, response, detail) from None
 			except (ValueError, errors.ConfigurationError):
@@ -420,8 +420,8 @@ class BaseConnector:
 			if not wanted():
 				raise CancelledError
 		elif wait > 0:
-			if self.retry.told and wait >= _TOLD_SECONDS:
-				self.retry.told(_("The rate budget has room again in {0} s.", f"{wait:.0f}"))
+			if self.retry.on_pause and wait >= _TOLD_SECONDS:
+				self.retry.on_pause(_("The rate budget has room again in {0} s.", f"{wait:.0f}"))
 			self.retry.sleep(wait)
 
 	def _error(

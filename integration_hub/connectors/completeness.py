@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from integration_hub.connectors.signs import Signs, read_signs
+from integration_hub.connectors.completeness_signs import Signs, read_signs
 
 if TYPE_CHECKING:
 	from integration_hub.connectors.pages import ListRequest, Page

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from integration_hub.connectors.answer_rules import AnswerRule, rule_problems
-from integration_hub.connectors.paths import path_problem
-from integration_hub.connectors.ranges import range_problems
-from integration_hub.sentence import _
+from integration_hub.connectors.bounded_jmespath import path_problem
+from integration_hub.connectors.setting_ranges import range_problems
+from integration_hub.lazy_messages import _
 
 AUTH_TYPES = (
 	"None",

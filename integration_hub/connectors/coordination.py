@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import redis
 
-from integration_hub.plain import logger_of
+from integration_hub.terminal_text import logger_of
 
 logger = logger_of("integration_hub.connectors")
 

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-from integration_hub.connectors.answers import shape
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.errors import AccessDenied, ConfigurationError, MalformedAnswer
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
+from integration_hub.connectors.responses import shape
 
 Filters = list[list[Any]]
 _NAMES = 10  # that are asked for at a time
@@ -78,12 +78,12 @@ class FrappeConnector(BaseConnector):
 		filters = _json(request, "filters", "[]")
 		if request.with_deletions and since:
 			yield from self._renames(request.endpoint, fields, filters, since, size)
-		walk = (
+		batches = (
 			self._by_time(request.endpoint, fields, filters, "modified", since, size)
 			if request.by_time or since
 			else self._by_name(request.endpoint, fields, filters, size)
 		)
-		for rows, read, last in walk:
+		for rows, read, last in batches:
 			yield Page(rows, "", last, read)
 
 	def _deletions(self, doctype: str, since: str, size: int) -> Iterator[Page]:

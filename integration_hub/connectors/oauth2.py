@@ -16,10 +16,10 @@ from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error, WebApplicatio
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration_hub.connectors import errors
-from integration_hub.connectors.answers import Unreadable, complaint, loaded, page_of, shown_text
 from integration_hub.connectors.auth import HeaderAuth, printable
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.responses import NotJSON, complaint, loaded, page_of, shown_text
 from integration_hub.connectors.secrets import Secret, Secrets
 
 LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
@@ -242,7 +242,7 @@ class OAuth2Connector(BaseConnector):
 			return self._error(kind, response, "The token endpoint's answer is no token:", f"{page}.")
 		try:
 			words = complaint(loaded(response))
-		except Unreadable:
+		except NotJSON:
 			words = ""
 		refused = bool(words) or response.status_code >= 300 or isinstance(error, OAuth2Error)
 		kind = errors.AuthenticationFailed if refused else errors.MalformedAnswer

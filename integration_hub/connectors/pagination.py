@@ -13,11 +13,11 @@ from urllib.parse import urljoin
 
 import requests
 
+from integration_hub.connectors.bounded_jmespath import PathError, search
+from integration_hub.connectors.completeness_signs import points, says_yes
 from integration_hub.connectors.errors import MalformedAnswer
-from integration_hub.connectors.links import links, next_link
-from integration_hub.connectors.listpaths import is_there, spine
-from integration_hub.connectors.paths import PathError, search
-from integration_hub.connectors.signs import points, says_yes
+from integration_hub.connectors.link_header import links, next_link
+from integration_hub.connectors.records_path import is_there, spine
 from integration_hub.connectors.urls import without_parameter
 
 Params = dict[str, Any]
@@ -366,7 +366,7 @@ PAGINATIONS = ("None", "Page Number", "Offset", "Cursor", "Relay", "Next Link", 
 FEEDS = ("Cursor", "Relay", "Delta Link")  # whose state at the end resumes a change feed
 
 
-def paginator(kind: str, options: Mapping[str, Any], state: str = "") -> Paginator:
+def make_paginator(kind: str, options: Mapping[str, Any], state: str = "") -> Paginator:
 	"""Make a paginator from settings; raises ValueError for an unknown `kind`.
 
 	options: page_size, page_size_param, page_param, cursor_path, more_path; and, if they are there, total_path,

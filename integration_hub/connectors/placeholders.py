@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 
 Quote = Callable[[str], str]
 

@@ -6,8 +6,8 @@ import re
 import traceback
 from collections.abc import Iterable, Mapping
 
-from integration_hub.connectors import spellings
-from integration_hub.connectors.calls import told, untouched
+from integration_hub.connectors import secret_forms
+from integration_hub.connectors.app_code import error_text, untouched
 from integration_hub.connectors.markup import is_markup
 
 MASK = "[redacted]"
@@ -44,7 +44,7 @@ class Redactor:
 		if not value or value in self._known:
 			return
 		self._known.add(value)
-		self._forms |= spellings.forms(value)
+		self._forms |= secret_forms.forms(value)
 		longest = max(map(len, self._forms), default=0)
 		self._longest = min(longest * _STRETCHED, _LONGEST)
 
@@ -60,7 +60,7 @@ class Redactor:
 
 	def text(self, text: object, limit: int | None = None) -> str:
 		"""Return `text` as a string without secrets, cut to `limit` characters after masking."""
-		whole = told(text)
+		whole = error_text(text)
 		known = whole if limit is None else whole[: limit + _BEYOND + self._longest]
 		clean = known.encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates fit nowhere
 		end = len(clean)
@@ -75,7 +75,7 @@ class Redactor:
 
 	def trace(self, error: BaseException, limit: int) -> str:
 		"""Return the traceback of an error without secrets; what the error says is plain text there, too."""
-		trace, said = "".join(traceback.format_exception(error)), told(error)
+		trace, said = "".join(traceback.format_exception(error)), error_text(error)
 		if said and is_markup(error):
 			trace = trace.replace(untouched(error), said)
 		return self.text(trace, limit)
@@ -83,7 +83,7 @@ class Redactor:
 	def _masked(self, text: str, end: int) -> str:
 		"""Return the text up to `end`, its known secrets masked: the mask is as long for each."""
 		shown, at = [], 0
-		for start, stop in sorted(spellings.find(text, self._forms) if self._forms else ()):
+		for start, stop in sorted(secret_forms.find(text, self._forms) if self._forms else ()):
 			if start >= end:
 				break
 			if start > at or not shown:  # of what follows at once, one mask shows less

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
+from integration_hub.connectors.app_code import contained, error_text
 from integration_hub.connectors.base import BaseConnector
-from integration_hub.connectors.calls import contained, told
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.frappe_site import FrappeConnector, OAuth2FrappeConnector
 from integration_hub.connectors.oauth2 import OAuth2Connector
-from integration_hub.connectors.ranges import range_problems
 from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.secrets import Secrets
+from integration_hub.connectors.setting_ranges import range_problems
 
 # Name → (class, class behind OAuth2).
 BUILT_IN: dict[str, tuple[type[BaseConnector], type[BaseConnector]]] = {
@@ -34,7 +34,7 @@ def connector_for(
 	"""Make the connector an integration names.
 
 	registered: connector name → dotted path of its class, from other apps.
-	allowed_hosts: hosts that may be of a private network; see connectors.guard.
+	allowed_hosts: hosts that may be of a private network; see connectors.ssrf_guard.
 	Raises ConfigurationError for an unknown name, a path that leads to no connector class, or numbers out of range,
 	which may have been saved before they were checked.
 	"""
@@ -72,4 +72,4 @@ def resolve(path: str) -> Any:
 	except (
 		Exception
 	) as error:  # the boundary of an app's module: it may fail with anything while it is imported
-		raise ConfigurationError(f"{path}: {type(error).__name__}: {told(error)}") from error
+		raise ConfigurationError(f"{path}: {type(error).__name__}: {error_text(error)}") from error

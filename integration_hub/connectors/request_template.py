@@ -20,7 +20,7 @@ from integration_hub.connectors.placeholders import (
 	read_tree,
 	unknown_placeholder,
 )
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 
 METHODS = ("GET", "POST")
 BODY_FORMATS = ("", "JSON", "Form", "GraphQL", "Text")

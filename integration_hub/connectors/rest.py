@@ -9,19 +9,19 @@ from typing import Any
 
 import requests
 
-from integration_hub.connectors.ahead import Fetcher
-from integration_hub.connectors.answers import refuses, shape
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.bounded_jmespath import PathError, computes
 from integration_hub.connectors.completeness import Doubt, Evidence
 from integration_hub.connectors.errors import ConnectorError, MalformedAnswer, RefusedWithin
-from integration_hub.connectors.known import Known, is_secret
-from integration_hub.connectors.lanes import fetch_in_lanes
-from integration_hub.connectors.listpaths import is_there, spine
+from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.pagination import NextLink, PageNumber, Paginator, found_at, paginator
-from integration_hub.connectors.paths import PathError, computes
+from integration_hub.connectors.pagination import NextLink, PageNumber, Paginator, found_at, make_paginator
+from integration_hub.connectors.parallel_fetch import fetch_in_parallel
+from integration_hub.connectors.prefetch import Prefetcher
+from integration_hub.connectors.records_path import is_there, spine
 from integration_hub.connectors.request_template import RequestTemplate
+from integration_hub.connectors.responses import refuses, shape
 from integration_hub.connectors.shapes import lists_in, name_path
 
 _NO_CONTENT = (204, 205)
@@ -51,26 +51,30 @@ class RestConnector(BaseConnector):
 		template = RequestTemplate.read(request)
 		call = partial(template.call, values=_values(request), params=_bounds(request, template))
 		options = {**request.pagination, "records_path": request.records_path}
-		walk = paginator(request.pagination["kind"], options, request.state)
+		paginator = make_paginator(request.pagination["kind"], options, request.state)
 		if request.state and request.passed:
-			walk.came = request.passed[1]
-		if isinstance(walk, PageNumber) and not request.state and request.params.get(walk.page_param) == "0":
-			walk.state, walk.first = "0", 0  # some number their pages from 0
-		if isinstance(walk, NextLink) and self.config.auth_type == "API Key Query":
-			walk.secret_param = self.config.api_key_name
-		if request.lanes > 1 and walk.independent:
-			responses = fetch_in_lanes(self, call, walk, request.lanes)
-			return _read(self, responses, walk, request)
-		fetcher = Fetcher(self, call, walk)
+			paginator.came = request.passed[1]
+		if (
+			isinstance(paginator, PageNumber)
+			and not request.state
+			and request.params.get(paginator.page_param) == "0"
+		):
+			paginator.state, paginator.first = "0", 0  # some number their pages from 0
+		if isinstance(paginator, NextLink) and self.config.auth_type == "API Key Query":
+			paginator.secret_param = self.config.api_key_name
+		if request.lanes > 1 and paginator.independent:
+			responses = fetch_in_parallel(self, call, paginator, request.lanes)
+			return _read(self, responses, paginator, request)
+		fetcher = Prefetcher(self, call, paginator)
 		# A cursor or a link is the source's: to follow it may tell it that what came before is safe.
-		ahead = request.ahead and walk.independent and vars(type(self)).get("fetches_ahead", False)
+		ahead = request.ahead and paginator.independent and vars(type(self)).get("fetches_ahead", False)
 		begin = fetcher.begin if ahead else None
-		return _read(self, _one_by_one(fetcher, walk), walk, request, begin)
+		return _read(self, _one_by_one(fetcher, paginator), paginator, request, begin)
 
 	def first_answer(self, request: ListRequest) -> tuple[Any, Mapping[str, str], str]:
 		options = {**request.pagination, "records_path": request.records_path}
-		walk = paginator(request.pagination["kind"], options, request.state)
-		call = RequestTemplate.read(request).call(walk, _values(request), {})
+		paginator = make_paginator(request.pagination["kind"], options, request.state)
+		call = RequestTemplate.read(request).call(paginator, _values(request), {})
 		response = self.request(call.method, call.path, raw=True, **call.options)
 		return self.parse(response), response.headers, response.url
 
@@ -94,15 +98,15 @@ def _bounds(request: ListRequest, template: RequestTemplate) -> dict[str, str]:
 	}
 
 
-def _one_by_one(fetcher: Fetcher, walk: Paginator) -> Iterator[requests.Response]:
-	while not walk.done:
+def _one_by_one(fetcher: Prefetcher, paginator: Paginator) -> Iterator[requests.Response]:
+	while not paginator.done:
 		yield fetcher.fetch()
 
 
 def _read(
 	connector: BaseConnector,
 	responses: Iterable[requests.Response],
-	walk: Paginator,
+	paginator: Paginator,
 	request: ListRequest,
 	begin: Callable[[], None] | None = None,
 ) -> Iterator[Page]:
@@ -112,50 +116,53 @@ def _read(
 	is an error instead of a loop. begin: called with each page, before the caller has it: has the next one fetched
 	meanwhile.
 	"""
-	evidence, known = Evidence(request), Known(connector.redactor)
+	evidence, known = Evidence(request), KnownSecrets(connector.redactor)
 	previous: list | None = None
 	states: set[str] = set()
 	empty = 0
-	for number, response in enumerate(_to_the_end(responses, walk, evidence, request.end_statuses), 1):
+	for number, response in enumerate(_to_the_end(responses, paginator, evidence, request.end_statuses), 1):
 		answer = connector.parse(response)
 		with _explained(connector, response):
 			_check_answer(answer, request, known)
 			records = _records(response, answer, request.records_path)
 			empty = 0 if records else empty + 1
 			if number > MAX_PAGES or empty > MAX_EMPTY:
-				raise MalformedAnswer(_endless(number, empty, walk))
+				raise MalformedAnswer(_endless(number, empty, paginator))
 			if ignored := getattr(response, "ignored_status", 0):
-				yield Page([], walk.state, True, len(response.content), _doubt_of_ignored(ignored))
+				yield Page([], paginator.state, True, len(response.content), _doubt_of_ignored(ignored))
 				return
 			evidence.add(answer, response.headers, response.url, len(records))
-			walk.update_state(answer, records, response)
-			_check_state(walk, known)
-			is_repeated = _is_same(records, previous, request.id_path if walk.independent else "")
+			paginator.update_state(answer, records, response)
+			_check_state(paginator, known)
+			is_repeated = _is_same(records, previous, request.id_path if paginator.independent else "")
 			if is_repeated:
-				last = _repeated(evidence, walk, len(response.content))
-			elif walk.state in states and not walk.done:
+				last = _repeated(evidence, paginator, len(response.content))
+			elif paginator.state in states and not paginator.done:
 				raise MalformedAnswer("The pages lead in a circle.")
 		if is_repeated:
 			yield last
 			return
 		previous = records
-		states.add(walk.state)
+		states.add(paginator.state)
 		if begin:
 			begin()
-		doubt = _doubt(evidence, walk) if walk.done else None
-		yield Page(records, walk.state, walk.done, len(response.content), doubt)
-	if not walk.done:
-		yield Page([], walk.state, True, 0, evidence.at_end(said=True))
+		doubt = _doubt(evidence, paginator) if paginator.done else None
+		yield Page(records, paginator.state, paginator.done, len(response.content), doubt)
+	if not paginator.done:
+		yield Page([], paginator.state, True, 0, evidence.at_end(said=True))
 
 
 def _to_the_end(
-	responses: Iterable[requests.Response], walk: Paginator, evidence: Evidence, end_statuses: Sequence[int]
+	responses: Iterable[requests.Response],
+	paginator: Paginator,
+	evidence: Evidence,
+	end_statuses: Sequence[int],
 ) -> Iterator[requests.Response]:
 	"""Return the answers; without an error where a page behind the end is refused, and all that there is has come.
 
 	end_statuses: with which the source says by itself that a page is behind the end, if it is not the first one.
 	"""
-	begun = bool(walk.state and not walk.independent)
+	begun = bool(paginator.state and not paginator.independent)
 	try:
 		for response in responses:
 			yield response
@@ -163,7 +170,7 @@ def _to_the_end(
 	except ConnectorError as error:
 		if begun and error.status in end_statuses:
 			return
-		if not (walk.independent and error.status in _BEHIND_END and evidence.says_all):
+		if not (paginator.independent and error.status in _BEHIND_END and evidence.says_all):
 			raise
 
 
@@ -174,15 +181,17 @@ def _doubt_of_ignored(status: int) -> Doubt | None:
 	return Doubt(f"an answer was ignored (HTTP {status})", "Answer Rules (answer_rules)")
 
 
-def _endless(pages: int, empty: int, walk: Paginator) -> str:
+def _endless(pages: int, empty: int, paginator: Paginator) -> str:
 	"""Return what to say of a list without an end, and the setting to look at."""
 	look = "Pagination (pagination)"
-	if walk.more_path:
-		look = f"Has More Path (more_path): what is at {walk.more_path!r} says each time that there is more"
+	if paginator.more_path:
+		look = (
+			f"Has More Path (more_path): what is at {paginator.more_path!r} says each time that there is more"
+		)
 	return f"No end after {pages} pages, the last {empty} of them empty. Look at {look}."
 
 
-def _check_answer(answer: Any, request: ListRequest, known: Known) -> None:
+def _check_answer(answer: Any, request: ListRequest, known: KnownSecrets) -> None:
 	"""Refuse an answer in which a secret stands, where an expression makes something of the whole of it.
 
 	Turned round it would be no secret that is known, and a comparison tells whether a guess is right.
@@ -201,33 +210,33 @@ def _computes(path: str) -> bool:
 		return False  # the name of a header, or what the look-up will refuse
 
 
-def _check_state(walk: Paginator, known: Known) -> None:
+def _check_state(paginator: Paginator, known: KnownSecrets) -> None:
 	"""Refuse a cursor or link that is a secret, or holds one: it is kept as the stream's checkpoint."""
-	if not walk.independent and known.stands_in(walk.state):
+	if not paginator.independent and known.stands_in(paginator.state):
 		raise MalformedAnswer(f"cursor_path: {is_secret()}")
 
 
-def _doubt(evidence: Evidence, walk: Paginator) -> Doubt | None:
+def _doubt(evidence: Evidence, paginator: Paginator) -> Doubt | None:
 	"""Return why the end of a walk does not prove its list complete, None if it does."""
-	by_more_path = walk.said and bool(walk.more_path)
-	never_there = "" if walk.met else walk.more_path
-	return evidence.at_end(said=walk.said, by_more_path=by_more_path, never_there=never_there)
+	by_more_path = paginator.said and bool(paginator.more_path)
+	never_there = "" if paginator.met else paginator.more_path
+	return evidence.at_end(said=paginator.said, by_more_path=by_more_path, never_there=never_there)
 
 
-def _repeated(evidence: Evidence, walk: Paginator, size: int) -> Page:
+def _repeated(evidence: Evidence, paginator: Paginator, size: int) -> Page:
 	"""Return the page that ends a walk whose source gives its last page again and again.
 
 	Raises MalformedAnswer if the source says that there is more.
 	"""
 	evidence.take_back()
-	if walk.done:
-		return Page([], walk.state, True, size, _doubt(evidence, walk))
+	if paginator.done:
+		return Page([], paginator.state, True, size, _doubt(evidence, paginator))
 	if more := evidence.more():
 		raise MalformedAnswer(
 			f"The same page came twice, though {more.sign}; the pagination settings do not fit the source. "
 			f"Look at {more.setting}."
 		)
-	return Page([], walk.state, True, size, evidence.repeated())
+	return Page([], paginator.state, True, size, evidence.repeated())
 
 
 def _is_same(records: list[dict[str, Any]], previous: list[dict[str, Any]] | None, id_path: str) -> bool:

@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConnectorError, RetryLater
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class RetryPolicy:
 	attempts: tries in all. minimum, maximum: bounds of the backoff in seconds.
 	max_wait: the longest pause a worker sleeps through; beyond it RetryLater leaves `run`.
 	within: seconds after which a failed attempt is the last.
-	told: called before a pause with a sentence: what failed, and when it is tried again.
+	on_pause: called before a pause with a sentence: what failed, and when it is tried again.
 	"""
 
 	attempts: int = 5
@@ -55,7 +55,7 @@ class RetryPolicy:
 	max_wait: float = 120.0
 	within: float = math.inf
 	sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
-	told: Callable[[str], None] | None = field(default=None, repr=False)
+	on_pause: Callable[[str], None] | None = field(default=None, repr=False)
 
 	@classmethod
 	def of(cls, config: IntegrationConfig) -> RetryPolicy:
@@ -102,10 +102,10 @@ class RetryPolicy:
 			raise
 
 	def _tell(self, state: RetryCallState) -> None:
-		if self.told:
+		if self.on_pause:
 			error, pause = state.outcome.exception(), state.next_action.sleep
 			number = state.attempt_number + 1
-			self.told(_("{0} Attempt {1} of {2} in {3} s.", error, number, self.attempts, f"{pause:.0f}"))
+			self.on_pause(_("{0} Attempt {1} of {2} in {3} s.", error, number, self.attempts, f"{pause:.0f}"))
 
 
 def is_retryable(error: BaseException, idempotent: bool) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from integration_hub.connectors.links import next_link
+from integration_hub.connectors.link_header import next_link
 
 _LEVELS = 5  # of objects that lists are looked for in
 _DEEP = 3  # of objects within a record whose keys are named

@@ -14,8 +14,8 @@ from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
 from integration_hub.connectors import errors
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.deadline import deadline, within
-from integration_hub.connectors.guard import REFUSED, GuardedAdapter
 from integration_hub.connectors.redact import Redactor
+from integration_hub.connectors.ssrf_guard import REFUSED, GuardedAdapter
 
 _CHUNK = 64 * 1024
 _NOTHING_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")
@@ -24,7 +24,7 @@ _NOTHING_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutErr
 class Transport:
 	"""Sends requests to one external system and reads their answers; what goes wrong is a ConnectorError.
 
-	allowed_hosts: hosts that may be of a private network (see connectors.guard). proxy_authorization: what the proxy
+	allowed_hosts: hosts that may be of a private network (see connectors.ssrf_guard). proxy_authorization: what the proxy
 	is told, "" for nothing.
 	"""
 

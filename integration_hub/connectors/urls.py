@@ -17,7 +17,7 @@ _AMBIGUOUS = re.compile(r"[\x00-\x20\\\x7f]")
 _ABSOLUTE = re.compile(r"(https?://[^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
-class Elsewhere(ValueError):
+class OtherOrigin(ValueError):
 	"""A URL leads to another host; the text says what differs."""
 
 
@@ -47,7 +47,7 @@ def joined(base_url: str, path: str) -> str:
 	absolute = _ABSOLUTE.fullmatch(path)
 	# Names of DocTypes have spaces, and so have the links that some servers write.
 	url = _spaced(absolute) if absolute else base + path.lstrip("/").replace(" ", "%20")
-	return at_home(base, url)
+	return on_base_origin(base, url)
 
 
 def redirected(url: str, location: str) -> str:
@@ -55,37 +55,39 @@ def redirected(url: str, location: str) -> str:
 	target = urljoin(url, location.strip(" "))
 	absolute = _ABSOLUTE.fullmatch(target)
 	target = _spaced(absolute) if absolute else target
-	found = at_home(url, target)
+	found = on_base_origin(url, target)
 	if found == url != target:
-		home, there = urlsplit(url), urlsplit(target)
-		raise Elsewhere(f"asks for {there.scheme}://{there.netloc} instead of {home.scheme}://{home.netloc}.")
+		base_parts, there = urlsplit(url), urlsplit(target)
+		raise OtherOrigin(
+			f"asks for {there.scheme}://{there.netloc} instead of {base_parts.scheme}://{base_parts.netloc}."
+		)
 	return found
 
 
-def at_home(base: str, url: str) -> str:
+def on_base_origin(base: str, url: str) -> str:
 	"""Return `url` on the origin of `base`: its own spelling of the same host, and its scheme.
 
 	Behind a proxy that ends TLS, many servers write links with http. They are followed over the scheme of the base
 	URL, so that nothing travels less safely than a person wanted. Raises Elsewhere where host or port differ.
 	"""
-	home, there = origin(base), origin(url)
-	if home == there:
+	base_parts, there = origin(base), origin(url)
+	if base_parts == there:
 		return url
-	if differences := _differences(home, there):
-		raise Elsewhere(f"is not on the host of base_url: {' and '.join(differences)}.")
+	if differences := _differences(base_parts, there):
+		raise OtherOrigin(f"is not on the host of base_url: {' and '.join(differences)}.")
 	rest = _ABSOLUTE.fullmatch(url)
-	return f"{home[0]}://{urlsplit(base).netloc}{rest[2] if rest else ''}"
+	return f"{base_parts[0]}://{urlsplit(base).netloc}{rest[2] if rest else ''}"
 
 
-def _differences(home: tuple[str, str, int | None], there: tuple[str, str, int | None]) -> list[str]:
+def _differences(base_parts: tuple[str, str, int | None], there: tuple[str, str, int | None]) -> list[str]:
 	found = []
 	if there[0] not in _DEFAULT_PORTS:
-		found.append(f"its scheme is {there[0] or 'missing'} instead of {home[0]}")
-	if home[1].rstrip(".") != there[1].rstrip("."):
-		found.append(f"its host is {there[1] or 'missing'} instead of {home[1]}")
-	usual = all(port == _DEFAULT_PORTS.get(scheme) for scheme, _, port in (home, there))
-	if home[2] != there[2] and not usual:
-		found.append(f"its port is {there[2]} instead of {home[2]}")
+		found.append(f"its scheme is {there[0] or 'missing'} instead of {base_parts[0]}")
+	if base_parts[1].rstrip(".") != there[1].rstrip("."):
+		found.append(f"its host is {there[1] or 'missing'} instead of {base_parts[1]}")
+	usual = all(port == _DEFAULT_PORTS.get(scheme) for scheme, _, port in (base_parts, there))
+	if base_parts[2] != there[2] and not usual:
+		found.append(f"its port is {there[2]} instead of {base_parts[2]}")
 	return found
 
 

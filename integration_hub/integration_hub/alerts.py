@@ -9,9 +9,9 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from integration_hub.homes import watch
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.tokens import expiring_tokens
+from integration_hub.runtime import monitors
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.token_expiry import expiring_tokens
 
 # What Notifications of the event Method wait for; the second only where the site can send mail.
 TOLD, TOLD_BY_MAIL = "integration_hub_problem", "integration_hub_problem_by_mail"
@@ -35,13 +35,13 @@ def _marked(_) -> tuple[str, ...]:
 	)
 
 
-def tell_of_problems() -> list[str]:
+def notify_of_problems() -> list[str]:
 	"""Look for problems, and tell of those that are new; return the rows of the error log that stand for them."""
-	home = SiteHome()
-	return watch.look(home, expiring_tokens(home), _tell)
+	runtime = FrappeRuntime()
+	return monitors.check_problems(runtime, expiring_tokens(runtime), _notify)
 
 
-def _tell(name: str) -> None:
+def _notify(name: str) -> None:
 	"""Run the Notifications for one problem; one that cannot be sent keeps no other from being."""
 	problem = frappe.get_doc("Integration Error Log", name)
 	for event in (TOLD, *([TOLD_BY_MAIL] if _can_mail() else [])):

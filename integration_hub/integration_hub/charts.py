@@ -12,7 +12,7 @@ import frappe
 from frappe import _
 from frappe.utils import add_days, format_date, get_system_timezone, getdate, nowdate
 
-from integration_hub.homes.site.database import SiteDatabase
+from integration_hub.runtime.frappe.database import FrappeDatabase
 from integration_hub.stores.database import Row, in_list
 from integration_hub.stores.ids import first_id, key
 
@@ -73,7 +73,7 @@ def _events() -> list[Row]:
 
 def _count_events(integrations: Sequence[str]) -> list[Row]:
 	"""Names sort by time. So all that is asked for stands in an index, and no row with its body is read."""
-	db, days = SiteDatabase(), _days()
+	db, days = FrappeDatabase(), _days()
 	first, *later = (first_id(_begins(day)) for day in days)
 	day = " ".join(f"WHEN `name` < %s THEN '{day}'" for day in days[:-1])
 	(marks, names), (states, statuses) = in_list(integrations), in_list(STATES)
@@ -89,7 +89,7 @@ def _runs() -> list[Row]:
 	marks, names = in_list(_integrations("Sync Log"))
 	sql = f"""SELECT DATE(`started_at`) AS `day`, `stream`, SUM(`created` + `updated` + `deleted`) AS `n`
 		FROM `tabSync Log` WHERE `name` >= %s AND `integration` IN ({marks}) GROUP BY DATE(`started_at`), `stream`"""
-	rows = SiteDatabase().query(sql, [first_id(_begins(_days()[0])), *names])
+	rows = FrappeDatabase().query(sql, [first_id(_begins(_days()[0])), *names])
 	return [{**row, "day": str(row["day"])} for row in rows]
 
 

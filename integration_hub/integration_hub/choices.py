@@ -7,17 +7,17 @@ from typing import Any
 import frappe
 
 from integration_hub.connectors.registry import BUILT_IN
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.webhooks.schemes import SCHEMES, record_path_of
 
 
 def choices() -> dict[str, list[str]]:
 	"""Return the names by field."""
-	home = SiteHome()
+	runtime = FrappeRuntime()
 	return {
-		"connector": [*BUILT_IN, *home.connectors()],
-		"webhook_scheme": [*SCHEMES, *home.schemes()],
-		"handler": list(home.handlers()),
+		"connector": [*BUILT_IN, *runtime.connectors()],
+		"webhook_scheme": [*SCHEMES, *runtime.schemes()],
+		"handler": list(runtime.handlers()),
 	}
 
 
@@ -30,7 +30,7 @@ def boot(bootinfo: Any) -> None:
 	if not frappe.has_permission("Integration Settings", "read"):
 		return
 	found: dict[str, Any] = choices()
-	schemes = SiteHome().schemes()
+	schemes = FrappeRuntime().schemes()
 	found["record_paths"] = {name: record_path_of(name, schemes) for name in found["webhook_scheme"]}
 	found["unused"] = {name: sorted(plain.unused) for name, (plain, _) in BUILT_IN.items()}
 	found["usual"] = {name: dict(plain.usual) for name, (plain, _) in BUILT_IN.items()}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import frappe
 from werkzeug import Request, Response
 
-from integration_hub.sheets import csv_as_text, xlsx_as_text
+from integration_hub.spreadsheets import csv_as_text, xlsx_as_text
 
 _MODULE = "Integration Hub"
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import frappe
 
+from integration_hub.connectors.app_code import contained
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.breaker import Breaker
-from integration_hub.connectors.calls import contained
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.homes.site import SiteHome
-from integration_hub.integration_hub.sentences import translated
+from integration_hub.integration_hub.messages import translated
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores import inbox
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 
 _LOOK_AT = ("Failed", "Dead", "Unrouted", "Conflict")
 
@@ -32,25 +32,25 @@ def health(integration: str) -> dict[str, Any]:
 	without an end; renews: whether the next call after its end gets another one by itself.
 	Where its settings cannot work, {"error": text} stands for what its connector would tell.
 	"""
-	home = SiteHome()
+	runtime = FrappeRuntime()
 	try:
-		with home.connector(integration) as connector:
+		with runtime.connector(integration) as connector:
 			breaker, pause = connector.breaker.state()
-			budget, token = connector.budget(), _token(home, connector)
+			budget, token = connector.budget(), _token(runtime, connector)
 	except (ConnectorError, HubError) as error:
-		return {"error": translated(error), **_counts(home, integration)}
+		return {"error": translated(error), **_counts(runtime, integration)}
 	return {
 		"breaker": breaker,
 		"pause": round(pause),
-		"shared": home.coordination.shared,
+		"shared": runtime.coordination.shared,
 		"budget": vars(budget) if budget else None,
 		"token": token,
-		**_counts(home, integration),
+		**_counts(runtime, integration),
 	}
 
 
-def _counts(home: SiteHome, integration: str) -> dict[str, int]:
-	counts = inbox.counts(home, integration)
+def _counts(runtime: FrappeRuntime, integration: str) -> dict[str, int]:
+	counts = inbox.counts(runtime, integration)
 	streams = frappe.get_all(
 		"Sync Settings", filters={"integration": integration, "enabled": 1}, pluck="status", order_by="name"
 	)
@@ -64,14 +64,14 @@ def _counts(home: SiteHome, integration: str) -> dict[str, int]:
 
 def paused() -> list[str]:
 	"""Return the enabled integrations whose calls are paused after failures."""
-	shared = SiteHome().coordination
+	shared = FrappeRuntime().coordination
 	fields = ["name", "breaker_threshold", "breaker_seconds"]
 	rows = frappe.get_list("Integration Settings", filters={"enabled": 1}, fields=fields, limit_page_length=0)
 	breakers = [Breaker(row.name, shared, row.breaker_threshold, row.breaker_seconds) for row in rows]
 	return [breaker.name for breaker in breakers if breaker.state()[0] == "Open"]
 
 
-def _token(home: SiteHome, connector: BaseConnector) -> dict[str, Any] | None:
+def _token(runtime: FrappeRuntime, connector: BaseConnector) -> dict[str, Any] | None:
 	"""Return when the access token ends, and never the token."""
 	config = connector.config
 	if config.auth_type == "Connected App":
@@ -80,7 +80,7 @@ def _token(home: SiteHome, connector: BaseConnector) -> dict[str, Any] | None:
 		return None
 	seconds = connector.token_expires_at()
 	moment = seconds and datetime.fromtimestamp(seconds, timezone.utc)
-	return {"expires_at": home.local_time(moment) if moment else None, "renews": True}
+	return {"expires_at": runtime.local_time(moment) if moment else None, "renews": True}
 
 
 def _consent(config: IntegrationConfig) -> dict[str, Any]:

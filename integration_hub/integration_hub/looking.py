@@ -10,13 +10,13 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
+from integration_hub.connectors.bounded_jmespath import path_problem
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.connectors.paths import path_problem
-from integration_hub.homes.site import SiteHome
-from integration_hub.integration_hub import authority
-from integration_hub.integration_hub.sentences import refuse
+from integration_hub.integration_hub import run_as
+from integration_hub.integration_hub.messages import refuse
 from integration_hub.integration_hub.settings import refuse as refuse_field
-from integration_hub.stores.home import HubError
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.look import look
 
@@ -51,7 +51,7 @@ def look_at_source(given: str | Mapping[str, Any]) -> dict[str, Any]:
 	Only who could save a stream like that is shown it: the call goes out with the integration's credentials.
 	"""
 	doc = _document(frappe.parse_json(given))
-	authority.check_stream(doc)
+	run_as.check_stream(doc)
 	frappe.has_permission("Integration Settings", "read", doc.integration, throw=True)
 	try:
 		config = StreamConfig.from_row({**doc.as_dict(), "name": doc.name or DOCTYPE}, ())
@@ -63,7 +63,7 @@ def look_at_source(given: str | Mapping[str, Any]) -> dict[str, Any]:
 	if config.records_path and (problem := path_problem(config.records_path)):
 		refuse_field(doc, "records_path", problem)
 	try:
-		return look(SiteHome(), config)
+		return look(FrappeRuntime(), config)
 	except (ConnectorError, HubError) as error:
 		refuse(error, _("The source could not be read"))
 	finally:

@@ -8,7 +8,7 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
 
-from integration_hub.integration_hub.sentences import in_language
+from integration_hub.integration_hub.messages import in_language
 
 
 def keep_state(doc: Document, fields: Sequence[str]) -> None:

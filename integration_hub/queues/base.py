@@ -15,21 +15,21 @@ from typing import ClassVar
 
 import redis
 
+from integration_hub.connectors.bounded_jmespath import PathTooCostly
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.connectors.known import Known
-from integration_hub.connectors.paths import PathTooCostly
+from integration_hub.connectors.known_secrets import KnownSecrets
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.queues.letters import Letter, tell
-from integration_hub.queues.pieces import store_in_pieces
-from integration_hub.queues.servers import NEEDED, explained, facts_of, moved_to, tagged
-from integration_hub.sentence import _
-from integration_hub.stores.home import Home, HubError
+from integration_hub.lazy_messages import _
+from integration_hub.queues.chunked_store import store_in_chunks
+from integration_hub.queues.dead_letters import DeadLetter, log_dead_letters
+from integration_hub.queues.redis_servers import NEEDED, explained, facts_of, moved_to, tagged
 from integration_hub.stores.inbox import Event
+from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.webhooks.bodies import MalformedEvent, read_body
+from integration_hub.webhooks.event_secrets import check_event
 from integration_hub.webhooks.events import Route, load_routes, read_event
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.receive import hand_over
-from integration_hub.webhooks.secrecy import check_event
 
 BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024  # of a batch, about: large messages are read fewer at a time
@@ -72,13 +72,13 @@ class Consumer:
 
 	def __init__(
 		self,
-		home: Home,
+		runtime: Runtime,
 		config: IntegrationConfig,
 		client: redis.Redis,
 		name: str = "consumer",
 		follow: Follow | None = None,
 	):
-		self.home, self.config, self.redis = home, config, client
+		self.runtime, self.config, self.redis = runtime, config, client
 		self.queue, self.prefix = config.queue_name, tagged(config.queue_name)
 		self.name = name
 		self.dead = f"{self.prefix}:dead"
@@ -104,7 +104,7 @@ class Consumer:
 		"""Do what `recover` says, on a server that was looked at."""
 		raise NotImplementedError
 
-	def bury(self, message: Message, letter: Letter) -> None:
+	def bury(self, message: Message, dead_letter: DeadLetter) -> None:
 		"""Move a message from what is being handled to the dead letters, both in one."""
 		raise NotImplementedError
 
@@ -176,20 +176,20 @@ class Consumer:
 
 	def store(self, messages: Sequence[Message]) -> None:
 		"""Commit a batch, then acknowledge it. What cannot be an event, or be stored, becomes a dead letter."""
-		routes = load_routes(self.home, self.config.name)
+		routes = load_routes(self.runtime, self.config.name)
 		readable, events, buried = [], [], {}
 		for number, message in enumerate(messages):
 			try:
 				events.append(self._event(message, routes))
 				readable.append(number)
 			except MalformedEvent as error:
-				buried[number] = Letter(message.body, str(error))
-		stored = store_in_pieces(self.home, events)
+				buried[number] = DeadLetter(message.body, str(error))
+		stored = store_in_chunks(self.runtime, events)
 		for place, reason in stored.refused.items():
-			buried[readable[place]] = Letter(messages[readable[place]].body, reason)
-		tell(self.home, self.config.name, self.dead, buried.values())
-		for number, letter in buried.items():
-			self.bury(messages[number], letter)
+			buried[readable[place]] = DeadLetter(messages[readable[place]].body, reason)
+		log_dead_letters(self.runtime, self.config.name, self.dead, buried.values())
+		for number, dead_letter in buried.items():
+			self.bury(messages[number], dead_letter)
 		# Not in MULTI, where a server that is full takes no command: what is not acknowledged is known again.
 		with self.redis.pipeline(transaction=False) as pipe:
 			if rest := [message for number, message in enumerate(messages) if number not in buried]:
@@ -201,7 +201,7 @@ class Consumer:
 		kept = [event for number, event in enumerate(events) if number not in stored.refused]
 		new = [e for e, verdict in zip(kept, stored.verdicts, strict=True) if verdict == "received"]
 		if keys := {event.ordering_key for event in new if not event.unrouted}:
-			hand_over(self.home, self.config.name, keys)
+			hand_over(self.runtime, self.config.name, keys)
 
 	def _event(self, message: Message, routes: Sequence[Route]) -> Event:
 		"""Return the event a message is; raises MalformedEvent."""
@@ -221,5 +221,5 @@ class Consumer:
 		return event
 
 	@cached_property
-	def _known(self) -> Known:
-		return Known(redactor_for(self.home.secrets(self.config.name)))
+	def _known(self) -> KnownSecrets:
+		return KnownSecrets(redactor_for(self.runtime.secrets(self.config.name)))

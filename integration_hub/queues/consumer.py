@@ -7,11 +7,11 @@ from urllib.parse import urlsplit, urlunsplit
 import redis
 
 from integration_hub.queues.base import Consumed, Consumer
-from integration_hub.queues.lists import ListConsumer
-from integration_hub.queues.pinned import owners_client, pinned_client
+from integration_hub.queues.pinned_connections import owners_client, pinned_client
+from integration_hub.queues.redis_list import ListConsumer
+from integration_hub.queues.redis_stream import StreamConsumer
 from integration_hub.queues.state import OPERATION
-from integration_hub.queues.streams import StreamConsumer
-from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.runtime import HubError, Runtime
 
 __all__ = ["OPERATION", "Consumed", "Consumer", "SwitchedOff", "consumer_for"]
 
@@ -23,9 +23,11 @@ class SwitchedOff(HubError):
 	"""The integration or its queue is disabled."""
 
 
-def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_url: str = "") -> Consumer:
+def consumer_for(
+	runtime: Runtime, integration: str, name: str = "consumer", fallback_url: str = ""
+) -> Consumer:
 	"""Return the consumer of an integration; raises SwitchedOff, and HubError where its settings are wrong."""
-	config = home.integration(integration)
+	config = runtime.integration(integration)
 	place = {"doctype": "Integration Settings", "name": integration}
 	if not config.enabled:
 		raise SwitchedOff("is disabled", field="enabled", **place)
@@ -35,13 +37,13 @@ def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_
 		raise HubError("is neither List nor Stream", field="queue_kind", **place)
 	if config.queue_end not in ("Right", "Left"):
 		raise HubError("is neither Right nor Left", field="queue_end", **place)
-	url = home.secrets(integration).get("queue_url")
+	url = runtime.secrets(integration).get("queue_url")
 	if not (url or fallback_url):
 		raise HubError("is empty", field="queue_url", **place)
 
 	def connect(url: str) -> redis.Redis:
 		if url_of_person:
-			return pinned_client(url, home.allowed_hosts(), **_TIMEOUTS)
+			return pinned_client(url, runtime.allowed_hosts(), **_TIMEOUTS)
 		return owners_client(url, **_TIMEOUTS)  # the site's owner wrote it into the site's own configuration
 
 	def follow(host: str, port: int) -> redis.Redis:
@@ -52,7 +54,7 @@ def consumer_for(home: Home, integration: str, name: str = "consumer", fallback_
 		client = connect(start)
 	except (ValueError, OSError) as error:
 		raise HubError(str(error), field="queue_url", **place) from None
-	return _KINDS[config.queue_kind](home, config, client, name, follow)
+	return _KINDS[config.queue_kind](runtime, config, client, name, follow)
 
 
 def _at(url: str, host: str, port: int) -> str:

@@ -10,8 +10,8 @@ import redis
 from integration_hub.queues.base import Consumer
 from integration_hub.stores.closing import close_operation
 from integration_hub.stores.database import in_transaction, update
-from integration_hub.stores.errors import Redacts, record_error
-from integration_hub.stores.home import Home
+from integration_hub.stores.error_log import Redacts, record_error
+from integration_hub.stores.runtime import Runtime
 
 OPERATION = "Queue"  # in the error log
 UNKNOWN = -1  # messages that wait where the server does not say how many
@@ -22,8 +22,8 @@ _DOCTYPE = "Integration Settings"
 class QueueState:
 	"""Notes how an integration's queue is read: at once what changes, the rest every quarter of a minute."""
 
-	def __init__(self, home: Home, integration: str):
-		self._home, self._integration = home, integration
+	def __init__(self, runtime: Runtime, integration: str):
+		self._runtime, self._integration = runtime, integration
 		self._next, self._took, self._well = 0.0, False, False
 
 	def goes_well(self, consumer: Consumer, took: bool) -> None:
@@ -31,17 +31,17 @@ class QueueState:
 		self._took = self._took or took
 		if self._well and time.monotonic() < self._next:
 			return
-		now = self._home.now()
+		now = self._runtime.now()
 		values = {"queue_read_at": now, "queue_error": None, "queue_depth": depth(consumer)}
 		if self._took:
 			values["queue_message_at"] = now
 
 		def note() -> None:
-			update(self._home.db, _DOCTYPE, self._integration, values)
+			update(self._runtime.db, _DOCTYPE, self._integration, values)
 			if not self._well:
-				close_operation(self._home, self._integration, OPERATION)
+				close_operation(self._runtime, self._integration, OPERATION)
 
-		in_transaction(self._home.db, note)
+		in_transaction(self._runtime.db, note)
 		self._next, self._took, self._well = time.monotonic() + _NOTE_SECONDS, False, True
 
 	def fails(self, error: Exception, redactor: Redacts, times: int = 1) -> None:
@@ -50,9 +50,9 @@ class QueueState:
 
 		def note() -> None:
 			text = redactor.text(error, 500) or type(error).__name__
-			update(self._home.db, _DOCTYPE, self._integration, {"queue_error": text})
+			update(self._runtime.db, _DOCTYPE, self._integration, {"queue_error": text})
 			record_error(
-				self._home,
+				self._runtime,
 				error,
 				operation=OPERATION,
 				integration=self._integration,
@@ -60,7 +60,7 @@ class QueueState:
 				times=times,
 			)
 
-		in_transaction(self._home.db, note)
+		in_transaction(self._runtime.db, note)
 
 
 def depth(consumer: Consumer) -> int:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from integration_hub.sandbox.access import API_KEY, CLIENT_ID, basic
 from integration_hub.sandbox.data import Customer
-from integration_hub.sandbox.moods import MOODS
+from integration_hub.sandbox.list_quirks import MOODS
 
 if TYPE_CHECKING:
 	from integration_hub.sandbox.server import Sandbox
@@ -81,7 +81,7 @@ def _allowed(sandbox: Sandbox, call: Call) -> bool:
 
 
 def _signed(call: Call) -> bool:
-	"""Verify a signed request as connectors.signing describes it, in the sandbox's own words."""
+	"""Verify a signed request as connectors.request_signing describes it, in the sandbox's own words."""
 	timestamp = call.headers.get("x-timestamp", "")
 	if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > 300:
 		return False

@@ -19,7 +19,7 @@ from integration_hub.sandbox import sender
 from integration_hub.sandbox.access import Budget, Tokens
 from integration_hub.sandbox.data import Customers
 from integration_hub.sandbox.faults import Faults
-from integration_hub.sandbox.moods import MOODS
+from integration_hub.sandbox.list_quirks import MOODS
 from integration_hub.sandbox.routes import Call, Reply, answer
 
 
@@ -50,7 +50,7 @@ class Sandbox:
 		self.faults = Faults(seed)
 		self.latency = latency
 		self.requests = 0
-		self.mood = ""  # how /v1/customers/page lists: see sandbox.moods
+		self.mood = ""  # how /v1/customers/page lists: see sandbox.list_quirks
 		self.lists: dict[str, list[dict[str, Any]]] = {}  # more of what it has: name → what /v1/<name> lists
 		self.pushed: dict[str, Any] = {}
 		self.pushed_lock = threading.Lock()

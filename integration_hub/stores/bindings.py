@@ -17,9 +17,9 @@ from integration_hub.stores.database import (
 	update,
 	upsert_many,
 )
-from integration_hub.stores.home import Home
 from integration_hub.stores.ids import HASH_LENGTH, key
 from integration_hub.stores.marks import Mark, told, told_at
+from integration_hub.stores.runtime import Runtime
 
 DOCTYPE = "External Record"
 
@@ -87,7 +87,7 @@ class Binding:
 		"""Was it a record that could not be written when it was read?"""
 		return bool(self.read) and self.read[0] in NOT_WRITTEN
 
-	def fail(self, home: Home, error: str, payload: str | None, counts: bool = True) -> bool:
+	def fail(self, runtime: Runtime, error: str, payload: str | None, counts: bool = True) -> bool:
 		"""Note that the record could not be written; tell whether it is given up with that.
 
 		The next run tries it again; from then on it waits 5 minutes, and each time twice as long, up to a day.
@@ -97,7 +97,7 @@ class Binding:
 		self.missing_run, self.error, self.payload = None, error, payload
 		self.content_hash = payload_hash(payload) if payload else ""
 		wait = _FIRST_BACKOFF * 2 ** (self.attempts - 2) if self.attempts > 1 else 0
-		self.retry_at = home.now(ahead=min(wait, _LONGEST_BACKOFF)) if wait else None
+		self.retry_at = runtime.now(ahead=min(wait, _LONGEST_BACKOFF)) if wait else None
 		if self.status == "Dead":
 			return False
 		given_up = self.attempts >= MOST_ATTEMPTS
@@ -189,16 +189,18 @@ def hold(db: Database, found: Sequence[Binding]) -> None:
 			)
 
 
-def take(home: Home, stream: str, target_doctype: str, mark: Mark, found: Sequence[Binding]) -> None:
+def take(runtime: Runtime, stream: str, target_doctype: str, mark: Mark, found: Sequence[Binding]) -> None:
 	"""Make the rows of new bindings before their documents are: who is about to make the same waits for the end of
 	this transaction, and then finds them.
 
 	Raises Outdated if one is there already: the snapshot is older than an event's commit. Nothing is lost by that yet.
 	"""
 	new = sorted((b for b in found if b.new), key=lambda b: b.name)  # an order that all keep to: no deadlock
-	if not new or home.db.dialect == "sqlite":  # one writer at a time, who has read after it began to write
+	if (
+		not new or runtime.db.dialect == "sqlite"
+	):  # one writer at a time, who has read after it began to write
 		return
-	now = home.now()
+	now = runtime.now()
 	same = {
 		"stream": stream,
 		"target_doctype": target_doctype,
@@ -207,7 +209,7 @@ def take(home: Home, stream: str, target_doctype: str, mark: Mark, found: Sequen
 		"modified": now,
 	}
 	rows = [(b.name, b.external_id) for b in new]
-	if insert_new(home.db, DOCTYPE, ("name", "external_id"), rows, same, key="name") != len(rows):
+	if insert_new(runtime.db, DOCTYPE, ("name", "external_id"), rows, same, key="name") != len(rows):
 		raise Outdated(_made_meanwhile(stream))
 	for binding in new:
 		binding.new, binding.taken = False, True
@@ -228,29 +230,29 @@ def _made_meanwhile(stream: str) -> str:
 
 
 def save(
-	home: Home, stream: str, target_doctype: str, mark: Mark, bindings: Sequence[Binding], by: str = ""
+	runtime: Runtime, stream: str, target_doctype: str, mark: Mark, bindings: Sequence[Binding], by: str = ""
 ) -> None:
 	"""Write bindings, as last seen by whose mark it is; raises Outdated if another transaction has written a new one meanwhile.
 
 	by: the run or event whose doing it is, as the name of its row.
 	"""
 	try:
-		_save(home, stream, target_doctype, mark, bindings, by)
+		_save(runtime, stream, target_doctype, mark, bindings, by)
 	except Exception as error:
-		if home.db.is_duplicate(error) or home.db.is_transient(error):
+		if runtime.db.is_duplicate(error) or runtime.db.is_transient(error):
 			raise Outdated(_made_meanwhile(stream)) from error
 		raise
 
 
 def _save(
-	home: Home, stream: str, target_doctype: str, mark: Mark, bindings: Sequence[Binding], by: str
+	runtime: Runtime, stream: str, target_doctype: str, mark: Mark, bindings: Sequence[Binding], by: str
 ) -> None:
 	same = {
 		"stream": stream,
 		"target_doctype": target_doctype,
 		**_marked(mark),
-		"creation": home.now(),
-		"modified": home.now(),
+		"creation": runtime.now(),
+		"modified": runtime.now(),
 	}
 	written = {**same, "made_by": by, "changed_by": by}
 	# A first load writes nothing but plain new ones: what is empty in them is not sent.
@@ -260,18 +262,18 @@ def _save(
 		if b.new and b.is_plain
 	]
 	insert_many(
-		home.db, DOCTYPE, ("name", "external_id", *_PLAIN_STATE), plain, {**written, "status": "Bound"}
+		runtime.db, DOCTYPE, ("name", "external_id", *_PLAIN_STATE), plain, {**written, "status": "Bound"}
 	)
 	state = tuple(column for column in _STATE if column not in _MARK)
 	columns = ("name", "external_id", *state)
 	# What could not be written was written by nobody yet; who writes it later is the first.
 	for failed, who in ((True, {**same, "changed_by": by}), (False, written)):
 		others = [b for b in bindings if b.new and not b.is_plain and b.has_failed is failed]
-		insert_many(home.db, DOCTYPE, columns, _rows(others, columns), who)
+		insert_many(runtime.db, DOCTYPE, columns, _rows(others, columns), who)
 	for kind, who in (("", ()), ("changed", ("changed_by",)), ("first", ("made_by", "changed_by"))):
 		known = [b for b in bindings if not b.new and b.written == kind]
 		changed = (*state, *_MARK, "modified", *who)
-		upsert_many(home.db, DOCTYPE, columns, _rows(known, columns), update=changed, same=written)
+		upsert_many(runtime.db, DOCTYPE, columns, _rows(known, columns), update=changed, same=written)
 
 
 def _marked(mark: Mark) -> dict[str, str | int]:
@@ -380,7 +382,9 @@ def ask_again(db: Database, stream: str) -> int:
 	return db.execute(sql, params)
 
 
-def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str = "", at: str = "") -> None:
+def mark_deleted(
+	runtime: Runtime, names: Sequence[str], forget_target: bool, by: str = "", at: str = ""
+) -> None:
 	"""Note that the documents of bindings, by the bindings' names, are gone or disabled.
 
 	forget_target: whoever is called so later is somebody else.
@@ -388,24 +392,24 @@ def mark_deleted(home: Home, names: Sequence[str], forget_target: bool, by: str 
 	"""
 	marks, values = in_list(names)
 	target = ", `target_name` = NULL" if forget_target else ""
-	home.db.execute(
+	runtime.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Deleted', `content_hash` = '', `error` = NULL,
 			`error_log` = NULL, `payload` = NULL, `missing_run` = NULL, `attempts` = 0, `retry_at` = NULL, `changed_by` = %s, `modified` = %s,
 			`source_time` = CASE WHEN COALESCE(`source_time`, '') < %s THEN %s ELSE `source_time` END{target}
 			WHERE `name` IN ({marks})""",
-		[by, home.now(), at, at, *values],
+		[by, runtime.now(), at, at, *values],
 	)
 
 
-def due_failures(home: Home, stream: str, most: int) -> list[str]:
+def due_failures(runtime: Runtime, stream: str, most: int) -> list[str]:
 	"""Return the names of a stream's bindings that are due for another attempt, by source time, `most` of them."""
 	where, params = of_stream(stream)
 	due = "(`retry_at` IS NULL OR `retry_at` <= %s OR `retry_at` > %s)"  # a clock was ahead: nothing waits so long
 	sql = f"""SELECT `name` FROM `tab{DOCTYPE}`
 		WHERE {where} AND {_FAILURES} AND `payload` IS NOT NULL AND {due}
 		ORDER BY COALESCE(`source_time`, ''), `name` LIMIT {int(most)}"""
-	between = [home.now(), home.now(ahead=_LONGEST_BACKOFF + slack(home))]
-	return [row["name"] for row in home.db.query(sql, [*params, *between])]
+	between = [runtime.now(), runtime.now(ahead=_LONGEST_BACKOFF + slack(runtime))]
+	return [row["name"] for row in runtime.db.query(sql, [*params, *between])]
 
 
 def has_failures(db: Database, stream: str) -> bool:
@@ -442,14 +446,14 @@ def by_name(db: Database, names: Sequence[str]) -> list[Binding]:
 	return [found[name] for name in names if name in found]
 
 
-def make_due(home: Home, stream: str, names: Sequence[str]) -> None:
+def make_due(runtime: Runtime, stream: str, names: Sequence[str]) -> None:
 	"""Have the next run of a stream try records again, those that were given up too."""
 	marks, values = in_list(names)
 	sql = f"""UPDATE `tab{DOCTYPE}` SET `retry_at` = NULL, `attempts` = 0, `modified` = %s,
 		`status` = CASE WHEN `external_id` = '' THEN 'Unidentified' ELSE 'Failed' END
 		WHERE `name` IN ({marks}) AND `status` IN ('Failed', 'Dead', 'Unidentified')"""
-	home.db.execute(sql, [home.now(), *values])
-	update(home.db, "Sync Settings", stream, {"has_failed": 1})
+	runtime.db.execute(sql, [runtime.now(), *values])
+	update(runtime.db, "Sync Settings", stream, {"has_failed": 1})
 
 
 def drop_identified(db: Database, names: Sequence[str], seen: str) -> None:

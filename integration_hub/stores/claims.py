@@ -20,12 +20,12 @@ from typing import Any
 
 from integration_hub.stores.attempts import LOST, Attempt, with_attempt
 from integration_hub.stores.database import Row, in_list, in_transaction
-from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import DOCTYPE, WAITING
 from integration_hub.stores.ordering import LOOK_SECONDS, MY_TURN, STATE, Look, let_on, look, tidy
+from integration_hub.stores.runtime import Runtime
 
-SEATS = 32  # drains of one integration at the same time, on all hosts
+SLOTS = 32  # drains of one integration at the same time, on all hosts
 _RETRIES = 20  # how many are tried for one that nobody else has locked
 _MOST_RETRIES = 100
 _MOST_AT_ONCE = 400  # rows looked at in one go, where there is nothing to take among fewer
@@ -49,75 +49,75 @@ _COLUMNS = [
 
 
 @contextmanager
-def seat(home: Home, integration: str) -> Iterator[str]:
+def slot(runtime: Runtime, integration: str) -> Iterator[str]:
 	"""Hold one of an integration's seats for a block, and have its name; "" if all are taken.
 
 	A seat is a lock that dies with its owner: who finds it free knows that what was claimed from it is nobody's.
 	"""
 	with ExitStack() as stack:
-		for number in range(SEATS):
-			if stack.enter_context(home.lock(_seat_lock(integration, str(number)))):
+		for number in range(SLOTS):
+			if stack.enter_context(runtime.lock(_slot_lock(integration, str(number)))):
 				yield str(number)
 				return
 			stack.close()
 		yield ""
 
 
-def _seat_lock(integration: str, seat: str) -> str:
-	return f"drain:{integration}:{seat}"
+def _slot_lock(integration: str, slot: str) -> str:
+	return f"drain:{integration}:{slot}"
 
 
-def claim_due(home: Home, integration: str, size: int, seat: str = "", until: float = 0) -> list[Row]:
+def claim_due(runtime: Runtime, integration: str, size: int, slot: str = "", until: float = 0) -> list[Row]:
 	"""Take up to `size` due rows, oldest first; each belongs to one claimant. Commits. Not within a transaction.
 
 	The attempt is counted here, before anything can go wrong: an event that kills its worker is counted too.
 	A row that was tried before is taken alone, so that it takes no other with it.
 
-	seat: the one that the claimant holds. until: of time.monotonic, how long to look among rows that cannot be taken;
+	slot: the one that the claimant holds. until: of time.monotonic, how long to look among rows that cannot be taken;
 	LOOK_SECONDS unless it is given. The next claim goes on from there.
 	"""
 	until = until or time.monotonic() + LOOK_SECONDS
 	at_once, after = size, ""
 	while True:
 		rows, found = in_transaction(
-			home.db, lambda at=(at_once, after): _take(home, integration, size, seat, *at)
+			runtime.db, lambda at=(at_once, after): _take(runtime, integration, size, slot, *at)
 		)
-		changed = tidy(home, integration, found)
+		changed = tidy(runtime, integration, found)
 		if rows or not (changed or found.more) or time.monotonic() >= until:
-			return _without_rivals(home, integration, rows)
+			return _without_rivals(runtime, integration, rows)
 		at_once, after = min(at_once * 4, _MOST_AT_ONCE), after if changed else found.last
 
 
 def _take(
-	home: Home, integration: str, size: int, seat: str, at_once: int, after: str
+	runtime: Runtime, integration: str, size: int, slot: str, at_once: int, after: str
 ) -> tuple[list[Row], Look]:
 	"""Claim rows within the current transaction; return them, and what else was found."""
-	found = look(home, integration, at_once, _MOST_RETRIES if at_once > size else _RETRIES, after)
-	rows = _lock_some(home, found, size)
+	found = look(runtime, integration, at_once, _MOST_RETRIES if at_once > size else _RETRIES, after)
+	rows = _lock_some(runtime, found, size)
 	if rows:
-		claim = f"{seat}:{new_id()}"
+		claim = f"{slot}:{new_id()}"
 		marks, names = in_list(row["name"] for row in rows)
-		home.db.execute(
+		runtime.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Processing', `turn` = {MY_TURN}, `claim` = %s,
 				`claimed_at` = %s, `attempts` = `attempts` + 1 WHERE `name` IN ({marks})""",
-			[claim, home.now(), *names],
+			[claim, runtime.now(), *names],
 		)
 		for row in rows:
 			row.update(claim=claim, attempts=row["attempts"] + 1)
 	return rows, found
 
 
-def _lock_some(home: Home, found: Look, size: int) -> list[Row]:
+def _lock_some(runtime: Runtime, found: Look, size: int) -> list[Row]:
 	"""Lock the rows to take, within the current transaction, and return them."""
 	untried, retries = found.untried[:size], found.retries[:_RETRIES]
 	if retries and not (untried and untried[0]["name"] < retries[0]["name"]):
 		for candidate in retries:
-			if rows := _lock(home, [candidate], set()):
+			if rows := _lock(runtime, [candidate], set()):
 				return rows
-	return _lock(home, untried, set()) if untried else []
+	return _lock(runtime, untried, set()) if untried else []
 
 
-def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Row]:
+def _lock(runtime: Runtime, candidates: Sequence[Row], held_back: set[str]) -> list[Row]:
 	"""Lock candidates that are still to be had; what is behind one that is not joins `held_back`.
 
 	They end where the payloads would be too much to have at once, and with the first one at the earliest.
@@ -126,7 +126,7 @@ def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Ro
 	columns = ", ".join(f"`{name}`" for name in _COLUMNS)
 	sql = f"""SELECT {columns}, LENGTH(`payload`) AS `size` FROM `tab{DOCTYPE}`
 		WHERE `name` IN ({marks}) AND {STATE} IN {WAITING} ORDER BY `name`"""
-	locked = {row["name"]: row for row in home.db.query(f"{sql} {home.db.row_lock}", names)}
+	locked = {row["name"]: row for row in runtime.db.query(f"{sql} {runtime.db.row_lock}", names)}
 	rows, size = [], 0
 	for candidate in candidates:
 		row, key = locked.get(candidate["name"]), candidate["ordering_key"]
@@ -137,19 +137,19 @@ def _lock(home: Home, candidates: Sequence[Row], held_back: set[str]) -> list[Ro
 		if rows and size > _MOST_BYTES:
 			break
 		rows.append(row)
-	return _with_payloads(home, rows)
+	return _with_payloads(runtime, rows)
 
 
-def _with_payloads(home: Home, rows: list[Row]) -> list[Row]:
+def _with_payloads(runtime: Runtime, rows: list[Row]) -> list[Row]:
 	marks, names = in_list(row["name"] for row in rows)
 	sql = f"SELECT `name`, `payload` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})"
-	payloads = {row["name"]: row["payload"] for row in home.db.query(sql, names)} if rows else {}
+	payloads = {row["name"]: row["payload"] for row in runtime.db.query(sql, names)} if rows else {}
 	for row in rows:
 		row["payload"] = payloads[row["name"]]
 	return rows
 
 
-def _without_rivals(home: Home, integration: str, rows: list[Row]) -> list[Row]:
+def _without_rivals(runtime: Runtime, integration: str, rows: list[Row]) -> list[Row]:
 	"""Give back the rows of keys that another claimant took at the same moment: both look once they have committed."""
 	keys = {row["ordering_key"] for row in rows if row["ordering_key"]}
 	if not keys:
@@ -157,19 +157,19 @@ def _without_rivals(home: Home, integration: str, rows: list[Row]) -> list[Row]:
 	marks, values = in_list(keys)
 	sql = f"""SELECT DISTINCT `ordering_key` FROM `tab{DOCTYPE}` WHERE `integration` = %s
 		AND `ordering_key` IN ({marks}) AND `status` = 'Processing' AND `claim` <> %s"""
-	found = home.db.query(sql, [integration, *values, rows[0]["claim"]])
+	found = runtime.db.query(sql, [integration, *values, rows[0]["claim"]])
 	taken = {row["ordering_key"] for row in found}
-	give_back(home, [row for row in rows if row["ordering_key"] in taken])
+	give_back(runtime, [row for row in rows if row["ordering_key"] in taken])
 	return [row for row in rows if row["ordering_key"] not in taken]
 
 
-def settle(home: Home, rows: Sequence[Row], attempt: Attempt | None = None, **values: Any) -> bool:
+def settle(runtime: Runtime, rows: Sequence[Row], attempt: Attempt | None = None, **values: Any) -> bool:
 	"""Write the end of an attempt, in the handler's transaction, on rows of one claim.
 
 	attempt: what is kept of it, at each row. False if the claim of one of the rows was lost meanwhile.
 	"""
 	marks, names = in_list(row["name"] for row in rows)
-	end = {"modified": home.now(), "claim": None, **values}
+	end = {"modified": runtime.now(), "claim": None, **values}
 	sets = ", ".join(f"`{column}` = %s" for column in end)
 	told = [with_attempt(row["attempts_log"], attempt) for row in rows] if attempt else []
 	if len(set(told)) == 1:  # nearly always: of a first attempt
@@ -177,7 +177,7 @@ def settle(home: Home, rows: Sequence[Row], attempt: Attempt | None = None, **va
 	elif told:
 		sets += f", `attempts_log` = CASE `name` {'WHEN %s THEN %s ' * len(told)}END"
 		told = [part for pair in zip(names, told, strict=True) for part in pair]
-	count = home.db.execute(
+	count = runtime.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET {sets}
 			WHERE `name` IN ({marks}) AND `claim` = %s AND {STATE} = 'Processing'""",
 		[*end.values(), *told, *names, rows[0]["claim"]],
@@ -185,7 +185,7 @@ def settle(home: Home, rows: Sequence[Row], attempt: Attempt | None = None, **va
 	return count == len(rows)
 
 
-def give_back(home: Home, rows: Sequence[Row]) -> None:
+def give_back(runtime: Runtime, rows: Sequence[Row]) -> None:
 	"""Return claimed rows that were not tried, for the next claimant; with untried ones goes what is behind them."""
 	if not rows:
 		return
@@ -193,15 +193,15 @@ def give_back(home: Home, rows: Sequence[Row]) -> None:
 	claim = rows[0]["claim"]
 
 	def back() -> None:
-		home.db.execute(
+		runtime.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET `status` = CASE WHEN `attempts` > 1 THEN 'Failed' ELSE 'Queued' END,
 				`claim` = NULL, `attempts` = `attempts` - 1
 				WHERE `claim` = %s AND {STATE} = 'Processing' AND `name` IN ({marks})""",
 			[claim, *names],
 		)
-		let_on(home, [row for row in rows if row["attempts"] <= 1])
+		let_on(runtime, [row for row in rows if row["attempts"] <= 1])
 
-	in_transaction(home.db, back)
+	in_transaction(runtime.db, back)
 
 
 _RELEASED_AT_ONCE = 500
@@ -210,7 +210,9 @@ _GONE = "The worker that handled it is gone."
 _SILENT = "(`claimed_at` < %s OR `claimed_at` IS NULL OR `claimed_at` > %s)"
 
 
-def release_abandoned(home: Home, seconds: float, max_attempts: int, longest: float = LOOK_SECONDS) -> int:
+def release_abandoned(
+	runtime: Runtime, seconds: float, max_attempts: int, longest: float = LOOK_SECONDS
+) -> int:
 	"""Give back rows whose claimant is gone, or has been silent for `seconds`; bury them after the last attempt.
 
 	Returns their number. Takes about `longest` seconds: the next sweep goes on.
@@ -218,14 +220,14 @@ def release_abandoned(home: Home, seconds: float, max_attempts: int, longest: fl
 	until, released, alive = time.monotonic() + longest, 0, 0
 	sql = f"""SELECT `name`, `integration`, `claim`, `ordering_key` FROM `tab{DOCTYPE}`
 		WHERE `status` = 'Processing' ORDER BY `claimed_at` LIMIT {_RELEASED_AT_ONCE}"""
-	silent = [home.now(ahead=-seconds), home.now(ahead=seconds)]
-	while rows := home.db.query(f"{sql} OFFSET {alive}"):
-		count = _release(home, rows, max_attempts, _SILENT, silent)
-		for (integration, seat), mine in _by_seat(rows).items():
-			with home.lock(_seat_lock(integration, seat)) as free:  # and nobody sits down meanwhile
+	silent = [runtime.now(ahead=-seconds), runtime.now(ahead=seconds)]
+	while rows := runtime.db.query(f"{sql} OFFSET {alive}"):
+		count = _release(runtime, rows, max_attempts, _SILENT, silent)
+		for (integration, slot), mine in _by_slot(rows).items():
+			with runtime.lock(_slot_lock(integration, slot)) as free:  # and nobody sits down meanwhile
 				if free:
 					claims, values = in_list({row["claim"] for row in mine})
-					count += _release(home, mine, max_attempts, f"`claim` IN ({claims})", values)
+					count += _release(runtime, mine, max_attempts, f"`claim` IN ({claims})", values)
 			if time.monotonic() >= until:
 				break
 		released += count
@@ -235,24 +237,26 @@ def release_abandoned(home: Home, seconds: float, max_attempts: int, longest: fl
 	return released
 
 
-def _by_seat(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+def _by_slot(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 	found: dict[tuple[str, str], list[Row]] = {}
 	for row in rows:
-		seat = (row["claim"] or "").partition(":")[0]
-		if seat:
-			found.setdefault((row["integration"], seat), []).append(row)
+		slot = (row["claim"] or "").partition(":")[0]
+		if slot:
+			found.setdefault((row["integration"], slot), []).append(row)
 	return found
 
 
-def _release(home: Home, rows: Sequence[Row], max_attempts: int, where: str, values: Sequence[str]) -> int:
+def _release(
+	runtime: Runtime, rows: Sequence[Row], max_attempts: int, where: str, values: Sequence[str]
+) -> int:
 	marks, names = in_list(row["name"] for row in rows)
-	now = home.now()
+	now = runtime.now()
 	lost = Attempt(now, None, LOST, error=_GONE).line
 	log = "COALESCE(`attempts_log`, '')"
-	log = f"{log} || %s" if home.db.dialect == "sqlite" else f"CONCAT({log}, %s)"
+	log = f"{log} || %s" if runtime.db.dialect == "sqlite" else f"CONCAT({log}, %s)"
 
 	def release() -> int:
-		count = home.db.execute(
+		count = runtime.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET
 				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Failed' END,
 				`error` = '{_GONE}', `attempts_log` = {log}, `claim` = NULL, `turn` = {MY_TURN},
@@ -262,8 +266,8 @@ def _release(home: Home, rows: Sequence[Row], max_attempts: int, where: str, val
 		)
 		if count:
 			dead = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND {STATE} = 'Dead' AND `followed` = 1"
-			buried = {row["name"] for row in home.db.query(dead, names)}
-			let_on(home, [row for row in rows if row["name"] in buried])
+			buried = {row["name"] for row in runtime.db.query(dead, names)}
+			let_on(runtime, [row for row in rows if row["name"] in buried])
 		return count
 
-	return in_transaction(home.db, release)
+	return in_transaction(runtime.db, release)

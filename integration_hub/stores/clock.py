@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from integration_hub.stores.ids import made_at
 
 if TYPE_CHECKING:
-	from integration_hub.stores.home import Home
+	from integration_hub.stores.runtime import Runtime
 
 # The years that each database holds; and room for a time zone on both sides.
 _FIRST, _LAST = datetime(1000, 1, 2), datetime(9999, 12, 30)
@@ -24,9 +24,9 @@ def shifted(moment: datetime, seconds: float) -> datetime:
 		return first if seconds < 0 else last
 
 
-def slack(home: Home) -> float:
+def slack(runtime: Runtime) -> float:
 	"""Return the seconds by which times may lie ahead of now, and all clocks be right: an hour comes twice in autumn."""
-	return _CLOCKS_DIFFER if home.zone == "UTC" else _CLOCKS_DIFFER + 3600.0
+	return _CLOCKS_DIFFER if runtime.zone == "UTC" else _CLOCKS_DIFFER + 3600.0
 
 
 def is_ahead(name: str) -> bool:
@@ -37,12 +37,12 @@ def is_ahead(name: str) -> bool:
 		return False
 
 
-def newest_ahead(home: Home) -> float | None:
+def newest_ahead(runtime: Runtime) -> float | None:
 	"""Return the latest time to come at which a run began or an event was received, None if there is none."""
 	names = [
 		row["name"]
 		for doctype in ("Webhook Log", "Sync Log")
-		for row in home.db.query(f"SELECT MAX(`name`) AS `name` FROM `tab{doctype}`")
+		for row in runtime.db.query(f"SELECT MAX(`name`) AS `name` FROM `tab{doctype}`")
 		if row["name"] and is_ahead(row["name"])
 	]
 	return max(map(made_at, names), default=None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import Row, chunks, in_list
-from integration_hub.stores.errors import DOCTYPE, TOLD_OF
+from integration_hub.stores.error_log import DOCTYPE, TOLD_OF
 from integration_hub.stores.facts import restate
-from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.settings import existing_names
 
 STATUSES = ("Open", "Resolved")
@@ -39,7 +39,7 @@ _RECORD = (
 
 
 def find(
-	home: Home, *, integration: str = "", stream: str = "", status: str = "Open", limit: int = 20
+	runtime: Runtime, *, integration: str = "", stream: str = "", status: str = "Open", limit: int = 20
 ) -> list[Row]:
 	"""Return failures, the last seen first, without request, answer and traceback; status: "" for any.
 
@@ -53,18 +53,18 @@ def find(
 	columns = ", ".join(f"`{column}`" for column in _SHOWN)
 	sql = f"""SELECT {columns} FROM `tab{DOCTYPE}` WHERE {" AND ".join(where)}
 		ORDER BY `last_seen_at` DESC LIMIT {int(limit)}"""
-	return home.db.query(sql, values)
+	return runtime.db.query(sql, values)
 
 
-def get(home: Home, name: str) -> Row:
+def get(runtime: Runtime, name: str) -> Row:
 	"""Return a failure whole, with request, answer and traceback; raises HubError if there is none."""
-	rows = home.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` = %s", [name])
+	rows = runtime.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` = %s", [name])
 	if not rows:
 		raise HubError(_("does not exist"), doctype=DOCTYPE, name=name)
 	return rows[0]
 
 
-def mark(home: Home, names: Sequence[str], status: str) -> int:
+def mark(runtime: Runtime, names: Sequence[str], status: str) -> int:
 	"""Mark failures as Resolved, or as Open again, within the current transaction; return how many there are.
 
 	The status of their streams follows. One opens again if it happens again. Raises HubError for a name that is no
@@ -72,31 +72,31 @@ def mark(home: Home, names: Sequence[str], status: str) -> int:
 	"""
 	if status not in STATUSES:
 		raise HubError(_("is neither Open nor Resolved"), doctype=DOCTYPE, field="status")
-	known = existing_names(home.db, DOCTYPE, names)
+	known = existing_names(runtime.db, DOCTYPE, names)
 	if missing := next((name for name in names if name not in known), None):
 		raise HubError(_("does not exist"), doctype=DOCTYPE, name=missing)
 	streams: set[str] = set()
 	for some in chunks(list(dict.fromkeys(names)), 1000):
 		marks, values = in_list(some)
 		sql = f"SELECT DISTINCT `stream` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})"
-		streams |= {row["stream"] for row in home.db.query(sql, values) if row["stream"]}
+		streams |= {row["stream"] for row in runtime.db.query(sql, values) if row["stream"]}
 		sql = f"UPDATE `tab{DOCTYPE}` SET `status` = %s, `modified` = %s WHERE `name` IN ({marks})"
-		home.db.execute(sql, [status, home.now(), *values])
-	for stream in sorted(existing_names(home.db, "Sync Settings", list(streams))):
-		restate(home, stream)
+		runtime.db.execute(sql, [status, runtime.now(), *values])
+	for stream in sorted(existing_names(runtime.db, "Sync Settings", list(streams))):
+		restate(runtime, stream)
 	return len(known)
 
 
-def resolve_rejections(home: Home, integration: str = "") -> int:
+def resolve_rejections(runtime: Runtime, integration: str = "") -> int:
 	"""Resolve, within the current transaction, what counts requests that were rejected; return how many rows."""
 	where, values = ("AND `integration` = %s", [integration]) if integration else ("", [])
 	sql = f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Resolved', `modified` = %s
 		WHERE `status` = 'Open' AND `about` = 'Rejection' {where}"""
-	return home.db.execute(sql, [home.now(), *values])
+	return runtime.db.execute(sql, [runtime.now(), *values])
 
 
 def records(
-	home: Home,
+	runtime: Runtime,
 	stream: str,
 	*,
 	statuses: Sequence[str] = (),
@@ -120,4 +120,4 @@ def records(
 	columns = ", ".join(f"`{column}`" for column in (*_RECORD, *(("payload",) if payload else ())))
 	sql = f"""SELECT {columns} FROM `tab{bindings.DOCTYPE}` WHERE {" AND ".join(where)}
 		ORDER BY `external_id`, `name` LIMIT {int(limit)}"""
-	return home.db.query(sql, values)
+	return runtime.db.query(sql, values)

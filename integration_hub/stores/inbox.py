@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.stores.database import (
 	Outdated,
 	Row,
@@ -16,8 +16,8 @@ from integration_hub.stores.database import (
 	in_transaction,
 	insert_new,
 )
-from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.ids import key, new_ids
+from integration_hub.stores.runtime import HubError, Runtime
 
 DOCTYPE = "Webhook Log"
 WAITING = "('Queued', 'Failed')"  # states that a drain takes up when they are due
@@ -73,7 +73,7 @@ def event_key(integration: str, event_id: str, event_type: str, *body_hash: str)
 	return key("event", integration, event_id, event_type, *body_hash)
 
 
-def store(home: Home, events: Sequence[Event]) -> list[Verdict]:
+def store(runtime: Runtime, events: Sequence[Event]) -> list[Verdict]:
 	"""Add events and commit them: the unique key decides, not a look before. Not within a transaction.
 
 	The same id, type and body again counts a delivery; another body is what `other_body` says: a row in Conflict,
@@ -89,36 +89,36 @@ def store(home: Home, events: Sequence[Event]) -> list[Verdict]:
 
 	def add() -> list[Verdict]:
 		# The insert comes first: it waits for the rows that are in its way.
-		new = _insert(home, rows)
+		new = _insert(runtime, rows)
 		return [
-			event.verdict if row[0] in new else _known(home, event, row[0])
+			event.verdict if row[0] in new else _known(runtime, event, row[0])
 			for event, row in zip(events, rows, strict=True)
 		]
 
-	return in_transaction(home.db, add)
+	return in_transaction(runtime.db, add)
 
 
-def _known(home: Home, event: Event, name: str) -> Verdict:
+def _known(runtime: Runtime, event: Event, name: str) -> Verdict:
 	"""Return the verdict on an event whose key there is already; `name` is what its own row would be called."""
-	found = _find(home, event.key)
+	found = _find(runtime, event.key)
 	# An earlier attempt has made it, whose commit was only believed to have failed.
 	if found["name"] == name:
 		return event.verdict
 	if event.other_body == "Duplicate" or found["body_hash"] == event.body_hash:
-		_count_delivery(home, event.key)
+		_count_delivery(runtime, event.key)
 		return "duplicate"
 	status = event.status if event.other_body == "New" else "Conflict"
-	new = bool(_insert(home, [_row(name, event, event.body_key, status)]))
-	if not new and _find(home, event.body_key)["name"] != name:
-		_count_delivery(home, event.body_key)
+	new = bool(_insert(runtime, [_row(name, event, event.body_key, status)]))
+	if not new and _find(runtime, event.body_key)["name"] != name:
+		_count_delivery(runtime, event.body_key)
 	elif status != "Conflict":
 		return "received"
 	return "conflict" if status == "Conflict" else "duplicate"
 
 
-def _find(home: Home, event_key: str) -> Row:
-	sql = f"SELECT `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` = %s {as_it_is(home.db)}"
-	found = home.db.query(sql, [event_key])
+def _find(runtime: Runtime, event_key: str) -> Row:
+	sql = f"SELECT `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` = %s {as_it_is(runtime.db)}"
+	found = runtime.db.query(sql, [event_key])
 	if not found:
 		raise Outdated("An event that was there a moment ago was deleted meanwhile.")
 	return found[0]
@@ -161,39 +161,39 @@ def _row(name: str, event: Event, event_key: str, status: str) -> tuple[str, ...
 	)
 
 
-def _insert(home: Home, rows: Sequence[tuple[str, ...]]) -> set[str]:
+def _insert(runtime: Runtime, rows: Sequence[tuple[str, ...]]) -> set[str]:
 	"""Insert the rows whose key is new; return the names of those."""
-	now, owner = home.now(), home.owner()
+	now, owner = runtime.now(), runtime.owner()
 	same = dict.fromkeys(("creation", "modified", "received_at", "next_attempt_at"), now)
 	same |= {"owner": owner, "modified_by": owner, "deliveries": 1}
 	names = [row[0] for row in rows]
 	# In the order of the keys: two transactions that have some in common do not wait for each other crosswise.
 	ordered = sorted(rows, key=lambda row: row[1])
-	added = insert_new(home.db, DOCTYPE, _COLUMNS, ordered, same, key="event_key")
+	added = insert_new(runtime.db, DOCTYPE, _COLUMNS, ordered, same, key="event_key")
 	if added in (0, len(rows)):
 		return set(names if added else ())
 	marks, values = in_list(names)
 	return {
 		row["name"]
-		for row in home.db.query(f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values)
+		for row in runtime.db.query(f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values)
 	}
 
 
-def _count_delivery(home: Home, event_key: str) -> None:
+def _count_delivery(runtime: Runtime, event_key: str) -> None:
 	sql = f"UPDATE `tab{DOCTYPE}` SET `deliveries` = `deliveries` + 1 WHERE `event_key` = %s"
-	home.db.execute(sql, [event_key])
+	runtime.db.execute(sql, [event_key])
 
 
-def counts(home: Home, integration: str) -> dict[str, int]:
+def counts(runtime: Runtime, integration: str) -> dict[str, int]:
 	"""Return how many events an integration has in each state but Completed, which nearly all are in."""
 	marks, states = in_list(UNSETTLED)
 	sql = f"""SELECT `status`, COUNT(*) AS `n` FROM `tab{DOCTYPE}`
 		WHERE `integration` = %s AND `status` IN ({marks}) GROUP BY `status`"""
-	return {row["status"]: row["n"] for row in home.db.query(sql, [integration, *states])}
+	return {row["status"]: row["n"] for row in runtime.db.query(sql, [integration, *states])}
 
 
 def select(
-	home: Home,
+	runtime: Runtime,
 	*,
 	integration: str = "",
 	statuses: Sequence[str] = (),
@@ -207,7 +207,7 @@ def select(
 		where += " AND `error_log` = %s"
 		values.append(error_log)
 	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name`"
-	return [row["name"] for row in home.db.query(sql, values)]
+	return [row["name"] for row in runtime.db.query(sql, values)]
 
 
 def _where(integration: str, statuses: Sequence[str], since: str) -> tuple[str, list[str]]:
@@ -225,40 +225,42 @@ def _where(integration: str, statuses: Sequence[str], since: str) -> tuple[str, 
 	return " AND ".join(conditions), values
 
 
-def load(home: Home, names: Sequence[str]) -> list[Row]:
+def load(runtime: Runtime, names: Sequence[str]) -> list[Row]:
 	"""Return events whole."""
 	marks, values = in_list(names)
-	return home.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) ORDER BY `name`", values)
+	return runtime.db.query(f"SELECT * FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) ORDER BY `name`", values)
 
 
-def first_of(home: Home, row: Row) -> Row | None:
+def first_of(runtime: Runtime, row: Row) -> Row | None:
 	"""Return the event that came first under the id and type of another one, None if there is none."""
 	found = event_key(row["integration"], row["event_id"], row["event_type"] or "")
 	sql = f"SELECT `name`, `payload` FROM `tab{DOCTYPE}` WHERE `event_key` = %s AND `name` <> %s"
-	return next(iter(home.db.query(sql, [found, row["name"]])), None)
+	return next(iter(runtime.db.query(sql, [found, row["name"]])), None)
 
 
-def integrations_of(home: Home, names: Sequence[str]) -> set[str]:
+def integrations_of(runtime: Runtime, names: Sequence[str]) -> set[str]:
 	"""Return the integrations that events belong to; raises HubError for a name that is no event."""
 	found: dict[str, str] = {}
 	for some in chunks(names, 1000):
 		marks, values = in_list(some)
 		sql = f"SELECT `name`, `integration` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})"
-		found |= {row["name"]: row["integration"] for row in home.db.query(sql, values)}
+		found |= {row["name"]: row["integration"] for row in runtime.db.query(sql, values)}
 	if missing := next((name for name in names if name not in found), None):
 		raise HubError(_("does not exist"), doctype=DOCTYPE, name=missing)
 	return set(found.values())
 
 
-def latest(home: Home, *, integration: str = "", statuses: Sequence[str] = (), limit: int = 20) -> list[Row]:
+def latest(
+	runtime: Runtime, *, integration: str = "", statuses: Sequence[str] = (), limit: int = 20
+) -> list[Row]:
 	"""Return the newest events, newest first, without their payloads."""
 	where, values = _where(integration, statuses, "")
 	sql = f"""SELECT `name`, `received_at`, `integration`, `event_type`, `status`, `attempts`, `error`
 		FROM `tab{DOCTYPE}` WHERE {where} ORDER BY `name` DESC LIMIT {int(limit)}"""
-	return home.db.query(sql, values)
+	return runtime.db.query(sql, values)
 
 
-def requeue(home: Home, names: Sequence[str], conflicts: bool = False) -> int:
+def requeue(runtime: Runtime, names: Sequence[str], conflicts: bool = False) -> int:
 	"""Have events handled (again) from the beginning; return how many.
 
 	Those being handled now are left, and so are conflicts, and those whose body is no longer kept.
@@ -270,12 +272,12 @@ def requeue(home: Home, names: Sequence[str], conflicts: bool = False) -> int:
 
 	def back(some: Sequence[str]) -> int:
 		marks, values = in_list(some)
-		return home.db.execute(
+		return runtime.db.execute(
 			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Queued', `attempts` = 0, `deferrals` = 0, `turn` = 0,
 				`next_attempt_at` = %s, `completed_at` = NULL, `error` = NULL, `modified` = %s{believed}
 				WHERE `name` IN ({marks}) AND `status` {which}
 				AND `payload` IS NOT NULL""",
-			[home.now(), home.now(), *values],
+			[runtime.now(), runtime.now(), *values],
 		)
 
-	return sum(in_transaction(home.db, lambda some=some: back(some)) for some in chunks(names, 1000))
+	return sum(in_transaction(runtime.db, lambda some=some: back(some)) for some in chunks(names, 1000))

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 
 from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Database, Row, as_it_is, in_list, in_transaction
-from integration_hub.stores.home import Home
 from integration_hub.stores.inbox import DOCTYPE, WAITING
+from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.schema import along
 
 MY_TURN, BEHIND, AT_TIME = 0, 1, 2
@@ -69,11 +69,11 @@ class Look:
 		return len(self.untried) + len(self.retries)
 
 
-def look(home: Home, integration: str, size: int, retries: int, after: str = "") -> Look:
+def look(runtime: Runtime, integration: str, size: int, retries: int, after: str = "") -> Look:
 	"""Look at up to `size` untried rows behind the row `after`, and up to `retries` others whose time has come."""
-	found, now = Look(last=after), home.now()
-	rows = _window(home, integration, size, retries, after, now)
-	lanes = _lanes(home.db, rows)
+	found, now = Look(last=after), runtime.now()
+	rows = _window(runtime, integration, size, retries, after, now)
+	lanes = _lanes(runtime.db, rows)
 	taken: set[str] = set()
 	for row in sorted(rows, key=lambda row: row["name"]):
 		if row["status"] == "Queued" and row["turn"] == MY_TURN:
@@ -87,9 +87,9 @@ def look(home: Home, integration: str, size: int, retries: int, after: str = "")
 	return found
 
 
-def _window(home: Home, integration: str, size: int, retries: int, after: str, now: str) -> list[Row]:
+def _window(runtime: Runtime, integration: str, size: int, retries: int, after: str, now: str) -> list[Row]:
 	by_name, by_time = (
-		f"SELECT {_ROW} FROM `tab{DOCTYPE}` {along(home.db, DOCTYPE, index)} WHERE `integration` = %(integration)s"
+		f"SELECT {_ROW} FROM `tab{DOCTYPE}` {along(runtime.db, DOCTYPE, index)} WHERE `integration` = %(integration)s"
 		for index in (BY_NAME, BY_TIME)
 	)
 	mine = f"`turn` = {MY_TURN} AND `name` > %(after)s ORDER BY `name` LIMIT {int(size)}"
@@ -100,7 +100,7 @@ def _window(home: Home, integration: str, size: int, retries: int, after: str, n
 		due = f"`turn` = {AT_TIME} AND `next_attempt_at` <= %(now)s ORDER BY `next_attempt_at` LIMIT {int(retries)}"
 		parts += [f"{by_time} AND `status` = '{status}' AND {due}" for status in ("Queued", "Failed")]
 	sql = " UNION ALL ".join(f"SELECT * FROM ({part}) `part_{n}`" for n, part in enumerate(parts))
-	return home.db.query(sql, {"integration": integration, "after": after, "now": now})
+	return runtime.db.query(sql, {"integration": integration, "after": after, "now": now})
 
 
 @dataclass(frozen=True)
@@ -206,19 +206,19 @@ def _note_behind(row: Row, head: str, found: Look) -> None:
 		found.behind[row["name"]] = head
 
 
-def tidy(home: Home, integration: str, found: Look) -> int:
+def tidy(runtime: Runtime, integration: str, found: Look) -> int:
 	"""Write down what rows wait for, in a transaction of its own; return how many rows have changed."""
 	if not (found.behind or found.early or found.again or found.headless):
 		return 0
 
 	def write() -> int:
-		changed = _set(home.db, found.early, f"`turn` = {AT_TIME}", f"`turn` = {MY_TURN}")
-		later = f"`turn` = {AT_TIME}, `next_attempt_at` = '{home.now(ahead=_AGAIN_SECONDS)}'"
-		changed += _set(home.db, found.again, later, "1 = 1")
-		changed += _put_behind(home, found.behind)
-		return changed + sum(let_on_key(home, integration, key) for key in sorted(found.headless))
+		changed = _set(runtime.db, found.early, f"`turn` = {AT_TIME}", f"`turn` = {MY_TURN}")
+		later = f"`turn` = {AT_TIME}, `next_attempt_at` = '{runtime.now(ahead=_AGAIN_SECONDS)}'"
+		changed += _set(runtime.db, found.again, later, "1 = 1")
+		changed += _put_behind(runtime, found.behind)
+		return changed + sum(let_on_key(runtime, integration, key) for key in sorted(found.headless))
 
-	return in_transaction(home.db, write)
+	return in_transaction(runtime.db, write)
 
 
 def _set(db: Database, names: Sequence[str], sets: str, where: str) -> int:
@@ -229,96 +229,94 @@ def _set(db: Database, names: Sequence[str], sets: str, where: str) -> int:
 	return db.execute(sql, values)
 
 
-def _put_behind(home: Home, behind: dict[str, str]) -> int:
+def _put_behind(runtime: Runtime, behind: dict[str, str]) -> int:
 	"""Have rows wait for those in front of them, as far as these are still there: who has one locked is settling it."""
 	if not behind:
 		return 0
 	marks, values = in_list(sorted(set(behind.values())))
 	sql = f"""SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})
-		AND ({STATE} = 'Processing' OR ({STATE} IN {WAITING} AND `deferrals` = 0)) {home.db.row_lock}"""
-	there = {row["name"] for row in home.db.query(sql, values)}
+		AND ({STATE} = 'Processing' OR ({STATE} IN {WAITING} AND `deferrals` = 0)) {runtime.db.row_lock}"""
+	there = {row["name"] for row in runtime.db.query(sql, values)}
 	rows = [name for name, head in behind.items() if head in there]
 	if not rows:
 		return 0
 	marks, values = in_list(sorted(there))
-	home.db.execute(
+	runtime.db.execute(
 		f"UPDATE `tab{DOCTYPE}` SET `followed` = 1 WHERE `name` IN ({marks}) AND `followed` = 0", values
 	)
 	return _set(
-		home.db,
+		runtime.db,
 		rows,
 		f"`turn` = {BEHIND}, `next_attempt_at` = NULL",
 		f"`turn` <> {BEHIND} AND `deferrals` = 0",
 	)
 
 
-def let_on(home: Home, rows: Sequence[Row]) -> None:
+def let_on(runtime: Runtime, rows: Sequence[Row]) -> None:
 	"""Let on what is behind rows that have given up their place, within the transaction in which they do."""
 	names = {row["name"]: row for row in rows if row["ordering_key"]}
 	if not names:
 		return
 	marks, values = in_list(sorted(names))
-	sql = (
-		f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `followed` = 1 {as_it_is(home.db)}"
-	)
-	followed = [row["name"] for row in home.db.query(sql, values)]
+	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `followed` = 1 {as_it_is(runtime.db)}"
+	followed = [row["name"] for row in runtime.db.query(sql, values)]
 	if not followed:
 		return
 	marks, values = in_list(followed)
-	home.db.execute(f"UPDATE `tab{DOCTYPE}` SET `followed` = 0 WHERE `name` IN ({marks})", values)
+	runtime.db.execute(f"UPDATE `tab{DOCTYPE}` SET `followed` = 0 WHERE `name` IN ({marks})", values)
 	for integration, key in sorted(
 		{(names[name]["integration"], names[name]["ordering_key"]) for name in followed}
 	):
-		let_on_key(home, integration, key)
+		let_on_key(runtime, integration, key)
 
 
-def let_on_key(home: Home, integration: str, key: str) -> int:
+def let_on_key(runtime: Runtime, integration: str, key: str) -> int:
 	"""Give the first ones of a key that wait behind others their turn, within the current transaction; return how many."""
-	hint = along(home.db, DOCTYPE, BY_KEY)
+	hint = along(runtime.db, DOCTYPE, BY_KEY)
 	mine = f"""SELECT `name` FROM `tab{DOCTYPE}` {hint}
 		WHERE `integration` = %s AND `status` = %s AND `ordering_key` = %s
-		AND `turn` = {BEHIND} ORDER BY `deferrals`, `name` LIMIT {_LET_ON + 1} {as_it_is(home.db)}"""
+		AND `turn` = {BEHIND} ORDER BY `deferrals`, `name` LIMIT {_LET_ON + 1} {as_it_is(runtime.db)}"""
 	found = [
 		row["name"]
 		for status in ("Queued", "Failed")
-		for row in home.db.query(mine, [integration, status, key])
+		for row in runtime.db.query(mine, [integration, status, key])
 	]
 	names = sorted(found)[:_LET_ON]
 	if not names:
 		return 0
 	if len(found) > len(names):
-		home.db.execute(f"UPDATE `tab{DOCTYPE}` SET `followed` = 1 WHERE `name` = %s", [names[-1]])
-	return _set(home.db, names, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
+		runtime.db.execute(f"UPDATE `tab{DOCTYPE}` SET `followed` = 1 WHERE `name` = %s", [names[-1]])
+	return _set(runtime.db, names, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
 
 
-def find_headless(home: Home, integration: str) -> int:
+def find_headless(runtime: Runtime, integration: str) -> int:
 	"""Let on rows behind one that is gone without a word (deleted, say); return how many. A sample, each time another one."""
-	rows = _sample(home, integration)
-	lanes = _lanes(home.db, rows)
+	rows = _sample(runtime, integration)
+	lanes = _lanes(runtime.db, rows)
 	keys = {row["ordering_key"] for row in rows if row["ordering_key"] and _has_no_head(lanes[row["name"]])}
 	alone = [row["name"] for row in rows if not row["ordering_key"]]  # nobody can be in front of these
 	if not (keys or alone):
 		return 0
 
 	def write() -> int:
-		changed = _set(home.db, alone, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
-		return changed + sum(let_on_key(home, integration, key) for key in sorted(keys))
+		changed = _set(runtime.db, alone, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
+		return changed + sum(let_on_key(runtime, integration, key) for key in sorted(keys))
 
-	return in_transaction(home.db, write)
+	return in_transaction(runtime.db, write)
 
 
 def _has_no_head(lane: Lane) -> bool:
 	return not lane.in_hand and not (lane.behind and _one_before(lane.behind, lane.failed, lane.queued))
 
 
-def _sample(home: Home, integration: str) -> list[Row]:
-	hint = along(home.db, DOCTYPE, BY_NAME)
+def _sample(runtime: Runtime, integration: str) -> list[Row]:
+	hint = along(runtime.db, DOCTYPE, BY_NAME)
 	mine = f"""SELECT `name`, `ordering_key` FROM `tab{DOCTYPE}` {hint}
 		WHERE `integration` = %s AND `status` = %s AND `turn` = {BEHIND}"""
 	rows: list[Row] = []
 	for status in ("Queued", "Failed"):
 		ends = [
-			home.db.query(f"{mine} ORDER BY `name` {way} LIMIT 1", [integration, status])
+			runtime.db.query(f"{mine} ORDER BY `name` {way} LIMIT 1", [integration, status])
 			for way in ("", "DESC")
 		]
 		if ends[0]:
@@ -326,7 +324,7 @@ def _sample(home: Home, integration: str) -> list[Row]:
 			start = f"{random.randint(first, max(first, last)):014x}"
 			for at in (start, ""):
 				sql = f"{mine} AND `name` >= %s ORDER BY `name` LIMIT {_SAMPLE}"
-				rows += home.db.query(sql, [integration, status, at])
+				rows += runtime.db.query(sql, [integration, status, at])
 	return rows
 
 
@@ -337,64 +335,66 @@ def _is_id(name: str) -> bool:
 		return False
 
 
-def repair_times(home: Home, integration: str) -> int:
+def repair_times(runtime: Runtime, integration: str) -> int:
 	"""Mend times that a clock that was ahead has left on what waits, the farthest first; return how many rows that were.
 
 	Nothing is put off for longer than LONGEST_WAIT, or was put off at a time to come.
 	"""
-	at_time = f"FROM `tab{DOCTYPE}` {along(home.db, DOCTYPE, BY_TIME)} WHERE `integration` = %s AND `status` = %s AND `turn` = {AT_TIME}"
+	at_time = f"FROM `tab{DOCTYPE}` {along(runtime.db, DOCTYPE, BY_TIME)} WHERE `integration` = %s AND `status` = %s AND `turn` = {AT_TIME}"
 	nowhen = f"SELECT `name` {at_time} AND `next_attempt_at` IS NULL LIMIT {_SAMPLE}"
 	farthest = f"""SELECT `name`, `modified`, `next_attempt_at` {at_time} AND `next_attempt_at` > %s
 		ORDER BY `next_attempt_at` DESC LIMIT {_SAMPLE}"""
-	now, beyond, soon = home.now(), home.now(ahead=LONGEST_WAIT), home.now(ahead=slack(home))
+	now, beyond, soon = runtime.now(), runtime.now(ahead=LONGEST_WAIT), runtime.now(ahead=slack(runtime))
 	names: list[str] = []
 	for status in ("Queued", "Failed"):
-		names += [row["name"] for row in home.db.query(nowhen, [integration, status])]
-		for row in home.db.query(farthest, [integration, status, soon]):
+		names += [row["name"] for row in runtime.db.query(nowhen, [integration, status])]
+		for row in runtime.db.query(farthest, [integration, status, soon]):
 			if str(row["next_attempt_at"]) > beyond or str(row["modified"] or "") > soon:
 				names.append(row["name"])
 	if not names:
 		return 0
 	sets = f"`turn` = {MY_TURN}, `next_attempt_at` = '{now}', `modified` = '{now}'"
-	return in_transaction(home.db, lambda: _set(home.db, names, sets, f"`turn` = {AT_TIME}"))
+	return in_transaction(runtime.db, lambda: _set(runtime.db, names, sets, f"`turn` = {AT_TIME}"))
 
 
-def waits_for_retry(home: Home, integration: str, keys: Collection[str]) -> bool:
+def waits_for_retry(runtime: Runtime, integration: str, keys: Collection[str]) -> bool:
 	"""Tell whether events with these keys all stand behind one that waits for its retry: nothing is to be done now."""
 	different = set(keys)
 	if not different or "" in different or len(different) > _MOST_KEYS:
 		return False
-	sql = f"""SELECT 1 FROM `tab{DOCTYPE}` {along(home.db, DOCTYPE, BY_KEY)}
+	sql = f"""SELECT 1 FROM `tab{DOCTYPE}` {along(runtime.db, DOCTYPE, BY_KEY)}
 		WHERE `integration` = %s AND `status` = 'Failed' AND `ordering_key` = %s
 		AND `turn` IN ({MY_TURN}, {BEHIND}, {AT_TIME}) AND `deferrals` = 0 LIMIT 1"""
-	return all(home.db.query(sql, [integration, key]) for key in different)
+	return all(runtime.db.query(sql, [integration, key]) for key in different)
 
 
-def due(home: Home, seconds: float = LOOK_SECONDS) -> dict[str, int]:
+def due(runtime: Runtime, seconds: float = LOOK_SECONDS) -> dict[str, int]:
 	"""Return how many events each enabled integration has to handle now, of those that have any; at most MOST_DUE.
 
 	What stands behind an event that waits for its retry is not due before that is. Writes down what rows wait for. Takes
 	about so many seconds: where they do not suffice, an integration counts as one that has something to look at.
 	"""
-	names = enabled_integrations(home)
+	names = enabled_integrations(runtime)
 	until = time.monotonic() + seconds
-	counts = {name: count_due(home, name, until) for name in random.sample(names, len(names))}
+	counts = {name: count_due(runtime, name, until) for name in random.sample(names, len(names))}
 	return {name: counts[name] for name in names if counts[name]}
 
 
-def enabled_integrations(home: Home) -> list[str]:
-	rows = home.db.query("SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 ORDER BY `name`")
+def enabled_integrations(runtime: Runtime) -> list[str]:
+	rows = runtime.db.query(
+		"SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 ORDER BY `name`"
+	)
 	return [row["name"] for row in rows]
 
 
-def count_due(home: Home, integration: str, until: float) -> int:
+def count_due(runtime: Runtime, integration: str, until: float) -> int:
 	"""Count the events of an integration that can be taken now, at most MOST_DUE, until a time (of time.monotonic)."""
-	found = look(home, integration, WINDOW, WINDOW // 2)
-	while tidy(home, integration, found) and time.monotonic() < until:
-		found = look(home, integration, WINDOW, WINDOW // 2)
+	found = look(runtime, integration, WINDOW, WINDOW // 2)
+	while tidy(runtime, integration, found) and time.monotonic() < until:
+		found = look(runtime, integration, WINDOW, WINDOW // 2)
 	count = found.count
 	while found.more and count < MOST_DUE and time.monotonic() < until:
-		found = look(home, integration, WINDOW, 0, found.last)
-		tidy(home, integration, found)
+		found = look(runtime, integration, WINDOW, 0, found.last)
+		tidy(runtime, integration, found)
 		count += found.count
 	return count or int(found.more or bool(found.behind))

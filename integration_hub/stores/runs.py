@@ -11,9 +11,9 @@ from typing import Any
 from integration_hub.stores.bindings import greatest_number
 from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Database, insert, update
-from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.marks import Mark
+from integration_hub.stores.runtime import Runtime
 
 DOCTYPE = "Sync Log"
 
@@ -65,11 +65,11 @@ class Run:
 		return round(time.monotonic() - self.started, 3)
 
 
-def open_run(home: Home, stream: Any, triggered_by: str) -> Run:
+def open_run(runtime: Runtime, stream: Any, triggered_by: str) -> Run:
 	"""Insert a running Sync Log row (within the current transaction)."""
-	mark = new_mark(home.db, stream.name)
+	mark = new_mark(runtime.db, stream.name)
 	run = Run(mark.by, mark, stream.name, stream.integration, stream.mode, stream.checkpoint)
-	now, owner = home.now(), home.owner()
+	now, owner = runtime.now(), runtime.owner()
 	row = {
 		"name": run.name,
 		"creation": now,
@@ -85,7 +85,7 @@ def open_run(home: Home, stream: Any, triggered_by: str) -> Run:
 		"heartbeat_at": now,
 		"checkpoint_before": stream.checkpoint,
 	}
-	insert(home.db, DOCTYPE, row)
+	insert(runtime.db, DOCTYPE, row)
 	return run
 
 
@@ -108,7 +108,7 @@ def last_number(db: Database, stream: str) -> int:
 	return (rows[0]["run_number"] or 0) if rows else 0
 
 
-def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None, pages: int = 1) -> None:
+def advance(runtime: Runtime, run: Run, added: Counts, checkpoint: str | None = None, pages: int = 1) -> None:
 	"""Add a page's counts and beat, in the page's transaction; store the checkpoint if one is given.
 
 	Raises Superseded if the run was closed by another: its page must not commit. The time always changes, so
@@ -119,15 +119,15 @@ def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None, 
 	values = {
 		**asdict(total),
 		"pages": run.counts.pages + pages,
-		"heartbeat_at": home.now(),
-		"modified": home.now(),
+		"heartbeat_at": runtime.now(),
+		"modified": runtime.now(),
 	}
-	if not update(home.db, DOCTYPE, run.name, values, where="`status` = 'Running'"):
+	if not update(runtime.db, DOCTYPE, run.name, values, where="`status` = 'Running'"):
 		raise Superseded(f"Run {run.name} of {run.stream} was closed by another run.")
 	if checkpoint is not None:
 		# Only where this run left it: a person who reset it, or changed the source, meanwhile, is right.
 		update(
-			home.db,
+			runtime.db,
 			"Sync Settings",
 			run.stream,
 			{"checkpoint": checkpoint},
@@ -136,19 +136,21 @@ def advance(home: Home, run: Run, added: Counts, checkpoint: str | None = None, 
 		)
 
 
-def close_run(home: Home, run: Run, status: str, **values: Any) -> bool:
+def close_run(runtime: Runtime, run: Run, status: str, **values: Any) -> bool:
 	"""Write the end of a run, unless another has closed it; tell whether it did."""
-	checkpoint = home.db.query("SELECT `checkpoint` FROM `tabSync Settings` WHERE `name` = %s", [run.stream])
+	checkpoint = runtime.db.query(
+		"SELECT `checkpoint` FROM `tabSync Settings` WHERE `name` = %s", [run.stream]
+	)
 	end = {
 		"status": status,
-		"finished_at": home.now(),
-		"modified": home.now(),
+		"finished_at": runtime.now(),
+		"modified": runtime.now(),
 		"duration": run.duration,
 		"outcome": outcome(run, status),
 		"checkpoint_after": checkpoint[0]["checkpoint"] if checkpoint else None,
 		**values,
 	}
-	return bool(update(home.db, DOCTYPE, run.name, end, where="`status` = 'Running'"))
+	return bool(update(runtime.db, DOCTYPE, run.name, end, where="`status` = 'Running'"))
 
 
 _TOLD = ("created", "updated", "deleted", "failed")
@@ -168,33 +170,33 @@ def outcome(run: Run, status: str) -> str:
 	return ", ".join(said)
 
 
-def silent_streams(home: Home, seconds: float) -> list[str]:
+def silent_streams(runtime: Runtime, seconds: float) -> list[str]:
 	"""Return the streams with a run that gave no sign of life for `seconds`."""
 	# A sign of life from a time to come was given by a clock that was ahead: it says nothing.
 	sql = f"""SELECT DISTINCT `stream` FROM `tab{DOCTYPE}` WHERE `status` = 'Running'
 		AND (`heartbeat_at` < %s OR `heartbeat_at` > %s)"""
-	times = [home.now(ahead=-seconds), home.now(ahead=seconds + slack(home))]
-	return [row["stream"] for row in home.db.query(sql, times)]
+	times = [runtime.now(ahead=-seconds), runtime.now(ahead=seconds + slack(runtime))]
+	return [row["stream"] for row in runtime.db.query(sql, times)]
 
 
-def running_modes(home: Home, stream: str) -> set[str]:
+def running_modes(runtime: Runtime, stream: str) -> set[str]:
 	"""Return what the runs of a stream that are open are: its mode, or what goes on beside it."""
 	sql = f"SELECT `mode` FROM `tab{DOCTYPE}` WHERE `status` = 'Running' AND `stream` = %s"
-	return {row["mode"] for row in home.db.query(sql, [stream])}
+	return {row["mode"] for row in runtime.db.query(sql, [stream])}
 
 
-def close_abandoned(home: Home, stream: str) -> set[str]:
+def close_abandoned(runtime: Runtime, stream: str) -> set[str]:
 	"""Close runs whose process is gone. Only for the holder of the stream's lock; return their modes."""
-	modes = running_modes(home, stream)
+	modes = running_modes(runtime, stream)
 	if modes:
-		_close_abandoned(home, stream)
+		_close_abandoned(runtime, stream)
 	return modes
 
 
-def _close_abandoned(home: Home, stream: str) -> None:
-	home.db.execute(
+def _close_abandoned(runtime: Runtime, stream: str) -> None:
+	runtime.db.execute(
 		f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Interrupted', `finished_at` = %s, `modified` = %s,
 			`error` = 'The process that ran it is gone. The next run resumes at the checkpoint.'
 			WHERE `stream` = %s AND `status` = 'Running'""",
-		[home.now(), home.now(), stream],
+		[runtime.now(), runtime.now(), stream],
 	)

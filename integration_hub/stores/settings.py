@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.stores.closing import close_calls
 from integration_hub.stores.database import Database, Row, in_list, update
-from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.runtime import HubError, Runtime
 
 # Fields of Integration Settings that the engine keeps: no settings.
 STATE = (
@@ -43,16 +43,21 @@ def stream_rows(db: Database, columns: str = "*", where: str = "1 = 1", *params:
 	return db.query(f"SELECT {columns} FROM `tabSync Settings` WHERE {where} ORDER BY `name`", params)
 
 
-def note_success(home: Home, integration: str) -> None:
+def note_success(runtime: Runtime, integration: str) -> None:
 	"""Write on Integration Settings that the system answered."""
-	update(home.db, "Integration Settings", integration, {"last_success_at": home.now(), "last_error": None})
-	close_calls(home, integration)
+	update(
+		runtime.db,
+		"Integration Settings",
+		integration,
+		{"last_success_at": runtime.now(), "last_error": None},
+	)
+	close_calls(runtime, integration)
 
 
-def note_failure(home: Home, integration: str, message: str) -> None:
+def note_failure(runtime: Runtime, integration: str, message: str) -> None:
 	"""Write on Integration Settings what went wrong last; `message` is redacted already."""
-	values = {"last_failure_at": home.now(), "last_error": message[:500]}
-	update(home.db, "Integration Settings", integration, values)
+	values = {"last_failure_at": runtime.now(), "last_error": message[:500]}
+	update(runtime.db, "Integration Settings", integration, values)
 
 
 def existing_names(db: Database, doctype: str, names: Sequence[str]) -> set[str]:

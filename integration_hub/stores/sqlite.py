@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from integration_hub.stores.database import Params, Row
-from integration_hub.stores.private import make_file
+from integration_hub.stores.private_files import make_file
 from integration_hub.stores.schema import columns, create_statements, doctypes
 
 _NAMED = re.compile(r"%\((\w+)\)s")

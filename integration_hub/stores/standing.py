@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from integration_hub.sentence import Sentence, _
+from integration_hub.lazy_messages import LazyMessage, _
 
 BROKEN_OFF = ("Failed", "Interrupted")
 
@@ -18,7 +18,7 @@ class Standing:
 	"""A status, and the sentences that say why it is no better; the first is the gravest."""
 
 	status: str
-	why: tuple[Sentence, ...] = ()
+	why: tuple[LazyMessage, ...] = ()
 
 
 def run_status(fetched: int, deleted: int, failed: int, failed_again: int = 0, waiting: int = 0) -> str:
@@ -67,7 +67,7 @@ def stream_standing(facts: StreamFacts) -> Standing:
 	return Standing("OK" if facts.last else "New")
 
 
-def _failing(facts: StreamFacts) -> Iterator[Sentence]:
+def _failing(facts: StreamFacts) -> Iterator[LazyMessage]:
 	if facts.last in BROKEN_OFF and (facts.in_a_row or facts.open):
 		ended = {
 			"Failed": _("The last run failed."),
@@ -124,7 +124,7 @@ def integration_standing(facts: IntegrationFacts) -> Standing:
 	return Standing("OK" if facts.used else "New")
 
 
-def _broken(facts: IntegrationFacts) -> Iterator[Sentence]:
+def _broken(facts: IntegrationFacts) -> Iterator[LazyMessage]:
 	if facts.queue and facts.queue.error:
 		yield _("The queue cannot be read: {0}", facts.queue.error)
 	elif facts.queue and facts.queue.unread:
@@ -141,7 +141,7 @@ def _broken(facts: IntegrationFacts) -> Iterator[Sentence]:
 		yield _("Open failures: {0}.", facts.open)
 
 
-def _to_look_at(facts: IntegrationFacts) -> Iterator[Sentence]:
+def _to_look_at(facts: IntegrationFacts) -> Iterator[LazyMessage]:
 	if count := facts.streams.get("Needs Approval"):
 		yield _("Streams whose deletions wait for a person: {0}.", count)
 	if count := facts.events.get("Unrouted"):

@@ -13,11 +13,11 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import chunks, in_list, in_transaction
-from integration_hub.stores.home import Home
 from integration_hub.stores.runs import Run
+from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.page import PageWriter
-from integration_hub.sync.retries import try_again
+from integration_hub.sync.page_writer import PageWriter
+from integration_hub.sync.record_retries import try_again
 from integration_hub.sync.run import run_beside
 
 MODE = "Retry"
@@ -55,7 +55,12 @@ class Outcome:
 
 
 def retry_records(
-	home: Home, stream: str, triggered_by: str = "Person", *, names: Sequence[str] = (), error_log: str = ""
+	runtime: Runtime,
+	stream: str,
+	triggered_by: str = "Person",
+	*,
+	names: Sequence[str] = (),
+	error_log: str = "",
 ) -> dict:
 	"""Try records of a stream again that could not be written; return the Sync Log row, whose `error` says the outcome.
 
@@ -64,22 +69,22 @@ def retry_records(
 	"""
 
 	def work(current: StreamConfig, run: Run, redactor: Redactor) -> int:
-		found = choose(home, stream, names=names, error_log=error_log)
-		run.note = _try(home, current, run, redactor, found).sentence
+		found = choose(runtime, stream, names=names, error_log=error_log)
+		run.note = _try(runtime, current, run, redactor, found).sentence
 		return 0
 
-	return run_beside(home, stream, MODE, triggered_by, work)
+	return run_beside(runtime, stream, MODE, triggered_by, work)
 
 
-def choose(home: Home, stream: str, *, names: Sequence[str] = (), error_log: str = "") -> list[str]:
+def choose(runtime: Runtime, stream: str, *, names: Sequence[str] = (), error_log: str = "") -> list[str]:
 	"""Return the names of a stream's records that could not be written, by source time; see retry_records."""
 	if names:
-		found = (_chosen(home, stream, some) for some in chunks(list(dict.fromkeys(names)), 1000))
+		found = (_chosen(runtime, stream, some) for some in chunks(list(dict.fromkeys(names)), 1000))
 		return [name for some in found for name in some]
-	return _chosen(home, stream, error_log=error_log)
+	return _chosen(runtime, stream, error_log=error_log)
 
 
-def _chosen(home: Home, stream: str, names: Sequence[str] = (), error_log: str = "") -> list[str]:
+def _chosen(runtime: Runtime, stream: str, names: Sequence[str] = (), error_log: str = "") -> list[str]:
 	marks, values = in_list(bindings.NOT_WRITTEN)
 	where = [f"`status` IN ({marks})", "`stream` = %s"]
 	values.append(stream)
@@ -92,26 +97,30 @@ def _chosen(home: Home, stream: str, names: Sequence[str] = (), error_log: str =
 		values += listed
 	sql = f"""SELECT `name` FROM `tab{bindings.DOCTYPE}` WHERE {" AND ".join(where)}
 		ORDER BY COALESCE(`source_time`, ''), `name`"""
-	return [row["name"] for row in home.db.query(sql, values)]
+	return [row["name"] for row in runtime.db.query(sql, values)]
 
 
-def _try(home: Home, stream: StreamConfig, run: Run, redactor: Redactor, names: Sequence[str]) -> Outcome:
-	writer = PageWriter(home, stream, redactor, mark=run.mark, operation="Sync", run=run, sync_log=run.name)
+def _try(
+	runtime: Runtime, stream: StreamConfig, run: Run, redactor: Redactor, names: Sequence[str]
+) -> Outcome:
+	writer = PageWriter(
+		runtime, stream, redactor, mark=run.mark, operation="Sync", run=run, sync_log=run.name
+	)
 	outcome = Outcome(left=max(len(names) - MOST, 0))
 	for some in chunks(names[:MOST], _BATCH):
-		in_transaction(home.db, lambda some=some: bindings.make_due(home, stream.name, some))
-		before = bindings.by_name(home.db, some)
+		in_transaction(runtime.db, lambda some=some: bindings.make_due(runtime, stream.name, some))
+		before = bindings.by_name(runtime.db, some)
 		kept = [binding for binding in before if binding.payload]
 		outcome.lost += len(before) - len(kept)
-		try_again(home, run, writer, kept)
-		_judge(home, kept, outcome)
+		try_again(runtime, run, writer, kept)
+		_judge(runtime, kept, outcome)
 	run.error_log = writer.error_log
 	return outcome
 
 
-def _judge(home: Home, tried: Sequence[Binding], outcome: Outcome) -> None:
+def _judge(runtime: Runtime, tried: Sequence[Binding], outcome: Outcome) -> None:
 	"""Add what became of records to an outcome."""
-	now = {binding.name: binding for binding in bindings.by_name(home.db, [one.name for one in tried])}
+	now = {binding.name: binding for binding in bindings.by_name(runtime.db, [one.name for one in tried])}
 	for before in tried:
 		after = now.get(before.name)
 		if not (after and after.has_failed):

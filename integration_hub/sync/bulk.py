@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.stores.database import in_list, insert_many, upsert_many
 from integration_hub.stores.fields import Field, Fields
-from integration_hub.stores.home import Change, Foreseen, Home, HubError, Target, Written
 from integration_hub.stores.ids import new_id, new_ids
+from integration_hub.stores.runtime import Change, Foreseen, HubError, Runtime, Target, Written
 from integration_hub.stores.schema import NUMERIC
 from integration_hub.stores.settings import existing_names
+from integration_hub.sync.bulk_validation import invalid
 from integration_hub.sync.compare import differences
 from integration_hub.sync.unique import Claims
-from integration_hub.sync.validate import invalid
 
 
 class BulkTarget:
@@ -26,8 +26,8 @@ class BulkTarget:
 
 	at_once = 1000
 
-	def __init__(self, home: Home, doctype: str, fields: Fields):
-		self.home, self.doctype, self._fields = home, doctype, fields
+	def __init__(self, runtime: Runtime, doctype: str, fields: Fields):
+		self.runtime, self.doctype, self._fields = runtime, doctype, fields
 		self._tables = {name: field for name, field in fields.items() if field.fields}
 		self._claims = Claims(doctype, fields)
 
@@ -39,14 +39,14 @@ class BulkTarget:
 			raise HubError(_("there is no such field"), doctype=self.doctype, field=field)
 		marks, params = in_list(values)
 		sql = f"SELECT `name`, `{field}` AS `value` FROM `tab{self.doctype}` WHERE `{field}` IN ({marks})"
-		return {str(row["value"]): row["name"] for row in self.home.db.query(sql, params)}
+		return {str(row["value"]): row["name"] for row in self.runtime.db.query(sql, params)}
 
 	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
 		plain = [name for name in fields if name not in self._tables]
 		marks, params = in_list(names)
 		columns = ", ".join(f"`{name}`" for name in ("name", *plain))
 		sql = f"SELECT {columns} FROM `tab{self.doctype}` WHERE `name` IN ({marks})"
-		found = {row.pop("name"): row for row in self.home.db.query(sql, params)}
+		found = {row.pop("name"): row for row in self.runtime.db.query(sql, params)}
 		for table in self._tables.keys() & set(fields):
 			self._add_children(table, found)
 		return found
@@ -60,7 +60,7 @@ class BulkTarget:
 		columns = ", ".join(f"`{name}`" for name in ("parent", *field.fields))
 		sql = f"""SELECT {columns} FROM `tab{field.options}`
 			WHERE `parent` IN ({marks}) AND `parenttype` = %s AND `parentfield` = %s ORDER BY `idx`"""
-		for child in self.home.db.query(sql, [*names, self.doctype, table]) if found else ():
+		for child in self.runtime.db.query(sql, [*names, self.doctype, table]) if found else ():
 			found[child.pop("parent")][table].append(child)
 
 	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
@@ -91,22 +91,22 @@ class BulkTarget:
 
 	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
 		"""Return those of `names` that a DocType has, for links to them."""
-		return existing_names(self.home.db, doctype, names)
+		return existing_names(self.runtime.db, doctype, names)
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		def work() -> None:
 			marks, values = in_list(names)
 			self._delete_children(names)
-			self.home.db.execute(f"DELETE FROM `tab{self.doctype}` WHERE `name` IN ({marks})", values)
+			self.runtime.db.execute(f"DELETE FROM `tab{self.doctype}` WHERE `name` IN ({marks})", values)
 
 		return self._all_or_errors(names, work)
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
 		def work() -> None:
 			marks, values = in_list(names)
-			self.home.db.execute(
+			self.runtime.db.execute(
 				f"UPDATE `tab{self.doctype}` SET `{field}` = %s, `modified` = %s WHERE `name` IN ({marks})",
-				[value, self.home.now(), *values],
+				[value, self.runtime.now(), *values],
 			)
 
 		return self._all_or_errors(names, work)
@@ -115,10 +115,10 @@ class BulkTarget:
 		if not names:
 			return {}
 		try:
-			with self.home.db.savepoint():
+			with self.runtime.db.savepoint():
 				work()
 		except Exception as error:
-			if self.home.db.is_transient(error):
+			if self.runtime.db.is_transient(error):
 				raise
 			return dict.fromkeys(names, error)
 		return {}
@@ -127,12 +127,12 @@ class BulkTarget:
 		if not changes:
 			return []
 		try:
-			with self.home.db.savepoint():
+			with self.runtime.db.savepoint():
 				return self._upsert(changes)
 		except Exception as error:
-			if len(changes) == 1 and not self.home.db.is_transient(error):
+			if len(changes) == 1 and not self.runtime.db.is_transient(error):
 				return [Written(None, error)]
-			if self.home.db.is_transient(error):
+			if self.runtime.db.is_transient(error):
 				raise
 		# One row is bad: halve until it stands alone, and keep the others.
 		middle = len(changes) // 2
@@ -162,11 +162,11 @@ class BulkTarget:
 		table = [(name, *_stored(values, fields, self._fields)) for name, values in rows]
 		if new:
 			insert_many(
-				self.home.db, self.doctype, columns, table, {**self._stamps(), **self._defaults(fields)}
+				self.runtime.db, self.doctype, columns, table, {**self._stamps(), **self._defaults(fields)}
 			)
 			return
 		update = [*fields, "modified", "modified_by"]
-		upsert_many(self.home.db, self.doctype, columns, table, update=update, same=self._stamps())
+		upsert_many(self.runtime.db, self.doctype, columns, table, update=update, same=self._stamps())
 
 	def _write_children(self, table: str, new: bool, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
 		"""Put a child table's rows in place of those that are there."""
@@ -180,13 +180,13 @@ class BulkTarget:
 			for number, child in enumerate(values[table], 1)
 		]
 		same = {**self._stamps(), "parenttype": self.doctype, "parentfield": table}
-		insert_many(self.home.db, field.options, ["name", "parent", "idx", *fields], children, same)
+		insert_many(self.runtime.db, field.options, ["name", "parent", "idx", *fields], children, same)
 
 	def _delete_children(self, names: Sequence[str], table: str | None = None) -> None:
 		marks, values = in_list(names)
 		for name, field in self._tables.items():
 			if table in (None, name):
-				self.home.db.execute(
+				self.runtime.db.execute(
 					f"""DELETE FROM `tab{field.options}`
 						WHERE `parent` IN ({marks}) AND `parenttype` = %s AND `parentfield` = %s""",
 					[*values, self.doctype, name],
@@ -197,7 +197,7 @@ class BulkTarget:
 		return {}
 
 	def _stamps(self) -> dict[str, Any]:
-		now, owner = self.home.now(), self.home.owner()
+		now, owner = self.runtime.now(), self.runtime.owner()
 		return {"creation": now, "modified": now, "owner": owner, "modified_by": owner}
 
 

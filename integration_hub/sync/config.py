@@ -12,7 +12,7 @@ from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.request_template import RequestTemplate
 from integration_hub.stores.database import Database
-from integration_hub.stores.home import Home, HubError
+from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.settings import child_rows, settings_row
 
 _STATUS = re.compile(r"[1-5]\d\d", re.ASCII)
@@ -196,10 +196,10 @@ class StreamConfig:
 		)
 
 
-def load_stream(home: Home, name: str) -> StreamConfig:
+def load_stream(runtime: Runtime, name: str) -> StreamConfig:
 	"""Return a stream's settings; raises HubError if there are none or they cannot be read."""
-	row = settings_row(home.db, "Sync Settings", name)
+	row = settings_row(runtime.db, "Sync Settings", name)
 	try:
-		return StreamConfig.from_row(row, child_rows(home.db, "Sync Field Mapping", name))
+		return StreamConfig.from_row(row, child_rows(runtime.db, "Sync Field Mapping", name))
 	except ValueError as error:
 		raise HubError(str(error), doctype="Sync Settings", name=name) from None

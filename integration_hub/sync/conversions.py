@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from integration_hub.connectors.calls import contained, told
+from integration_hub.connectors.app_code import contained, error_text
 from integration_hub.connectors.json_text import write_json
 from integration_hub.connectors.registry import resolve
 from integration_hub.sync.numbers import integer, number
@@ -110,7 +110,7 @@ def _select_map(argument: str, local_time: LocalTime, transforms: Mapping[str, s
 
 
 def _link(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:
-	"""argument: the field of the linked DocType to look for, or `stream:NAME`; see sync.links."""
+	"""argument: the field of the linked DocType to look for, or `stream:NAME`; see sync.link_conversions."""
 	if not (argument.strip().startswith("stream:") or argument.strip().isidentifier()):
 		raise ValueError("needs an argument: the linked DocType's field to look for, or stream:NAME")
 
@@ -133,7 +133,7 @@ def _python(argument: str, local_time: LocalTime, transforms: Mapping[str, str])
 		try:
 			return function(value)
 		except Exception as error:
-			raise ValueError(f"{name}: {type(error).__name__}: {told(error)}") from error
+			raise ValueError(f"{name}: {type(error).__name__}: {error_text(error)}") from error
 
 	return convert
 

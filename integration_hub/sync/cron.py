@@ -14,7 +14,7 @@ def is_cron(text: str) -> bool:
 	return len(text) <= LONGEST_CRON and croniter.is_valid(text)
 
 
-def turns(text: str, after: datetime, count: int) -> list[datetime]:
+def next_times(text: str, after: datetime, count: int) -> list[datetime]:
 	"""Return the next times of an expression, at most `count`: fewer where it comes due no more (February 30th)."""
 	found: list[datetime] = []
 	if not is_cron(text):

@@ -9,10 +9,10 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, chunks, in_transaction
-from integration_hub.stores.errors import record_error
-from integration_hub.stores.home import CancelledDocument, Home, Target
+from integration_hub.stores.error_log import record_error
 from integration_hub.stores.marks import begun
 from integration_hub.stores.runs import Counts, Run, advance
+from integration_hub.stores.runtime import CancelledDocument, Runtime, Target
 from integration_hub.sync.config import StreamConfig
 
 _MOST_AT_ONCE = 1000  # documents that go without a person's approval, however small their share
@@ -20,7 +20,7 @@ _BATCH = {"Documents": 100, "Bulk": 1000}  # documents a transaction, at most
 
 
 def remove_documents(
-	home: Home, stream: StreamConfig, target: Target, found: Sequence[Binding]
+	runtime: Runtime, stream: StreamConfig, target: Target, found: Sequence[Binding]
 ) -> dict[str, Exception]:
 	"""Apply the stream's deletion policy to bindings; return what kept documents from going, by binding name.
 
@@ -58,34 +58,36 @@ def needs_approval(stream: StreamConfig, gone: int, live: int) -> bool:
 	return gone > stream.max_delete_count and gone * 100 > live * stream.max_delete_percent
 
 
-def remove_orphans(home: Home, stream: StreamConfig, run: Run, redactor: Redactor) -> None:
+def remove_orphans(runtime: Runtime, stream: StreamConfig, run: Run, redactor: Redactor) -> None:
 	"""Remove the documents that a complete full run did not see, or hold them for approval if they are many."""
-	gone = bindings.count_live(home.db, stream.name, run.mark.number)
+	gone = bindings.count_live(runtime.db, stream.name, run.mark.number)
 	if not gone:
 		return
 	before = run.counts.deleted + run.counts.to_delete  # of what the source itself has marked as deleted
-	live = bindings.count_live(home.db, stream.name) + run.counts.deleted
+	live = bindings.count_live(runtime.db, stream.name) + run.counts.deleted
 	if needs_approval(stream, before + gone, live):
-		run.counts.add(in_transaction(home.db, lambda: _hold(home, stream, run)))
+		run.counts.add(in_transaction(runtime.db, lambda: _hold(runtime, stream, run)))
 		return
-	_remove_all(home, stream, run, redactor, run.mark.by, *bindings.unseen(run.mark.number))
+	_remove_all(runtime, stream, run, redactor, run.mark.by, *bindings.unseen(run.mark.number))
 
 
-def _hold(home: Home, stream: StreamConfig, run: Run) -> Counts:
+def _hold(runtime: Runtime, stream: StreamConfig, run: Run) -> Counts:
 	"""Have what a run did not see wait for approval; return what that adds to its counts: as much as waits then."""
-	held = bindings.mark_missing(home.db, stream.name, run.name, run.mark.number)
+	held = bindings.mark_missing(runtime.db, stream.name, run.name, run.mark.number)
 	added = Counts(to_delete=held - run.counts.to_delete)
-	advance(home, run, added, pages=0)
+	advance(runtime, run, added, pages=0)
 	return added
 
 
-def remove_approved(home: Home, stream: StreamConfig, run: Run, held_by: str, redactor: Redactor) -> None:
+def remove_approved(
+	runtime: Runtime, stream: StreamConfig, run: Run, held_by: str, redactor: Redactor
+) -> None:
 	"""Remove what run `held_by` held back and no later run saw again."""
-	_remove_all(home, stream, run, redactor, held_by, "`missing_run` = %s", [held_by])
+	_remove_all(runtime, stream, run, redactor, held_by, "`missing_run` = %s", [held_by])
 
 
 def _remove_all(
-	home: Home,
+	runtime: Runtime,
 	stream: StreamConfig,
 	run: Run,
 	redactor: Redactor,
@@ -93,37 +95,37 @@ def _remove_all(
 	where: str,
 	params: Sequence[object],
 ) -> None:
-	target = home.target(stream.target_doctype, stream.write_mode)
+	target = runtime.target(stream.target_doctype, stream.write_mode)
 	condition = f"{bindings.LIVE} AND {where}"
 	last, kept = "", 0
 	while True:
 		# Read where it is written: what an event has brought back since the last batch no longer fits.
 		def remove(last: str = last) -> tuple[Counts, str]:
 			size = _BATCH[stream.write_mode]
-			batch = bindings.after(home.db, stream.name, condition, params, last, size)
-			bindings.hold(home.db, batch)
+			batch = bindings.after(runtime.db, stream.name, condition, params, last, size)
+			bindings.hold(runtime.db, batch)
 			counts, last, until = Counts(), "", time.monotonic() + LONG_ENOUGH
 			for part in chunks(batch, target.at_once):
 				if last and time.monotonic() >= until:
 					break
-				counts.add(_remove_batch(home, stream, target, run, redactor, gone_since, part))
+				counts.add(_remove_batch(runtime, stream, target, run, redactor, gone_since, part))
 				last = part[-1].name
-			advance(home, run, counts)
+			advance(runtime, run, counts)
 			return counts, last
 
-		counts, last = in_transaction(home.db, remove)
+		counts, last = in_transaction(runtime.db, remove)
 		run.counts.add(counts)
 		kept += counts.failed
 		if not last:
 			break
-		home.progress(run)
+		runtime.progress(run)
 	if kept:
 		note = f"{kept} documents could not be removed; External Record says of each why."
 		run.note = f"{run.note} {note}".strip()
 
 
 def _remove_batch(
-	home: Home,
+	runtime: Runtime,
 	stream: StreamConfig,
 	target: Target,
 	run: Run,
@@ -133,26 +135,26 @@ def _remove_batch(
 ) -> Counts:
 	"""Remove a batch. gone_since: the run that found it gone; an event of before it comes too late."""
 	forgotten = {binding.name for binding in batch if _is_forgotten(stream, binding)}
-	errors = remove_documents(home, stream, target, batch)
+	errors = remove_documents(runtime, stream, target, batch)
 	cancelled = {name for name, error in errors.items() if isinstance(error, CancelledDocument)}
 	gone = [binding.name for binding in batch if binding.name not in errors or binding.name in cancelled]
 	for forget in (True, False):
 		if names := [name for name in gone if (name in forgotten) is forget]:
-			bindings.mark_deleted(home, names, forget, run.name, begun(gone_since))
+			bindings.mark_deleted(runtime, names, forget, run.name, begun(gone_since))
 	for binding in batch:
 		if error := errors.get(binding.name):
-			bindings.mark_kept(home.db, binding.name, redactor.text(error, 500))
+			bindings.mark_kept(runtime.db, binding.name, redactor.text(error, 500))
 			if binding.name not in cancelled or stream.cancelled_documents != "Leave":
-				_log(home, stream, run, redactor, binding, error)
+				_log(runtime, stream, run, redactor, binding, error)
 	left = len(cancelled) if stream.cancelled_documents == "Leave" else 0
 	return Counts(deleted=len(gone) - len(cancelled), failed=len(errors) - left)
 
 
 def _log(
-	home: Home, stream: StreamConfig, run: Run, redactor: Redactor, binding: Binding, error: Exception
+	runtime: Runtime, stream: StreamConfig, run: Run, redactor: Redactor, binding: Binding, error: Exception
 ) -> None:
 	record_error(
-		home,
+		runtime,
 		error,
 		operation="Delete",
 		integration=stream.integration,

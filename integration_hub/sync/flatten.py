@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from integration_hub.connectors.bounded_jmespath import PathError, search
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.pages import Page
-from integration_hub.connectors.paths import PathError, search
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.sync.slices import OUTER
 
 

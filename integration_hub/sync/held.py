@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from integration_hub.stores import bindings
-from integration_hub.stores.home import Home
+from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import settings_row
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.run import load_stream
@@ -21,21 +21,21 @@ class HeldDeletion:
 	fate: str
 
 
-def waiting_runs(home: Home, stream: str = "") -> list[dict]:
+def waiting_runs(runtime: Runtime, stream: str = "") -> list[dict]:
 	"""Return the runs whose deletions wait for a person, the oldest first: {name, stream, count}."""
 	where, values = ("AND `stream` = %s", [stream]) if stream else ("", [])
 	sql = f"""SELECT `name`, `stream` FROM `tabSync Log`
 		WHERE `status` = 'Needs Approval' {where} ORDER BY `name`"""
-	found = home.db.query(sql, values)
-	return [{**row, "count": bindings.count_held(home.db, row["stream"], row["name"])} for row in found]
+	found = runtime.db.query(sql, values)
+	return [{**row, "count": bindings.count_held(runtime.db, row["stream"], row["name"])} for row in found]
 
 
-def held_deletions(home: Home, sync_log: str, limit: int = 100, after: str = "") -> list[HeldDeletion]:
+def held_deletions(runtime: Runtime, sync_log: str, limit: int = 100, after: str = "") -> list[HeldDeletion]:
 	"""Return documents that a run holds back, by their External Records' names, those behind `after`."""
-	stream = load_stream(home, settings_row(home.db, "Sync Log", sync_log)["stream"])
+	stream = load_stream(runtime, settings_row(runtime.db, "Sync Log", sync_log)["stream"])
 	where = f"{bindings.LIVE} AND `missing_run` = %s"
-	found = bindings.after(home.db, stream.name, where, [sync_log], after, limit)
-	titles = titles_of(home, stream, [binding.target_name for binding in found if binding.target_name])
+	found = bindings.after(runtime.db, stream.name, where, [sync_log], after, limit)
+	titles = titles_of(runtime, stream, [binding.target_name for binding in found if binding.target_name])
 	return [
 		HeldDeletion(
 			binding.external_id,
@@ -47,10 +47,10 @@ def held_deletions(home: Home, sync_log: str, limit: int = 100, after: str = "")
 	]
 
 
-def titles_of(home: Home, stream: StreamConfig, names: list[str]) -> dict[str, str]:
+def titles_of(runtime: Runtime, stream: StreamConfig, names: list[str]) -> dict[str, str]:
 	"""Return documents' titles by their names: what the DocType calls one, else the first text that is mapped."""
-	target = home.target(stream.target_doctype, stream.write_mode)
-	field = home.title_field(stream.target_doctype) or _first_text(stream)
+	target = runtime.target(stream.target_doctype, stream.write_mode)
+	field = runtime.title_field(stream.target_doctype) or _first_text(stream)
 	if not (field and names):
 		return {}
 	return {name: str(values.get(field) or "") for name, values in target.values(names, [field]).items()}

@@ -8,14 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.bounded_jmespath import PathError, computes, search
 from integration_hub.connectors.errors import MalformedAnswer
-from integration_hub.connectors.known import Known, is_secret
-from integration_hub.connectors.paths import PathError, computes, search
+from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.redact import MASK
 from integration_hub.connectors.rest import find_records
 from integration_hub.connectors.shapes import Place, keys_in, lists_in, pagination_in
-from integration_hub.sentence import _
-from integration_hub.stores.home import Home, HubError
+from integration_hub.lazy_messages import _
+from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.source import first_request
 
@@ -26,19 +26,22 @@ _NODES = 3000  # of the whole answer
 _LISTS = 8
 
 
-def look(home: Home, stream: StreamConfig) -> dict[str, Any]:
+def look(runtime: Runtime, stream: StreamConfig) -> dict[str, Any]:
 	"""Fetch the first page of a source, and return what a person needs to set a stream up.
 
 	{"url", "answer": in short, "lists": [{"path", "count", "records", "keys"}], "records_path": the one that is set, else the
 	likeliest, "problem": why that leads to no records, "keys": [{"path", "sample", "rows"}], "pagination": settings}.
 	All of it is redacted. Raises HubError and ConnectorError.
 	"""
-	integration = home.integration(stream.integration)
+	integration = runtime.integration(stream.integration)
 	if not integration.enabled:
 		place = {"doctype": "Integration Settings", "name": integration.name}
 		raise HubError(_("is disabled"), **place, field="enabled")
-	with home.as_user(integration.run_as_user), closing(home.connector(stream.integration)) as connector:
-		answer, headers, url = connector.first_answer(first_request(home, connector, stream))
+	with (
+		runtime.as_user(integration.run_as_user),
+		closing(runtime.connector(stream.integration)) as connector,
+	):
+		answer, headers, url = connector.first_answer(first_request(runtime, connector, stream))
 		shown = _Shown(connector)
 		lists = [place for place in lists_in(answer) if place.records][:_LISTS]
 		path = stream.records_path or (lists[0].path if lists else "")
@@ -63,7 +66,7 @@ def _shown_keys(connector: BaseConnector, records: Sequence[Mapping[str, Any]]) 
 	return [{**asdict(key), "sample": shown.named(key.path, key.sample)} for key in keys_in(records)]
 
 
-def _records(answer: Any, path: str, known: Known) -> tuple[list[dict[str, Any]], str]:
+def _records(answer: Any, path: str, known: KnownSecrets) -> tuple[list[dict[str, Any]], str]:
 	try:
 		if path and computes(path) and known.stands_in_any(answer):
 			return [], str(is_secret())  # turned round it would be none that is known
@@ -76,7 +79,7 @@ class _Shown:
 	"""Makes of an answer what a person is shown: no secret, and not more than can be read."""
 
 	def __init__(self, connector: BaseConnector):
-		self._redactor, self.known = connector.redactor, Known(connector.redactor)
+		self._redactor, self.known = connector.redactor, KnownSecrets(connector.redactor)
 		self._left = _NODES
 
 	def short(self, value: Any) -> Any:

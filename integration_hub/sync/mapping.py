@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
 
-from integration_hub.connectors.answers import shape
-from integration_hub.connectors.calls import told
-from integration_hub.connectors.known import Known, is_secret
-from integration_hub.connectors.paths import PathError, Reader, computes, reader
-from integration_hub.connectors.signs import says_yes
+from integration_hub.connectors.app_code import error_text
+from integration_hub.connectors.bounded_jmespath import PathError, Reader, computes, reader
+from integration_hub.connectors.completeness_signs import says_yes
+from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
+from integration_hub.connectors.responses import shape
 from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter
@@ -57,7 +57,7 @@ class Mapper:
 
 	local_time: turns an aware datetime into the text the home's database stores.
 	transforms: the registered Python functions of the conversion Python, name → dotted path.
-	Raises MappingError for a row that cannot be compiled (see sync.check, which says it on saving).
+	Raises MappingError for a row that cannot be compiled (see sync.stream_checks, which says it on saving).
 	"""
 
 	def __init__(
@@ -81,12 +81,12 @@ class Mapper:
 		self._salt = hashlib.blake2b(fields, digest_size=HASH_LENGTH // 2)
 
 	@property
-	def known(self) -> Known | None:
+	def known(self) -> KnownSecrets | None:
 		"""Finds secrets of the integration, which become no values."""
 		return self._guard.known
 
 	@known.setter
-	def known(self, known: Known | None) -> None:
+	def known(self, known: KnownSecrets | None) -> None:
 		self._guard.known, self._guard.clear = known, None
 
 	def never_found(self) -> list[str]:
@@ -177,7 +177,7 @@ class Mapper:
 		return digest.hexdigest()
 
 
-def _refuse_secret(values: Mapping[str, Any], known: Known) -> NoReturn:
+def _refuse_secret(values: Mapping[str, Any], known: KnownSecrets) -> NoReturn:
 	field = next((f for f, value in values.items() if known.stands_in_repr(repr(value))), "")
 	raise SecretFound(f"{field}: {is_secret()}")
 
@@ -189,7 +189,7 @@ class _Guard:
 	"""
 
 	def __init__(self) -> None:
-		self.known: Known | None = None
+		self.known: KnownSecrets | None = None
 		self.clear: Any = None  # the last one in which there is none
 
 	def reader(self, path: str, field: str, computing: bool = False) -> Reader:
@@ -331,7 +331,7 @@ def _search(path: Reader, record: Mapping[str, Any], field: str) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-	return next(iter(told(error).splitlines()), "") or type(error).__name__
+	return next(iter(error_text(error).splitlines()), "") or type(error).__name__
 
 
 def _check_text(values: Mapping[str, Any], prefix: str = "") -> None:

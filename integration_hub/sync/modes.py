@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 from integration_hub.connectors.completeness import Doubt
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.sentence import _
-from integration_hub.stores.home import HubError
+from integration_hub.lazy_messages import _
+from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.mapping import FUTURE, Mapper, MappingError
 from integration_hub.sync.times import parse_time, utc_text

@@ -11,10 +11,10 @@ import json
 from dataclasses import astuple
 
 from integration_hub.stores.database import in_transaction, update
-from integration_hub.stores.home import Home
 from integration_hub.stores.ids import content_hash
 from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Run
+from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import settings_row
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.modes import Full
@@ -22,24 +22,24 @@ from integration_hub.sync.modes import Full
 DOCTYPE = "Sync Settings"
 
 
-def leave_off(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
+def leave_off(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full) -> None:
 	"""Keep, for the next run, how far this one came; nothing if it came nowhere."""
 	# In a list that is counted off, what left it during the pause moves others past the mark: the second look at
 	# it, or a full run's next walk, meets them.
 	if mode.resumable and (mode.resumed or mode.again):
-		_keep(home, stream, run, mode, mode.resumed)
+		_keep(runtime, stream, run, mode, mode.resumed)
 
 
-def keep_whole(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
+def keep_whole(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full) -> None:
 	"""Keep that this walk of a change feed began at its beginning: the cursor will not say so."""
 	if stream.mode == "Cursor" and mode.finds_orphans:
-		_keep(home, stream, run, mode, "")
+		_keep(runtime, stream, run, mode, "")
 
 
-def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
+def resume(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full) -> None:
 	"""Go on where an earlier run left off, if it asked the same source for the same list."""
 	try:
-		left = json.loads(settings_row(home.db, DOCTYPE, stream.name)["resume"] or "{}")
+		left = json.loads(settings_row(runtime.db, DOCTYPE, stream.name)["resume"] or "{}")
 	except ValueError:
 		return  # a column that Frappe added to a SQLite table holds the text «None»
 	if not mode.scheduled or left.get("source") != _source(stream):
@@ -56,7 +56,7 @@ def resume(home: Home, stream: StreamConfig, run: Run, mode: Full) -> None:
 	run.unidentified = left.get("unidentified", 0)
 
 
-def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) -> None:
+def _keep(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, state: str) -> None:
 	left = {
 		"source": _source(stream),
 		"state": state,
@@ -71,7 +71,7 @@ def _keep(home: Home, stream: StreamConfig, run: Run, mode: Full, state: str) ->
 		"passed": mode.passed[1],
 		"unidentified": run.unidentified,
 	}
-	in_transaction(home.db, lambda: update(home.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))
+	in_transaction(runtime.db, lambda: update(runtime.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))
 
 
 def _lists(stream: StreamConfig) -> tuple[str, ...]:

@@ -6,30 +6,30 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
+from integration_hub.connectors.app_code import contained
 from integration_hub.connectors.base import BaseConnector
-from integration_hub.connectors.calls import contained
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import RetryLater
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import in_transaction, update
-from integration_hub.stores.errors import record_error
+from integration_hub.stores.error_log import record_error
 from integration_hub.stores.facts import restate
-from integration_hub.stores.home import Home, HubError
 from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, open_run
+from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.settings import note_success, settings_row
-from integration_hub.sync.check import stream_problems, surroundings
 from integration_hub.sync.config import StreamConfig, load_stream
 from integration_hub.sync.deletion import remove_approved, remove_orphans
-from integration_hub.sync.ending import end_run, ending, fail_run, let_go
+from integration_hub.sync.fetch_loop import deletion_allowed, fetch_all, second_pass
 from integration_hub.sync.modes import Full, Period, mode_of
-from integration_hub.sync.page import PageWriter
+from integration_hub.sync.outcome import end_run, fail_run, final_status, let_go
+from integration_hub.sync.page_writer import PageWriter
+from integration_hub.sync.record_retries import report_given_up, retry_failed
 from integration_hub.sync.resume import leave_off, resume
-from integration_hub.sync.retries import report_given_up, retry_failed
 from integration_hub.sync.schedule import next_run
-from integration_hub.sync.walk import look_again, may_remove, walk
+from integration_hub.sync.stream_checks import stream_context, stream_problems
 
 DOCTYPE = "Sync Settings"
 _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is worth a word
@@ -39,7 +39,9 @@ class AlreadyRunning(HubError):
 	"""The stream is being synced by another process."""
 
 
-def run_stream(home: Home, name: str, triggered_by: str = "Person", period: Period | None = None) -> dict:
+def run_stream(
+	runtime: Runtime, name: str, triggered_by: str = "Person", period: Period | None = None
+) -> dict:
 	"""Run a stream to its end; return its Sync Log row.
 
 	period: fetch what changed in it instead, and leave the checkpoint where it is (a backfill). A new stream, which is
@@ -48,43 +50,45 @@ def run_stream(home: Home, name: str, triggered_by: str = "Person", period: Peri
 	Raises HubError when it cannot begin (disabled, wrong settings, running already); nothing is changed
 	then. What goes wrong later ends in the Sync Log and the Integration Error Log, and is not raised.
 	"""
-	stream, integration = ready(home, name)
+	stream, integration = ready(runtime, name)
 	mode_of(stream, period)  # may refuse the period
-	with home.lock(f"sync:{name}") as free:
+	with runtime.lock(f"sync:{name}") as free:
 		if not free:
 			raise AlreadyRunning(_("is running already"), doctype=DOCTYPE, name=name)
-		beside = (mode_of(stream, period).name, str(period)) if period else ()
-		run = in_transaction(home.db, lambda: _open(home, load_stream(home, name), triggered_by, *beside))
+		kind = (mode_of(stream, period).name, str(period)) if period else ()
+		run = in_transaction(
+			runtime.db, lambda: _open(runtime, load_stream(runtime, name), triggered_by, *kind)
+		)
 
 		def work(redactor: Redactor) -> int:
-			current = load_stream(home, name)
-			return _sync(home, current, run, mode_of(current, period), redactor)
+			current = load_stream(runtime, name)
+			return _sync(runtime, current, run, mode_of(current, period), redactor)
 
-		with home.as_user(integration.run_as_user):
-			_guarded(home, stream, run, work)
-	return settings_row(home.db, "Sync Log", run.name)
+		with runtime.as_user(integration.run_as_user):
+			_guarded(runtime, stream, run, work)
+	return settings_row(runtime.db, "Sync Log", run.name)
 
 
-def approve_deletions(home: Home, held_by: str, triggered_by: str = "Person") -> dict:
+def approve_deletions(runtime: Runtime, held_by: str, triggered_by: str = "Person") -> dict:
 	"""Remove the documents that a run held back for approval; return the Sync Log row of the removal.
 
 	Raises HubError if the run holds nothing.
 	"""
-	held = settings_row(home.db, "Sync Log", held_by)
+	held = settings_row(runtime.db, "Sync Log", held_by)
 	if held["status"] != "Needs Approval":
 		raise HubError(_("has no deletions waiting for approval"), doctype="Sync Log", name=held_by)
 
 	def work(stream: StreamConfig, run: Run, redactor: Redactor) -> int:
-		remove_approved(home, stream, run, held_by, redactor)
+		remove_approved(runtime, stream, run, held_by, redactor)
 		return (
 			0  # what could not be removed is held on: `let_go` ends the waiting of `held_by` where nothing is
 		)
 
-	return run_beside(home, held["stream"], "Approval", triggered_by, work)
+	return run_beside(runtime, held["stream"], "Approval", triggered_by, work)
 
 
 def run_beside(
-	home: Home,
+	runtime: Runtime,
 	name: str,
 	mode: str,
 	triggered_by: str,
@@ -94,138 +98,144 @@ def run_beside(
 
 	work: returns how many deletions wait for approval.
 	"""
-	stream, integration = ready(home, name)
-	with home.lock(f"sync:{name}") as free:
+	stream, integration = ready(runtime, name)
+	with runtime.lock(f"sync:{name}") as free:
 		if not free:
 			raise AlreadyRunning(_("is running already"), doctype=DOCTYPE, name=name)
-		run = in_transaction(home.db, lambda: _open(home, stream, triggered_by, mode))
-		with home.as_user(integration.run_as_user):
-			_guarded(home, stream, run, lambda redactor: work(stream, run, redactor))
-	return settings_row(home.db, "Sync Log", run.name)
+		run = in_transaction(runtime.db, lambda: _open(runtime, stream, triggered_by, mode))
+		with runtime.as_user(integration.run_as_user):
+			_guarded(runtime, stream, run, lambda redactor: work(stream, run, redactor))
+	return settings_row(runtime.db, "Sync Log", run.name)
 
 
-def refuse_deletions(home: Home, held_by: str, person: str = "") -> int:
+def refuse_deletions(runtime: Runtime, held_by: str, person: str = "") -> int:
 	"""Keep the documents that a run held back for approval; return how many.
 
 	They are not asked about again, until the source has their record once more, or `ask_again`. Raises HubError if the
 	run holds nothing, or the stream is running.
 	"""
-	held = settings_row(home.db, "Sync Log", held_by)
+	held = settings_row(runtime.db, "Sync Log", held_by)
 	if held["status"] != "Needs Approval":
 		raise HubError(_("has no deletions waiting for approval"), doctype="Sync Log", name=held_by)
 
 	def keep() -> int:
-		count = bindings.keep_missing(home.db, held["stream"], held_by)
-		let_go(home, held["stream"])
+		count = bindings.keep_missing(runtime.db, held["stream"], held_by)
+		let_go(runtime, held["stream"])
 		said = f"{count} documents were kept on the word of {person or 'a person'}."
-		update(home.db, "Sync Log", held_by, {"error": said})
-		restate(home, held["stream"])
+		update(runtime.db, "Sync Log", held_by, {"error": said})
+		restate(runtime, held["stream"])
 		return count
 
-	with home.lock(f"sync:{held['stream']}") as free:
+	with runtime.lock(f"sync:{held['stream']}") as free:
 		if not free:
 			raise AlreadyRunning(_("is running already"), doctype=DOCTYPE, name=held["stream"])
-		return in_transaction(home.db, keep)
+		return in_transaction(runtime.db, keep)
 
 
-def ask_again(home: Home, stream: str) -> int:
+def ask_again(runtime: Runtime, stream: str) -> int:
 	"""Have the removals of a stream asked about again that were refused; return how many."""
-	settings_row(home.db, DOCTYPE, stream)
-	return in_transaction(home.db, lambda: bindings.ask_again(home.db, stream))
+	settings_row(runtime.db, DOCTYPE, stream)
+	return in_transaction(runtime.db, lambda: bindings.ask_again(runtime.db, stream))
 
 
-def ready(home: Home, name: str, resting: bool = False) -> tuple[StreamConfig, IntegrationConfig]:
+def ready(
+	runtime: Runtime, name: str, include_disabled: bool = False
+) -> tuple[StreamConfig, IntegrationConfig]:
 	"""Return the settings of a stream that can run; raises HubError saying what is in the way.
 
-	resting: it may be switched off, for a look at what it would do.
+	include_disabled: it may be switched off, for a look at what it would do.
 	"""
-	stream = load_stream(home, name)
-	if not (stream.enabled or resting or home.is_new(name)):
+	stream = load_stream(runtime, name)
+	if not (stream.enabled or include_disabled or runtime.is_new(name)):
 		raise HubError(_("is disabled"), doctype=DOCTYPE, name=name, field="enabled")
-	integration = home.integration(stream.integration)
+	integration = runtime.integration(stream.integration)
 	if not integration.enabled:
 		raise HubError(
 			_("is disabled"), doctype="Integration Settings", name=integration.name, field="enabled"
 		)
-	fields = home.target(stream.target_doctype, stream.write_mode).fields()
-	for field, sentence in stream_problems(stream, fields, surroundings(home)):
+	fields = runtime.target(stream.target_doctype, stream.write_mode).fields()
+	for field, sentence in stream_problems(stream, fields, stream_context(runtime)):
 		raise HubError(sentence, doctype=DOCTYPE, name=name, field=field)
 	return stream, integration
 
 
-def _open(home: Home, stream: StreamConfig, triggered_by: str, beside: str = "", period: str = "") -> Run:
+def _open(runtime: Runtime, stream: StreamConfig, triggered_by: str, kind: str = "", period: str = "") -> Run:
 	"""Open a run. beside: what it is if it is not the stream's own: a backfill, an approval."""
-	if stream.mode in close_abandoned(home, stream.name):
-		update(home.db, DOCTYPE, stream.name, {"last_status": "Interrupted"})
-	run = open_run(home, stream, triggered_by)
-	state = {"status": "Running", "last_run_at": home.now()}
-	if beside:
-		run.mode, run.own_turn = beside, False
-		update(home.db, "Sync Log", run.name, {"mode": beside, "period": period or None})
+	if stream.mode in close_abandoned(runtime, stream.name):
+		update(runtime.db, DOCTYPE, stream.name, {"last_status": "Interrupted"})
+	run = open_run(runtime, stream, triggered_by)
+	state = {"status": "Running", "last_run_at": runtime.now()}
+	if kind:
+		run.mode, run.own_turn = kind, False
+		update(runtime.db, "Sync Log", run.name, {"mode": kind, "period": period or None})
 	else:
 		# What is asked for from now on is asked for anew: this run may have passed it. And if it is killed, it is
 		# not due again before it is found out (see schedule.close_silent_runs).
-		state |= {"wanted": 0, "next_run_at": next_run(stream, home.now())}
-	if home.is_new(stream.name):
-		state |= {"last_run_at": None} if beside else {"enabled": 1}  # its first run switches it on
-	update(home.db, DOCTYPE, stream.name, state)
+		state |= {"wanted": 0, "next_run_at": next_run(stream, runtime.now())}
+	if runtime.is_new(stream.name):
+		state |= {"last_run_at": None} if kind else {"enabled": 1}  # its first run switches it on
+	update(runtime.db, DOCTYPE, stream.name, state)
 	return run
 
 
-def _guarded(home: Home, stream: StreamConfig, run: Run, work: Callable[[Redactor], int]) -> None:
+def _guarded(runtime: Runtime, stream: StreamConfig, run: Run, work: Callable[[Redactor], int]) -> None:
 	"""Do the work and write how it ended, whatever happens."""
 	redactor = Redactor()
 	try:
-		home.progress(run)
-		redactor = redactor_for(home.secrets(stream.integration))
+		runtime.progress(run)
+		redactor = redactor_for(runtime.secrets(stream.integration))
 		waiting = contained(work)(redactor)  # a connector of an app may want to end the process
 	except RetryLater as error:
-		end_run(home, stream, run, "Postponed", delay=error.seconds, error=redactor.text(error, 500))
+		end_run(runtime, stream, run, "Postponed", delay=error.seconds, error=redactor.text(error, 500))
 	except Exception as error:  # noqa: BLE001 - the run's owner is a worker: the failure goes to the logs
-		fail_run(home, stream, run, redactor, error)
+		fail_run(runtime, stream, run, redactor, error)
 	except BaseException:
-		end_run(home, stream, run, "Interrupted", error="The process was asked to stop.")
+		end_run(runtime, stream, run, "Interrupted", error="The process was asked to stop.")
 		raise
 	else:
-		end_run(home, stream, run, ending(run, waiting), error=run.note or None, error_log=run.error_log)
+		end_run(
+			runtime, stream, run, final_status(run, waiting), error=run.note or None, error_log=run.error_log
+		)
 
 
-def _sync(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> int:
+def _sync(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> int:
 	"""Fetch and write everything; return the number of deletions that wait for approval."""
-	resume(home, stream, run, mode)
-	writer = PageWriter(home, stream, redactor, mark=run.mark, operation="Sync", run=run, sync_log=run.name)
+	resume(runtime, stream, run, mode)
+	writer = PageWriter(
+		runtime, stream, redactor, mark=run.mark, operation="Sync", run=run, sync_log=run.name
+	)
 	# To try a record again is not to meet it: where what is not met is gone, the walk itself brings it again.
 	if mode.retries_failed and not mode.finds_orphans:
-		retry_failed(home, stream, run, writer)
-	with closing(home.connector(stream.integration)) as connector:
-		connector.tell(partial(_tell, home, run))
+		retry_failed(runtime, stream, run, writer)
+	with closing(runtime.connector(stream.integration)) as connector:
+		connector.report_pauses(partial(_report, runtime, run))
 		writer.know(connector.redactor)
 		mode.stable = connector.stable_pages or stream.stable_pages
 		try:
 			if not mode.again:
-				walk(home, stream, run, mode, writer, connector)
+				fetch_all(runtime, stream, run, mode, writer, connector)
 			if mode.looks_twice and mode.walked > 1 and not mode.doubt:
-				look_again(home, run, mode, writer, connector)
+				second_pass(runtime, run, mode, writer, connector)
 		except BaseException as error:
 			# Put off, or asked to stop: the next run goes on here. What failed begins at the beginning.
 			if isinstance(error, RetryLater) or not isinstance(error, Exception):
 				run.unidentified = writer.unidentified
-				leave_off(home, stream, run, mode)
+				leave_off(runtime, stream, run, mode)
 			raise
-		in_transaction(home.db, lambda: _arrived(home, stream, run, mode, redactor))
+		in_transaction(runtime.db, lambda: _arrived(runtime, stream, run, mode, redactor))
 		run.arrived = True
-		report_given_up(home, stream, run, writer)
-		_take_notes(home, stream, run, mode, writer, connector)
-		if mode.finds_orphans and may_remove(home, stream, run, mode, writer, connector):
-			remove_orphans(home, stream, run, redactor)
+		report_given_up(runtime, stream, run, writer)
+		_take_notes(runtime, stream, run, mode, writer, connector)
+		if mode.finds_orphans and deletion_allowed(runtime, stream, run, mode, writer, connector):
+			remove_orphans(runtime, stream, run, redactor)
 		_note_doubt(stream, run, mode)
 	return run.counts.to_delete
 
 
-def _tell(home: Home, run: Run, sentence: str) -> None:
+def _report(runtime: Runtime, run: Run, sentence: str) -> None:
 	"""Tell who watches a run that it waits, and what for."""
 	run.waiting = sentence
-	home.progress(run)
+	runtime.progress(run)
 	run.waiting = ""
 
 
@@ -243,12 +253,12 @@ def _note_doubt(stream: StreamConfig, run: Run, mode: Full) -> None:
 
 
 def _take_notes(
-	home: Home, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
+	runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
 ) -> None:
 	"""Put into the run what a person should see first."""
 	run.error_log = writer.error_log
 	notes = [run.note]
-	first = not settings_row(home.db, DOCTYPE, stream.name)["last_success_at"]
+	first = not settings_row(runtime.db, DOCTYPE, stream.name)["last_success_at"]
 	if silent := _silent(run, mode, writer, first, connector.deletions_apart):
 		notes.append(f"In {run.counts.fetched} records nothing was found at {silent}.")
 	if mode.passed[1] and stream.record_filter and not mode.met:
@@ -289,12 +299,12 @@ def _silent(run: Run, mode: Full, writer: PageWriter, first: bool, apart: bool) 
 	return " and ".join(said)
 
 
-def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
+def _arrived(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
 	"""The fetch ran to its end; the watermark moves there only where that is known to be the list's."""
-	advance(home, run, Counts(), None if mode.doubt else mode.after_all(), pages=0)
+	advance(runtime, run, Counts(), None if mode.doubt else mode.after_all(), pages=0)
 	if mode.whole and not mode.doubt:
-		bindings.drop_unidentified(home.db, stream.name, run.mark.by)
-	note_success(home, stream.integration)
+		bindings.drop_unidentified(runtime.db, stream.name, run.mark.by)
+	note_success(runtime, stream.integration)
 	if mode.in_the_future:
 		error = HubError(
 			_(
@@ -307,5 +317,5 @@ def _arrived(home: Home, stream: StreamConfig, run: Run, mode: Full, redactor: R
 		)
 		where = {"stream": stream.name, "sync_log": run.name}
 		record_error(
-			home, error, operation="Sync", integration=stream.integration, redactor=redactor, **where
+			runtime, error, operation="Sync", integration=stream.integration, redactor=redactor, **where
 		)

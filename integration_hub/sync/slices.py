@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from integration_hub.connectors.errors import ConnectorError, MalformedAnswer
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.sync.times import parse_time, utc_text
 
 OUTER = "^"  # the key at which a record holds the record around it

@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import partial
 
 from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.bounded_jmespath import PathError, search
+from integration_hub.connectors.completeness_signs import says_yes
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.paths import PathError, search
-from integration_hub.connectors.signs import says_yes
-from integration_hub.sentence import _
-from integration_hub.stores.home import Home
+from integration_hub.lazy_messages import _
+from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.config import StreamConfig, load_stream
 from integration_hub.sync.flatten import flattened_page
 from integration_hub.sync.slices import Parents, Slicer, Values, Windows, sliced, window_seconds
@@ -21,10 +21,10 @@ MOST_LEVELS = 3  # of streams within streams
 
 
 def source_pages(
-	home: Home, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int = 1
+	runtime: Runtime, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int = 1
 ) -> Iterator[Page]:
 	"""Fetch what a stream asks for, page by page. Raises ConnectorError; HubError for a parent that is not there."""
-	slicers = _slicers(home, connector, stream, request, level)
+	slicers = _slicers(runtime, connector, stream, request, level)
 	pages = sliced(slicers, connector.pages, request)
 	return (flattened_page(page, stream.flatten_path) for page in pages) if stream.flatten_path else pages
 
@@ -36,7 +36,7 @@ class _Asked(Exception):
 		self.request = request
 
 
-def first_request(home: Home, connector: BaseConnector, stream: StreamConfig) -> ListRequest:
+def first_request(runtime: Runtime, connector: BaseConnector, stream: StreamConfig) -> ListRequest:
 	"""Return what asks for the first page of a stream, of the first of its lists where it has many. Raises what source_pages does."""
 
 	def ask(request: ListRequest) -> Iterator[Page]:
@@ -44,7 +44,7 @@ def first_request(home: Home, connector: BaseConnector, stream: StreamConfig) ->
 
 	asked = stream.list_request()
 	try:
-		for _page in sliced(_slicers(home, connector, stream, asked, 1), ask, asked):
+		for _page in sliced(_slicers(runtime, connector, stream, asked, 1), ask, asked):
 			break
 	except _Asked as first:
 		return first.request
@@ -52,11 +52,11 @@ def first_request(home: Home, connector: BaseConnector, stream: StreamConfig) ->
 
 
 def _slicers(
-	home: Home, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int
+	runtime: Runtime, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int
 ) -> list[Slicer]:
 	found: list[Slicer] = []
 	if stream.parent_stream:
-		found.append(_parents(home, connector, stream, request, level))
+		found.append(_parents(runtime, connector, stream, request, level))
 	if values := [line.strip() for line in stream.slice_values.splitlines() if line.strip()]:
 		found.append(Values(tuple(dict.fromkeys(values))))
 	if stream.window:
@@ -65,14 +65,14 @@ def _slicers(
 
 
 def _parents(
-	home: Home, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int
+	runtime: Runtime, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int
 ) -> Parents:
 	if level >= MOST_LEVELS:
 		problem = _("streams within streams go {0} levels deep at most", MOST_LEVELS)
 		raise ConfigurationError(f"parent_stream: {problem}", field="parent_stream")
-	parent = load_stream(home, stream.parent_stream)
+	parent = load_stream(runtime, stream.parent_stream)
 	since = request.since if stream.parent_changed_only else ""
-	fetch = partial(source_pages, home, connector, parent, level=level + 1)
+	fetch = partial(source_pages, runtime, connector, parent, level=level + 1)
 	return Parents(partial(_passing, fetch, parent), parent.list_request(since=since))
 
 

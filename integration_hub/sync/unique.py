@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from integration_hub.stores.fields import Fields
-from integration_hub.stores.home import Target
-from integration_hub.sync.fit import InvalidValue
+from integration_hub.stores.runtime import Target
+from integration_hub.sync.field_values import InvalidValue
 
 
 class Claims:

@@ -16,9 +16,9 @@ import frappe
 from frappe.utils.background_jobs import get_queue
 from werkzeug.serving import make_server
 
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.load import load_into_site
 from integration_hub.integration_hub.charts import CACHED
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.load_hub_toml import load_into_site
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.example import FIELDS, TABLES
 from integration_hub.sandbox.redis import free_port
@@ -48,12 +48,12 @@ class HubTestCase(IntegrationTestCase):
 		self.crm = Sandbox(customers=120)
 		self.crm.__enter__()
 		self.addCleanup(self.crm.stop)
-		self.home = SiteHome()
+		self.runtime = FrappeRuntime()
 		frappe.cache.delete_keys(CACHED)
-		self.home.drain_begins("crm")  # of an earlier test
+		self.runtime.drain_begins("crm")  # of an earlier test
 		self.clear()
-		list(load_into_site(self.home, None, self.crm.url))
-		with self.home.connector("crm") as connector:
+		list(load_into_site(self.runtime, None, self.crm.url))
+		with self.runtime.connector("crm") as connector:
 			connector.reset()  # what an earlier test has shared through Redis
 		for stream in STREAMS:
 			frappe.db.set_value("Sync Settings", stream, "write_mode", self.write_mode)
@@ -123,7 +123,7 @@ def work() -> None:
 
 
 @contextmanager
-def site_door() -> Iterator[str]:
+def site_endpoint() -> Iterator[str]:
 	"""Serve the site by Frappe's own WSGI application; give the URL events are posted to."""
 	import frappe.app
 
@@ -142,7 +142,7 @@ def site_door() -> Iterator[str]:
 
 
 @contextmanager
-def gunicorn_door() -> Iterator[str]:
+def gunicorn_endpoint() -> Iterator[str]:
 	"""Serve the site as a bench in production does, in a process of its own; give the URL events are posted to.
 
 	A request names its site in the header X-Frappe-Site-Name.

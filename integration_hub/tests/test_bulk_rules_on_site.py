@@ -10,10 +10,10 @@ from frappe.model.document import Document
 from frappe.permissions import add_permission, reset_perms, update_permission_property
 from frappe.utils.nestedset import NestedSet
 
-from integration_hub.homes.site import bulk_rules
-from integration_hub.homes.site.bulk_rules import bulk_problem
-from integration_hub.homes.site.documents import SiteBulkTarget, doctype_fields
-from integration_hub.stores.home import Change, HubError
+from integration_hub.runtime.frappe import bulk_rules
+from integration_hub.runtime.frappe.bulk_rules import bulk_problem
+from integration_hub.runtime.frappe.documents import FrappeBulkTarget, doctype_fields
+from integration_hub.stores.runtime import Change, HubError
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase
 from integration_hub.tests.test_documents_on_site import ROLE, WRITER, field
@@ -144,11 +144,11 @@ class BulkTestCase(HubTestCase):
 			frappe.db.delete(name)
 		frappe.db.commit()
 
-	def target(self, as_is=()) -> SiteBulkTarget:
-		return SiteBulkTarget(self.home, MIRROR, doctype_fields(MIRROR), as_is)
+	def target(self, as_is=()) -> FrappeBulkTarget:
+		return FrappeBulkTarget(self.runtime, MIRROR, doctype_fields(MIRROR), as_is)
 
 	def write(self, values: dict, name: str | None = None, as_is=()):
-		with self.home.db.transaction():
+		with self.runtime.db.transaction():
 			[written] = self.target(as_is).write([Change("X", name, values)])
 		return written
 
@@ -293,11 +293,11 @@ class TestSafety(BulkTestCase):
 			deletion_policy="Disable",
 			disable_field="level",
 		)
-		self.assertEqual(run_stream(self.home, "mirror")["status"], "Completed")
+		self.assertEqual(run_stream(self.runtime, "mirror")["status"], "Completed")
 		hooks = {**frappe.get_doc_hooks(), MIRROR: {"on_update": ["any_app.events.handle"]}}
 		self.crm.customers.set("CUST-000001", name="another")
 		with patch.object(frappe, "get_doc_hooks", lambda: hooks):
-			row = run_stream(self.home, "mirror")
+			row = run_stream(self.runtime, "mirror")
 			self.assertEqual((row["status"], row["updated"]), ("Failed", 0))
 			self.assertIn("any_app.events.handle", row["error"])
 			self.assertIn(MIRROR, row["error"])
@@ -308,7 +308,7 @@ class TestSafety(BulkTestCase):
 				with self.assertRaises(HubError):
 					call(self.target())
 		frappe.db.rollback()
-		self.assertEqual(run_stream(self.home, "mirror")["status"], "Completed")
+		self.assertEqual(run_stream(self.runtime, "mirror")["status"], "Completed")
 
 
 class TestAsTheUser(BulkTestCase):
@@ -342,7 +342,7 @@ class TestAsTheUser(BulkTestCase):
 			written = self.write({"title": "Two", "level": "mine"}, known)
 			self.assertIsInstance(written.error, frappe.PermissionError)
 			self.assertIn("level", str(written.error))
-		with self.home.db.transaction():
+		with self.runtime.db.transaction():
 			self.assertIn(name, self.target().set_value([name], "level", "x"))
 		self.assertEqual(frappe.db.get_value(MIRROR, name, ["title", "level"]), ("One", "secret"))
 		self.assertIsNone(self.write({"title": "Two"}, name).error)
@@ -366,13 +366,13 @@ class TestAsTheUser(BulkTestCase):
 		changes = [
 			Change(str(n), name, {"title": "Two", "place": place}) for n, (name, place, _) in enumerate(cases)
 		]
-		with self.home.db.transaction():
+		with self.runtime.db.transaction():
 			outcomes = self.target().write(changes)
 		for (name, place, taken), outcome in zip(cases, outcomes, strict=True):
 			with self.subTest(name=name, place=place):
 				self.assertEqual(outcome.error is None, taken, outcome.error)
 		self.assertEqual(frappe.db.get_value(MIRROR, known[1], "title"), "One")
-		with self.home.db.transaction():
+		with self.runtime.db.transaction():
 			self.assertEqual(list(self.target().set_value(known, "title", "Three")), [known[1]])
 			self.assertEqual(list(self.target().delete(known)), [known[1]])
 		frappe.set_user("Administrator")
@@ -476,7 +476,7 @@ class TestText(BulkTestCase):
 	def test_nothing_executable_is_stored_where_frappe_shows_markup(self):
 		name = self.write({"title": "<script>alert(1)</script>", "rows": []}).name
 		self.assertNotIn("<script", frappe.db.get_value(MIRROR, name, "title"))
-		with self.home.db.transaction():
+		with self.runtime.db.transaction():
 			self.target().set_value([name], "title", "<img src=x onerror=alert(1)>")
 		self.assertNotIn("onerror", frappe.db.get_value(MIRROR, name, "title"))
 
@@ -603,6 +603,6 @@ class TestWhoMayStoreTextAsItIs(BulkTestCase):
 		make_stream("raw", rows, target_doctype=MIRROR, write_mode="Bulk")
 		frappe.db.set_value("Integration Settings", "crm", "run_as_user", "Administrator")
 		frappe.db.commit()
-		row = run_stream(self.home, "raw")
+		row = run_stream(self.runtime, "raw")
 		self.assertEqual(row["status"], "Completed", row["error"])
 		self.assertEqual(frappe.get_all(MIRROR, {"title": payload}, pluck="data"), ["<b>bold</b>"])

@@ -15,10 +15,10 @@ REGISTERED = {
 
 
 def registered():
-	home = "integration_hub.homes.site.SiteHome"
+	runtime = "integration_hub.runtime.frappe.FrappeRuntime"
 	return (
-		patch(f"{home}.connectors", lambda self: REGISTERED["connectors"]),
-		patch(f"{home}.schemes", lambda self: REGISTERED["schemes"]),
+		patch(f"{runtime}.connectors", lambda self: REGISTERED["connectors"]),
+		patch(f"{runtime}.schemes", lambda self: REGISTERED["schemes"]),
 	)
 
 
@@ -70,14 +70,14 @@ class TestChoices(HubTestCase):
 
 	def test_an_event_that_its_route_ignores_is_done(self):
 		from integration_hub.sandbox import sender
-		from integration_hub.tests.support import site_door
+		from integration_hub.tests.support import site_endpoint
 		from integration_hub.webhooks.drain import drain
 
 		frappe.db.set_value("Webhook Route", {"event_pattern": "customer.*"}, "action", "Ignore")
 		frappe.db.commit()
-		with site_door() as url:
+		with site_endpoint() as url:
 			self.assertEqual(sender.send(url, sender.make("customer.updated", {"id": "x"})).status_code, 200)
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		frappe.db.commit()
 		self.assertEqual(frappe.get_all("Webhook Log", pluck="status"), ["Completed"])
 		shown = api.preview_replay(frappe.get_all("Webhook Log", pluck="name"))

@@ -12,17 +12,17 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
 from integration_hub.connectors.errors import NotFound
 from integration_hub.connectors.registry import connector_for
-from integration_hub.homes.site.aside import aside
+from integration_hub.runtime.frappe.autonomous import autonomous_transaction
 from integration_hub.sandbox.access import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase, errors, site_door
+from integration_hub.tests.support import HubTestCase, errors, site_endpoint
 
 LOCAL = ["127.0.0.1:*"]
 
 
 class TestConnectors(HubTestCase):
 	def test_a_renewed_token_is_used_whatever_snapshot_the_caller_reads(self):
-		with self.home.connector("crm") as connector:
+		with self.runtime.connector("crm") as connector:
 			connector.get("/v1/me")
 			frappe.db.sql("SELECT `name` FROM `tabUser` LIMIT 1")  # opens a snapshot
 			self.crm.tokens.revoke_all()
@@ -34,27 +34,27 @@ class TestConnectors(HubTestCase):
 		doc.update({"auth_type": "OAuth2 Refresh Token", "refresh_token": REFRESH_TOKEN})
 		doc.save()
 		frappe.db.commit()
-		with self.home.connector("crm") as ours:
+		with self.runtime.connector("crm") as ours:
 			ours.get("/v1/me")
 			frappe.db.sql("SELECT `name` FROM `tabUser` LIMIT 1")
 			self.crm.tokens.revoke_all()
 
 			def elsewhere() -> None:
-				from integration_hub.homes.site import SiteHome
+				from integration_hub.runtime.frappe import FrappeRuntime
 
-				with SiteHome().connector("crm") as theirs:
+				with FrappeRuntime().connector("crm") as theirs:
 					theirs.get("/v1/me")
 
-			aside(elsewhere)
+			autonomous_transaction(elsewhere)
 			ours.get("/v1/me")
 		self.assertEqual((self.crm.tokens.issued, self.crm.tokens.refused), (2, 0))
 
 	def test_a_token_is_kept_when_the_caller_rolls_back(self):
 		frappe.db.set_value("Integration Settings", "crm", "test_path", "/changed")
-		with self.home.connector("crm") as connector:
+		with self.runtime.connector("crm") as connector:
 			connector.get("/v1/me")
 		frappe.db.rollback()
-		kept = self.home.secrets("crm").get("oauth_token") or ""
+		kept = self.runtime.secrets("crm").get("oauth_token") or ""
 		# SQLite has one writer at a time: there the token joins the caller's transaction, and goes with it.
 		self.assertEqual("access_token" in kept, frappe.db.db_type != "sqlite")
 
@@ -77,14 +77,14 @@ class TestConnectors(HubTestCase):
 
 	def test_a_call_of_the_hubs_own_is_logged_once(self):
 		self.crm.faults.set(rates={"garbage": 1.0})
-		self.assertEqual(run_stream(self.home, "customers-full")["status"], "Failed")
+		self.assertEqual(run_stream(self.runtime, "customers-full")["status"], "Failed")
 		self.assertEqual([error.operation for error in errors()], ["Sync"])
 
 	def test_a_form_is_told_what_a_run_waits_for(self):
 		self.crm.faults.set(following=["none", "500"])
 		said = []
 		with patch.object(frappe, "publish_realtime", lambda event, message=None, **_: said.append(message)):
-			self.assertEqual(run_stream(self.home, "customers-full")["status"], "Completed")
+			self.assertEqual(run_stream(self.runtime, "customers-full")["status"], "Completed")
 		waiting = [message["waiting"] for message in said if message and message.get("waiting")]
 		self.assertEqual(len(waiting), 1)
 		self.assertRegex(waiting[0], r"Server error .* HTTP 500 Attempt 2 of 5 in \d+ s\.")
@@ -103,7 +103,7 @@ class TestConnectors(HubTestCase):
 		doc.update({"auth_type": "Connected App", "connected_app": app.name})
 		doc.save()
 		frappe.db.commit()
-		self.assertEqual(run_stream(self.home, "customers-cursor")["status"], "Failed")
+		self.assertEqual(run_stream(self.runtime, "customers-cursor")["status"], "Failed")
 		self.assertIn("connect it once", errors()[0].message)
 
 		answer = requests.post(
@@ -116,16 +116,16 @@ class TestConnectors(HubTestCase):
 			{"doctype": "Token Cache", "user": "Administrator", "connected_app": app.name}
 		).insert()
 		cache.update_data(answer.json())
-		self.assertEqual(run_stream(self.home, "customers-cursor")["status"], "Completed")
+		self.assertEqual(run_stream(self.runtime, "customers-cursor")["status"], "Completed")
 		self.assertSame("cursor")
 
 	def test_private_addresses_are_refused_outside_developer_mode(self):
 		with patch.dict(frappe.local.conf, developer_mode=0, integration_hub_allowed_hosts=[]):
-			row = run_stream(self.home, "customers-cursor")
+			row = run_stream(self.runtime, "customers-cursor")
 			self.assertEqual(row["status"], "Failed")
 			self.assertIn("integration_hub_allowed_hosts", row["error"])
 			frappe.conf.integration_hub_allowed_hosts = ["127.0.0.1:*"]
-			self.assertEqual(run_stream(self.home, "customers-cursor")["status"], "Completed")
+			self.assertEqual(run_stream(self.runtime, "customers-cursor")["status"], "Completed")
 
 	def test_an_open_breaker_is_seen_on_the_form_and_puts_runs_off(self):
 		from integration_hub.api import health, test_connection
@@ -134,9 +134,9 @@ class TestConnectors(HubTestCase):
 		frappe.db.commit()
 		self.crm.faults.set(rates={"500": 1.0})
 		for _ in range(2):
-			self.assertEqual(run_stream(self.home, "customers-full")["status"], "Failed")
+			self.assertEqual(run_stream(self.runtime, "customers-full")["status"], "Failed")
 		self.assertEqual(health("crm")["breaker"], "Open")
-		self.assertEqual(run_stream(self.home, "customers-full")["status"], "Postponed")
+		self.assertEqual(run_stream(self.runtime, "customers-full")["status"], "Postponed")
 		self.crm.faults.set()
 		self.assertEqual(test_connection("crm")["ok"], True)
 		self.assertEqual(health("crm")["breaker"], "Closed")
@@ -167,11 +167,11 @@ class TestConnectors(HubTestCase):
 		for name in names[:30]:
 			frappe.db.set_value("ToDo", name, "modified", same, update_modified=False)
 		frappe.db.commit()
-		with site_door() as door:
+		with site_endpoint() as endpoint:
 			config = IntegrationConfig(
 				"other",
 				connector="Frappe",
-				base_url=door.partition("/api/")[0],
+				base_url=endpoint.partition("/api/")[0],
 				auth_type="API Key Header",
 				api_key_name="Authorization",
 			)
@@ -208,11 +208,11 @@ class TestConnectors(HubTestCase):
 		frappe.rename_doc("ToDo", merged, into, force=True, merge=True)
 		frappe.get_doc("ToDo", kept).add_comment("Edit", "<strong>bold</strong> words")
 		frappe.db.commit()
-		with site_door() as door:
+		with site_endpoint() as endpoint:
 			config = IntegrationConfig(
 				"other",
 				connector="Frappe",
-				base_url=door.partition("/api/")[0],
+				base_url=endpoint.partition("/api/")[0],
 				auth_type="API Key Header",
 				api_key_name="Authorization",
 			)
@@ -228,13 +228,13 @@ class TestConnectors(HubTestCase):
 
 	def test_every_kind_of_error_has_its_sentence_translated(self):
 		from integration_hub.connectors import errors as kinds
-		from integration_hub.integration_hub.sentences import SENTENCES
+		from integration_hub.integration_hub.messages import MESSAGES
 
 		classes = [
 			c for c in vars(kinds).values() if isinstance(c, type) and issubclass(c, kinds.ConnectorError)
 		]
 		for cls in classes:
-			self.assertIn(cls.sentence, SENTENCES, cls.__name__)
+			self.assertIn(cls.sentence, MESSAGES, cls.__name__)
 
 
 class _Given:

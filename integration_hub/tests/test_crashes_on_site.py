@@ -16,8 +16,8 @@ import frappe
 import redis
 import requests
 
-from integration_hub.homes.site import SiteHome
 from integration_hub.queues.consumer import consumer_for
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.sandbox import sender
 from integration_hub.sandbox.redis import free_port, redis_server
 from integration_hub.tests.support import HubTestCase
@@ -27,13 +27,13 @@ SECONDS = 25
 
 _WORKER = """
 import sys, time
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.tests import test_crashes_on_site
 from integration_hub.webhooks.drain import drain
-SiteHome.handlers = lambda _: test_crashes_on_site.HANDLERS
-with SiteHome.opened(sys.argv[1]) as home:
+FrappeRuntime.handlers = lambda _: test_crashes_on_site.HANDLERS
+with FrappeRuntime.opened(sys.argv[1]) as runtime:
 	while True:
-		drain(home, "crm")
+		drain(runtime, "crm")
 		time.sleep(0.02)
 """
 
@@ -72,17 +72,19 @@ class TestCrashes(HubTestCase):
 	def test_everything_acknowledged_is_handled_and_its_effect_there_once(self):
 		if frappe.db.db_type == "sqlite":
 			self.skipTest("one writer at a time: what is shown here is shown on MariaDB")
-		queue_port, door_port = free_port(), free_port()
+		queue_port, receiver_port = free_port(), free_port()
 		self.prepare(f"redis://127.0.0.1:{queue_port}/0")
 		site = frappe.local.site
 		hub = [sys.executable, "-m", "frappe.utils.bench_helper", "frappe", "--site", site, "integration-hub"]
 		worker = [sys.executable, "-c", _WORKER, site]
 		consume = [*hub, "consume", "crm", "--name", "one"]
 		until, acknowledged, queued = time.monotonic() + SECONDS, [], []
-		door = f"http://127.0.0.1:{door_port}/webhooks/crm"
-		senders = [threading.Thread(target=post, args=(door, lane, until, acknowledged)) for lane in range(3)]
+		endpoint = f"http://127.0.0.1:{receiver_port}/webhooks/crm"
+		senders = [
+			threading.Thread(target=post, args=(endpoint, lane, until, acknowledged)) for lane in range(3)
+		]
 		senders.append(threading.Thread(target=push, args=(queue_port, until, queued)))
-		commands = ([*hub, "serve", "--port", str(door_port)], worker, worker, consume)
+		commands = ([*hub, "serve", "--port", str(receiver_port)], worker, worker, consume)
 		processes = [Killed(command) for command in commands]
 		with tempfile.TemporaryDirectory() as folder:
 			try:
@@ -96,8 +98,8 @@ class TestCrashes(HubTestCase):
 					process.kill()
 			self.assertGreater(min(process.kills for process in processes), 0)
 			with redis_server(queue_port, Path(folder)):
-				self.home.handlers = lambda: HANDLERS
-				consumer_for(self.home, "crm", "one").drain()
+				self.runtime.handlers = lambda: HANDLERS
+				consumer_for(self.runtime, "crm", "one").drain()
 				self.handle_the_rest()
 		self.assertGreater(len(acknowledged), 50)
 		self.assertGreater(len(queued), 50)
@@ -114,24 +116,24 @@ class TestCrashes(HubTestCase):
 		doc = frappe.get_doc("Integration Settings", "crm")
 		doc.update({"queue_enabled": 1, "queue_url": queue_url, "queue_name": "hub_test_events"})
 		doc.routes = []
-		with patch.object(SiteHome, "handlers", lambda _: HANDLERS):
+		with patch.object(FrappeRuntime, "handlers", lambda _: HANDLERS):
 			doc.append("routes", {"event_pattern": "*", "action": "Call Function", "handler": "count"})
 			doc.save()
 		frappe.db.commit()
 
 	def handle_the_rest(self) -> None:
 		"""What killed workers held is taken up with the next sweep; then all retries are made due."""
-		sweep(self.home)
+		sweep(self.runtime)
 		frappe.db.sql(
 			"UPDATE `tabWebhook Log` SET `next_attempt_at` = '2000-01-01' WHERE `status` = 'Failed'"
 		)
 		frappe.db.commit()
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		states = set(frappe.get_all("Webhook Log", pluck="status"))
 		self.assertEqual(states, {"Completed"})
 
 
-def post(door: str, lane: int, until: float, acknowledged: list[str]) -> None:
+def post(endpoint: str, lane: int, until: float, acknowledged: list[str]) -> None:
 	"""Send events, each until it is acknowledged."""
 	number = 0
 	while time.monotonic() < until:
@@ -141,7 +143,7 @@ def post(door: str, lane: int, until: float, acknowledged: list[str]) -> None:
 		while time.monotonic() < until:
 			try:
 				answer = requests.post(
-					door, data=body, headers={sender.HEADER: sender.sign(body)}, timeout=10
+					endpoint, data=body, headers={sender.HEADER: sender.sign(body)}, timeout=10
 				)
 			except requests.RequestException:
 				time.sleep(0.05)

@@ -10,8 +10,8 @@ from frappe.utils.password import set_encrypted_password
 from integration_hub import api
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.oauth2 import Token
-from integration_hub.homes.site.secrets import SiteSecrets
-from integration_hub.integration_hub.sentences import refuse
+from integration_hub.integration_hub.messages import refuse
+from integration_hub.runtime.frappe.secrets import FrappeSecrets
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, work
 
@@ -37,21 +37,21 @@ class TestDeskForms(HubTestCase):
 	# who may
 
 	def test_only_managers_try_the_door_rotate_and_see_what_would_go(self):
-		doors = {
+		entry_points = {
 			"send_test_webhook": lambda: api.send_test_webhook("crm"),
 			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", frappe.generate_hash()),
 			"held_deletions": lambda: api.held_deletions("customers-full"),
 		}
 		for user in ("viewer@example.com", NOBODY, "Guest"):
-			for name, press in doors.items():
+			for name, press in entry_points.items():
 				frappe.set_user(user)
 				with self.assertRaises(frappe.PermissionError, msg=f"{user} {name}"):
 					press()
 		frappe.db.set_value("Integration Settings", "crm", "run_as_user", "manager@example.com")
 		frappe.db.commit()
 		frappe.set_user("manager@example.com")
-		doors["send_test_webhook"]()
-		doors["rotate_webhook_secret"]()
+		entry_points["send_test_webhook"]()
+		entry_points["rotate_webhook_secret"]()
 		self.assert_may_read_targets()
 
 	def assert_may_read_targets(self) -> None:
@@ -111,15 +111,15 @@ class TestDeskForms(HubTestCase):
 		api.test_connection("crm")
 		health = api.health("crm")
 		self.assertGreater(health["token"]["expires_at"], frappe.utils.now())
-		token = Token.loads(SiteSecrets("crm").get("oauth_token"))
+		token = Token.loads(FrappeSecrets("crm").get("oauth_token"))
 		self.assertNotIn(str(token.access_token), json.dumps(health))
 
 	def test_health_tells_the_budget_left(self):
 		frappe.db.set_value("Integration Settings", "crm", {"rate_limit": 10, "rate_period": 60})
 		before = api.health("crm")["budget"]
 		self.assertEqual((before["limit"], before["left"]), (10, 10))
-		self.home.coordination.postpone("crm", 600)
-		self.addCleanup(frappe.cache.delete, self.home.coordination._key("budget", "crm"))
+		self.runtime.coordination.postpone("crm", 600)
+		self.addCleanup(frappe.cache.delete, self.runtime.coordination._key("budget", "crm"))
 		after = api.health("crm")["budget"]
 		self.assertEqual(after["left"], 0)
 		self.assertGreater(after["wait"], 500)
@@ -132,10 +132,10 @@ class TestDeskForms(HubTestCase):
 
 	def test_a_paused_integration_is_told_to_the_list(self):
 		self.assertEqual(api.paused_integrations(), [])
-		with self.home.connector("crm") as connector:
+		with self.runtime.connector("crm") as connector:
 			breaker = connector.breaker
-			self.home.coordination.claim(breaker._open, "1", 60)
-			self.addCleanup(self.home.coordination.forget, breaker._open)
+			self.runtime.coordination.claim(breaker._open, "1", 60)
+			self.addCleanup(self.runtime.coordination.forget, breaker._open)
 		self.assertEqual(api.paused_integrations(), ["crm"])
 
 	# door
@@ -171,7 +171,7 @@ class TestDeskForms(HubTestCase):
 
 	def test_both_secrets_are_good_after_a_rotation(self):
 		api.rotate_webhook_secret("crm", "a-new-secret")
-		secrets = SiteSecrets("crm")
+		secrets = FrappeSecrets("crm")
 		self.assertEqual(secrets.get("webhook_secret"), "a-new-secret")
 		self.assertEqual(secrets.get("webhook_secret_old"), "sandbox-webhook-secret")
 		self.assertEqual(api.send_test_webhook("crm")["status"], 202)
@@ -184,7 +184,7 @@ class TestDeskForms(HubTestCase):
 			frappe.ValidationError, "crm, Previous Webhook Secret: it is still taken"
 		):
 			api.rotate_webhook_secret("crm", "as-it-was-meant")
-		secrets = SiteSecrets("crm")
+		secrets = FrappeSecrets("crm")
 		self.assertEqual(secrets.get("webhook_secret_old"), "sandbox-webhook-secret")
 		api.rotate_webhook_secret("crm", "as-it-was-meant", drop_previous="true")
 		self.assertEqual(secrets.get("webhook_secret"), "as-it-was-meant")
@@ -203,7 +203,7 @@ class TestDeskForms(HubTestCase):
 	# runs
 
 	def test_a_form_sees_the_run_that_goes_on_and_the_last_ones(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		seen = []
 
 		def look(_) -> None:
@@ -211,9 +211,9 @@ class TestDeskForms(HubTestCase):
 				seen.append(api.stream_state("customers-full")["run"])
 				seen.append(api.running_streams())
 
-		self.home.watcher = look
-		run_stream(self.home, "customers-full")
-		self.home.watcher = None
+		self.runtime.watcher = look
+		run_stream(self.runtime, "customers-full")
+		self.runtime.watcher = None
 		frappe.db.commit()
 		going, all_going = seen
 		self.assertEqual((going["status"], going["expected"]), ("Running", 120))
@@ -224,12 +224,12 @@ class TestDeskForms(HubTestCase):
 		self.assertEqual(api.running_streams(), [])
 
 	def test_what_waits_for_approval_is_listed_and_goes_once_approved(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		frappe.db.set_value(
 			"Sync Settings", "customers-full", {"max_delete_count": 1, "max_delete_percent": 1}
 		)
 		self.crm.customers.delete(30)
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		frappe.db.commit()
 		[held] = api.stream_state("customers-full")["held"]
 		self.assertEqual(held["to_delete"], 30)
@@ -283,22 +283,22 @@ class TestDeskForms(HubTestCase):
 
 	def test_what_was_given_or_answered_is_no_html_in_a_message(self):
 		image = "<img src=x onerror=alert(1)>"
-		doors = (
+		entry_points = (
 			lambda: api.backfill("customers-incremental", image),
 			lambda: api.replay_events([image]),
 			lambda: refuse(ConnectorError(image)),
 		)
-		for door in doors:
+		for entry_point in entry_points:
 			frappe.clear_messages()
 			with self.assertRaises((frappe.ValidationError, frappe.PermissionError)):
-				door()
+				entry_point()
 			[said] = frappe.get_message_log()
 			self.assertIn("img src", said["message"])
 			self.assertNotIn("<img", said["message"])
 
 	def test_a_dry_run_shows_no_value_that_one_may_not_read(self):
 		"""Neither of a document that is kept from the user, nor of a field of a higher permission level."""
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		hidden, other = (row["id"] for row in self.crm.customers.alive()[:2])
 		for customer in (hidden, other):
 			self.crm.customers.set(customer, city="Lund", email="new@example.com")

@@ -18,14 +18,14 @@ class TestDeskLogs(HubTestCase):
 	def put(self, **payload) -> str:
 		"""Put an event into the inbox; return its name."""
 		body = json.dumps(payload).encode()
-		config, routes = self.home.integration("crm"), load_routes(self.home, "crm")
+		config, routes = self.runtime.integration("crm"), load_routes(self.runtime, "crm")
 		event = read_event(config, body, payload, routes, "HTTP")
-		self.assertEqual(inbox.store(self.home, [event]), ["received"])
+		self.assertEqual(inbox.store(self.runtime, [event]), ["received"])
 		return frappe.db.get_value("Webhook Log", {"event_id": payload["id"]})
 
 	def handle(self, **payload) -> str:
 		name = self.put(**payload)
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		frappe.db.commit()
 		return name
 
@@ -55,26 +55,26 @@ class TestDeskLogs(HubTestCase):
 		return [entry["content"] for entry in frappe.local.response.docinfo.additional_timeline_content]
 
 	def test_a_contact_says_where_it_came_from(self):
-		run = run_stream(self.home, self.contacts())["name"]
+		run = run_stream(self.runtime, self.contacts())["name"]
 		record = frappe.get_last_doc("External Record", {"stream": "contacts"})
 		[came] = self.timeline("Contact", record.target_name)
 		for part in (record.external_id, "contacts", record.name, run):
 			self.assertIn(part, came)
 
 	def test_a_change_by_an_event_and_a_later_run_are_told_as_well(self):
-		first = run_stream(self.home, "customers-full")["name"]
+		first = run_stream(self.runtime, "customers-full")["name"]
 		record = self.customer(name="Changed", updated_at="2030-01-01T00:00:00Z")
 		event = self.handle(id="e1", event="customer.changed", data=record)
 		name = frappe.db.get_value("Webhook Log", event, "reference_name")
 		self.crm.customers.set(record["id"], name="Changed", updated_at="2030-01-01T00:00:00Z")
-		later = run_stream(self.home, "customers-full")["name"]
+		later = run_stream(self.runtime, "customers-full")["name"]
 		came, changed, *seen = self.timeline("Sandbox Customer", name)
 		self.assertIn(first, came)
 		self.assertIn(event, changed)
 		self.assertEqual([later in entry for entry in seen], [True])
 
 	def test_a_run_that_is_no_longer_kept_is_not_linked(self):
-		run = run_stream(self.home, "customers-full")["name"]
+		run = run_stream(self.runtime, "customers-full")["name"]
 		frappe.db.delete("Sync Log", run)
 		name = frappe.get_all("External Record", pluck="target_name", limit=1)[0]
 		[came] = self.timeline("Sandbox Customer", name)
@@ -82,7 +82,7 @@ class TestDeskLogs(HubTestCase):
 		self.assertNotIn(run, came)
 
 	def test_the_timeline_costs_one_query_and_says_nothing_of_what_is_not_bound(self):
-		from integration_hub.integration_hub.origins import timeline
+		from integration_hub.integration_hub.provenance import timeline
 
 		timeline("User", "Administrator")  # fills the caches
 		asked = []
@@ -96,13 +96,13 @@ class TestDeskLogs(HubTestCase):
 	def test_what_comes_from_outside_is_escaped_in_the_timeline(self):
 		frappe.db.set_value("Sync Settings", "customers-full", "id_path", "city")
 		self.crm.customers.set(self.customer()["id"], city="<img src=x>")
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		record = frappe.get_doc("External Record", {"external_id": "<img src=x>", "stream": "customers-full"})
 		[came] = self.timeline("Sandbox Customer", record.target_name)
 		self.assertNotIn("<img", came)
 
 	def test_who_may_not_read_bindings_sees_no_origin(self):
-		run_stream(self.home, self.contacts())
+		run_stream(self.runtime, self.contacts())
 		name = frappe.db.get_value("External Record", {"stream": "contacts"}, "target_name")
 		user = self.someone("Sales User")
 		with self.set_user(user):
@@ -119,7 +119,7 @@ class TestDeskLogs(HubTestCase):
 		return user.name
 
 	def test_the_form_of_a_record_links_to_its_run_and_its_event(self):
-		run = run_stream(self.home, "customers-full")["name"]
+		run = run_stream(self.runtime, "customers-full")["name"]
 		self.handle(
 			id="e1",
 			event="customer.changed",
@@ -133,7 +133,7 @@ class TestDeskLogs(HubTestCase):
 		self.assertEqual(record.get_onload("origins"), {"made_by": "Sync Log", "changed_by": "Webhook Log"})
 
 	def test_a_dry_run_replay_names_fields_by_their_labels_and_changes_nothing(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		record = self.customer(city="Lund", updated_at="2030-01-01T00:00:00Z")
 		before = self.customer()["city"]
 		event = self.put(id="e1", event="customer.changed", data=record)
@@ -145,7 +145,7 @@ class TestDeskLogs(HubTestCase):
 		self.assertEqual(frappe.db.get_value("Webhook Log", event, "status"), "Queued")
 
 	def test_each_way_a_replay_may_end_is_told(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		bad = self.handle(
 			id="bad",
 			event="customer.changed",
@@ -163,7 +163,7 @@ class TestDeskLogs(HubTestCase):
 
 	def test_many_failures_are_resolved_and_reopened_in_one_call(self):
 		names = [
-			self.home.log_error(ValueError(kind), integration="crm", operation="Test")
+			self.runtime.log_error(ValueError(kind), integration="crm", operation="Test")
 			for kind in ("one", "two", "three")
 		]
 		frappe.db.commit()
@@ -187,7 +187,7 @@ class TestDeskLogs(HubTestCase):
 
 	def test_a_failure_of_a_stream_is_retried_by_running_it(self):
 		self.crm.customers.set("CUST-000003", credit_limit="a lot")
-		run_stream(self.home, "customers-incremental")
+		run_stream(self.runtime, "customers-incremental")
 		[error] = errors()
 		frappe.db.set_single_value("System Settings", "enable_scheduler", 0)
 		self.addCleanup(frappe.db.set_single_value, "System Settings", "enable_scheduler", 1)
@@ -203,14 +203,14 @@ class TestDeskLogs(HubTestCase):
 		self.assertEqual(frappe.db.get_value("Sync Settings", "customers-incremental", "wanted"), 1)
 
 	def test_a_failure_with_nothing_to_try_again_says_so(self):
-		name = self.home.log_error(ValueError("x"), integration="crm", operation="Queue")
+		name = self.runtime.log_error(ValueError("x"), integration="crm", operation="Queue")
 		frappe.db.commit()
 		done = api.retry_failures([name])
 		self.assertEqual(done, {"events": 0, "streams": [], "nothing": [name], "warnings": []})
 
 	def test_a_backfill_or_a_removal_that_failed_is_not_retried_by_a_run(self):
 		for operation in ("Backfill", "Delete"):
-			name = self.home.log_error(
+			name = self.runtime.log_error(
 				ValueError(operation), integration="crm", operation=operation, stream="customers-full"
 			)
 			frappe.db.commit()
@@ -220,13 +220,13 @@ class TestDeskLogs(HubTestCase):
 	def test_who_approves_a_deletion_sees_what_would_go(self):
 		for field, value in (("max_delete_count", 5), ("max_delete_percent", 2)):
 			frappe.db.set_value("Sync Settings", "customers-full", field, value)
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		gone = self.customer()["id"]
 		name = frappe.db.get_value(
 			"External Record", {"external_id": gone, "stream": "customers-full"}, "target_name"
 		)
 		self.crm.customers.delete(40)
-		run = run_stream(self.home, "customers-full")
+		run = run_stream(self.runtime, "customers-full")
 		held = api.held_documents(run["name"])
 		missing = {row["id"] for row in self.crm.customers.alive()}
 		self.assertEqual((held["total"], held["policy"], len(held["documents"])), (40, "Delete", 40))
@@ -241,7 +241,7 @@ class TestDeskLogs(HubTestCase):
 
 	def test_the_charts_count_what_came_and_what_was_written(self):
 		self.assertEqual(api.records_a_day(refresh=1), {}, "shown as no data")
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		self.handle(id="e1", event="customer.changed", data=self.customer())
 		self.put(id="e2", event="order.created")
 		events = {series["name"]: series["values"][-1] for series in api.events_a_day()["datasets"]}
@@ -253,15 +253,15 @@ class TestDeskLogs(HubTestCase):
 
 	def test_a_conflict_is_handled_as_a_new_event_and_tells_who_had_it_done(self):
 		first = self.put(id="e1", event="customer.changed", data=self.customer(city="Lund"))
-		config, routes = self.home.integration("crm"), load_routes(self.home, "crm")
+		config, routes = self.runtime.integration("crm"), load_routes(self.runtime, "crm")
 		late = {"updated_at": "2030-01-01T00:00:00Z"}
 		payload = {"id": "e1", "event": "customer.changed", "data": self.customer(city="Malmö", **late)}
 		event = read_event(config, json.dumps(payload).encode(), payload, routes, "HTTP")
-		self.assertEqual(inbox.store(self.home, [event]), ["conflict"])
+		self.assertEqual(inbox.store(self.runtime, [event]), ["conflict"])
 		name = frappe.db.get_value("Webhook Log", {"status": "Conflict"})
 		self.assertEqual(api.replay_events([name]), 0, "not by the way")
 		self.assertEqual(api.handle_conflict(name), 1)
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		frappe.db.commit()
 		states = {row: frappe.db.get_value("Webhook Log", row, "status") for row in (first, name)}
 		self.assertEqual(set(states.values()), {"Completed"})

@@ -21,15 +21,15 @@ from frappe.utils.bench_helper import get_app_commands
 
 import integration_hub
 from integration_hub.commands import integration_hub as hub
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.home import allowed_hosts
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.runtime import allowed_hosts
 from integration_hub.sandbox.access import API_KEY, CLIENT_SECRET
 from integration_hub.sandbox.example import TABLES, hub_toml
 from integration_hub.sandbox.sender import SECRET
 from integration_hub.stores import inbox
 from integration_hub.stores.inbox import Event
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase, site_door
+from integration_hub.tests.support import HubTestCase, site_endpoint
 from integration_hub.webhooks.drain import drain
 
 ROOT = Path(integration_hub.__file__).parent.parent
@@ -68,7 +68,9 @@ class TestDocs(HubTestCase):
 	def test_every_command_of_the_hub_runs_on_a_site(self):
 		"""As a person would type them, on a site that has what they name: a held run, an event, a conflict."""
 		self.enterContext(
-			patch("integration_hub.commands.base.home_opener", lambda _: lambda: nullcontext(SiteHome()))
+			patch(
+				"integration_hub.commands.base.runtime_opener", lambda _: lambda: nullcontext(FrappeRuntime())
+			)
 		)
 		self.enterContext(
 			patch.dict("os.environ", CRM_CLIENT_SECRET=CLIENT_SECRET, CRM_WEBHOOK_SECRET=SECRET)
@@ -119,29 +121,29 @@ class TestDocs(HubTestCase):
 		frappe.db.delete("Webhook Log")
 		frappe.db.commit()
 		for body in ("a", "b"):
-			inbox.store(self.home, [Event("crm", "1", "customer.updated", '{"data": {}}', body, "HTTP")])
+			inbox.store(self.runtime, [Event("crm", "1", "customer.updated", '{"data": {}}', body, "HTTP")])
 		find = {"Queued": "event", "Conflict": "conflict"}
 		for row in frappe.get_all("Webhook Log", fields=["name", "status"]):
 			setattr(self, find[row.status], row.name)
 		held = frappe.get_all("Sync Log", filters={"status": "Needs Approval"}, pluck="name")
 		if not held:
 			self.crm.change(create=150)
-			run_stream(self.home, "customers-full")
+			run_stream(self.runtime, "customers-full")
 			self.crm.change(delete=140)
-			held = [run_stream(self.home, "customers-full")["name"]]
+			held = [run_stream(self.runtime, "customers-full")["name"]]
 		self.run_name = held[0]
 		frappe.db.commit()
 
 	def test_the_sandbox_sends_an_event_twice(self):
 		"""The last of the five steps of docs/getting-started.md."""
 		[script] = [block for block in fenced("sh", "docs/getting-started.md") if "http://SITE:8000" in block]
-		with site_door() as url:
+		with site_endpoint() as url:
 			script = re.sub(
 				r"http://SITE:8000/\S+/crm", url, script.replace("http://127.0.0.1:8765", self.crm.url)
 			)
 			done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=60)
 		self.assertEqual(done.returncode, 0, done.stderr)
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		frappe.db.commit()
 		rows = frappe.get_all("Webhook Log", fields=["status", "deliveries"])
 		self.assertEqual([dict(row) for row in rows], [{"status": "Completed", "deliveries": 2}])

@@ -9,11 +9,11 @@ from unittest.mock import patch
 import frappe
 from frappe.permissions import add_permission, reset_perms, update_permission_property
 
-from integration_hub.homes.site.aside import aside
-from integration_hub.homes.site.documents import DocumentTarget
+from integration_hub.runtime.frappe.autonomous import autonomous_transaction
+from integration_hub.runtime.frappe.documents import DocumentTarget
 from integration_hub.stores.bindings import binding_name
-from integration_hub.stores.home import CancelledDocument, Change, NotKept
-from integration_hub.sync import page
+from integration_hub.stores.runtime import CancelledDocument, Change, NotKept
+from integration_hub.sync import page_writer
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, errors
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
@@ -61,12 +61,12 @@ def save_another(doc, method=None) -> None:
 	other = frappe.get_doc(PLAIN, doc.second)
 	if not edited:
 		edited.append(doc.second)
-		edit_aside(PLAIN, doc.second)
+		edit_autonomously(PLAIN, doc.second)
 	other.level = doc.title
 	other.save()
 
 
-def edit_aside(doctype: str, name: str) -> None:
+def edit_autonomously(doctype: str, name: str) -> None:
 	"""Have a user save a document from another connection."""
 
 	def edit() -> None:
@@ -75,7 +75,7 @@ def edit_aside(doctype: str, name: str) -> None:
 		doc.save()
 		frappe.db.commit()
 
-	aside(edit)
+	autonomous_transaction(edit)
 
 
 @contextmanager
@@ -144,8 +144,8 @@ class DocumentsTestCase(HubTestCase):
 
 	def write(self, doctype: str, name: str | None, values: dict, kept=()):
 		"""Write one change as a page does; return its outcome."""
-		target = DocumentTarget(self.home, doctype)
-		with self.home.db.transaction():
+		target = DocumentTarget(self.runtime, doctype)
+		with self.runtime.db.transaction():
 			[written] = target.write([Change("X", name, values, kept)])
 		return written
 
@@ -250,7 +250,7 @@ class TestOnlyWhatDiffers(DocumentsTestCase):
 			with self.subTest(setting):
 				stream = f"sales {setting}"
 				make_stream(stream, mapping, target_doctype=ORDER, cancelled_documents=setting)
-				run_stream(self.home, stream)
+				run_stream(self.runtime, stream)
 				id = self.crm.customers.alive()[0]["id"]
 				name = frappe.db.get_value("External Record", binding_name(stream, id), "target_name")
 				doc = frappe.get_doc(ORDER, name)
@@ -258,7 +258,7 @@ class TestOnlyWhatDiffers(DocumentsTestCase):
 				doc.cancel()
 				frappe.db.commit()
 				self.crm.customers.set(id, city=f"elsewhere {setting}")
-				row = run_stream(self.home, stream)
+				row = run_stream(self.runtime, stream)
 				self.assertEqual((row["failed"], row["unchanged"]), (failed, 120 - failed), row["error"])
 				record = frappe.db.get_value(
 					"External Record", binding_name(stream, id), ["status", "error"], as_dict=True
@@ -266,7 +266,7 @@ class TestOnlyWhatDiffers(DocumentsTestCase):
 				self.assertEqual(record.status, "Bound")
 				self.assertIn(f"{ORDER} {name} is cancelled", record.error)
 				self.assertEqual(len([e for e in errors() if name in e.message]), failed)
-				again = run_stream(self.home, stream)
+				again = run_stream(self.runtime, stream)
 				self.assertEqual((again["status"], again["unchanged"]), ("Completed", 120), again["error"])
 				frappe.delete_doc("Sync Settings", stream, force=True)
 
@@ -308,12 +308,12 @@ class TestKept(DocumentsTestCase):
 			("on_update", "set_back_later"),
 		):
 			with self.subTest(event), events(**{event: function}):
-				with self.home.db.transaction():
-					failures = DocumentTarget(self.home, PLAIN).set_value([name], "disabled", "1")
+				with self.runtime.db.transaction():
+					failures = DocumentTarget(self.runtime, PLAIN).set_value([name], "disabled", "1")
 				self.assertIsInstance(failures[name], NotKept)
 				self.assertIn(f"{PLAIN} {name}: disabled", str(failures[name]))
-		with self.home.db.transaction():
-			self.assertEqual(DocumentTarget(self.home, PLAIN).set_value([name], "disabled", "1"), {})
+		with self.runtime.db.transaction():
+			self.assertEqual(DocumentTarget(self.runtime, PLAIN).set_value([name], "disabled", "1"), {})
 		self.assertEqual(frappe.db.get_value(PLAIN, name, "disabled"), 1)
 
 	def test_a_document_that_is_back_and_stays_disabled_fails(self):
@@ -326,11 +326,11 @@ class TestKept(DocumentsTestCase):
 	def test_a_run_says_where_the_doctypes_code_decides(self):
 		mapping = [{"source_path": "name", "field": "title"}, {"source_path": "city", "field": "second"}]
 		make_stream("notes", mapping, target_doctype=PLAIN)
-		row = run_stream(self.home, "notes")
+		row = run_stream(self.runtime, "notes")
 		self.assertEqual((row["status"], row["error"]), ("Completed", None))
 		self.crm.customers.set("CUST-000001", city="elsewhere")
 		with events(validate="decide_second"):
-			row = run_stream(self.home, "notes")
+			row = run_stream(self.runtime, "notes")
 		self.assertEqual((row["status"], row["updated"]), ("Completed", 1))
 		self.assertIn("In second documents hold another value", row["error"])
 
@@ -338,16 +338,16 @@ class TestKept(DocumentsTestCase):
 		mapping = [{"source_path": "name", "field": "title"}]
 		values = {"deletion_policy": "Disable", "disable_field": "disabled", "max_delete_count": 1000}
 		make_stream("notes", mapping, target_doctype=PLAIN, **values)
-		run_stream(self.home, "notes")
+		run_stream(self.runtime, "notes")
 		id = self.crm.customers.alive()[0]["id"]
 		self.crm.customers._rows.pop(id)
 		with events(validate="set_back"):
-			row = run_stream(self.home, "notes")
+			row = run_stream(self.runtime, "notes")
 		self.assertEqual((row["deleted"], row["failed"], row["status"]), (0, 1, "Partial"), row["error"])
 		binding = frappe.db.get_value("External Record", binding_name("notes", id), ["status", "error"])
 		self.assertEqual(binding[0], "Bound")
 		self.assertIn("disabled", binding[1])
-		self.assertEqual(run_stream(self.home, "notes")["deleted"], 1)
+		self.assertEqual(run_stream(self.runtime, "notes")["deleted"], 1)
 
 
 class TestEditedMeanwhile(DocumentsTestCase):
@@ -360,7 +360,7 @@ class TestEditedMeanwhile(DocumentsTestCase):
 		def edit_first(doc):
 			if doc.doctype == PLAIN and not edits and threading.current_thread() is threading.main_thread():
 				edits.append(doc.name)
-				edit_aside(PLAIN, doc.name)
+				edit_autonomously(PLAIN, doc.name)
 			return check(doc)
 
 		with patch.object(frappe.model.document.Document, "check_if_latest", edit_first):
@@ -381,7 +381,7 @@ class TestEditedMeanwhile(DocumentsTestCase):
 			self.crm.customers._rows.pop(customer["id"])
 		edited.clear()
 		with events(on_update="save_another"):
-			row = run_stream(self.home, "notes")
+			row = run_stream(self.runtime, "notes")
 		self.assertEqual((row["status"], row["created"]), ("Completed", 1), row["error"])
 		self.assertIn("edited", frappe.db.get_value(PLAIN, other, "note"))
 
@@ -396,10 +396,10 @@ class TestEditedMeanwhile(DocumentsTestCase):
 
 		from integration_hub.stores.database import in_transaction
 
-		target = DocumentTarget(self.home, PLAIN)
+		target = DocumentTarget(self.runtime, PLAIN)
 		with patch.object(frappe.model.document.Document, "check_if_latest", never):
 			outcomes = in_transaction(
-				self.home.db, lambda: target.write([Change(n, n, {"title": "Two"}) for n in names])
+				self.runtime.db, lambda: target.write([Change(n, n, {"title": "Two"}) for n in names])
 			)
 		self.assertIsInstance(outcomes[0].error, frappe.TimestampMismatchError)
 		self.assertIn(names[0], str(outcomes[0].error))
@@ -449,8 +449,8 @@ class TestAsTheUser(DocumentsTestCase):
 			self.assertIsInstance(error, frappe.PermissionError)
 			self.assertIn("level of Hub Test Note has permission level 1", str(error))
 		self.assertIsNone(self.write(PLAIN, name, {"title": "Two", "level": "secret"}).error, "it stays")
-		with self.home.db.transaction():
-			failures = DocumentTarget(self.home, PLAIN).set_value([name], "level", "x")
+		with self.runtime.db.transaction():
+			failures = DocumentTarget(self.runtime, PLAIN).set_value([name], "level", "x")
 		self.assertIsInstance(failures[name], frappe.PermissionError)
 
 	def test_the_same_in_a_child_table(self):
@@ -482,8 +482,8 @@ class TestAsTheUser(DocumentsTestCase):
 			error = self.write(ORDER, name, values).error
 			self.assertIsInstance(error, frappe.PermissionError)
 			self.assertIn(ORDER, str(error), "an error says what it is about")
-		with self.home.db.transaction():
-			failures = DocumentTarget(self.home, ORDER).delete([theirs, mine])
+		with self.runtime.db.transaction():
+			failures = DocumentTarget(self.runtime, ORDER).delete([theirs, mine])
 		self.assertEqual(list(failures), [theirs])
 
 	def test_a_stream_to_such_a_field_is_refused_when_it_is_saved(self):
@@ -577,8 +577,8 @@ class TestNoNetwork(DocumentsTestCase):
 				)
 				changed = {first: "Hub Two"} if doctype != "File" else {"folder": "Home"}
 				self.assertIsNone(self.write(doctype, written.name, changed).error)
-				with self.home.db.transaction():
-					self.assertEqual(DocumentTarget(self.home, doctype).delete([written.name]), {})
+				with self.runtime.db.transaction():
+					self.assertEqual(DocumentTarget(self.runtime, doctype).delete([written.name]), {})
 				self.assertEqual(called, [])
 
 	def test_a_contact_that_a_controller_makes_asks_nobody(self):
@@ -633,10 +633,10 @@ class TestShortTransactions(DocumentsTestCase):
 				frappe.destroy()
 
 		thread = threading.Thread(target=make_others)
-		with patch.object(DocumentTarget, "_write", slow), patch.object(page, "LONG_ENOUGH", 0.3):
+		with patch.object(DocumentTarget, "_write", slow), patch.object(page_writer, "LONG_ENOUGH", 0.3):
 			thread.start()
 			try:
-				row = run_stream(self.home, "series")
+				row = run_stream(self.runtime, "series")
 			finally:
 				ended.set()
 				thread.join()

@@ -4,7 +4,7 @@ import frappe
 from frappe.permissions import add_permission, reset_perms, update_permission_property
 
 from integration_hub import api
-from integration_hub.sync.dryrun import dry_run
+from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, errors
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
@@ -134,7 +134,7 @@ class TestNoChangeIsNone(DryRunTestCase):
 			self.crm.customers._rows[name]["odd"] = values(number)
 		name = f"kinds-{mode}"
 		make_stream(name, rows(), target_doctype=DOCTYPE, write_mode=mode)
-		run = run_stream(self.home, name)
+		run = run_stream(self.runtime, name)
 		frappe.db.commit()
 		self.assertEqual(run["status"], "Completed", errors())
 		return name
@@ -143,13 +143,13 @@ class TestNoChangeIsNone(DryRunTestCase):
 		for mode in ("Documents", "Bulk"):
 			with self.subTest(mode=mode):
 				name = self.stream(mode)
-				found = dry_run(self.home, name)
+				found = dry_run(self.runtime, name)
 				self.assertEqual((found.sample, found.counts.unchanged), ([], 40))
 				frappe.db.rollback()
 				# The mapping is another one, say: each document is compared by what stands in it.
 				frappe.db.set_value("External Record", {"stream": name}, "content_hash", "")
 				frappe.db.commit()
-				found = dry_run(self.home, name)
+				found = dry_run(self.runtime, name)
 				self.assertEqual([(one.external_id, one.changes, one.error) for one in found.sample], [])
 				self.assertEqual((found.counts.updated, found.counts.unchanged), (0, 40))
 				frappe.db.rollback()
@@ -161,7 +161,7 @@ class TestNoChangeIsNone(DryRunTestCase):
 				changed = self.ids()[3]  # which has three rows
 				odd = self.crm.customers._rows[changed]["odd"]
 				odd["data"], odd["rows"][1]["int"] = "new", 77
-				[one] = dry_run(self.home, name).sample
+				[one] = dry_run(self.runtime, name).sample
 				self.assertEqual((one.action, one.external_id), ("update", changed))
 				self.assertEqual(set(one.changes), {"data", "rows"})
 				[before], [after] = one.changes["rows"]
@@ -175,9 +175,9 @@ class TestNoChangeIsNone(DryRunTestCase):
 				name = self.stream(mode)
 				for id in self.ids()[:5]:
 					self.crm.customers._rows[id]["odd"]["data"] = "other"
-				found = dry_run(self.home, name)
+				found = dry_run(self.runtime, name)
 				frappe.db.rollback()
-				run = run_stream(self.home, name)
+				run = run_stream(self.runtime, name)
 				frappe.db.commit()
 				foretold = [
 					getattr(found.counts, count) for count in ("created", "updated", "unchanged", "failed")
@@ -205,13 +205,13 @@ class TestFailuresAreForetold(DryRunTestCase):
 		return name
 
 	def foretold(self, stream: str) -> dict[str, str]:
-		found = dry_run(self.home, stream, sample=100)
+		found = dry_run(self.runtime, stream, sample=100)
 		frappe.db.rollback()
 		frappe.set_user("Administrator")
 		return {one.external_id: one.error for one in found.sample if one.action == "fail"}
 
 	def then_fails(self, stream: str) -> set[str]:
-		run_stream(self.home, stream)
+		run_stream(self.runtime, stream)
 		frappe.db.commit()
 		filters = {"stream": stream, "status": "Failed"}
 		return set(frappe.get_all("External Record", filters, pluck="external_id"))
@@ -292,7 +292,7 @@ class TestFailuresAreForetold(DryRunTestCase):
 		frappe.get_doc(script).insert()
 		frappe.db.commit()
 		self.addCleanup(self.forget_script)
-		found = dry_run(self.home, self.stream("Documents"))
+		found = dry_run(self.runtime, self.stream("Documents"))
 		frappe.db.rollback()
 		self.assertEqual((found.counts.created, found.counts.failed), (40, 0))
 		self.assertIn("title", found.sample[0].doubt)
@@ -310,6 +310,6 @@ class TestFailuresAreForetold(DryRunTestCase):
 		before = frappe.get_all(NEEDY, fields=["*"], order_by="name")
 		for name in self.ids():
 			self.give(name, code=name, title="U")
-		dry_run(self.home, stream)
+		dry_run(self.runtime, stream)
 		frappe.db.commit()
 		self.assertEqual(frappe.get_all(NEEDY, fields=["*"], order_by="name"), before)

@@ -13,7 +13,7 @@ from openpyxl import load_workbook
 
 from integration_hub.integration_hub.doctype.integration_settings.integration_settings import MASK
 from integration_hub.stores import inbox
-from integration_hub.tests.support import HubTestCase, site_door
+from integration_hub.tests.support import HubTestCase, site_endpoint
 
 Answer = namedtuple("Answer", "content")
 HOSTILE = ("=1+1", "+1+cmd|x!A1", "-1+1", "@SUM(A1)", "\t=1", "＝1+1")
@@ -25,7 +25,7 @@ class TestExports(HubTestCase):
 		super().setUp()
 		for number, text in enumerate(HOSTILE):
 			event = inbox.Event("crm", f"{text}{number}", text, "{}", str(number), "HTTP", unrouted=True)
-			inbox.store(self.home, [event])
+			inbox.store(self.runtime, [event])
 		todo = frappe.get_doc({"doctype": "ToDo", "description": "=1+1"}).insert()
 		self.addCleanup(lambda: (frappe.delete_doc("ToDo", todo.name, force=True), frappe.db.commit()))
 		user = frappe.get_doc("User", "Administrator")
@@ -39,7 +39,7 @@ class TestExports(HubTestCase):
 		self.token = f"token {user.api_key}:{self.key}"
 
 	def fetch(self, method: str, **form) -> requests.Response:
-		with site_door() as url:
+		with site_endpoint() as url:
 			base = url.partition("/api/")[0]
 			headers = {"Host": frappe.local.site, "Authorization": self.token}
 			answer = requests.post(

@@ -6,14 +6,14 @@ import frappe
 from frappe.utils.password import set_encrypted_password
 
 from integration_hub import jobs
-from integration_hub.connectors.ranges import RANGES
-from integration_hub.homes import status
+from integration_hub.connectors.setting_ranges import RANGES
 from integration_hub.integration_hub import alerts
 from integration_hub.integration_hub.doctype.integration_error_log.integration_error_log import (
 	IntegrationErrorLog,
 )
 from integration_hub.integration_hub.doctype.sync_log.sync_log import SyncLog
 from integration_hub.integration_hub.doctype.webhook_log.webhook_log import WebhookLog
+from integration_hub.runtime import status
 from integration_hub.stores import inbox
 from integration_hub.stores.retention import FIELDS
 from integration_hub.tests.support import HubTestCase, errors
@@ -66,7 +66,7 @@ class TestFaultsOnSite(HubTestCase):
 	def test_a_secret_that_cannot_be_read_stops_only_its_own_integration(self):
 		self.second()
 		for integration in ("a-crm", "crm"):
-			inbox.store(self.home, [inbox.Event(integration, "1", "customer.x", "{}", "1", "HTTP")])
+			inbox.store(self.runtime, [inbox.Event(integration, "1", "customer.x", "{}", "1", "HTTP")])
 		set_encrypted_password("Integration Settings", "a-crm", "x", "webhook_secret")
 		frappe.db.sql(
 			"UPDATE `__Auth` SET `password` = 'rotten' WHERE `name` = 'a-crm' AND `fieldname` = 'webhook_secret'"
@@ -75,13 +75,13 @@ class TestFaultsOnSite(HubTestCase):
 		jobs.sweep_webhook_inbox()
 		for integration in ("a-crm", "crm"):
 			jobs.drain_inbox(integration)
-		alerts.tell_of_problems()
+		alerts.notify_of_problems()
 		states = frappe.get_all("Webhook Log", fields=["integration", "status"], order_by="integration")
 		self.assertEqual(states[0].status, "Queued")
 		self.assertNotEqual(states[1].status, "Queued")
 		found = [e for e in errors() if e.integration == "a-crm"]
 		self.assertIn("encryption_key", found[0].message)
-		self.assertIn("encryption_key", "\n".join(status.lines(self.home)))
+		self.assertIn("encryption_key", "\n".join(status.lines(self.runtime)))
 
 	def test_no_number_of_days_aborts_the_clean_up_of_a_site(self):
 		for field in (*FIELDS.values(), "keep_payload_days"):

@@ -18,11 +18,18 @@ from hypothesis import strategies as st
 from werkzeug.test import Client
 
 from integration_hub.api import choices, preview_replay, replay_since
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.door import SiteDoor
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.receiver import ThreadRuntimes
 from integration_hub.sandbox import sender
 from integration_hub.stores import claims, inbox
-from integration_hub.tests.support import HubTestCase, connection_number, cut, errors, forget_jobs, site_door
+from integration_hub.tests.support import (
+	HubTestCase,
+	connection_number,
+	cut,
+	errors,
+	forget_jobs,
+	site_endpoint,
+)
 from integration_hub.webhooks import Defer
 from integration_hub.webhooks.drain import drain, sweep
 from integration_hub.webhooks.messages import Request
@@ -74,7 +81,7 @@ class TestHandling(HubTestCase):
 		HANDLED.clear()
 		AFTER_COMMIT.clear()
 		frappe.db.delete("ToDo")
-		self.enterContext(patch.object(SiteHome, "handlers", lambda _: {"note": f"{__name__}.note"}))
+		self.enterContext(patch.object(FrappeRuntime, "handlers", lambda _: {"note": f"{__name__}.note"}))
 		self.route({"action": "Call Function", "handler": "note"})
 
 	def enterContext(self, context):  # Python 3.10 has none
@@ -94,7 +101,7 @@ class TestHandling(HubTestCase):
 		for event in events:
 			body = json.dumps({"event": "x", **event}).encode()
 			headers = {sender.HEADER.lower(): sender.sign(body)}
-			answer = receive(self.home, Request("crm", "POST", headers, body))
+			answer = receive(self.runtime, Request("crm", "POST", headers, body))
 			self.assertEqual(answer.status, 200)
 
 	def states(self) -> dict[str, str]:
@@ -108,7 +115,7 @@ class TestHandling(HubTestCase):
 
 	def test_a_failure_among_others_undoes_itself_alone_with_what_was_to_follow_it(self):
 		self.put({"id": "a"}, {"id": "b", "does": "fail"}, {"id": "c"}, {"id": "d", "does": "defer"})
-		done = drain(self.home, "crm")
+		done = drain(self.runtime, "crm")
 		self.assertEqual((done.completed, done.failed, done.deferred), (2, 1, 1))
 		self.assertEqual(self.todos(), ["a", "c"])
 		self.assertEqual(AFTER_COMMIT, ["a", "c"])
@@ -117,7 +124,7 @@ class TestHandling(HubTestCase):
 	def test_a_handler_that_commits_commits_what_was_done_before_it_with_its_end(self):
 		self.put({"id": "a"}, {"id": "b"}, {"id": "c", "does": "commit and die"})
 		with self.assertRaises(KeyboardInterrupt):
-			drain(self.home, "crm")
+			drain(self.runtime, "crm")
 		self.assertEqual(self.todos(), ["a", "b", "c"])
 		self.assertEqual(self.states(), {"a": "Completed", "b": "Completed", "c": "Processing"})
 
@@ -128,13 +135,13 @@ class TestHandling(HubTestCase):
 			{"id": "c", "does": "commit"},
 			{"id": "d", "does": "fail"},
 		)
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		self.assertEqual(self.todos(), ["a", "b", "b after", "c", "c after"])
 		self.assertEqual(self.states(), {"a": "Completed", "b": "Completed", "c": "Completed", "d": "Failed"})
 
 	def test_a_handler_that_rolls_back_loses_nothing_of_the_others(self):
 		self.put({"id": "a"}, {"id": "b", "does": "rollback"}, {"id": "c"})
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		self.assertEqual(self.todos(), ["a", "c"])
 		self.assertEqual(set(self.states().values()), {"Completed"})
 		self.assertEqual(HANDLED, ["a", "b", "c", "a"], "what it undid is done again")
@@ -143,13 +150,13 @@ class TestHandling(HubTestCase):
 		if frappe.db.db_type == "sqlite":
 			self.skipTest("a file has no connection to lose")
 		self.put({"id": "a"}, {"id": "b", "does": "lose its connection"}, {"id": "c"})
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		self.assertEqual(self.todos(), ["a", "b", "c"])
 		self.assertEqual(set(self.states().values()), {"Completed"})
 
 	def test_an_error_of_the_database_that_a_handler_swallows_harms_nobody_else(self):
 		self.put({"id": "a"}, {"id": "b", "does": "swallow an error"}, {"id": "c"})
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		# Postgres undoes the transaction with its first error, whoever catches it.
 		b = "Failed" if frappe.db.db_type == "postgres" else "Completed"
 		self.assertEqual(self.states(), {"a": "Completed", "b": b, "c": "Completed"})
@@ -180,19 +187,19 @@ if payload.get("fail"):
 			)
 			self.route({"action": "Run Server Script", "server_script": "hub-test"})
 			self.put({"id": "a"}, {"id": "b", "fail": 1}, {"id": "c", "later": 1})
-			drain(self.home, "crm")
+			drain(self.runtime, "crm")
 			self.assertEqual(self.todos(), ["ax"])
 			self.assertEqual(self.states(), {"a": "Completed", "b": "Failed", "c": "Queued"})
 			frappe.db.set_value("Server Script", "hub-test", "disabled", 1)
 			self.put({"id": "d"})
-			drain(self.home, "crm")
+			drain(self.runtime, "crm")
 			self.assertIn("is disabled", frappe.get_last_doc("Webhook Log", {"event_id": "d"}).error)
 			with self.assertRaisesRegex(frappe.ValidationError, "is disabled"):
 				self.route({"action": "Run Server Script", "server_script": "hub-test"})
 			frappe.db.rollback()
 		with patch("frappe.utils.safe_exec.is_safe_exec_enabled", return_value=False):
 			self.put({"id": "e"})
-			drain(self.home, "crm")
+			drain(self.runtime, "crm")
 		self.assertIn(
 			"server scripts are disabled", frappe.get_last_doc("Webhook Log", {"event_id": "e"}).error
 		)
@@ -210,12 +217,12 @@ if payload.get("fail"):
 				spans.append((payload["key"], payload["id"], begun, time.monotonic()))
 
 		def work(_: int) -> int:
-			with SiteHome.opened(site) as home:
-				home.handlers = lambda: {"note": f"{__name__}.note"}
+			with FrappeRuntime.opened(site) as runtime:
+				runtime.handlers = lambda: {"note": f"{__name__}.note"}
 				barrier.wait()
 				done = 0
 				for _ in range(40):
-					done += drain(home, "crm").completed
+					done += drain(runtime, "crm").completed
 					time.sleep(0.01)
 				return done
 
@@ -237,36 +244,36 @@ if payload.get("fail"):
 
 		self.route({"action": "Call Function", "handler": "note"}, ordering_key_path="key")
 		self.put({"id": "a1", "key": "a", "does": "fail"})
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		forget_jobs()
-		self.home.drain_begins("crm")
+		self.runtime.drain_begins("crm")
 		self.put({"id": "a2", "key": "a"}, {"id": "a3", "key": "a"})
-		self.assertEqual((sweep(self.home), waiting()), ([], 0))
+		self.assertEqual((sweep(self.runtime), waiting()), ([], 0))
 		self.put({"id": "b1", "key": "b"})
 		self.assertEqual(waiting(), 1)
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		self.assertEqual(self.todos(), ["b1"])
-		frappe.db.set_value("Webhook Log", {"event_id": "a1"}, "next_attempt_at", self.home.now())
+		frappe.db.set_value("Webhook Log", {"event_id": "a1"}, "next_attempt_at", self.runtime.now())
 		frappe.db.commit()
-		self.assertEqual(sweep(self.home), ["crm"])
+		self.assertEqual(sweep(self.runtime), ["crm"])
 
 	def test_a_claim_of_large_events_is_no_more_than_can_be_in_memory(self):
 		text = "x" * 1_000_000
 		self.put(*({"id": f"e{number:02}", "text": text} for number in range(12)))
-		claimed = claims.claim_due(self.home, "crm", 100)
+		claimed = claims.claim_due(self.runtime, "crm", 100)
 		self.assertTrue(1 < len(claimed) < 10, len(claimed))
 		self.assertEqual({len(json.loads(row["payload"])["text"]) for row in claimed}, {len(text)})
-		claims.give_back(self.home, claimed)
-		drain(self.home, "crm")
+		claims.give_back(self.runtime, claimed)
+		drain(self.runtime, "crm")
 		self.assertEqual(HANDLED, [f"e{number:02}" for number in range(12)])
 
 	def test_32_posts_of_one_event_at_once_many_times(self):
 		rounds = ROUNDS.get(frappe.db.db_type, 3)
-		with site_door() as door, ThreadPoolExecutor(32) as pool:
+		with site_endpoint() as endpoint, ThreadPoolExecutor(32) as pool:
 			for number in range(rounds):
 				delivery = sender.make("x", {"n": number})
 				sent = pool.map(
-					lambda _, d=delivery: sender.send(door, d, timeout=120).json()["status"], range(32)
+					lambda _, d=delivery: sender.send(endpoint, d, timeout=120).json()["status"], range(32)
 				)
 				answers = sorted(sent)
 				self.assertEqual(answers, ["duplicate"] * 31 + ["received"])
@@ -274,7 +281,7 @@ if payload.get("fail"):
 		rows = frappe.get_all("Webhook Log", fields=["deliveries"])
 		self.assertEqual([row.deliveries for row in rows], [32] * rounds)
 		with patch(f"{__name__}.note", lambda payload, event: HANDLED.append(event["name"])):
-			drain(self.home, "crm")
+			drain(self.runtime, "crm")
 		self.assertEqual((len(HANDLED), len(set(HANDLED))), (rounds, rounds))
 
 	def test_a_form_keeps_the_bytes_that_were_signed(self):
@@ -282,8 +289,8 @@ if payload.get("fail"):
 			{"id": "e1", "event": "sms", "text": "Grüße & mehr", "tag": ["a", "b"]}, doseq=True
 		).encode()
 		headers = {sender.HEADER: sender.sign(body), "Content-Type": "application/x-www-form-urlencoded"}
-		with site_door() as door:
-			answer = requests.post(f"{door}?cmd=frappe.ping", data=body, headers=headers, timeout=30)
+		with site_endpoint() as endpoint:
+			answer = requests.post(f"{endpoint}?cmd=frappe.ping", data=body, headers=headers, timeout=30)
 		self.assertEqual((answer.status_code, answer.json()), (200, {"status": "received"}))
 		frappe.db.commit()
 		payload = json.loads(frappe.get_last_doc("Webhook Log").payload)
@@ -294,18 +301,18 @@ if payload.get("fail"):
 			{"action": "Call Function", "handler": "note"}, webhook_scheme="Meta", webhook_verify_token="vt"
 		)
 		query = {"hub.mode": "subscribe", "hub.challenge": "<b>1</b>", "hub.verify_token": "vt"}
-		with site_door() as door:
-			answer = requests.get(door, params=query, timeout=30)
+		with site_endpoint() as endpoint:
+			answer = requests.get(endpoint, params=query, timeout=30)
 			self.assertEqual((answer.status_code, answer.text), (200, "<b>1</b>"))
 			self.assertTrue(answer.headers["Content-Type"].startswith("text/plain"))
 			self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
-			answer = requests.get(door, params={**query, "hub.verify_token": "guess"}, timeout=30)
+			answer = requests.get(endpoint, params={**query, "hub.verify_token": "guess"}, timeout=30)
 			self.assertEqual((answer.status_code, answer.json()), (401, {"status": "signature_wrong"}))
 
 	def test_the_receiver_survives_lost_connections(self):
 		if frappe.db.db_type == "sqlite":
 			self.skipTest("a file has no connection to lose")
-		client, answers = Client(receiver(SiteDoor(frappe.local.site))), []
+		client, answers = Client(receiver(ThreadRuntimes(frappe.local.site))), []
 
 		def post(number: int) -> int:
 			body = json.dumps({"id": f"e{number}", "event": "x"}).encode()
@@ -324,7 +331,7 @@ if payload.get("fail"):
 
 	def test_the_receiver_keeps_no_snapshot_when_it_rests(self):
 		"""It may rest for a night, while the server throws away nothing that the snapshot shows."""
-		client = Client(receiver(SiteDoor(frappe.local.site)))
+		client = Client(receiver(ThreadRuntimes(frappe.local.site)))
 		self.route({"action": "Call Function", "handler": "note"}, ordering_key_path="customer")
 
 		def post(number: int) -> int:
@@ -354,7 +361,7 @@ if payload.get("fail"):
 			pool.submit(frappe.destroy).result()
 
 	def test_the_receiver_sees_changed_settings_within_a_second_or_so(self):
-		client = Client(receiver(SiteDoor(frappe.local.site)))
+		client = Client(receiver(ThreadRuntimes(frappe.local.site)))
 		body = b'{"id": "e1", "event": "x"}'
 
 		def post() -> int:
@@ -387,17 +394,17 @@ if payload.get("fail"):
 			headers = {"Content-Type": kind, sender.HEADER: sender.sign(body) if signed else "00"}
 			if authorization:
 				headers["Authorization"] = authorization
-			url = door.replace("/crm", f"/{name}")
+			url = endpoint.replace("/crm", f"/{name}")
 			answer = session.request(method, url, params=query, data=body, headers=headers, timeout=30)
 			self.assertIn(answer.status_code, (200, 202, 400, 401, 404, 405, 415))
 			self.assertEqual(list(answer.json()), ["status"])
 
-		with site_door() as door, requests.Session() as session:
+		with site_endpoint() as endpoint, requests.Session() as session:
 			ask()
 
 	def test_failed_events_are_replayed_by_who_may_write_the_settings(self):
 		self.put({"id": "a", "does": "fail"}, {"id": "b"})
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		self.assertEqual(replay_since("crm"), 1)
 		self.assertEqual(self.states(), {"a": "Queued", "b": "Completed"})
 		self.assertEqual(replay_since("crm", since="2020-01-01", failed=False), 2)
@@ -411,7 +418,7 @@ if payload.get("fail"):
 		record = self.crm.customers.alive()[0]
 		self.route({"action": "Upsert Record", "stream": "customers-full", "record_path": "data"})
 		self.put({"id": "a", "data": record})
-		[effect] = preview_replay(inbox.select(self.home, integration="crm"))
+		[effect] = preview_replay(inbox.select(self.runtime, integration="crm"))
 		self.assertEqual(effect["does"], "Creates Sandbox Customer")
 		self.assertEqual(effect["changes"]["customer_id"], (None, record["id"]))
 		frappe.db.commit()
@@ -422,7 +429,7 @@ if payload.get("fail"):
 		record = self.crm.customers.alive()[0]
 		self.route({"action": "Upsert Record", "stream": "customers-full", "record_path": "data"})
 		self.put({"id": "a", "data": record})
-		names = inbox.select(self.home, integration="crm")
+		names = inbox.select(self.runtime, integration="crm")
 		with patch.object(Document, "after_insert", commit, create=True):
 			[effect] = preview_replay(names)
 		self.assertIn("could not undo", effect["does"])
@@ -432,7 +439,7 @@ if payload.get("fail"):
 	def test_a_user_that_a_handler_sets_is_not_that_of_the_next_event(self):
 		USERS.clear()
 		self.put({"id": "a"}, {"id": "b", "does": "become another"}, {"id": "c"})
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		self.assertEqual(USERS, ["Administrator", "Guest", "Administrator"])
 
 	def test_an_integration_with_events_to_handle_is_not_deleted(self):
@@ -453,16 +460,16 @@ if payload.get("fail"):
 		from integration_hub.webhooks import rejections
 
 		rejections._causes.clear()
-		with site_door() as door:
+		with site_endpoint() as endpoint:
 			for _ in range(20):
-				requests.post(door, data=b"{}", timeout=30)
+				requests.post(endpoint, data=b"{}", timeout=30)
 		self.assertEqual([(e.kind, e.integration) for e in errors()], [("signature_missing", "crm")])
 
 	def test_retention_goes_through_log_settings(self):
 		from integration_hub.integration_hub.doctype.webhook_log.webhook_log import WebhookLog
 
 		self.put({"id": "a"}, {"id": "b"})
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		frappe.db.set_value("Webhook Log", {"event_id": "a"}, "modified", "2020-01-01", update_modified=False)
 		frappe.db.commit()
 		WebhookLog.clear_old_logs(30)

@@ -72,15 +72,15 @@ class TestNobodyWaits(HubTestCase):
 		super().setUp()
 		frappe.db.set_value("Integration Settings", "crm", {"breaker_threshold": 1, "max_wait": 120})
 		frappe.db.commit()
-		self.addCleanup(lambda: self.home.coordination.forget(*self.notes()))
+		self.addCleanup(lambda: self.runtime.coordination.forget(*self.notes()))
 
 	def notes(self) -> list[str]:
-		with self.home.connector("crm") as connector:
+		with self.runtime.connector("crm") as connector:
 			return [connector.breaker._counter, connector.breaker._open, connector.breaker._probe]
 
 	def pause(self) -> None:
-		self.home.coordination.postpone("crm", PAUSE)
-		self.addCleanup(frappe.cache.delete, self.home.coordination._key("budget", "crm"))
+		self.runtime.coordination.postpone("crm", PAUSE)
+		self.addCleanup(frappe.cache.delete, self.runtime.coordination._key("budget", "crm"))
 
 	def called(self, work: Callable[[], object]) -> tuple[object, float]:
 		began = time.monotonic()
@@ -141,6 +141,6 @@ class TestNobodyWaits(HubTestCase):
 		self.assertFalse(frappe.get_all("Integration Error Log"))
 
 	def test_a_worker_waits_as_before(self):
-		with self.home.connector("crm") as connector:
+		with self.runtime.connector("crm") as connector:
 			self.assertFalse(connector.hurried)
 			self.assertEqual(connector.patience, 120)

@@ -14,7 +14,7 @@ from integration_hub.api import replay_events
 from integration_hub.sandbox import sender
 from integration_hub.stores import inbox
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase, errors, site_door, work
+from integration_hub.tests.support import HubTestCase, errors, site_endpoint, work
 
 
 class TestInbox(HubTestCase):
@@ -27,8 +27,8 @@ class TestInbox(HubTestCase):
 
 	def test_an_event_is_verified_logged_once_and_handled_once(self):
 		delivery = sender.make("customer.created", self.crm.customers.alive()[0])
-		with site_door() as door:
-			answers = [sender.send(door, delivery) for _ in range(3)]
+		with site_endpoint() as endpoint:
+			answers = [sender.send(endpoint, delivery) for _ in range(3)]
 		self.assertEqual([a.json()["status"] for a in answers], ["received", "duplicate", "duplicate"])
 		self.assertEqual({a.status_code for a in answers}, {200})
 		work()
@@ -40,9 +40,9 @@ class TestInbox(HubTestCase):
 
 	def test_32_posts_of_one_event_at_once_make_one_row(self):
 		delivery = sender.make("customer.created", self.crm.customers.alive()[0])
-		with site_door() as door, ThreadPoolExecutor(8) as pool:
+		with site_endpoint() as endpoint, ThreadPoolExecutor(8) as pool:
 			answers = list(
-				pool.map(lambda _: sender.send(door, delivery, timeout=60).json()["status"], range(32))
+				pool.map(lambda _: sender.send(endpoint, delivery, timeout=60).json()["status"], range(32))
 			)
 		self.assertEqual(sorted(set(answers)), ["duplicate", "received"])
 		self.assertEqual(answers.count("received"), 1)
@@ -51,13 +51,13 @@ class TestInbox(HubTestCase):
 		self.assertEqual(frappe.db.count("Sandbox Customer"), 1)
 
 	def test_changes_by_webhook_alone_keep_the_target_equal(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		before = self.crm.customers.counts()["changes"]
 		self.crm.change(create=3, update=10, delete=3)
 		changes = self.crm.customers.changes(before, 100)[0]
-		with site_door() as door:
+		with site_endpoint() as endpoint:
 			for entry in changes:
-				sender.send(door, sender.make(f"customer.{entry['type']}", entry["record"]))
+				sender.send(endpoint, sender.make(f"customer.{entry['type']}", entry["record"]))
 		work()
 		self.assertEqual(self.statuses(), {"Completed": len(changes)})
 		self.assertSame("full")
@@ -68,33 +68,33 @@ class TestInbox(HubTestCase):
 		json_type = {"Content-Type": "application/json"}
 		frappe.db.set_value("Integration Settings", "crm", "webhook_secret_old", None)
 		frappe.db.commit()
-		with site_door() as door:
+		with site_endpoint() as endpoint:
 			for url, data, headers, status, reason in (
-				(door, body, {}, 401, "signature_missing"),
-				(door, body, {sender.HEADER: "00"}, 401, "signature_wrong"),
-				(door.replace("/crm", "/nosuch"), body, signed, 404, "unknown_integration"),
-				(door, b"{no json", {sender.HEADER: sender.sign(b"{no json")}, 400, "body_not_json"),
-				(door, b'{"cmd": "frappe.ping"}', json_type, 401, "signature_missing"),
-				(door, body, {"Authorization": "token a:b", **json_type}, 401, "signature_missing"),
-				(door + "?x=1&cmd=frappe.ping", body, json_type, 401, "signature_missing"),
+				(endpoint, body, {}, 401, "signature_missing"),
+				(endpoint, body, {sender.HEADER: "00"}, 401, "signature_wrong"),
+				(endpoint.replace("/crm", "/nosuch"), body, signed, 404, "unknown_integration"),
+				(endpoint, b"{no json", {sender.HEADER: sender.sign(b"{no json")}, 400, "body_not_json"),
+				(endpoint, b'{"cmd": "frappe.ping"}', json_type, 401, "signature_missing"),
+				(endpoint, body, {"Authorization": "token a:b", **json_type}, 401, "signature_missing"),
+				(endpoint + "?x=1&cmd=frappe.ping", body, json_type, 401, "signature_missing"),
 			):
 				answer = requests.post(url, data=data, headers=headers, timeout=30)
 				self.assertEqual((answer.status_code, answer.json()["status"]), (status, reason))
-			answer = requests.get(door, timeout=30)
+			answer = requests.get(endpoint, timeout=30)
 			self.assertEqual((answer.status_code, answer.json()["status"]), (405, "method_not_allowed"))
 		self.assertEqual(self.statuses(), {})
 
 	def test_a_senders_own_authorization_header_is_no_obstacle(self):
 		delivery = sender.make("customer.created", self.crm.customers.alive()[0])
-		with site_door() as door:
+		with site_endpoint() as endpoint:
 			for value in ("Bearer x", "token a:b", "Basic eDp5", "x y"):
 				headers = {**delivery.headers, "Authorization": value}
-				answer = requests.post(door, data=delivery.body, headers=headers, timeout=30)
+				answer = requests.post(endpoint, data=delivery.body, headers=headers, timeout=30)
 				self.assertEqual(answer.status_code, 200)
 
 	def test_an_unknown_event_waits_and_is_replayed_by_a_person(self):
-		with site_door() as door:
-			answer = sender.send(door, sender.make("order.placed", {"id": "O-1"}))
+		with site_endpoint() as endpoint:
+			answer = sender.send(endpoint, sender.make("order.placed", {"id": "O-1"}))
 		self.assertEqual((answer.status_code, answer.json()["status"]), (202, "unrouted"))
 		name = frappe.get_last_doc("Webhook Log").name
 		doc = frappe.get_doc("Integration Settings", "crm")
@@ -112,8 +112,8 @@ class TestInbox(HubTestCase):
 
 	def test_a_failing_event_is_tried_again_later(self):
 		record = {**self.crm.customers.alive()[0], "credit_limit": "a lot"}
-		with site_door() as door:
-			sender.send(door, sender.make("customer.created", record))
+		with site_endpoint() as endpoint:
+			sender.send(endpoint, sender.make("customer.created", record))
 		work()
 		log = frappe.get_last_doc("Webhook Log")
 		self.assertEqual((log.status, log.attempts), ("Failed", 1))
@@ -123,8 +123,8 @@ class TestInbox(HubTestCase):
 
 	def test_the_sweep_takes_up_what_was_never_enqueued(self):
 		delivery = sender.make("customer.created", self.crm.customers.alive()[0])
-		with site_door() as door:
-			sender.send(door, delivery)
+		with site_endpoint() as endpoint:
+			sender.send(endpoint, delivery)
 		get_queue("default").empty()  # as if Redis had been lost
 		work()
 		self.assertEqual(self.statuses(), {"Queued": 1})
@@ -147,10 +147,10 @@ class TestInbox(HubTestCase):
 		client.lpush("hub_test_short", *[message] * 3)
 		with patch.object(jobs, "QUEUE_SECONDS", 0.5):
 			jobs.drain_external_queues()
-		self.assertEqual(inbox.counts(self.home, "other"), {"Unrouted": 3})
+		self.assertEqual(inbox.counts(self.runtime, "other"), {"Unrouted": 3})
 		self.assertGreater(client.llen("hub_test_long"), 0, "it is not taken to its end first")
 		jobs.drain_external_queues()
-		self.assertEqual(inbox.counts(self.home, "crm"), {"Unrouted": 20_000})
+		self.assertEqual(inbox.counts(self.runtime, "crm"), {"Unrouted": 20_000})
 		self.assertEqual(client.keys("hub_test_*"), [])
 
 	def test_messages_of_a_redis_list_reach_the_same_inbox(self):

@@ -8,10 +8,10 @@ from unittest.mock import patch
 import frappe
 from frappe.desk.desktop import get_desktop_page
 
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.indexes import indexed
 from integration_hub.install import ROLES
 from integration_hub.patches.v0_1 import let_the_onboarding_end
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.indexes import indexed
 from integration_hub.stores.database import insert
 from integration_hub.stores.schema import INDEXES, columns, doctypes, index_name
 from integration_hub.tests.support import IntegrationTestCase
@@ -115,14 +115,14 @@ class TestInstall(IntegrationTestCase):
 		for fields in (("event_key",), ("creation",), ("body_hash",), *INDEXES["Webhook Log"]):
 			self.assertTrue(has_index("Webhook Log", fields), fields)
 		row = {"event_key": "once", "integration": "crm"}
-		insert(SiteHome().db, "Webhook Log", {"name": "one", **row})
+		insert(FrappeRuntime().db, "Webhook Log", {"name": "one", **row})
 		self.assertEqual(frappe.db.get_value("Webhook Log", "one", ["attempts", "deliveries"]), (0, 1))
 		self.assertEqual({column.name: column.type for column in self.columns_of(table)}, types)
 		self.addCleanup(frappe.db.delete, "Webhook Log", {"event_key": "once"})
 		for again in ({"name": "two", **row}, {"name": "one", "event_key": "another"}):
 			with self.assertRaises(Exception) as caught:
-				insert(SiteHome().db, "Webhook Log", again)
-			self.assertTrue(SiteHome().db.is_duplicate(caught.exception))
+				insert(FrappeRuntime().db, "Webhook Log", again)
+			self.assertTrue(FrappeRuntime().db.is_duplicate(caught.exception))
 
 	def columns_of(self, table: str) -> list:
 		return frappe.db.sql(f"PRAGMA table_info(`{table}`)", as_dict=True)

@@ -39,24 +39,24 @@ class TestDeadJobs(HubTestCase):
 		self.crm.faults.slow_seconds = 60
 		frappe.db.set_value("Integration Settings", "crm", "read_timeout", 120)
 		frappe.db.commit()
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		self.kill_a_worker_at(SYNC)
 		self.crm.faults.set()
 
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		self.assertEqual(get_job(SYNC).get_status(), JobStatus.STARTED, "it may be alive yet")
 		self.age(SYNC)
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		self.assertEqual(get_job(SYNC).get_status(), JobStatus.QUEUED)
 		self.assertEqual(get_queue("long").job_ids.count(get_job(SYNC).id), 1)
 
 	def test_a_worker_that_was_killed_while_its_clock_was_ahead_is_not_taken_for_alive(self):
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		job = get_job(SYNC)
 		get_queue("long").connection.lrem(get_queue("long").key, 0, job.id)
 		job.set_status(JobStatus.STARTED)
 		job.connection.hset(job.key, mapping={"last_heartbeat": "2039-01-01T00:00:00.000000Z"})
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		self.assertEqual(get_job(SYNC).get_status(), JobStatus.QUEUED)
 		self.assertIn(get_job(SYNC).id, get_queue("long").job_ids)
 
@@ -78,22 +78,22 @@ class TestDeadJobs(HubTestCase):
 	def test_a_worker_has_imported_what_the_jobs_it_forks_need(self):
 		"""Half a second of each job, otherwise."""
 		self.addCleanup(frappe.cache.delete_value, "hub_test_loaded")
-		frappe.enqueue("integration_hub.tests.forked.note_what_is_loaded")
+		frappe.enqueue("integration_hub.tests.forked_job.note_what_is_loaded")
 		work()
 		self.assertIs(frappe.cache.get_value("hub_test_loaded"), True)
 
 	def test_a_job_that_a_worker_took_with_it_before_its_start_is_enqueued_again(self):
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		queue = get_queue("long")
 		queue.connection.lrem(queue.key, 0, get_job(SYNC).id)
 		self.age(SYNC)
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		self.assertIn(get_job(SYNC).id, queue.job_ids)
 
 	def test_a_job_that_waits_long_is_enqueued_once(self):
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		self.age(SYNC)
-		self.home.enqueue_sync(STREAM, "Schedule")
+		self.runtime.enqueue_sync(STREAM, "Schedule")
 		self.assertEqual(get_queue("long").job_ids.count(get_job(SYNC).id), 1)
 
 	def test_a_scheduled_job_that_went_with_its_worker_is_set_free_by_the_others(self):

@@ -49,12 +49,12 @@ class TestLargeTables(HubTestCase):
 			self.assertIn(extra, plan.Extra or "", f"{query}: {plan}")
 
 	def test_screens_find_the_records_they_show(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		frappe.db.set_value(
 			"Sync Settings", "customers-full", {"max_delete_count": 1, "max_delete_percent": 1}
 		)
 		self.crm.customers.delete(30)
-		run = run_stream(self.home, "customers-full")["name"]
+		run = run_stream(self.runtime, "customers-full")["name"]
 		frappe.db.commit()
 		failed = frappe.get_doc("Number Card", "Hub Failed Records")
 		screens = {
@@ -71,13 +71,13 @@ class TestLargeTables(HubTestCase):
 		self.assertEqual(api.held_documents(run)["total"], 30)
 
 	def test_a_form_of_a_stream_counts_no_records_when_it_opens(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		with asked("External Record") as queries:
 			get_open_count("Sync Settings", "customers-full")
 		self.assertEqual(queries, [])
 
 	def test_another_target_is_refused_by_what_the_stream_has_bound_alone(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		stream = frappe.get_doc("Sync Settings", "customers-full")
 		stream.target_doctype = "Sandbox Customer Incremental"
 		with asked("External Record") as queries, self.assertRaisesRegex(frappe.ValidationError, "120"):
@@ -86,11 +86,11 @@ class TestLargeTables(HubTestCase):
 
 	def test_events_are_counted_without_their_bodies(self):
 		event = inbox.Event("crm", "e1", "order.x", "{}", "h", "HTTP", unrouted=True)
-		inbox.store(self.home, [event])
+		inbox.store(self.runtime, [event])
 		frappe.db.commit()
 		with asked("Webhook Log") as queries:
 			chart = api.events_a_day()
-			self.assertEqual(inbox.counts(self.home, "crm"), {"Unrouted": 1})
+			self.assertEqual(inbox.counts(self.runtime, "crm"), {"Unrouted": 1})
 		self.assertEqual(sum(sum(series["values"]) for series in chart["datasets"]), 1)
 		self.assertFound(queries, "Using index")
 
@@ -102,9 +102,9 @@ class TestLargeTables(HubTestCase):
 
 	def test_what_is_done_with_is_not_counted_by_health(self):
 		event = inbox.Event("crm", "e1", "order.x", "{}", "h", "HTTP")
-		inbox.store(self.home, [event])
+		inbox.store(self.runtime, [event])
 		frappe.db.set_value("Webhook Log", {"event_id": "e1"}, "status", "Completed")
-		self.assertEqual(inbox.counts(self.home, "crm"), {})
+		self.assertEqual(inbox.counts(self.runtime, "crm"), {})
 
 	def test_events_are_shown_on_the_day_they_came(self):
 		"""A day begins when it does on the site."""

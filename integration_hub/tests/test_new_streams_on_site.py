@@ -26,13 +26,13 @@ class TestNewStreams(HubTestCase):
 
 	def test_it_is_not_due_once_it_is_saved(self):
 		self.assertEqual(self.state(), (0, 0))
-		self.assertNotIn(NEW, due_streams(self.home))
-		self.assertIn("customers-full", due_streams(self.home))  # the example's says that it is on
+		self.assertNotIn(NEW, due_streams(self.runtime))
+		self.assertIn("customers-full", due_streams(self.runtime))  # the example's says that it is on
 
 	def test_its_first_sync_now_switches_it_on_and_says_so(self):
 		api.sync_now(NEW)
 		self.assertEqual(self.state(), (1, 1))
-		self.assertIn(NEW, due_streams(self.home))
+		self.assertIn(NEW, due_streams(self.runtime))
 		said = frappe.get_all(
 			"Comment", filters={"reference_name": NEW, "comment_type": "Info"}, pluck="content"
 		)

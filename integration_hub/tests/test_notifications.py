@@ -7,8 +7,8 @@ import time
 import frappe
 
 from integration_hub import jobs
-from integration_hub.homes.site.tokens import expiring_tokens, stated_end
 from integration_hub.integration_hub.health import health
+from integration_hub.runtime.frappe.token_expiry import expiring_tokens, stated_end
 from integration_hub.stores import inbox
 from integration_hub.stores.database import insert
 from integration_hub.stores.ids import first_id
@@ -30,16 +30,16 @@ class TestNotifications(HubTestCase):
 		frappe.db.delete("Notification Log")
 		frappe.db.commit()
 
-	def told(self) -> list[tuple[str, str]]:
+	def notified(self) -> list[tuple[str, str]]:
 		"""Do what the scheduler does each quarter of an hour; return who has been told what so far."""
 		jobs.watch_for_problems()
 		rows = frappe.get_all("Notification Log", fields=["for_user", "subject"], order_by="creation")
 		return [(row.for_user, row.subject) for row in rows if row.for_user in PEOPLE]
 
-	def assertToldOnce(self, subject: str) -> None:
+	def assertNotifiedOnce(self, subject: str) -> None:
 		expected = [("manager@example.com", subject)]
-		self.assertEqual(self.told(), expected)
-		self.assertEqual(self.told(), expected, "and not again")
+		self.assertEqual(self.notified(), expected)
+		self.assertEqual(self.notified(), expected, "and not again")
 
 	def switch(self, notification: str, enabled: int) -> None:
 		"""Do what a person does in the form."""
@@ -56,29 +56,29 @@ class TestNotifications(HubTestCase):
 		frappe.db.set_value("Sync Settings", "customers-full", "endpoint", "/v1/nowhere")
 		frappe.db.commit()
 		for _ in range(times):
-			self.assertEqual(run_stream(self.home, "customers-full")["status"], "Failed")
+			self.assertEqual(run_stream(self.runtime, "customers-full")["status"], "Failed")
 
 	def arrive(self, *times: float, status: str = "Completed") -> None:
 		for number, at in enumerate(times):
 			row = {"integration": "crm", "status": status, "event_key": f"{status}{at}", "event_id": f"{at}"}
 			name = f"{first_id(at)}{number:010d}"
-			insert(self.home.db, inbox.DOCTYPE, {"name": name, "modified": self.home.now(), **row})
+			insert(self.runtime.db, inbox.DOCTYPE, {"name": name, "modified": self.runtime.now(), **row})
 		frappe.db.commit()
 
 	def test_a_stream_that_keeps_failing(self):
 		self.break_stream(2)
-		self.assertEqual(self.told(), [])
+		self.assertEqual(self.notified(), [])
 		self.break_stream(1)
-		self.assertToldOnce("Stream customers-full keeps failing")
+		self.assertNotifiedOnce("Stream customers-full keeps failing")
 
 	def test_events_that_were_given_up(self):
 		self.arrive(time.time(), status="Dead")
-		self.assertToldOnce("Events of crm were given up")
+		self.assertNotifiedOnce("Events of crm were given up")
 
 	def test_a_source_gone_silent(self):
 		start = time.time() - 2 * DAY
 		self.arrive(*(start + n * 600 for n in range(144)))
-		self.assertToldOnce("crm has gone silent")
+		self.assertNotifiedOnce("crm has gone silent")
 
 	def test_a_token_that_ends(self):
 		claims = (
@@ -88,7 +88,7 @@ class TestNotifications(HubTestCase):
 		doc.update({"auth_type": "Bearer", "secret": f"e30.{claims}.c2ln"})
 		doc.save()
 		frappe.db.commit()
-		self.assertToldOnce("The access token of crm ends soon")
+		self.assertNotifiedOnce("The access token of crm ends soon")
 		self.assertNotIn(claims, frappe.as_json(frappe.get_all("Integration Error Log", fields=["*"])))
 
 	def test_a_connection_that_nothing_renews(self):
@@ -114,11 +114,11 @@ class TestNotifications(HubTestCase):
 		self.addCleanup(frappe.delete_doc, "Token Cache", cache.name, force=True)
 		values = {"auth_type": "Connected App", "connected_app": app.name, "connected_user": "Administrator"}
 		frappe.db.set_value("Integration Settings", "crm", values)
-		self.assertEqual([problem.integration for problem in expiring_tokens(self.home)], ["crm"])
+		self.assertEqual([problem.integration for problem in expiring_tokens(self.runtime)], ["crm"])
 		self.assertFalse(health("crm")["token"]["renews"])
 		cache.refresh_token = "r"
 		cache.save(ignore_permissions=True)
-		self.assertEqual(list(expiring_tokens(self.home)), [])
+		self.assertEqual(list(expiring_tokens(self.runtime)), [])
 		self.assertTrue(health("crm")["token"]["renews"])
 		frappe.db.set_value("Integration Settings", "crm", {"connected_app": None, "auth_type": "None"})
 
@@ -129,9 +129,9 @@ class TestNotifications(HubTestCase):
 	def test_what_is_switched_off_is_not_sent(self):
 		self.switch_off("Hub Dead Events")
 		self.arrive(time.time(), status="Dead")
-		self.assertEqual(self.told(), [])
+		self.assertEqual(self.notified(), [])
 		self.break_stream(3)
-		self.assertEqual([subject for _, subject in self.told()], ["Stream customers-full keeps failing"])
+		self.assertEqual([subject for _, subject in self.notified()], ["Stream customers-full keeps failing"])
 
 	def test_what_a_person_changed_survives_a_migration(self):
 		from frappe.modules.import_file import import_file
@@ -143,7 +143,7 @@ class TestNotifications(HubTestCase):
 	def test_mail_goes_out_only_where_it_is_set_up(self):
 		frappe.db.delete("Email Queue")
 		self.arrive(time.time(), status="Dead")
-		self.told()
+		self.notified()
 		self.assertEqual(frappe.db.count("Email Queue"), 0)
 		self.assertEqual(
 			frappe.get_all("Error Log", {"method": ["like", "%Failed to send Notification%"]}), []
@@ -159,8 +159,8 @@ class TestNotifications(HubTestCase):
 		frappe.db.delete("Email Queue")
 		frappe.db.delete("Email Queue Recipient")
 		self.arrive(time.time(), status="Dead")
-		self.told()
-		self.told()
+		self.notified()
+		self.notified()
 		sent = frappe.get_all("Email Queue Recipient", pluck="recipient")
 		self.assertEqual([address for address in sent if address in PEOPLE], ["manager@example.com"])
 

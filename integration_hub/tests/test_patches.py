@@ -24,7 +24,7 @@ from integration_hub.tests.support import HubTestCase
 
 class TestPatches(HubTestCase):
 	def test_bindings_are_found_by_their_new_names(self):
-		self.assertEqual(run_stream(self.home, "customers-full")["created"], 120)
+		self.assertEqual(run_stream(self.runtime, "customers-full")["created"], 120)
 		now = frappe.get_all("External Record", fields=["name", "stream", "external_id"], order_by="name")
 		for row in now:
 			frappe.db.sql(
@@ -36,11 +36,11 @@ class TestPatches(HubTestCase):
 			rename_bindings.execute()
 		renamed = frappe.get_all("External Record", fields=["name", "stream", "external_id"], order_by="name")
 		self.assertEqual(renamed, now)
-		row = run_stream(self.home, "customers-full")
+		row = run_stream(self.runtime, "customers-full")
 		self.assertEqual((row["created"], row["unchanged"]), (0, 120))
 
 	def test_a_stream_tries_again_what_had_failed(self):
-		run_stream(self.home, "customers-cursor")
+		run_stream(self.runtime, "customers-cursor")
 		self.assertFalse(self.has_failed("customers-cursor"))
 		name = frappe.get_all(
 			"External Record", filters={"stream": "customers-cursor"}, limit=1, pluck="name"
@@ -64,14 +64,14 @@ class TestPatches(HubTestCase):
 		event = inbox.Event("crm", "1", "a", "{}", "h1", "HTTP")
 		others = [replace(event, body_hash="h2"), replace(event, event_type="b", body_hash="h3")]
 		for each in (event, *others):
-			inbox.store(self.home, [each])
+			inbox.store(self.runtime, [each])
 		for body, parts in (("h1", ()), ("h2", ("h2",)), ("h3", ("h3",))):
 			values = {"event_key": key("crm", "1", *parts)} | ({"status": "Conflict"} if parts else {})
 			frappe.db.set_value("Webhook Log", {"body_hash": body}, values)
 		frappe.db.commit()
 		for _ in range(2):  # a patch that was stopped is run again
 			key_events_by_type.execute()
-		self.assertEqual(inbox.store(self.home, [event, *others]), ["duplicate", "conflict", "duplicate"])
+		self.assertEqual(inbox.store(self.runtime, [event, *others]), ["duplicate", "conflict", "duplicate"])
 		self.assertEqual(frappe.db.count("Webhook Log"), 3)
 
 	def has_failed(self, stream: str) -> bool:
@@ -93,10 +93,10 @@ class TestPatches(HubTestCase):
 		made_from = [values["auth_type"], values["token_url"], CLIENT_ID, "", "spent"]
 		seed = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 		token = Token("kept", time.time() + 3600, "rotated", seed)
-		self.home.secrets("shop").set("oauth_token", token.dumps())
+		self.runtime.secrets("shop").set("oauth_token", token.dumps())
 		keep_rotated_tokens.execute()
 		frappe.db.commit()
-		kept = Token.loads(self.home.secrets("shop").get("oauth_token"))
+		kept = Token.loads(self.runtime.secrets("shop").get("oauth_token"))
 		self.assertEqual((kept.access_token, kept.refresh_token), ("kept", "rotated"))
-		with self.home.connector("shop") as connector:
+		with self.runtime.connector("shop") as connector:
 			self.assertEqual(connector.token_expires_at(), token.expires_at, "it is the settings' own")

@@ -7,7 +7,7 @@ from frappe.permissions import add_permission, reset_perms
 from integration_hub import api
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import LOGS, HubTestCase, site_door
+from integration_hub.tests.support import LOGS, HubTestCase, site_endpoint
 
 
 class TestPermissions(HubTestCase):
@@ -26,16 +26,16 @@ class TestPermissions(HubTestCase):
 				).insert()
 			if role:
 				frappe.get_doc("User", email).add_roles(role)
-		self.log = run_stream(self.home, "customers-cursor")["name"]
+		self.log = run_stream(self.runtime, "customers-cursor")["name"]
 		self.record = frappe.get_all("External Record", pluck="name", limit=1)[0]
-		self.error = self.home.log_error(ValueError("x"), integration="crm", operation="Test")
+		self.error = self.runtime.log_error(ValueError("x"), integration="crm", operation="Test")
 		frappe.db.commit()
 
 	def tearDown(self) -> None:
 		frappe.set_user("Administrator")
 		super().tearDown()
 
-	def doors(self) -> dict:
+	def entry_points(self) -> dict:
 		"""Return what a person may press or see, by whose it is: of each whitelisted function, one call."""
 		managers = {
 			"test_connection": lambda: api.test_connection("crm"),
@@ -84,8 +84,8 @@ class TestPermissions(HubTestCase):
 		from integration_hub.stores import inbox
 
 		event = inbox.Event("crm", frappe.generate_hash(), "order.x", "{}", "h", "HTTP", unrouted=True)
-		inbox.store(self.home, [event])
-		return self.home.db.query("SELECT MAX(`name`) AS `name` FROM `tabWebhook Log`")[0]["name"]
+		inbox.store(self.runtime, [event])
+		return self.runtime.db.query("SELECT MAX(`name`) AS `name` FROM `tabWebhook Log`")[0]["name"]
 
 	def test_each_whitelisted_function_has_an_expectation(self):
 		"""A new door is not left open by oversight: whoever adds one says here whose it is."""
@@ -94,21 +94,25 @@ class TestPermissions(HubTestCase):
 			for name, function in vars(api).items()
 			if getattr(function, "__module__", "") == api.__name__ and function in frappe.whitelisted
 		}
-		doors = self.doors()
-		self.assertEqual(own, {"webhook", *doors["managers"], *doors["deciders"], *doors["readers"]})
+		entry_points = self.entry_points()
+		self.assertEqual(
+			own, {"webhook", *entry_points["managers"], *entry_points["deciders"], *entry_points["readers"]}
+		)
 		self.assertEqual(
 			{f.__name__ for f in frappe.guest_methods if f.__module__ == api.__name__}, {"webhook"}
 		)
 
 	def test_a_preview_takes_the_right_to_read_the_target(self):
 		for name in ("preview", "dry_run"):
-			self.assertFalse(self.press("manager@example.com", name, self.doors()["managers"][name]), name)
+			self.assertFalse(
+				self.press("manager@example.com", name, self.entry_points()["managers"][name]), name
+			)
 
-	def press(self, user: str, name: str, door) -> bool:
+	def press(self, user: str, name: str, endpoint) -> bool:
 		"""Tell whether a user is let in."""
 		frappe.set_user(user)
 		try:
-			door()
+			endpoint()
 		except frappe.PermissionError:
 			return False
 		except frappe.ValidationError:
@@ -131,33 +135,33 @@ class TestPermissions(HubTestCase):
 		frappe.db.commit()
 
 	def test_each_door_opens_to_whose_it_is(self):
-		doors = self.doors()
+		entry_points = self.entry_points()
 		add_permission("Sandbox Customer", "Integration Manager")
 		self.addCleanup(self.reset_target)
-		for name, door in doors["managers"].items():
-			self.assertTrue(self.press("manager@example.com", name, door), f"a manager may not {name}")
+		for name, endpoint in entry_points["managers"].items():
+			self.assertTrue(self.press("manager@example.com", name, endpoint), f"a manager may not {name}")
 			for user in ("viewer@example.com", "nobody@example.com", "Guest"):
-				self.assertFalse(self.press(user, name, door), f"{user} may {name}")
+				self.assertFalse(self.press(user, name, endpoint), f"{user} may {name}")
 		frappe.db.set_value("Sync Log", self.log, "status", "Needs Approval")
-		for name, door in doors["deciders"].items():
+		for name, endpoint in entry_points["deciders"].items():
 			for user in ("manager@example.com", "viewer@example.com", "nobody@example.com", "Guest"):
-				self.assertFalse(self.press(user, name, door), f"{user} may {name} as Administrator")
+				self.assertFalse(self.press(user, name, endpoint), f"{user} may {name} as Administrator")
 		frappe.db.set_value("Integration Settings", "crm", "run_as_user", "manager@example.com")
 		frappe.db.commit()
-		for name, door in doors["deciders"].items():
-			self.assertTrue(self.press("manager@example.com", name, door), f"a manager may not {name}")
-		for name, door in doors["readers"].items():
+		for name, endpoint in entry_points["deciders"].items():
+			self.assertTrue(self.press("manager@example.com", name, endpoint), f"a manager may not {name}")
+		for name, endpoint in entry_points["readers"].items():
 			for user in ("manager@example.com", "viewer@example.com"):
-				self.assertTrue(self.press(user, name, door), f"{user} may not {name}")
+				self.assertTrue(self.press(user, name, endpoint), f"{user} may not {name}")
 			for user in ("nobody@example.com", "Guest"):
-				self.assertFalse(self.press(user, name, door), f"{user} may {name}")
+				self.assertFalse(self.press(user, name, endpoint), f"{user} may {name}")
 
 	def test_one_row_that_is_out_of_reach_keeps_all_from_being_done(self):
 		"""A user who may read and write only one integration acts on no other's logs, by whatever list of names."""
 		other = frappe.copy_doc(frappe.get_doc("Integration Settings", "crm"))
 		other.update({"integration_name": "other", "routes": []})
 		other.insert()
-		theirs = self.home.log_error(ValueError("y"), integration="other", operation="Test")
+		theirs = self.runtime.log_error(ValueError("y"), integration="other", operation="Test")
 		permission = frappe.get_doc(
 			{
 				"doctype": "User Permission",
@@ -184,7 +188,7 @@ class TestPermissions(HubTestCase):
 			doc.apply_fieldlevel_read_permissions()
 			shown = frappe.as_json(doc.as_dict())
 			for field in SECRET_FIELDS:
-				secret = self.home.secrets("crm").get(field)
+				secret = self.runtime.secrets("crm").get(field)
 				self.assertFalse(secret and secret in shown, f"{user} {field}")
 
 	def test_viewers_read_and_do_not_write(self):
@@ -224,8 +228,8 @@ class TestPermissions(HubTestCase):
 		self.assertEqual(mine.run_as_user, user.name)
 
 	def test_a_guest_reaches_the_webhook_door_and_no_other(self):
-		with site_door() as door:
-			base = door.rpartition(".webhook")[0]
-			for name in {name for doors in self.doors().values() for name in doors}:
+		with site_endpoint() as endpoint:
+			base = endpoint.rpartition(".webhook")[0]
+			for name in {name for entry_points in self.entry_points().values() for name in entry_points}:
 				answer = requests.post(f"{base}.{name}", timeout=30)
 				self.assertEqual(answer.status_code, 403, name)

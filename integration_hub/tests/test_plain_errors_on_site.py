@@ -6,7 +6,7 @@ from unittest.mock import patch
 import frappe
 
 from integration_hub.api import dry_run, preview_replay
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores import inbox
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, errors
@@ -41,7 +41,7 @@ class TestPlainErrors(HubTestCase):
 		stack = ExitStack()
 		self.addCleanup(stack.close)
 		names = {name: f"{__name__}.{name}" for name in ("refuse", "refuse_oddly", "tell")}
-		stack.enter_context(patch.object(SiteHome, "handlers", lambda _: names))
+		stack.enter_context(patch.object(FrappeRuntime, "handlers", lambda _: names))
 
 	def handled_by(self, handler: str) -> tuple[str, str, str]:
 		"""Have an event fail; return what stands in its row, in its failure's row and in the traceback."""
@@ -50,8 +50,8 @@ class TestPlainErrors(HubTestCase):
 		doc.append("routes", {"event_pattern": "*", "action": "Call Function", "handler": handler})
 		doc.save()
 		frappe.db.commit()
-		inbox.store(self.home, [inbox.Event("crm", handler, "x", "{}", handler, "HTTP")])
-		drain(self.home, "crm")
+		inbox.store(self.runtime, [inbox.Event("crm", handler, "x", "{}", handler, "HTTP")])
+		drain(self.runtime, "crm")
 		log = frappe.get_last_doc("Webhook Log", {"event_id": handler})
 		failure = frappe.get_doc("Integration Error Log", log.error_log)
 		return log.error, failure.message, failure.traceback
@@ -79,7 +79,7 @@ class TestPlainErrors(HubTestCase):
 			frappe.db.commit()
 			record = self.crm.customers.alive()[0]
 			body = frappe.as_json({"data": record})
-			inbox.store(self.home, [inbox.Event("crm", name, "x", body, name, "HTTP")])
+			inbox.store(self.runtime, [inbox.Event("crm", name, "x", body, name, "HTTP")])
 			log = frappe.get_last_doc("Webhook Log", {"event_id": name}).name
 			[effect] = preview_replay([log])
 		self.assertEqual(effect["action"], "Fail")
@@ -93,7 +93,7 @@ class TestPlainErrors(HubTestCase):
 	def test_what_a_document_throws_is_kept_as_text(self):
 		with self.documents_refused():
 			self.assertIn("runs only when", " ".join(dry_run("customers-full")["notes"]))
-			run = run_stream(self.home, "customers-full")
+			run = run_stream(self.runtime, "customers-full")
 		frappe.db.commit()
 		kept = frappe.get_all("External Record", {"status": "Failed"}, pluck="error")
 		self.assertEqual(len(kept), 120)

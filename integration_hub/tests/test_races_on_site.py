@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import frappe
 
-from integration_hub.homes.site import SiteHome
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.sandbox import sender
 from integration_hub.stores import bindings
 from integration_hub.sync.run import run_stream
@@ -44,19 +44,19 @@ class TestRaces(HubTestCase):
 		for record in records:
 			body = sender.make("customer.created", record).body
 			headers = {sender.HEADER.lower(): sender.sign(body)}
-			self.assertEqual(receive(self.home, Request("crm", "POST", headers, body)).status, 200)
+			self.assertEqual(receive(self.runtime, Request("crm", "POST", headers, body)).status, 200)
 
 		def listed() -> dict:
-			with SiteHome.opened(site) as home:
+			with FrappeRuntime.opened(site) as runtime:
 				begun.wait()
-				return run_stream(home, "customers-full")
+				return run_stream(runtime, "customers-full")
 
 		def handled(number: int) -> int:
-			with SiteHome.opened(site) as home:
+			with FrappeRuntime.opened(site) as runtime:
 				begun.wait()
 				done, until = 0, time.monotonic() + 120
 				while time.monotonic() < until:
-					done += (now := drain(home, "crm").completed)
+					done += (now := drain(runtime, "crm").completed)
 					frappe.db.commit()
 					if not now and not frappe.db.count("Webhook Log", {"status": ["!=", "Completed"]}):
 						break
@@ -86,7 +86,7 @@ class TestWhatIsGone(HubTestCase):
 			with self.subTest(write_mode, city=city):
 				frappe.db.set_value("Sync Settings", "customers-full", "write_mode", write_mode)
 				frappe.db.commit()
-				run_stream(self.home, "customers-full")
+				run_stream(self.runtime, "customers-full")
 				back, gone = (
 					self.crm.customers._rows.pop(row["id"]) for row in self.crm.customers.alive()[:2]
 				)
@@ -103,9 +103,9 @@ class TestWhatIsGone(HubTestCase):
 		def handled() -> None:
 			body = sender.make("customer.updated", record).body
 			headers = {sender.HEADER.lower(): sender.sign(body)}
-			with SiteHome.opened(site) as home:
-				receive(home, Request("crm", "POST", headers, body))
-				told.append(drain(home, "crm").completed)
+			with FrappeRuntime.opened(site) as runtime:
+				receive(runtime, Request("crm", "POST", headers, body))
+				told.append(drain(runtime, "crm").completed)
 				frappe.db.commit()
 
 		def read_and_wait(*args) -> list:
@@ -116,14 +116,14 @@ class TestWhatIsGone(HubTestCase):
 			return found
 
 		with patch.object(bindings, "after", read_and_wait):
-			row = run_stream(self.home, "customers-full")
+			row = run_stream(self.runtime, "customers-full")
 		self.assertEqual(told, [1])
 		return row
 
 	def test_a_form_that_is_saved_leaves_the_number_of_runs_alone(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		opened = frappe.get_doc("Sync Settings", "customers-full")
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		opened.reload()
 		opened.run_number = 0
 		opened.save()

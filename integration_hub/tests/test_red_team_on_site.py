@@ -1,9 +1,9 @@
 """Attacks on a site's promises (docs/security.md), over HTTP: what a manager, a viewer and a guest try beside the form.
 
-Shown elsewhere: the table of roles and doors in test_roles_and_doors; fields one by one, tokens of Connected Apps and
-secrets that would travel in test_authority; functions of api.py in test_permissions; Bulk, permission levels, User
+Shown elsewhere: the table of roles and doors in test_roles_and_entry_points; fields one by one, tokens of Connected Apps and
+secrets that would travel in test_run_as; functions of api.py in test_permissions; Bulk, permission levels, User
 Permissions and text from outside in test_bulk_rules_on_site; dry runs and previews in test_desk_forms; bodies and methods
-at the webhook's door in test_doors_on_site; unsigned headers in test_unsigned_on_site; exports in test_exports_on_site.
+at the webhook's door in test_endpoint_on_site; unsigned headers in test_unsigned_on_site; exports in test_exports_on_site.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import requests
 from frappe.utils.password import get_decrypted_password
 
 from integration_hub.connectors.secrets import SECRET_FIELDS
-from integration_hub.tests import test_roles_and_doors as walked
-from integration_hub.tests.support import site_door
+from integration_hub.tests import test_roles_and_entry_points as walked
+from integration_hub.tests.support import site_endpoint
 
 MANAGER, VIEWER = walked.MANAGER, "viewer@example.com"
 SETTINGS, STREAM = "Integration Settings", "Sync Settings"
@@ -67,9 +67,9 @@ class RedTeam(walked.TestRolesAndDoors):
 
 	def setUp(self) -> None:
 		super().setUp()
-		door = site_door()
-		self.base = door.__enter__().partition("/api/")[0]
-		self.addCleanup(door.__exit__, None, None, None)
+		endpoint = site_endpoint()
+		self.base = endpoint.__enter__().partition("/api/")[0]
+		self.addCleanup(endpoint.__exit__, None, None, None)
 		self.addCleanup(
 			frappe.db.rollback
 		)  # SQLite refuses to write from a snapshot that a request has outdated

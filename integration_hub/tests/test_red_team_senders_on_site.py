@@ -1,7 +1,7 @@
 """Attacks by a sender, or by anybody who reaches the webhook's door: at what Frappe makes of a request before, and after.
 
-Shown elsewhere: malformed bodies and methods in test_doors_on_site, deliveries that are sent again under other headers in
-test_unsigned_on_site and tests/test_unsigned.py, sizes and slow bodies in tests/test_receiver.py, secrets as an event's id
+Shown elsewhere: malformed bodies and methods in test_endpoint_on_site, deliveries that are sent again under other headers in
+test_unsigned_on_site and tests/test_unsigned_deletions.py, sizes and slow bodies in tests/test_receiver.py, secrets as an event's id
 or type in tests/test_known_secrets.py.
 """
 
@@ -15,7 +15,7 @@ import frappe
 import requests
 
 from integration_hub.sandbox import sender
-from integration_hub.tests.support import HubTestCase, site_door
+from integration_hub.tests.support import HubTestCase, site_endpoint
 from integration_hub.webhooks import rejections
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -26,9 +26,9 @@ class TestSenders(HubTestCase):
 	def setUp(self) -> None:
 		super().setUp()
 		rejections._causes.clear()
-		door = site_door()
-		self.url = door.__enter__()
-		self.addCleanup(door.__exit__, None, None, None)
+		endpoint = site_endpoint()
+		self.url = endpoint.__enter__()
+		self.addCleanup(endpoint.__exit__, None, None, None)
 		self.base = self.url.partition("/api/")[0]
 		user = frappe.get_doc("User", "Administrator")
 		user.update({"api_key": "boss", "api_secret": "s3cret"}).save()
@@ -127,7 +127,7 @@ class TestSenders(HubTestCase):
 		self.assertEqual([row.event_id for row in self.events()], ["once"])
 
 	def test_markup_in_whatever_is_kept_of_an_event_is_printed_nowhere(self):
-		"""Lists, forms and reports show it as text (tests_desk/test_outside_text.py); a print leaves it out."""
+		"""Lists, forms and reports show it as text (tests_desk/test_untrusted_text.py); a print leaves it out."""
 		self.send({"id": MARKUP, "event": MARKUP, "data": MARKUP}, **{"User-Agent": MARKUP})
 		[row] = self.events()
 		self.assertIn("<img", row.event_type + row.event_id + row.payload)

@@ -1,7 +1,7 @@
 """Attacks by a manager through streams of their own: at others' streams, at documents out of sight, at stored secrets.
 
 Shown elsewhere: what a dry run tells by match fields and links in test_desk_forms, what runs and previews keep of secrets
-that a source sends back in tests/test_discreet.py, in every expression of the settings in tests/test_echoes.py.
+that a source sends back in tests/test_redacting_client.py, in every expression of the settings in tests/test_echoes.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from frappe.custom.doctype.custom_field.custom_field import create_custom_field
 from frappe.utils.password import get_decrypted_password
 
 from integration_hub import api
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.test_red_team_on_site import MANAGER, SETTINGS, STREAM, RedTeam
 
@@ -61,15 +61,15 @@ class TestOthersStreams(RedTeam):
 		"""MariaDB finds a stream by them: with a lock and bindings of that name, each record would be made twice."""
 		for name in OTHERS_NAMES:
 			with self.subTest(name), self.assertRaises(HubError):
-				run_stream(self.home, name)
-			for door in ("sync_now", "preview", "dry_run"):
-				answer = self.manager.method(f"integration_hub.api.{door}", stream=name)
-				self.assertGreaterEqual(answer.status_code, 400, f"{door} {name!r}: {answer.text[:300]}")
+				run_stream(self.runtime, name)
+			for endpoint in ("sync_now", "preview", "dry_run"):
+				answer = self.manager.method(f"integration_hub.api.{endpoint}", stream=name)
+				self.assertGreaterEqual(answer.status_code, 400, f"{endpoint} {name!r}: {answer.text[:300]}")
 		self.assertFalse(frappe.db.count("Sync Log"))
 
 	def test_a_link_by_another_stream_names_no_document_out_of_sight(self):
 		"""The bindings of a stream know documents that the person who looks may not read."""
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		names = dict(frappe.get_all("External Record", fields=["external_id", "target_name"], as_list=True))
 		seen, hidden = (row["id"] for row in self.crm.customers.alive()[:2])
 		df = {

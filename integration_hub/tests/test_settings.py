@@ -4,8 +4,8 @@ import frappe
 
 from integration_hub import api
 from integration_hub.connectors import OAuth2Connector
-from integration_hub.homes.site.aside import aside
 from integration_hub.patches.v0_1 import move_proxy_credentials
+from integration_hub.runtime.frappe.autonomous import autonomous_transaction
 from integration_hub.sandbox.access import REFRESH_TOKEN
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase
@@ -78,7 +78,7 @@ class TestSettings(HubTestCase):
 
 	def test_a_form_opened_before_a_run_does_not_put_old_state_back(self):
 		form = frappe.get_doc("Sync Settings", "customers-cursor")
-		run_stream(self.home, "customers-cursor")
+		run_stream(self.runtime, "customers-cursor")
 		checkpoint = frappe.db.get_value("Sync Settings", "customers-cursor", "checkpoint")
 		form.page_size = 50
 		form.save()
@@ -86,7 +86,7 @@ class TestSettings(HubTestCase):
 		self.assertEqual(frappe.db.get_value("Sync Settings", "customers-cursor", "checkpoint"), checkpoint)
 
 	def test_another_endpoint_resets_the_checkpoint(self):
-		run_stream(self.home, "customers-cursor")
+		run_stream(self.runtime, "customers-cursor")
 		form = frappe.get_doc("Sync Settings", "customers-cursor")
 		form.endpoint = "/v1/other"
 		form.save()
@@ -126,11 +126,11 @@ class TestSettings(HubTestCase):
 
 		def look(_) -> None:
 			if not refusals:
-				refusals.append(aside(delete))
+				refusals.append(autonomous_transaction(delete))
 
-		self.home.watcher = look
-		row = run_stream(self.home, "customers-cursor")
-		self.home.watcher = None
+		self.runtime.watcher = look
+		row = run_stream(self.runtime, "customers-cursor")
+		self.runtime.watcher = None
 		self.assertIn("customers-cursor", refusals[0])
 		self.assertIn("is running", refusals[0])
 		self.assertEqual((row["status"], row["created"]), ("Completed", 120))
@@ -139,14 +139,14 @@ class TestSettings(HubTestCase):
 
 	def test_a_deleted_stream_takes_its_bindings_along_and_no_others(self):
 		for stream in ("customers-full", "customers-cursor"):
-			run_stream(self.home, stream)
+			run_stream(self.runtime, stream)
 		frappe.delete_doc("Sync Settings", "customers-cursor")
 		left = frappe.get_all("External Record", fields=["stream"], distinct=True, pluck="stream")
 		self.assertEqual(left, ["customers-full"])
 		self.assertEqual(frappe.db.count("External Record"), 120)
 
 	def test_a_stream_whose_run_was_killed_is_deleted_and_its_run_closed(self):
-		killed = run_stream(self.home, "customers-cursor")["name"]
+		killed = run_stream(self.runtime, "customers-cursor")["name"]
 		frappe.db.set_value("Sync Log", killed, "status", "Running")
 		frappe.db.set_value("Sync Settings", "customers-cursor", "status", "Running")
 		frappe.delete_doc("Sync Settings", "customers-cursor")
@@ -156,13 +156,13 @@ class TestSettings(HubTestCase):
 		if frappe.db.db_type != "mariadb":
 			self.skipTest("SQLite has one writer, Postgres locks what it deletes only")
 		for stream in ("customers-full", "customers-cursor"):
-			run_stream(self.home, stream)
+			run_stream(self.runtime, stream)
 		others = frappe.get_all(
 			"External Record", {"stream": "customers-full"}, pluck="name", order_by="name"
 		)
 		frappe.delete_doc("Sync Settings", "customers-cursor")
 		sql = "SELECT `name` FROM `tabExternal Record` WHERE `stream` = %s FOR UPDATE SKIP LOCKED"
-		free = aside(lambda: frappe.db.sql(sql, "customers-full"))
+		free = autonomous_transaction(lambda: frappe.db.sql(sql, "customers-full"))
 		self.assertGreaterEqual(len(free), len(others) - 1)  # InnoDB locks the row that ends the range, too
 
 	def test_a_proxy_keeps_its_credentials_where_nobody_reads_them(self):
@@ -178,7 +178,7 @@ class TestSettings(HubTestCase):
 			for secret in ("lovelace", "YWRhOmxvdmVsYWNl"):
 				self.assertNotIn(secret, frappe.as_json(shown))
 		self.assertFalse(found["ok"])
-		self.assertEqual(self.home.secrets("crm").get("proxy_secret"), "ada:lovelace")
+		self.assertEqual(self.runtime.secrets("crm").get("proxy_secret"), "ada:lovelace")
 
 	def test_credentials_in_a_proxys_url_are_moved_by_the_upgrade(self):
 		old = "http://ada:love%2Flace@proxy.example:3128"
@@ -196,7 +196,7 @@ class TestSettings(HubTestCase):
 			move_proxy_credentials.execute()
 			doc = frappe.get_doc("Integration Settings", "crm")
 			self.assertEqual(doc.proxy, "http://proxy.example:3128")
-			self.assertEqual(self.home.secrets("crm").get("proxy_secret"), "ada:love/lace")
+			self.assertEqual(self.runtime.secrets("crm").get("proxy_secret"), "ada:love/lace")
 			version.reload()
 			self.assertNotIn("lace", version.data)
 			self.assertIn("proxy.example", version.data)

@@ -13,12 +13,12 @@ KINDS = tuple(TABLES)
 class TestSync(HubTestCase):
 	def test_each_mode_ends_equal_to_the_source(self):
 		for kind in KINDS:
-			row = run_stream(self.home, f"customers-{kind}")
+			row = run_stream(self.runtime, f"customers-{kind}")
 			self.assertEqual((row["status"], row["created"]), ("Completed", 120), row["error"])
 			self.assertSame(kind)
 		self.crm.change(create=5, update=30, delete=7)
 		for kind in KINDS:
-			row = run_stream(self.home, f"customers-{kind}")
+			row = run_stream(self.runtime, f"customers-{kind}")
 			self.assertEqual(row["status"], "Completed", row["error"])
 			self.assertGreaterEqual(row["deleted"], 5)  # some may have come and gone unseen
 			self.assertSame(kind)
@@ -26,12 +26,12 @@ class TestSync(HubTestCase):
 
 	def test_faults_on_the_way_are_overcome(self):
 		self.crm.faults.set(following=["500", "reset", "truncate"])
-		self.assertEqual(run_stream(self.home, "customers-full")["status"], "Completed")
+		self.assertEqual(run_stream(self.runtime, "customers-full")["status"], "Completed")
 		self.assertSame("full")
 
 	def test_a_bad_record_is_kept_and_the_page_goes_on(self):
 		self.crm.customers.set("CUST-000003", credit_limit="a lot")
-		row = run_stream(self.home, "customers-incremental")
+		row = run_stream(self.runtime, "customers-incremental")
 		self.assertEqual((row["status"], row["failed"], row["created"]), ("Partial", 1, 119))
 		self.assertEqual([error.external_id for error in errors()], ["CUST-000003"])
 		binding = frappe.get_doc(
@@ -39,17 +39,17 @@ class TestSync(HubTestCase):
 		)
 		self.assertEqual(binding.status, "Failed")
 		self.crm.customers.set("CUST-000003", credit_limit=1.5)
-		run_stream(self.home, "customers-incremental")
+		run_stream(self.runtime, "customers-incremental")
 		self.assertSame("incremental")
 
 	def test_a_large_deletion_waits_for_approval(self):
 		for name, value in (("max_delete_count", 10), ("max_delete_percent", 5)):
 			frappe.db.set_value("Sync Settings", "customers-full", name, value)
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		self.crm.customers.delete(40)
-		held = run_stream(self.home, "customers-full")
+		held = run_stream(self.runtime, "customers-full")
 		self.assertEqual((held["status"], held["to_delete"], held["deleted"]), ("Needs Approval", 40, 0))
-		done = approve_deletions(self.home, held["name"])
+		done = approve_deletions(self.runtime, held["name"])
 		self.assertEqual(done["deleted"], 40)
 		self.assertSame("full")
 
@@ -71,7 +71,7 @@ class TestSync(HubTestCase):
 	def test_an_unreachable_system_ends_in_the_error_log(self):
 		self.crm.stop()
 		frappe.db.set_value("Integration Settings", "crm", "max_attempts", 1)
-		row = run_stream(self.home, "customers-full")
+		row = run_stream(self.runtime, "customers-full")
 		self.assertEqual(row["status"], "Failed")
 		[error] = errors()
 		self.assertIn("Connection failed", error.message)
@@ -84,7 +84,7 @@ class TestSync(HubTestCase):
 		doc = frappe.get_doc("Integration Settings", "crm")
 		doc.client_secret = "wrong-secret"
 		doc.save()
-		self.assertEqual(run_stream(self.home, "customers-full")["status"], "Failed")
+		self.assertEqual(run_stream(self.runtime, "customers-full")["status"], "Failed")
 		[error] = errors()
 		self.assertIn("Authentication failed", error.message)
 		self.assertNotIn("wrong-secret", frappe.as_json(error))
@@ -100,14 +100,14 @@ class TestSync(HubTestCase):
 				}
 			).insert()
 		frappe.db.set_value("Integration Settings", "crm", "run_as_user", "writer@example.com")
-		row = run_stream(self.home, "customers-cursor")
+		row = run_stream(self.runtime, "customers-cursor")
 		self.assertEqual((row["created"], row["failed"]), (0, 120))
 		self.assertEqual(frappe.session.user, "Administrator")
 
 	def test_a_deadlock_within_a_deletion_begins_it_again(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		self.crm.customers.delete(12)
-		target = type(self.home.target("Sandbox Customer", self.write_mode))
+		target = type(self.runtime.target("Sandbox Customer", self.write_mode))
 		delete, calls = target.delete, []
 
 		def deadlocked(self, names):
@@ -120,7 +120,7 @@ class TestSync(HubTestCase):
 
 		target.delete = deadlocked
 		try:
-			row = run_stream(self.home, "customers-full")
+			row = run_stream(self.runtime, "customers-full")
 		finally:
 			target.delete = delete
 		self.assertEqual((row["status"], row["deleted"]), ("Completed", 12), row["error"])
@@ -129,10 +129,10 @@ class TestSync(HubTestCase):
 
 	def test_tokens_are_encrypted_and_leave_the_document_alone(self):
 		before = frappe.db.get_value("Integration Settings", "crm", "modified")
-		run_stream(self.home, "customers-cursor")
+		run_stream(self.runtime, "customers-cursor")
 		stored = frappe.db.sql("SELECT `password` FROM `__Auth` WHERE `fieldname` = 'oauth_token'")[0][0]
 		self.assertNotIn("access_token", stored)
-		self.assertIn("access_token", self.home.secrets("crm").get("oauth_token"))
+		self.assertIn("access_token", self.runtime.secrets("crm").get("oauth_token"))
 		self.assertEqual(frappe.db.get_value("Integration Settings", "crm", "modified"), before)
 
 

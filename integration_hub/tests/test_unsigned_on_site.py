@@ -4,7 +4,7 @@ import json
 
 import frappe
 
-from integration_hub.integration_hub.repair import handle_conflict
+from integration_hub.integration_hub.operator_actions import handle_conflict
 from integration_hub.sandbox import sender
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase
@@ -20,7 +20,7 @@ class TestUnsigned(HubTestCase):
 		doc.update({"event_type_header": "X-Event", "event_type_path": "", "same_id_other_body": "New"})
 		doc.save()
 		self.answers_at("/v1/customers/{id}")
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 
 	def answers_at(self, endpoint: str) -> None:
 		stream = frappe.get_doc("Sync Settings", "customers-full")
@@ -32,8 +32,8 @@ class TestUnsigned(HubTestCase):
 		"""Send a record's deletion, of a type that anybody could have put on it, and have it handled."""
 		body = json.dumps({"id": frappe.generate_hash(), "data": record}).encode()
 		headers = {sender.HEADER.lower(): sender.sign(body), "x-event": "customer.deleted"}
-		self.assertEqual(receive(self.home, Request("crm", "POST", headers, body)).status, 200)
-		drain(self.home, "crm")
+		self.assertEqual(receive(self.runtime, Request("crm", "POST", headers, body)).status, 200)
+		drain(self.runtime, "crm")
 		frappe.db.commit()
 
 	def last(self):
@@ -59,7 +59,7 @@ class TestUnsigned(HubTestCase):
 		self.assertIn("not signed", self.last().error)
 		self.assertTrue(self.is_here(record))
 		self.assertEqual(handle_conflict(self.last().name), 1)
-		drain(self.home, "crm")
+		drain(self.runtime, "crm")
 		self.assertEqual(self.last().status, "Completed")
 		self.assertFalse(self.is_here(record))
 

@@ -67,7 +67,7 @@ class TestValues(HubTestCase):
 		for record in self.crm.customers._rows.values():
 			record["odd"] = {"price": 1, "born": "2026-01-31", **values.get(record["id"], {})}
 		make_stream(f"values-{mode}", ROWS, target_doctype=DOCTYPE, write_mode=mode)
-		run = run_stream(self.home, f"values-{mode}")
+		run = run_stream(self.runtime, f"values-{mode}")
 		frappe.db.commit()
 		return run
 

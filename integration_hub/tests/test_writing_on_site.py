@@ -11,11 +11,11 @@ from unittest.mock import patch
 import frappe
 
 from integration_hub import api
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.documents import DocumentTarget
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.documents import DocumentTarget
 from integration_hub.stores.bindings import binding_name
-from integration_hub.stores.home import Change, Written
 from integration_hub.stores.runs import Run
+from integration_hub.stores.runtime import Change, Written
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, connection_number, cut, errors
 
@@ -105,18 +105,18 @@ class TestDocuments(WritingTestCase):
 		self.assertEqual(frappe.db.count("Contact Email"), len(want))
 
 	def test_contacts_are_written_with_their_child_rows(self):
-		row = run_stream(self.home, "contacts")
+		row = run_stream(self.runtime, "contacts")
 		self.assertEqual((row["status"], row["created"]), ("Completed", RECORDS), row["error"])
 		self.assertContacts()
 		self.crm.change(create=5, update=0, delete=7)
 		for customer in self.crm.customers.alive()[:10]:
 			self.crm.customers.set(customer["id"], email=f"new-{customer['email']}")
-		row = run_stream(self.home, "contacts")
+		row = run_stream(self.runtime, "contacts")
 		self.assertEqual((row["created"], row["updated"], row["deleted"]), (5, 10, 7), row["error"])
 		self.assertContacts()
 
 	def test_what_cannot_go_is_reported_one_by_one(self):
-		run_stream(self.home, "contacts")
+		run_stream(self.runtime, "contacts")
 		fields = [{"fieldname": "contact", "label": "Contact", "fieldtype": "Link", "options": "Contact"}]
 		make_doctype("Hub Test Visit", fields)
 		frappe.flags.link_fields = {}  # Frappe keeps which links there are for as long as a process lives
@@ -129,7 +129,7 @@ class TestDocuments(WritingTestCase):
 		frappe.db.commit()
 		for id in gone:
 			self.crm.customers._rows.pop(id)
-		row = run_stream(self.home, "contacts")
+		row = run_stream(self.runtime, "contacts")
 		self.assertEqual((row["status"], row["deleted"], row["failed"]), ("Partial", 1, 2))
 		self.assertIn("2 documents could not be removed", row["error"])
 		for id, name in linked.items():
@@ -139,7 +139,7 @@ class TestDocuments(WritingTestCase):
 		self.assertTrue(all(error.operation == "Delete" for error in errors()))
 		frappe.db.delete("Hub Test Visit")
 		frappe.db.commit()
-		self.assertEqual(run_stream(self.home, "contacts")["deleted"], 2)
+		self.assertEqual(run_stream(self.runtime, "contacts")["deleted"], 2)
 		self.assertContacts()
 
 	def test_a_submitted_document_stays_and_says_so(self):
@@ -147,14 +147,14 @@ class TestDocuments(WritingTestCase):
 		make_doctype("Hub Test Order", fields, is_submittable=1)
 		frappe.db.delete("Hub Test Order")
 		make_stream("orders", [{"source_path": "name", "field": "title"}], target_doctype="Hub Test Order")
-		run_stream(self.home, "orders")
+		run_stream(self.runtime, "orders")
 		id = self.crm.customers.alive()[0]["id"]
 		binding = binding_name("orders", id)
 		name = frappe.db.get_value("External Record", binding, "target_name")
 		frappe.get_doc("Hub Test Order", name).submit()
 		frappe.db.commit()
 		self.crm.customers._rows.pop(id)
-		row = run_stream(self.home, "orders")
+		row = run_stream(self.runtime, "orders")
 		self.assertEqual((row["status"], row["deleted"], row["failed"]), ("Partial", 0, 1))
 		self.assertTrue(frappe.db.exists("Hub Test Order", name))
 		self.assertIn("ubmitted", frappe.db.get_value("External Record", binding, "error"))
@@ -190,7 +190,7 @@ class TestBulk(WritingTestCase):
 		frappe.db.commit()
 		for change in ({}, {"create": 5, "update": 40, "delete": 7}):
 			self.crm.change(**change)
-			row = run_stream(self.home, "customers-full")
+			row = run_stream(self.runtime, "customers-full")
 			self.assertEqual(row["status"], "Completed", row["error"])
 			self.assertSame("full")
 
@@ -203,14 +203,14 @@ class TestBulk(WritingTestCase):
 		doctype.save()
 		for change in ({}, {"create": 5, "update": 40, "delete": 7}):
 			self.crm.change(**change)
-			row = run_stream(self.home, "customers-full")
+			row = run_stream(self.runtime, "customers-full")
 			self.assertEqual(row["status"], "Completed", row["error"])
 			self.assertSame("full")
 		field.default = before
 		doctype.save()
 
 	def test_a_mirror_is_checked_in_bulk_and_bad_rows_stand_alone(self):
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		for row in self.crm.customers._rows.values():
 			row["city"] = "Pune"
 		self.crm.customers.set("CUST-000001", city="Atlantis")
@@ -218,7 +218,7 @@ class TestBulk(WritingTestCase):
 		self.crm.customers.set("CUST-000003", name="")
 		frappe.get_doc({"doctype": "Hub Test Mirror", "customer_id": "CUST-000004", "title": "mine"}).insert()
 		frappe.db.commit()
-		row = run_stream(self.home, "mirror")
+		row = run_stream(self.runtime, "mirror")
 		self.assertEqual((row["status"], row["created"], row["failed"]), ("Partial", 116, 4), row["error"])
 		said = {
 			record.external_id: record.error
@@ -243,7 +243,7 @@ class TestBulk(WritingTestCase):
 			self.skipTest("a file has no connection to lose")
 		frappe.db.set_value("Sync Settings", "customers-full", "page_size", 10)
 		frappe.db.commit()
-		write, progress, writes, lost = DocumentTarget._write, SiteHome.progress, count(), []
+		write, progress, writes, lost = DocumentTarget._write, FrappeRuntime.progress, count(), []
 
 		def lose() -> None:
 			lost.append(connection_number())
@@ -255,16 +255,16 @@ class TestBulk(WritingTestCase):
 				lose()
 			return write(target, change)
 
-		def progress_and_lose(home: SiteHome, run: Run) -> None:
-			progress(home, run)
+		def progress_and_lose(runtime: FrappeRuntime, run: Run) -> None:
+			progress(runtime, run)
 			if run.counts.pages % 3 == 1:  # between two pages
 				lose()
 
 		with (
 			patch.object(DocumentTarget, "_write", write_and_lose),
-			patch.object(SiteHome, "progress", progress_and_lose),
+			patch.object(FrappeRuntime, "progress", progress_and_lose),
 		):
-			row = run_stream(self.home, "customers-full")
+			row = run_stream(self.runtime, "customers-full")
 		self.assertGreater(len(set(lost)), 8)
 		self.assertEqual((row["status"], row["created"]), ("Completed", 120), row["error"])
 		self.assertSame("full")
@@ -290,7 +290,7 @@ class TestBulk(WritingTestCase):
 			os.waitpid(child, 0)
 		self.crm.latency = 0
 		for kind in ("full", "incremental", "cursor"):
-			row = until_it_runs(self.home, f"customers-{kind}")
+			row = until_it_runs(self.runtime, f"customers-{kind}")
 			self.assertEqual(row["status"], "Completed", row["error"])
 			self.assertSame(kind)
 		ends = {row.status for row in frappe.get_all("Sync Log", fields=["status"])}
@@ -309,7 +309,7 @@ def fork_and_run(streams: tuple[str, ...]) -> int:
 	if child:
 		return child
 	try:
-		from integration_hub.homes.site import SiteHome
+		from integration_hub.runtime.frappe import FrappeRuntime
 
 		silence = os.open(os.devnull, os.O_WRONLY)
 		os.dup2(silence, 1)
@@ -322,16 +322,16 @@ def fork_and_run(streams: tuple[str, ...]) -> int:
 		frappe.connect()
 		while True:
 			for stream in streams:
-				run_stream(SiteHome(), stream)
+				run_stream(FrappeRuntime(), stream)
 	finally:
 		os._exit(1)
 
 
-def until_it_runs(home, stream: str) -> dict:
+def until_it_runs(runtime, stream: str) -> dict:
 	"""Run a stream as soon as the lock of a killed process is free: the server has to notice."""
 	for _ in range(100):
 		try:
-			return run_stream(home, stream)
+			return run_stream(runtime, stream)
 		except Exception as error:
 			if "running already" not in str(error):
 				raise
@@ -349,7 +349,7 @@ class TestTrying(HubTestCase):
 		self.assertEqual(
 			[frappe.db.count(d) for d in ("Sandbox Customer", "Sync Log", "External Record")], [0] * 3
 		)
-		run_stream(self.home, "customers-full")
+		run_stream(self.runtime, "customers-full")
 		self.crm.customers.set("CUST-000005", city="Bonn", credit_limit=12.5)
 		[one] = api.dry_run("customers-full")["sample"]
 		self.assertEqual((one["action"], one["external_id"]), ("update", "CUST-000005"))

@@ -22,8 +22,8 @@ from integration_hub.webhooks.messages import (
 	BUSY,
 	HEALTH,
 	MEGABYTE,
-	Answer,
 	Request,
+	Response,
 	first_values,
 	integration_at,
 	joined,
@@ -72,19 +72,19 @@ class AsgiReceiver:
 			answer = await self._answer(scope, receive)
 		except _BrokenOff:
 			# A server tells both alike, and would answer with an error of its own if nobody else did.
-			answer = Answer(400, "body_incomplete", headers=(("Connection", "close"),))
+			answer = Response(400, "body_incomplete", headers=(("Connection", "close"),))
 		start, text = _messages(answer)
 		await send(start)
 		await send(_NO_TEXT if scope["method"] == "HEAD" else text)
 
-	async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+	async def _answer(self, scope: Scope, receive: Receive) -> Response:
 		if not _names_host(scope):
-			return Answer(400, "host_wrong", headers=(("Connection", "close"),))
+			return Response(400, "host_wrong", headers=(("Connection", "close"),))
 		if scope["path"] == HEALTH:
-			return Answer(200, "ok")
+			return Response(200, "ok")
 		integration = integration_at(scope["path"])
 		if integration is None:
-			return Answer(404, "not_found")
+			return Response(404, "not_found")
 		if self._open >= self._most or self._held >= _HELD_BYTES:
 			return BUSY
 		self._open += 1
@@ -93,7 +93,7 @@ class AsgiReceiver:
 		finally:
 			self._open -= 1
 
-	async def _receive(self, scope: Scope, receive: Receive, integration: str) -> Answer:
+	async def _receive(self, scope: Scope, receive: Receive, integration: str) -> Response:
 		headers = joined(
 			(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
 		)
@@ -103,7 +103,7 @@ class AsgiReceiver:
 		except asyncio.CancelledError:
 			if not patience.over:
 				raise
-			return Answer(408, "body_too_slow", headers=(("Connection", "close"),))
+			return Response(408, "body_too_slow", headers=(("Connection", "close"),))
 		finally:
 			self._patiences.end(patience)
 			self._held -= body.size
@@ -202,8 +202,8 @@ class _Patiences:
 class _Body:
 	"""A body on its way: its `chunks`, and the `size` of those that are kept."""
 
-	def __init__(self, door: AsgiReceiver, receive: Receive, integration: str, headers: Mapping[str, str]):
-		self._door, self._receive, self._integration, self._headers = door, receive, integration, headers
+	def __init__(self, app: AsgiReceiver, receive: Receive, integration: str, headers: Mapping[str, str]):
+		self._app, self._receive, self._integration, self._headers = app, receive, integration, headers
 		self._limit = 0  # not asked for yet
 		self.chunks: list[bytes] = []
 		self.size = 0
@@ -241,16 +241,16 @@ class _Body:
 	async def _fits(self, size: int) -> bool:
 		if size <= _SMALL:
 			return True
-		self._limit = self._limit or await self._door.largest_body(self._integration) or _SMALL
+		self._limit = self._limit or await self._app.largest_body(self._integration) or _SMALL
 		return size <= self._limit
 
 	def _keep(self, chunk: bytes) -> None:
 		self.chunks.append(chunk)
 		self.size += len(chunk)
-		self._door.hold(len(chunk))
+		self._app.hold(len(chunk))
 
 	def _drop(self) -> None:
-		self._door.hold(-self.size)
+		self._app.hold(-self.size)
 		self.chunks, self.size = [], 0
 
 
@@ -265,7 +265,7 @@ def _names_host(scope: Scope) -> bool:
 
 
 @lru_cache(100)
-def _messages(answer: Answer) -> tuple[dict[str, Any], dict[str, Any]]:
+def _messages(answer: Response) -> tuple[dict[str, Any], dict[str, Any]]:
 	"""Return an answer as an ASGI server is told it: few are not the same ones."""
 	headers = [
 		(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.all_headers

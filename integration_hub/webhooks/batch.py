@@ -12,13 +12,13 @@ from integration_hub.stores import claims
 from integration_hub.stores.attempts import Attempt
 from integration_hub.stores.closing import EVENT
 from integration_hub.stores.database import Outdated, Row, in_transaction
-from integration_hub.stores.errors import record_error
-from integration_hub.stores.home import Home
+from integration_hub.stores.error_log import record_error
 from integration_hub.stores.ordering import AT_TIME, MY_TURN, let_on
-from integration_hub.webhooks.confirm import Held
+from integration_hub.stores.runtime import Runtime
 from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer
 from integration_hub.webhooks.events import Route, load_routes, route_for
 from integration_hub.webhooks.handle import Handling
+from integration_hub.webhooks.source_confirmation import Held
 
 MAX_ATTEMPTS = 8
 _FIRST_RETRY = 30.0
@@ -62,10 +62,10 @@ class Batch:
 	to be committed, and be it by a handler that should not.
 	"""
 
-	def __init__(self, home: Home, integration: str, redactor: Redactor, done: Drained, user: str = ""):
-		self.home, self.redactor, self.done, self.user = home, redactor, done, user
-		self.routes = load_routes(home, integration)
-		self.handling = Handling(home, redactor)
+	def __init__(self, runtime: Runtime, integration: str, redactor: Redactor, done: Drained, user: str = ""):
+		self.runtime, self.redactor, self.done, self.user = runtime, redactor, done, user
+		self.routes = load_routes(runtime, integration)
+		self.handling = Handling(runtime, redactor)
 		self._pending: list[tuple[Row, End]] = []  # handled, their ends not written
 		self._undone: list[Row] = []  # handled, and rolled back by somebody else's code
 		self._watching = False
@@ -76,19 +76,19 @@ class Batch:
 		"""Handle rows until `deadline` (of time.monotonic), and give the rest back."""
 		while rows:
 			if time.monotonic() >= deadline:
-				claims.give_back(self.home, rows)
+				claims.give_back(self.runtime, rows)
 				return
 			rows = self._together(rows)
 
 	def _together(self, rows: list[Row]) -> list[Row]:
 		"""Handle the first rows in one transaction; return those that are left."""
-		self._at = self.home.now()
+		self._at = self.runtime.now()
 		if self._is_to_confirm(rows[0]):
 			return self._without(rows[1:], {self._confirmed(rows[0])})
 		tried, failure = 0, None
 		before, until = replace(self.done), time.monotonic() + _TOGETHER_SECONDS
 		try:
-			with self.home.db.transaction():
+			with self.runtime.db.transaction():
 				for row in rows:
 					if self._is_to_confirm(row):
 						break
@@ -118,7 +118,7 @@ class Batch:
 		No transaction waits for the answer.
 		"""
 		try:
-			with self.home.as_user(self.user):
+			with self.runtime.as_user(self.user):
 				row["asked"] = self.handling.ask(row, route_for(self.routes, row["event_type"] or ""))
 		except Held:
 			pass  # said again where it is handled
@@ -132,13 +132,13 @@ class Batch:
 		Raises what has undone the whole transaction.
 		"""
 		if not self._watching:
-			self.home.db.watch(self._write_ends, self._forget)
+			self.runtime.db.watch(self._write_ends, self._forget)
 			self._watching = True
 		try:
-			with self.home.db.savepoint():
+			with self.runtime.db.savepoint():
 				end = self._handle(row)
 		except Exception as error:
-			if isinstance(error, Outdated) or self.home.db.is_transient(error):
+			if isinstance(error, Outdated) or self.runtime.db.is_transient(error):
 				raise
 			return error
 		self._pending.append((row, end))
@@ -150,7 +150,7 @@ class Batch:
 		if route is None:
 			return End("Unrouted")
 		try:
-			with self.home.as_user(self.user):  # for each event: a handler may have set another
+			with self.runtime.as_user(self.user):  # for each event: a handler may have set another
 				return End("Completed", tuple(self.handling.handle(row, route).items()))
 		except Held as held:
 			return End("Conflict", held=str(held))
@@ -163,7 +163,7 @@ class Batch:
 		seconds = sum(took) / len(took) if took else None
 		routes = {row["route"].title if row.get("route") else "" for row in rows}
 		route = routes.pop() if len(routes) == 1 else ""
-		return Attempt(self._at or self.home.now(), seconds, outcome, route, **what)
+		return Attempt(self._at or self.runtime.now(), seconds, outcome, route, **what)
 
 	def _write_ends(self) -> None:
 		"""Write the ends of what was handled, in its transaction; raises ClaimLost."""
@@ -173,17 +173,17 @@ class Batch:
 			alike.setdefault((end, row["route"]), []).append(row)
 		for (end, _), rows in alike.items():
 			self._end(rows, end)
-		let_on(self.home, [row for row, _ in self._pending])
+		let_on(self.runtime, [row for row, _ in self._pending])
 		self._pending = []
 
 	def _end(self, rows: list[Row], end: End) -> None:
 		completed = end.status == "Completed"
 		values = {"status": end.status, "error": end.held or None, **dict(end.reference)}
 		if completed:
-			values["completed_at"] = self.home.now()
+			values["completed_at"] = self.runtime.now()
 		made = {"doctype": values.get("reference_doctype", ""), "document": values.get("reference_name", "")}
 		attempt = self._attempt(rows, end.status, error=end.held, **made)
-		if not claims.settle(self.home, rows, attempt, **values):
+		if not claims.settle(self.runtime, rows, attempt, **values):
 			raise ClaimLost(rows[0]["name"])
 		self.over |= {row["error_log"] for row in rows if row.get("error_log")}
 		self.done.completed += completed * len(rows)
@@ -199,14 +199,14 @@ class Batch:
 	def _alone(self, row: Row) -> str:
 		"""Handle a row in a transaction of its own; return the ordering key it holds back, if it does."""
 		try:
-			in_transaction(self.home.db, lambda: self._handle_and_end(row))
+			in_transaction(self.runtime.db, lambda: self._handle_and_end(row))
 		except Exception as error:  # noqa: BLE001 - any app's handler may fail, with any error
 			return self._failed(row, error)
 		return ""
 
 	def _handle_and_end(self, row: Row) -> None:
 		self._end([row], self._handle(row))
-		let_on(self.home, [row])
+		let_on(self.runtime, [row])
 
 	def _failed(self, row: Row, error: Exception) -> str:
 		"""Write how an attempt failed; return the ordering key that is held back by it, "" if none is."""
@@ -216,7 +216,7 @@ class Batch:
 			self._put_off(row, error)
 			self.done.deferred += 1
 			return ""
-		in_transaction(self.home.db, lambda: self._fail(row, error))
+		in_transaction(self.runtime.db, lambda: self._fail(row, error))
 		self.done.failed += 1
 		return row["ordering_key"] or ""
 
@@ -225,7 +225,7 @@ class Batch:
 			"status": "Failed" if row["attempts"] > 1 else "Queued",
 			"attempts": row["attempts"] - 1,
 			"deferrals": row["deferrals"] + 1,
-			"next_attempt_at": self.home.now(ahead=error.seconds),
+			"next_attempt_at": self.runtime.now(ahead=error.seconds),
 			"turn": AT_TIME,
 			"error": str(error),
 		}
@@ -233,17 +233,17 @@ class Batch:
 		attempt = self._attempt([row], "Deferred", error=str(error)[:_SAID])
 
 		def put_off() -> None:
-			if claims.settle(self.home, [row], attempt, **values):
-				let_on(self.home, [row])
+			if claims.settle(self.runtime, [row], attempt, **values):
+				let_on(self.runtime, [row])
 
-		in_transaction(self.home.db, put_off)
+		in_transaction(self.runtime.db, put_off)
 
 	def _fail(self, row: Row, error: Exception) -> None:
 		"""Count a failed attempt: it is tried again later, or dead after the last."""
 		attempts = row["attempts"]
 		dead = attempts >= MAX_ATTEMPTS
 		name = record_error(
-			self.home,
+			self.runtime,
 			error,
 			operation="Webhook",
 			integration=row["integration"],
@@ -254,22 +254,22 @@ class Batch:
 		status, said = "Dead" if dead else "Failed", self.redactor.text(error, 500)
 		attempt = self._attempt([row], status, error=said[:_SAID], error_log=name or "")
 		settled = claims.settle(
-			self.home,
+			self.runtime,
 			[row],
 			attempt,
 			status=status,
 			turn=MY_TURN if dead else AT_TIME,
-			next_attempt_at=None if dead else self.home.now(ahead=retry_delay(attempts)),
+			next_attempt_at=None if dead else self.runtime.now(ahead=retry_delay(attempts)),
 			error=said,
 			error_log=name,
 		)
 		if settled and dead:
-			let_on(self.home, [row])
+			let_on(self.runtime, [row])
 
 	def _without(self, rows: list[Row], held_back: set[str]) -> list[Row]:
 		"""Give back rows whose key is held back; return the others."""
 		behind = [row for row in rows if row["ordering_key"] and row["ordering_key"] in held_back]
-		claims.give_back(self.home, behind)
+		claims.give_back(self.runtime, behind)
 		return [row for row in rows if row not in behind] if behind else rows
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from integration_hub.connectors.json_text import read_json
 from integration_hub.stores import inbox
-from integration_hub.stores.home import Home
+from integration_hub.stores.runtime import Runtime
 
 MOST = 200  # differences that are shown
 _LONGEST = 2_000_000  # characters of a payload that is taken apart
@@ -27,13 +27,13 @@ class Difference:
 	this: str
 
 
-def difference(home: Home, name: str) -> tuple[str, list[Difference]]:
+def difference(runtime: Runtime, name: str) -> tuple[str, list[Difference]]:
 	"""Return the first event with the id and type of another one, and how their payloads differ, at most MOST places.
 
 	("", []) where there is no other, or the body of one of the two is no longer kept.
 	"""
-	[row] = inbox.load(home, [name]) or [None]
-	first = inbox.first_of(home, row) if row else None
+	[row] = inbox.load(runtime, [name]) or [None]
+	first = inbox.first_of(runtime, row) if row else None
 	if not first or first["payload"] is None or row["payload"] is None:
 		return "", []
 	return first["name"], payload_differences(first["payload"], row["payload"])

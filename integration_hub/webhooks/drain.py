@@ -9,8 +9,8 @@ from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores import claims, ordering
 from integration_hub.stores.closing import close_events
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.home import Home
-from integration_hub.sync.faults import kept_apart, note_clock
+from integration_hub.stores.runtime import Runtime
+from integration_hub.sync.fault_isolation import isolated, note_clock
 from integration_hub.webhooks.batch import MAX_ATTEMPTS, Batch, Drained
 
 BATCH = 100
@@ -19,54 +19,54 @@ _BACKLOG = 1000  # due events for which another drain is worth its worker
 _MAX_DRAINS = 4
 
 
-def drain(home: Home, integration: str, seconds: float = 240) -> Drained:
+def drain(runtime: Runtime, integration: str, seconds: float = 240) -> Drained:
 	"""Handle the due events of an integration, oldest first, for at most `seconds`."""
 	done, deadline = Drained(), time.monotonic() + seconds
-	config = home.integration(integration)
+	config = runtime.integration(integration)
 	if not config.enabled:
 		return done
-	redactor = redactor_for(home.secrets(integration))
+	redactor = redactor_for(runtime.secrets(integration))
 	user, over = config.run_as_user, set()
-	with claims.seat(home, integration) as seat, home.as_user(user):
-		while seat and time.monotonic() < deadline:
-			rows = claims.claim_due(home, integration, BATCH, seat, deadline)
+	with claims.slot(runtime, integration) as slot, runtime.as_user(user):
+		while slot and time.monotonic() < deadline:
+			rows = claims.claim_due(runtime, integration, BATCH, slot, deadline)
 			if not rows:
 				break
-			batch = Batch(home, integration, redactor, done, user)
+			batch = Batch(runtime, integration, redactor, done, user)
 			batch.handle(rows, deadline)
 			over |= batch.over
-			home.events_ended(integration)
+			runtime.events_ended(integration)
 	if over:
-		in_transaction(home.db, lambda: close_events(home, integration, over))
+		in_transaction(runtime.db, lambda: close_events(runtime, integration, over))
 	return done
 
 
-def sweep(home: Home) -> list[str]:
+def sweep(runtime: Runtime) -> list[str]:
 	"""Take up what a crash, a dead worker or an absent Redis left behind; return the integrations it woke.
 
 	Each integration by itself: one whose events cannot be looked at keeps no other from being woken. Takes about a second
 	at most, however many events there are; the next sweep goes on.
 	"""
 	woken: list[str] = []
-	with kept_apart(home, operation="Sweep"):
-		claims.release_abandoned(home, CLAIM_SECONDS, MAX_ATTEMPTS)
-	names = ordering.enabled_integrations(home)
+	with isolated(runtime, operation="Sweep"):
+		claims.release_abandoned(runtime, CLAIM_SECONDS, MAX_ATTEMPTS)
+	names = ordering.enabled_integrations(runtime)
 	until = time.monotonic() + ordering.LOOK_SECONDS
 	for name in random.sample(names, len(names)):  # not always the same ones at the end of the time
-		with kept_apart(home, operation="Sweep", integration=name):
-			if mended := ordering.repair_times(home, name):
+		with isolated(runtime, operation="Sweep", integration=name):
+			if mended := ordering.repair_times(runtime, name):
 				note_clock(
-					home,
+					runtime,
 					name,
 					f"{mended} waiting events were put off by a clock that was ahead; they are tried now.",
 				)
-			ordering.find_headless(home, name)
-			if count := ordering.count_due(home, name, until):
+			ordering.find_headless(runtime, name)
+			if count := ordering.count_due(runtime, name, until):
 				woken.append(name)
-				_wake(home, name, count)
+				_wake(runtime, name, count)
 	return sorted(woken)
 
 
-def _wake(home: Home, integration: str, count: int) -> None:
+def _wake(runtime: Runtime, integration: str, count: int) -> None:
 	for number in range(min(1 + count // _BACKLOG, _MAX_DRAINS)):
-		home.enqueue_drain(integration, number + 1)
+		runtime.enqueue_drain(integration, number + 1)

@@ -11,12 +11,12 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from integration_hub.connectors.config import IntegrationConfig, typed_values
-from integration_hub.connectors.credentials import kept_names, proves
-from integration_hub.connectors.known import Known
+from integration_hub.connectors.credential_headers import kept_names, proves
+from integration_hub.connectors.known_secrets import KnownSecrets
 from integration_hub.connectors.redact import MASK
-from integration_hub.stores.home import Home
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import Event
+from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import child_rows
 from integration_hub.webhooks.identity import Identity, identify, places_of, scalar
 from integration_hub.webhooks.schemes.base import Places, Scheme
@@ -50,12 +50,12 @@ def read_event(
 	body: bytes,
 	payload: Any,
 	routes: Sequence[Route],
-	door: Literal["HTTP", "Queue"],
+	endpoint: Literal["HTTP", "Queue"],
 	headers: Mapping[str, str] | None = None,
 	default_id: str = "",
 	places: Places = Places(),  # noqa: B008 - frozen
 	scheme: Scheme | None = None,
-	known: Known | None = None,
+	known: KnownSecrets | None = None,
 ) -> Event:
 	"""Make an event of a body and what was parsed of it.
 
@@ -69,7 +69,7 @@ def read_event(
 	signed = scheme.signed_headers if scheme else ()
 	places = places_of(config, scheme.places if scheme else places)
 	found = identify(headers, payload, places, signed)
-	named = scalar(payload, "type") if door == "Queue" else ""
+	named = scalar(payload, "type") if endpoint == "Queue" else ""
 	event_type = (named or found.event_type)[:140]
 	event_id = _event_id(config, found, default_id, body_hash)
 	default = scheme.same_id if scheme else "Conflict"
@@ -82,7 +82,7 @@ def read_event(
 		event_type=event_type,
 		payload=_text(body, payload),
 		body_hash=body_hash,
-		door=door,
+		door=endpoint,
 		headers=_json(shown) if shown else "",
 		unrouted=route_for(routes, event_type) is None,
 		ordering_key=ordering_key(scalar(payload, config.ordering_key_path)),
@@ -94,7 +94,7 @@ def read_event(
 
 
 def _kept_headers(
-	config: IntegrationConfig, headers: Mapping[str, str], places: Places, known: Known | None
+	config: IntegrationConfig, headers: Mapping[str, str], places: Places, known: KnownSecrets | None
 ) -> dict[str, str]:
 	"""Return the headers that an event keeps: a few for all, those that tell what it is, and those a person lists."""
 	shown = {name: headers[name] for name in _SHOWN_HEADERS if headers.get(name)}
@@ -150,9 +150,9 @@ def _encodes(text: str) -> bool:
 	return True
 
 
-def load_routes(home: Home, integration: str) -> list[Route]:
+def load_routes(runtime: Runtime, integration: str) -> list[Route]:
 	"""Return an integration's routes, in their order."""
-	rows = child_rows(home.db, "Webhook Route", integration)
+	rows = child_rows(runtime.db, "Webhook Route", integration)
 	# What is empty is as the checks of settings take it: the default.
 	given = ({name: value for name, value in row.items() if value not in (None, "")} for row in rows)
 	return [Route(**typed_values(Route, row)) for row in given]

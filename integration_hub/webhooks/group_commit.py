@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from integration_hub.stores import inbox
-from integration_hub.stores.home import Home
+from integration_hub.stores.runtime import Runtime
 
 _MOST_CHARACTERS = 1_000_000  # of payloads in one statement, which databases limit
 
@@ -35,24 +35,24 @@ class GroupCommit:
 		self._waiting: deque[_Waiting] = deque()
 		self._turn = Lock()
 
-	def __call__(self, home: Home, events: Sequence[inbox.Event]) -> list[inbox.Verdict]:
+	def __call__(self, runtime: Runtime, events: Sequence[inbox.Event]) -> list[inbox.Verdict]:
 		"""Return a verdict for each event, all of them committed. Raises what `inbox.store` does."""
 		mine = _Waiting(events)
 		self._waiting.append(mine)
 		with self._turn:
 			if mine.verdicts is None and not mine.alone:
-				self._store(home, mine)
+				self._store(runtime, mine)
 		# What could not be stored together may be one event's fault: each for itself.
-		return mine.verdicts if mine.verdicts is not None else inbox.store(home, events)
+		return mine.verdicts if mine.verdicts is not None else inbox.store(runtime, events)
 
-	def _store(self, home: Home, mine: _Waiting) -> None:
+	def _store(self, runtime: Runtime, mine: _Waiting) -> None:
 		self._waiting.remove(mine)
 		group, size = [mine], mine.size
 		while self._waiting and size < _MOST_CHARACTERS:
 			group.append(self._waiting.popleft())
 			size += group[-1].size
 		try:
-			verdicts = iter(inbox.store(home, [event for one in group for event in one.events]))
+			verdicts = iter(inbox.store(runtime, [event for one in group for event in one.events]))
 		except BaseException as error:
 			for one in group:
 				one.alone = True

@@ -7,28 +7,28 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NoReturn
 
-from integration_hub.connectors.calls import contained
+from integration_hub.connectors.app_code import contained
+from integration_hub.connectors.bounded_jmespath import PathError, search
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.json_text import read_json
-from integration_hub.connectors.paths import PathError, search
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.registry import resolve
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import Row
-from integration_hub.stores.home import Home, HubError, Target
 from integration_hub.stores.ids import new_id, utc_made_at
 from integration_hub.stores.marks import event_mark
 from integration_hub.stores.runs import last_number
+from integration_hub.stores.runtime import HubError, Runtime, Target
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.flatten import flattened
-from integration_hub.sync.page import PageWriter
-from integration_hub.sync.plan import Moment
+from integration_hub.sync.page_plan import Moment
+from integration_hub.sync.page_writer import PageWriter
 from integration_hub.sync.run import load_stream
 from integration_hub.sync.schedule import want
-from integration_hub.webhooks.confirm import HELD, Asked, Held, ask, is_unsigned
 from integration_hub.webhooks.defer import Defer
 from integration_hub.webhooks.events import Route
+from integration_hub.webhooks.source_confirmation import HELD, Asked, Held, ask, is_unsigned
 
 Reference = dict[str, str]
 
@@ -44,10 +44,13 @@ class Handling:
 	"""
 
 	def __init__(
-		self, home: Home, redactor: Redactor, wrap_target: Callable[[Target], Target] = lambda target: target
+		self,
+		runtime: Runtime,
+		redactor: Redactor,
+		wrap_target: Callable[[Target], Target] = lambda target: target,
 	):
-		self.home, self.redactor, self._wrap = home, redactor, wrap_target
-		self._stream = cache(lambda name: load_stream(home, name))
+		self.runtime, self.redactor, self._wrap = runtime, redactor, wrap_target
+		self._stream = cache(lambda name: load_stream(runtime, name))
 		self._handlers: Mapping[str, str] | None = None
 
 	def handle(self, row: Row, route: Route) -> Reference:
@@ -61,11 +64,11 @@ class Handling:
 		if route.action == "Delete Record":
 			return self._write_record(row, route, payload, deleted=True)
 		if route.action == "Start Sync":
-			want(self.home, route.stream)  # commits with the event; the next tick takes it up
+			want(self.runtime, route.stream)  # commits with the event; the next tick takes it up
 		elif route.action == "Call Function":
 			self._function(row, route)(payload, _about(row))
 		elif route.action == "Run Server Script":
-			self.home.run_script(
+			self.runtime.run_script(
 				route.server_script, {"payload": payload, "event": _about(row), "defer": _defer}
 			)
 		elif route.action != "Ignore":
@@ -82,7 +85,7 @@ class Handling:
 
 	def ask(self, row: Row, route: Route) -> Asked:
 		"""Return what the source says of the record of an event; not within a transaction. Raises what `ask` does."""
-		return ask(self.home, self._stream(route.stream), self._record(route, read_json(row["payload"])))
+		return ask(self.runtime, self._stream(route.stream), self._record(route, read_json(row["payload"])))
 
 	def _record(self, route: Route, payload: Any) -> Mapping[str, Any]:
 		"""Return the record that an event tells of; raises HandlerFailed."""
@@ -117,10 +120,10 @@ class Handling:
 		# A webhook body holds the record where the route says; a list's own deletion mark may not apply.
 		stream = stream if deleted is None else replace(stream, deleted_path="")
 		writer = PageWriter(
-			self.home,
+			self.runtime,
 			stream,
 			self.redactor,
-			mark=event_mark(row["name"], last_number(self.home.db, stream.name)),
+			mark=event_mark(row["name"], last_number(self.runtime.db, stream.name)),
 			operation="Webhook",
 			current=False,
 			moment=moment,
@@ -132,7 +135,7 @@ class Handling:
 		if not records:
 			return {}
 		external_id = writer.mapper.external_id(records[0])
-		binding = bindings.load(self.home.db, stream.name, [external_id])[external_id]
+		binding = bindings.load(self.runtime.db, stream.name, [external_id])[external_id]
 		if counts.failed:
 			raise HandlerFailed(writer.first_error or "The record could not be written.")
 		if binding.target_name:
@@ -142,7 +145,7 @@ class Handling:
 	def _function(self, row: Row, route: Route) -> Callable[[Any, Mapping[str, Any]], None]:
 		"""Return a registered function; raises HubError for any other name."""
 		if self._handlers is None:
-			self._handlers = self.home.handlers()
+			self._handlers = self.runtime.handlers()
 		if route.handler not in self._handlers:
 			raise HubError(
 				_("handler {0!r} is not registered", route.handler),

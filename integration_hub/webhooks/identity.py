@@ -6,8 +6,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from integration_hub.connectors.bounded_jmespath import PathError, PathTooCostly, search
 from integration_hub.connectors.config import IntegrationConfig, header_names
-from integration_hub.connectors.paths import PathError, PathTooCostly, search
 from integration_hub.sync.times import utc_text_of
 from integration_hub.webhooks.schemes.base import Places
 

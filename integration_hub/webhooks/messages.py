@@ -27,7 +27,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
 	"""What is sent back: a status and one reason word, as JSON; to a handshake, `content` as it is asked for."""
 
 	status: int
@@ -57,8 +57,8 @@ class Answer:
 		return [*own, *self.headers]
 
 
-BUSY = Answer(503, "busy", headers=(("Retry-After", "5"),))
-NOT_STORED = Answer(503, "not_stored")
+BUSY = Response(503, "busy", headers=(("Retry-After", "5"),))
+NOT_STORED = Response(503, "not_stored")
 
 
 def integration_at(path: str) -> str | None:

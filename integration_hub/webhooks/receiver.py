@@ -13,18 +13,18 @@ from urllib.parse import quote
 
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Response as WerkzeugResponse
 from werkzeug.wsgi import get_host, get_input_stream
 
-from integration_hub.plain import logger_of
-from integration_hub.stores.home import Home
+from integration_hub.stores.runtime import Runtime
+from integration_hub.terminal_text import logger_of
 from integration_hub.webhooks.group_commit import GroupCommit
 from integration_hub.webhooks.messages import (
 	HEALTH,
 	MAX_BODY,
 	NOT_STORED,
-	Answer,
 	Request,
+	Response,
 	first_values,
 	integration_at,
 )
@@ -36,69 +36,69 @@ logger = logger_of("integration_hub.webhooks")
 AUTHORIZATION = "hub.authorization"
 
 Environ = dict[str, Any]
-OpenHome = Callable[[], AbstractContextManager[Home]]
+OpenRuntime = Callable[[], AbstractContextManager[Runtime]]
 
 
 class Receiver:
-	"""Receives requests into the home that `open_home` opens for each of them.
+	"""Receives requests into the home that `open_runtime` opens for each of them.
 
 	Events that arrive at the same time, over its threads, are committed together.
 	"""
 
-	def __init__(self, open_home: OpenHome):
-		self._open_home = open_home
+	def __init__(self, open_runtime: OpenRuntime):
+		self._open_runtime = open_runtime
 		self._store = GroupCommit()
 
-	def receive(self, request: Request) -> Answer:
+	def receive(self, request: Request) -> Response:
 		"""Answer a request that has come whole; nothing is raised."""
-		return self._at_home(lambda home: receive(home, request, self._store), NOT_STORED)
+		return self._with_runtime(lambda runtime: receive(runtime, request, self._store), NOT_STORED)
 
-	def too_large(self, integration: str, method: str) -> Answer:
+	def too_large(self, integration: str, method: str) -> Response:
 		"""Answer a request whose body is larger than `largest_body` says."""
-		return self._at_home(lambda home: too_large(home, integration, method), NOT_STORED)
+		return self._with_runtime(lambda runtime: too_large(runtime, integration, method), NOT_STORED)
 
 	def largest_body(self, integration: str) -> int:
 		"""Return how many bytes a body may have."""
-		return self._at_home(lambda home: largest_body(home, integration), MAX_BODY)
+		return self._with_runtime(lambda runtime: largest_body(runtime, integration), MAX_BODY)
 
-	def _at_home(self, work: Callable[[Home], Any], otherwise: Any) -> Any:
+	def _with_runtime(self, work: Callable[[Runtime], Any], otherwise: Any) -> Any:
 		try:
-			with self._open_home() as home:
-				return work(home)
+			with self._open_runtime() as runtime:
+				return work(runtime)
 		except Exception:
 			logger.exception("The home could not be opened")
 			return otherwise
 
 
-def receiver(open_home: OpenHome) -> Callable[[Environ, Callable], Iterable[bytes]]:
-	"""Return a WSGI application that receives webhooks into the home `open_home` opens for each request.
+def receiver(open_runtime: OpenRuntime) -> Callable[[Environ, Callable], Iterable[bytes]]:
+	"""Return a WSGI application that receives webhooks into the home `open_runtime` opens for each request.
 
 	A slow body holds one of the server's threads: let a server read it before, or use webhooks.asgi.
 	"""
-	door = Receiver(open_home)
+	app = Receiver(open_runtime)
 
 	def application(environ: Environ, start_response: Callable) -> Iterable[bytes]:
-		answer = _answer(door, environ)
+		answer = _answer(app, environ)
 		start_response(f"{answer.status} {HTTP_STATUS_CODES[answer.status]}", answer.all_headers)
 		return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.text.encode()]
 
 	return application
 
 
-def _answer(door: Receiver, environ: Environ) -> Answer:
+def _answer(app: Receiver, environ: Environ) -> Response:
 	path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")  # PEP 3333
 	if path == HEALTH:
-		return Answer(200, "ok")
+		return Response(200, "ok")
 	integration = integration_at(path)
 	if integration is None:
-		return Answer(404, "not_found")
+		return Response(404, "not_found")
 	try:
-		body = get_input_stream(environ, max_content_length=door.largest_body(integration)).read()
+		body = get_input_stream(environ, max_content_length=app.largest_body(integration)).read()
 	except RequestEntityTooLarge:
-		return door.too_large(integration, environ["REQUEST_METHOD"])
+		return app.too_large(integration, environ["REQUEST_METHOD"])
 	except (OSError, BadRequest):
-		return Answer(400, "body_incomplete")
-	return door.receive(from_wsgi(environ, integration, body))
+		return Response(400, "body_incomplete")
+	return app.receive(from_wsgi(environ, integration, body))
 
 
 def from_wsgi(environ: Environ, integration: str, body: bytes) -> Request:
@@ -125,6 +125,6 @@ def _url(environ: Environ) -> str:
 	return f"{environ['wsgi.url_scheme']}://{get_host(environ)}{target}"
 
 
-def response(answer: Answer) -> Response:
+def response(answer: Response) -> WerkzeugResponse:
 	"""Return an answer as the response object of Frappe's own server."""
-	return Response(answer.text, status=answer.status, headers=answer.all_headers)
+	return WerkzeugResponse(answer.text, status=answer.status, headers=answer.all_headers)

@@ -12,13 +12,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from integration_hub.connectors.redact import Redactor
-from integration_hub.plain import logger_of
 from integration_hub.stores.closing import REJECTED
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.errors import record_error
-from integration_hub.stores.home import Home
+from integration_hub.stores.error_log import record_error
+from integration_hub.stores.runtime import Runtime
+from integration_hub.terminal_text import logger_of
 from integration_hub.webhooks.bodies import media_type
-from integration_hub.webhooks.messages import Answer, Request
+from integration_hub.webhooks.messages import Request, Response
 
 logger = logger_of("integration_hub.webhooks")
 
@@ -46,13 +46,13 @@ _causes: dict[tuple[str, str, str], _Cause] = defaultdict(_Cause)
 _lock = threading.Lock()
 
 
-def reject(home: Home, request: Request, answer: Answer, *, known: bool) -> None:
+def reject(runtime: Runtime, request: Request, answer: Response, *, known: bool) -> None:
 	"""Count a rejection, and write the count if it is time. Nothing is raised: the answer stands.
 
 	known: the integration exists. Names that do not are counted together, there is no end of them.
 	"""
 	integration = request.integration if known else ""
-	count = _due((home.identity, integration, answer.reason))
+	count = _due((runtime.identity, integration, answer.reason))
 	if not count:
 		return
 	kind = media_type(request.headers)[:60] or "no media type"
@@ -61,7 +61,7 @@ def reject(home: Home, request: Request, answer: Answer, *, known: bool) -> None
 
 	def log() -> None:
 		record_error(
-			home,
+			runtime,
 			error,
 			operation="Webhook",
 			integration=integration,
@@ -71,7 +71,7 @@ def reject(home: Home, request: Request, answer: Answer, *, known: bool) -> None
 		)
 
 	try:
-		in_transaction(home.db, log)
+		in_transaction(runtime.db, log)
 	except Exception:
 		logger.exception("%d rejected webhooks (%s) not counted", count, answer.reason)
 

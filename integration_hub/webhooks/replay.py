@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.sentence import _
+from integration_hub.lazy_messages import _
 from integration_hub.stores import inbox
 from integration_hub.stores.database import Row
-from integration_hub.stores.home import Change, Home, HubError, Target, Written
+from integration_hub.stores.runtime import Change, HubError, Runtime, Target, Written
 from integration_hub.sync.compare import differences
-from integration_hub.webhooks.confirm import is_unsigned
 from integration_hub.webhooks.events import load_routes, route_for
 from integration_hub.webhooks.handle import Handling
 from integration_hub.webhooks.receive import hand_over
+from integration_hub.webhooks.source_confirmation import is_unsigned
 
 FAILED = ("Failed", "Dead", "Unrouted")
 Action = Literal["Nothing", "Create", "Update", "Delete", "Fail", "Refuse", "Call"]
@@ -45,34 +45,34 @@ class _Undone(Exception):
 	"""Carries the transaction of a preview to its end, which is no commit."""
 
 
-def replay(home: Home, names: Sequence[str], conflicts: bool = False) -> int:
+def replay(runtime: Runtime, names: Sequence[str], conflicts: bool = False) -> int:
 	"""Have events handled again, from their first attempt; return how many. conflicts: see inbox.requeue.
 
 	Raises HubError for a name that is no event; nothing is replayed then.
 	"""
-	integrations = inbox.integrations_of(home, names)
-	count = inbox.requeue(home, names, conflicts)
+	integrations = inbox.integrations_of(runtime, names)
+	count = inbox.requeue(runtime, names, conflicts)
 	for integration in integrations:
-		hand_over(home, integration)
+		hand_over(runtime, integration)
 	return count
 
 
-def preview(home: Home, names: Sequence[str]) -> Iterator[Effect]:
+def preview(runtime: Runtime, names: Sequence[str]) -> Iterator[Effect]:
 	"""Handle events in a transaction each that is rolled back; return what it would have done.
 
 	Functions, scripts and syncs are named and not called: what they do beyond the database could not be undone.
 	Raises HubError for a name that is no event.
 	"""
-	found = {row["name"]: row for row in inbox.load(home, names)}
+	found = {row["name"]: row for row in inbox.load(runtime, names)}
 	for name in names:
 		if name not in found:
 			raise HubError(_("does not exist"), doctype=inbox.DOCTYPE, name=name)
-		yield _preview(home, found[name])
+		yield _preview(runtime, found[name])
 
 
-def _preview(home: Home, row: Row) -> Effect:
+def _preview(runtime: Runtime, row: Row) -> Effect:
 	effect = Effect(row["name"])
-	route = route_for(load_routes(home, row["integration"]), row["event_type"] or "")
+	route = route_for(load_routes(runtime, row["integration"]), row["event_type"] or "")
 	if row["status"] == "Processing":
 		effect.action, effect.does = "Refuse", "It is being handled just now."
 	elif row["status"] == "Conflict":
@@ -90,17 +90,17 @@ def _preview(home: Home, row: Row) -> Effect:
 		effect.action = "Call"
 		effect.does = f"{route.action}: {route.stream or route.handler or route.server_script}"
 	else:
-		_handle_and_undo(home, row, route, effect)
+		_handle_and_undo(runtime, row, route, effect)
 	return effect
 
 
-def _handle_and_undo(home: Home, row: Row, route: Any, effect: Effect) -> None:
-	redactor = redactor_for(home.secrets(row["integration"]))
-	handling = Handling(home, redactor, lambda target: _Watched(target, effect))
+def _handle_and_undo(runtime: Runtime, row: Row, route: Any, effect: Effect) -> None:
+	redactor = redactor_for(runtime.secrets(row["integration"]))
+	handling = Handling(runtime, redactor, lambda target: _Watched(target, effect))
 	effect.does = "Nothing would change."
 	try:
-		with home.as_user(home.integration(row["integration"]).run_as_user), home.db.transaction():
-			home.db.watch(_refuse, lambda: None)
+		with runtime.as_user(runtime.integration(row["integration"]).run_as_user), runtime.db.transaction():
+			runtime.db.watch(_refuse, lambda: None)
 			handling.handle(row, route)
 			raise _Undone
 	except _Undone:

@@ -18,9 +18,9 @@ from frappe.utils import flt
 from rows import TARGETS, Rows, read_rows
 
 from integration_hub.connectors.secrets import SECRET_FIELDS
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.status import lines
-from integration_hub.integration_hub.origins import timeline
+from integration_hub.integration_hub.provenance import timeline
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.status import lines
 from integration_hub.sandbox import sender
 from integration_hub.sandbox.access import CLIENT_SECRET, REFRESH_TOKEN
 from integration_hub.sync.run import approve_deletions, run_stream
@@ -41,15 +41,15 @@ def main(site: str, url: str, file: str) -> None:
 	frappe.connect()
 	before = json.loads(Path(file).read_text())
 	rows: Rows = before["rows"]
-	home = SiteHome()
+	runtime = FrappeRuntime()
 	same_rows(rows, read_rows())
 	defaults(rows)
-	secrets(home)
+	secrets(runtime)
 	settings_can_be_saved()
 	made_known()
-	events(home, rows, before["deliveries"])
-	deletions(home, rows)
-	streams(home, url, rows)
+	events(runtime, rows, before["deliveries"])
+	deletions(runtime, rows)
+	streams(runtime, url, rows)
 	print("the data of the first release is whole, and works on")
 
 
@@ -89,13 +89,13 @@ def defaults(before: Rows) -> None:
 					)
 
 
-def secrets(home: SiteHome) -> None:
+def secrets(runtime: FrappeRuntime) -> None:
 	"""Secrets can be read, and a refresh token that was rotated is the one that is used."""
-	crm, shop = home.secrets("crm"), home.secrets("shop")
+	crm, shop = runtime.secrets("crm"), runtime.secrets("shop")
 	assert (crm.get("client_secret"), crm.get("webhook_secret")) == (CLIENT_SECRET, sender.SECRET)
 	assert (shop.get("client_secret"), shop.get("refresh_token")) == (CLIENT_SECRET, REFRESH_TOKEN)
 	kept = shop.get("oauth_token")
-	with home.connector("shop") as connector:
+	with runtime.connector("shop") as connector:
 		connector.get("/v1/me")
 		assert shop.get("oauth_token") == kept, "the token that was kept is still good"
 		connector.renew_authentication(None)
@@ -117,7 +117,7 @@ def made_known() -> None:
 		assert timeline(doctype, name), f"{doctype} {name} has no origin"
 
 
-def events(home: SiteHome, before: Rows, deliveries: dict[str, list]) -> None:
+def events(runtime: FrappeRuntime, before: Rows, deliveries: dict[str, list]) -> None:
 	"""What was handled is not handled again, and what was not, is."""
 	sent = {
 		what: sender.Delivery(id, body.encode(), headers) for what, (id, body, headers) in deliveries.items()
@@ -126,7 +126,7 @@ def events(home: SiteHome, before: Rows, deliveries: dict[str, list]) -> None:
 	assert words == {**dict.fromkeys(sent, "duplicate"), "conflict": "conflict"}, words
 	frappe.db.sql("UPDATE `tabWebhook Log` SET `next_attempt_at` = '2000-01-01' WHERE `status` = 'Failed'")
 	frappe.db.commit()
-	done = drain(home, "crm")
+	done = drain(runtime, "crm")
 	assert (done.completed, done.failed) == (1, 1), done
 	now = {
 		row.event_id: row
@@ -145,31 +145,31 @@ def events(home: SiteHome, before: Rows, deliveries: dict[str, list]) -> None:
 	assert now[deliveries["failed"][0]].attempts == 2
 
 
-def deletions(home: SiteHome, before: Rows) -> None:
+def deletions(runtime: FrappeRuntime, before: Rows) -> None:
 	"""A person's word removes what a run of the first release has held back, and nothing else."""
 	held = frappe.get_last_doc("Sync Log", filters={"status": "Needs Approval"})
-	row = approve_deletions(home, held.name)
+	row = approve_deletions(runtime, held.name)
 	assert (row["status"], row["deleted"], row["failed"]) == ("Completed", 130, 0), row
 	assert frappe.db.count("Sandbox Customer") == len(before["Sandbox Customer"]) - 130
 
 
-def streams(home: SiteHome, url: str, before: Rows) -> None:
+def streams(runtime: FrappeRuntime, url: str, before: Rows) -> None:
 	"""Streams go on where they were: what is bound stays so, and in the end the targets are as the source."""
 	names = {doctype: dict(map(ident, before[doctype].values())) for doctype in TARGETS}
 	for stream in STREAMS:
-		row = run_stream(home, stream)
+		row = run_stream(runtime, stream)
 		checkpoint = before["Sync Settings"][stream]["checkpoint"] or ""
 		assert (row["checkpoint_before"] or "") == checkpoint, f"{stream} began at {row['checkpoint_before']}"
 		assert row["created"] == 0, f"{stream}: {row}"
 		if row["status"] == "Needs Approval":  # of what has gone at once, some is too much for this one, too
-			approve_deletions(home, row["name"])
+			approve_deletions(runtime, row["name"])
 	city = frappe.get_doc("DocType", "Sandbox Customer Change")
 	next(field for field in city.fields if field.fieldname == "city").length = 140
 	city.save()
 	requests.post(f"{url}/_sandbox/change", json={"create": 3, "update": 5, "delete": 2}, timeout=10)
 	source = {row["id"]: row for row in requests.get(f"{url}/_sandbox/customers", timeout=10).json()}
 	for stream, doctype in zip(STREAMS, TARGETS, strict=True):
-		row = run_stream(home, stream)
+		row = run_stream(runtime, stream)
 		assert row["status"] == "Completed", f"{stream}: {row}"
 		now = frappe.get_all(doctype, fields=["name", "customer_id", "customer_name", "city", "credit_limit"])
 		here = {each.customer_id for each in now}
@@ -185,7 +185,7 @@ def streams(home: SiteHome, url: str, before: Rows) -> None:
 			assert names[doctype].get(each.customer_id, each.name) == each.name, (
 				f"{stream}: {each} was made anew"
 			)
-	assert list(lines(home))
+	assert list(lines(runtime))
 
 
 def ident(row: dict[str, Any]) -> tuple[str, str]:
@@ -193,5 +193,5 @@ def ident(row: dict[str, Any]) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-	with patch.object(SiteHome, "enqueue_drain"):  # as in use.py
+	with patch.object(FrappeRuntime, "enqueue_drain"):  # as in use.py
 		main(*sys.argv[1:])

@@ -3,35 +3,35 @@
 Some are elsewhere, beside what they attack. By promise:
 
 - A secret is masked however it is written, and no mask tells its length:
-  tests/test_spellings.py::test_it_is_found_however_it_is_written,
-  tests/test_spellings.py::test_the_mask_does_not_show_how_long_a_secret_is,
+  tests/test_secret_forms.py::test_it_is_found_however_it_is_written,
+  tests/test_secret_forms.py::test_the_mask_does_not_show_how_long_a_secret_is,
   tests/test_fuzz.py::test_a_known_secret_never_shows_wherever_it_is_cut
 - A secret that comes from outside becomes no id, type, key, value or payload:
   tests/test_known_secrets.py::test_an_event_is_kept_under_no_secret,
   tests/test_known_secrets.py::test_a_value_in_which_a_secret_stands_is_not_written,
   tests/test_known_secrets.py::test_a_header_that_proves_who_sends_is_neither_id_nor_type
 - No error of a queue shows its password or a message:
-  tests/test_discreet.py::test_a_server_that_quotes_the_password_shows_it_nowhere,
-  tests/test_discreet.py::test_no_error_of_a_real_server_holds_a_message
+  tests/test_redacting_client.py::test_a_server_that_quotes_the_password_shows_it_nowhere,
+  tests/test_redacting_client.py::test_no_error_of_a_real_server_holds_a_message
 - What a home makes is its owner's alone, and what is open is warned about:
-  tests/test_private.py::test_all_that_a_home_makes_is_its_owners,
-  tests/test_private.py::test_what_is_open_to_others_is_warned_about,
+  tests/test_private_files.py::test_all_that_a_home_makes_is_its_owners,
+  tests/test_private_files.py::test_what_is_open_to_others_is_warned_about,
   tests/red_team/test_files.py::test_tokens_that_others_can_read_are_warned_about
 - Nothing from outside writes into a terminal but text:
-  tests/test_plain.py::test_preview_and_sync,
-  tests/test_plain.py::test_events_replay_status_and_the_receivers_log
+  tests/test_terminal_text.py::test_preview_and_sync,
+  tests/test_terminal_text.py::test_events_replay_status_and_the_receivers_log
 - A cell of an export calculates nothing:
-  tests/test_sheets.py::test_what_would_be_calculated_is_text
+  tests/test_spreadsheets.py::test_what_would_be_calculated_is_text
 - An expression on data from outside has a budget:
-  tests/test_paths.py::test_an_expression_that_multiplies_is_stopped,
-  tests/test_paths.py::test_no_expression_makes_more_than_fits
+  tests/test_bounded_jmespath.py::test_an_expression_that_multiplies_is_stopped,
+  tests/test_bounded_jmespath.py::test_no_expression_makes_more_than_fits
 - What is not signed destroys nothing and keeps no other event out:
-  tests/test_unsigned.py::test_a_recorded_delivery_under_another_topic_deletes_nothing,
-  tests/test_unsigned.py::test_an_id_that_was_taken_in_advance_keeps_no_event_out,
-  tests/test_unsigned.py::test_what_stands_in_an_unsigned_header_is_known_of_each_scheme
+  tests/test_unsigned_deletions.py::test_a_recorded_delivery_under_another_topic_deletes_nothing,
+  tests/test_unsigned_deletions.py::test_an_id_that_was_taken_in_advance_keeps_no_event_out,
+  tests/test_unsigned_deletions.py::test_what_stands_in_an_unsigned_header_is_known_of_each_scheme
 - Requests go where they may, and to no other port, redirect or name:
-  tests/test_guard.py::test_a_host_that_is_allowed_is_not_called_at_another_port,
-  tests/test_guard.py::test_a_name_is_resolved_once_so_that_it_cannot_change_in_between,
+  tests/test_ssrf_guard.py::test_a_host_that_is_allowed_is_not_called_at_another_port,
+  tests/test_ssrf_guard.py::test_a_name_is_resolved_once_so_that_it_cannot_change_in_between,
   tests/red_team/test_upstream.py::test_a_redirect_takes_no_secret_elsewhere
 - One stream, integration, chore, function or record that fails stops nothing beside it:
   tests/test_faults.py::test_an_integration_whose_secret_cannot_be_read_fails_alone_and_says_why,

@@ -8,12 +8,12 @@ import pytest
 
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.registry import resolve
-from integration_hub.homes import status
-from integration_hub.homes.file import FileHome
-from integration_hub.homes.worker import work_once
+from integration_hub.runtime import status
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.worker import work_once
 from integration_hub.sandbox.sender import HEADER, SECRET, sign
-from integration_hub.stores.home import HubError
-from integration_hub.webhooks.messages import Answer, Request
+from integration_hub.stores.runtime import HubError
+from integration_hub.webhooks.messages import Request, Response
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.replay import preview, replay
 from tests.red_team.handlers import FAILING
@@ -52,48 +52,48 @@ title = "Data"
 ROUTE = '[[integration.crm.routes]]\nevent_pattern = "{0}"\naction = "Call Function"\nhandler = "{0}"\n'
 
 
-def opened(tmp_path, monkeypatch, transform: str = "good") -> FileHome:
+def opened(tmp_path, monkeypatch, transform: str = "good") -> StandaloneRuntime:
 	monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
 	names = (*FAILING, "good")
 	functions = "\n".join(f'{name} = "tests.red_team.handlers.{name}"' for name in names)
 	routes = "".join(map(ROUTE.format, names))
 	(tmp_path / "hub.toml").write_text(HUB.format(routes=routes, functions=functions, transform=transform))
-	return FileHome(tmp_path / "hub.toml")
+	return StandaloneRuntime(tmp_path / "hub.toml")
 
 
-def send(home: FileHome, body: bytes) -> Answer:
+def send(runtime: StandaloneRuntime, body: bytes) -> Response:
 	headers = {"content-type": "application/json", HEADER.lower(): sign(body)}
-	return receive(home, Request("crm", "POST", headers, body))
+	return receive(runtime, Request("crm", "POST", headers, body))
 
 
 def event(kind: str, number: str, **data: object) -> bytes:
 	return json.dumps({"event": kind, "id": number, "data": data}).encode()
 
 
-def states(home: FileHome) -> dict[str, str]:
-	return {row["event_id"]: row["status"] for row in home.db.query("SELECT * FROM `tabWebhook Log`")}
+def states(runtime: StandaloneRuntime) -> dict[str, str]:
+	return {row["event_id"]: row["status"] for row in runtime.db.query("SELECT * FROM `tabWebhook Log`")}
 
 
 @pytest.mark.parametrize("name", FAILING)
 def test_a_handler_fails_its_own_event_whatever_it_raises(tmp_path, monkeypatch, name):
-	with opened(tmp_path, monkeypatch) as home:
+	with opened(tmp_path, monkeypatch) as runtime:
 		for number, kind in (("1", "good"), ("2", name), ("3", "good"), ("4", "record")):
-			assert send(home, event(kind, number, id="x", title="t")).status == 200
-		assert work_once(home).refused == ()
-		assert states(home) == {"1": "Completed", "2": "Failed", "3": "Completed", "4": "Completed"}
-		[row] = home.db.query("SELECT * FROM `tabIntegration Error Log`")
+			assert send(runtime, event(kind, number, id="x", title="t")).status == 200
+		assert work_once(runtime).refused == ()
+		assert states(runtime) == {"1": "Completed", "2": "Failed", "3": "Completed", "4": "Completed"}
+		[row] = runtime.db.query("SELECT * FROM `tabIntegration Error Log`")
 		assert row["message"] and row["kind"] and "s3cret" not in repr(row)
 		assert len(row["message"]) <= 1001
-		assert [*status.lines(home)]
+		assert [*status.lines(runtime)]
 
 
 @pytest.mark.parametrize("name", FAILING)
 def test_a_transform_fails_its_own_record_whatever_it_raises(tmp_path, monkeypatch, name):
-	with opened(tmp_path, monkeypatch, transform=name) as home:
-		send(home, event("record", "1", id="a", title="t"))
-		send(home, event("good", "2"))
-		assert work_once(home).refused == ()
-		assert states(home) == {"1": "Failed", "2": "Completed"}
+	with opened(tmp_path, monkeypatch, transform=name) as runtime:
+		send(runtime, event("record", "1", id="a", title="t"))
+		send(runtime, event("good", "2"))
+		assert work_once(runtime).refused == ()
+		assert states(runtime) == {"1": "Failed", "2": "Completed"}
 
 
 def test_who_presses_ctrl_c_is_heard(tmp_path, monkeypatch):
@@ -101,10 +101,10 @@ def test_who_presses_ctrl_c_is_heard(tmp_path, monkeypatch):
 		raise KeyboardInterrupt
 
 	monkeypatch.setattr("tests.red_team.handlers.good", stop)
-	with opened(tmp_path, monkeypatch) as home:
-		send(home, event("good", "1"))
+	with opened(tmp_path, monkeypatch) as runtime:
+		send(runtime, event("good", "1"))
 		with pytest.raises(KeyboardInterrupt):
-			work_once(home)
+			work_once(runtime)
 
 
 @pytest.mark.parametrize("text", ["import sys; sys.exit(3)", "1 +", "raise MemoryError", "\0", "x = y"])
@@ -118,7 +118,7 @@ def test_a_module_that_cannot_be_imported_is_a_wrong_setting(tmp_path, monkeypat
 	toml = HUB.format(routes="", functions=f'bad = "{name}.function"', transform="bad")
 	(tmp_path / "hub.toml").write_text(toml)
 	with pytest.raises(HubError, match=name):
-		FileHome(tmp_path / "hub.toml")
+		StandaloneRuntime(tmp_path / "hub.toml")
 
 
 DEPTHS = [90, 300, 480, 700, 950, 1500, 20_000]
@@ -129,16 +129,16 @@ DEPTHS = [90, 300, 480, 700, 950, 1500, 20_000]
 def test_a_deep_body_is_an_event_or_refused_and_all_that_reads_it_goes_on(
 	tmp_path, monkeypatch, depth, opens, closes
 ):
-	with opened(tmp_path, monkeypatch) as home:
+	with opened(tmp_path, monkeypatch) as runtime:
 		deep = f'"data": {{"id": "x", "title": {opens * depth}1{closes * depth}}}'
 		for number, kind in (("1", "record"), ("2", "good"), ("3", "nowhere")):
-			answer = send(home, f'{{"event": "{kind}", "id": "{number}", {deep}}}'.encode())
+			answer = send(runtime, f'{{"event": "{kind}", "id": "{number}", {deep}}}'.encode())
 			assert answer.status in (200, 202, 400)
-		assert send(home, event("good", "4")).status == 200
-		assert work_once(home).refused == ()
-		assert states(home)["4"] == "Completed"
-		assert "Processing" not in states(home).values()
-		names = [row["name"] for row in home.db.query("SELECT `name` FROM `tabWebhook Log`")]
-		assert len([*preview(home, names)]) == len(names)
-		replay(home, names)
-		assert work_once(home).refused == () and [*status.lines(home)]
+		assert send(runtime, event("good", "4")).status == 200
+		assert work_once(runtime).refused == ()
+		assert states(runtime)["4"] == "Completed"
+		assert "Processing" not in states(runtime).values()
+		names = [row["name"] for row in runtime.db.query("SELECT `name` FROM `tabWebhook Log`")]
+		assert len([*preview(runtime, names)]) == len(names)
+		replay(runtime, names)
+		assert work_once(runtime).refused == () and [*status.lines(runtime)]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from integration_hub.homes.file import FileHome
-from integration_hub.homes.file.config import load
-from integration_hub.homes.file.tables import check
-from integration_hub.homes.worker import work_once
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.standalone.hub_toml import load
+from integration_hub.runtime.standalone.tables import check
+from integration_hub.runtime.worker import work_once
 from integration_hub.sandbox.example import hub_toml
-from integration_hub.stores.home import HubError
+from integration_hub.stores.runtime import HubError
 from integration_hub.stores.schema import NO_COLUMN, doctypes
 
 BASE = """
@@ -143,18 +143,18 @@ def test_what_no_home_can_be_made_of_is_refused_in_one_line(tmp_path, lines):
 		text = "\n".join(line for line in text.split("\n") if not line.startswith('allowed_hosts = ["'))
 	(tmp_path / "hub.toml").write_text(text)
 	with pytest.raises(HubError) as refused:
-		FileHome(tmp_path / "hub.toml")
+		StandaloneRuntime(tmp_path / "hub.toml")
 	assert "cannot be read" not in str(refused.value), "the test's own TOML is none"
 
 
-def test_numbers_and_checks_stand_for_the_text_that_a_form_would_have(make_home):
-	home = make_home(
+def test_numbers_and_checks_stand_for_the_text_that_a_form_would_have(make_runtime):
+	runtime = make_runtime(
 		(
 			'deletion_policy = "Delete"\n\n[stream.customers-full.mapping]',
 			'deletion_policy = "Disable"\ndisable_field = "active"\ndisable_value = 0\nenable_value = 1\n\n'
 			"[stream.customers-full.mapping]",
 		)
 	)
-	assert work_once(home).refused == ()
-	[row] = home.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = 'customers-full'")
+	assert work_once(runtime).refused == ()
+	[row] = runtime.db.query("SELECT * FROM `tabSync Settings` WHERE `name` = 'customers-full'")
 	assert (row["disable_value"], row["enable_value"]) == ("0", "1")

@@ -13,24 +13,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration_hub.homes.file import FileHome
+from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import hub_toml
 from integration_hub.sandbox.sender import SECRET
-from tests.slow import event, post, running
+from tests.slow_senders import event, post, running
 
 HOST, CLOSE = b"Host: x\r\n", b"Connection: close\r\n"
 
 
 @pytest.fixture(scope="module")
-def receiver(tmp_path_factory) -> Iterator[tuple[str, FileHome]]:
+def receiver(tmp_path_factory) -> Iterator[tuple[str, StandaloneRuntime]]:
 	folder = tmp_path_factory.mktemp("wire")
 	with pytest.MonkeyPatch.context() as patch:
 		patch.setenv("CRM_CLIENT_SECRET", CLIENT_SECRET)
 		patch.setenv("CRM_WEBHOOK_SECRET", SECRET)
 		(folder / "hub.toml").write_text(hub_toml("http://127.0.0.1:1"))
-		with FileHome(folder / "hub.toml") as home, running(folder / "hub.toml") as (url, _):
-			yield url, home
+		with StandaloneRuntime(folder / "hub.toml") as runtime, running(folder / "hub.toml") as (url, _):
+			yield url, runtime
 
 
 def ask(url: str, data: bytes) -> list[bytes]:
@@ -45,9 +45,9 @@ def ask(url: str, data: bytes) -> list[bytes]:
 	return [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.")]
 
 
-def known(home: FileHome, number: str) -> bool:
+def known(runtime: StandaloneRuntime, number: str) -> bool:
 	sql = "SELECT 1 FROM `tabWebhook Log` WHERE `event_id` = %s"
-	return bool(home.db.query(sql, [number]))
+	return bool(runtime.db.query(sql, [number]))
 
 
 def head(
@@ -109,10 +109,10 @@ FRAMES = {
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_what_is_no_request_is_told_so_and_stored_nowhere(receiver, name):
-	url, home = receiver
+	url, runtime = receiver
 	found = ask(url, FRAMES[name](f"frame-{name}"))
 	assert all(b" 4" in line[:11] for line in found) and len(found) <= 1, found
-	assert not known(home, f"frame-{name}")
+	assert not known(runtime, f"frame-{name}")
 
 
 WRONG_HOSTS = [
@@ -135,12 +135,12 @@ WRONG_HOSTS = [
 @pytest.mark.parametrize("hosts", WRONG_HOSTS)
 def test_a_request_without_its_one_host_is_refused(receiver, hosts, target):
 	"""RFC 9112, 3.2: which host a request is for is what a server in front may have decided by."""
-	url, home = receiver
+	url, runtime = receiver
 	number = f"host-{hash((hosts, target))}"
 	data = sized(number, target=target).replace(HOST, b"".join(host + b"\r\n" for host in hosts), 1)
 	found = ask(url, data)
 	assert len(found) == 1 and b" 400 " in found[0]
-	assert not known(home, number)
+	assert not known(runtime, number)
 
 
 @pytest.mark.parametrize(
@@ -154,17 +154,17 @@ def test_a_request_without_its_one_host_is_refused(receiver, hosts, target):
 	],
 )
 def test_a_request_with_its_one_host_is_taken(receiver, version, hosts):
-	url, home = receiver
+	url, runtime = receiver
 	number = f"host-{version}-{hosts}"
 	data = sized(number).replace(HOST, hosts, 1).replace(b"HTTP/1.1", b"HTTP/" + version, 1)
 	[line] = ask(url, data)
-	assert b" 20" in line and known(home, number)
+	assert b" 20" in line and known(runtime, number)
 
 
 @pytest.mark.parametrize("name", ["length and chunks", "chunks and length", "a body's rest", "trailers"])
 def test_no_request_within_another_one_is_served(receiver, name):
 	"""Smuggled: a server in front and this one read different ends of the first body."""
-	url, home = receiver
+	url, runtime = receiver
 	inner, outer = f"inner-{name}", f"outer-{name}"
 	first, body = head(outer, last=name == "a body's rest")
 	chunks = b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
@@ -179,7 +179,7 @@ def test_no_request_within_another_one_is_served(receiver, name):
 		"trailers": first + b"Transfer-Encoding: chunked\r\n\r\n" + chunks[:-2] + sized(inner) + b"\r\n",
 	}[name]
 	ask(url, sent)
-	assert not known(home, inner)
+	assert not known(runtime, inner)
 
 
 TARGETS = {
@@ -202,18 +202,18 @@ TARGETS = {
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target[:30].decode())
 def test_a_target_names_one_door_or_none(receiver, target):
-	url, home = receiver
+	url, runtime = receiver
 	number = f"target-{target[:40]!r}"
 	[found] = ask(url, sized(number, target=target))
 	assert int(found.split()[1]) == TARGETS[target]
-	assert known(home, number) == (TARGETS[target] == 202)
+	assert known(runtime, number) == (TARGETS[target] == 202)
 
 
 @pytest.mark.parametrize("method", ["post", "GET", "PUT", "TRACE", "CONNECT", "P0ST", "A" * 5000])
 def test_only_a_post_brings_an_event(receiver, method):
-	url, home = receiver
+	url, runtime = receiver
 	[found] = ask(url, sized(f"method-{method}").replace(b"POST", method.encode(), 1))
-	assert int(found.split()[1]) == 405 and not known(home, f"method-{method}")
+	assert int(found.split()[1]) == 405 and not known(runtime, f"method-{method}")
 
 
 @pytest.mark.parametrize(
@@ -228,17 +228,17 @@ def test_only_a_post_brings_an_event(receiver, method):
 	ids=repr,
 )
 def test_headers_that_say_another_thing_than_the_body_are_refused(receiver, lines):
-	url, home = receiver
+	url, runtime = receiver
 	number = f"odd-{lines}"
 	[found] = ask(url, sized(number, *lines))
-	stored = known(home, number)
+	stored = known(runtime, number)
 	assert (found.split()[1] in (b"400", b"401", b"415") and not stored) or (
 		lines[0].endswith(b": ") and stored
 	)
 
 
 def test_nothing_without_the_secret_is_let_in_and_nobody_is_kept_waiting(receiver):
-	url, home = receiver
+	url, runtime = receiver
 	body = b'{"id": "unsigned", "event": "call.x"}'
 	for signature in (b"", b"sha256=", b"0" * 64, b"\xff\xfe", b"a" * 60_000, b"null", b"[]", b"%00"):
 		for packed in (body, gzip.compress(body)):
@@ -246,5 +246,5 @@ def test_nothing_without_the_secret_is_let_in_and_nobody_is_kept_waiting(receive
 			given += b"\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
 			[found] = ask(url, given)
 			assert found.split()[1] == b"401"
-	assert not known(home, "unsigned")
+	assert not known(runtime, "unsigned")
 	assert post(url, "the next one").status_code in (200, 202)

@@ -2,7 +2,7 @@
 
 import frappe
 
-from integration_hub.connectors.listpaths import split_filter
+from integration_hub.connectors.records_path import split_filter
 
 
 def execute() -> None:

@@ -5,7 +5,7 @@ Its records would be new ones, and each document be made a second time.
 
 import frappe
 
-from integration_hub.homes.site.database import SiteDatabase
+from integration_hub.runtime.frappe.database import FrappeDatabase
 from integration_hub.stores.bindings import DOCTYPE, binding_name
 from integration_hub.stores.database import Database, Row, in_list, in_transaction
 from integration_hub.stores.ids import HASH_LENGTH
@@ -17,7 +17,7 @@ def execute() -> None:
 	"""Rename what is not named as it is looked for. What is stopped in its midst goes on when it is run again."""
 	if not frappe.db.table_exists(DOCTYPE):
 		return
-	db, last = SiteDatabase(), ""
+	db, last = FrappeDatabase(), ""
 	while rows := _next(db, last):
 		last = rows[-1]["name"]
 		in_transaction(db, lambda rows=rows: _rename(db, rows))

@@ -1,6 +1,6 @@
 """The inbox's indexes have got other columns; those it had go."""
 
-from integration_hub.homes.site.indexes import add_indexes
+from integration_hub.runtime.frappe.indexes import add_indexes
 
 
 def execute() -> None:

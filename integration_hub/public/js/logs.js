@@ -1,4 +1,4 @@
-{% include "integration_hub/public/js/handed.js" %}
+{% include "integration_hub/public/js/job_queued.js" %}
 
 // What the forms and lists of the logs share: JSON to read, the effects of a replay, calls with an answer to see.
 frappe.provide("integration_hub");

@@ -10,17 +10,17 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.registry import resolve
 from integration_hub.webhooks.schemes.base import BadSignature, CannotSign, Places, Scheme
-from integration_hub.webhooks.schemes.general import (
+from integration_hub.webhooks.schemes.hmac_schemes import (
 	FrappeScheme,
 	GitHubScheme,
 	HMACScheme,
 	ShopifyScheme,
 	WooCommerceScheme,
 )
-from integration_hub.webhooks.schemes.shared import BasicScheme, TokenScheme
+from integration_hub.webhooks.schemes.meta_and_x import MetaScheme, XScheme
+from integration_hub.webhooks.schemes.shared_secret import BasicScheme, TokenScheme
 from integration_hub.webhooks.schemes.slack import SlackScheme
-from integration_hub.webhooks.schemes.social import MetaScheme, XScheme
-from integration_hub.webhooks.schemes.standard import StandardScheme
+from integration_hub.webhooks.schemes.standard_webhooks import StandardScheme
 from integration_hub.webhooks.schemes.stripe import StripeScheme
 from integration_hub.webhooks.schemes.twilio import TwilioScheme
 

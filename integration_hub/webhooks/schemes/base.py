@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.webhooks.messages import Answer, Request
+from integration_hub.webhooks.messages import Request, Response
 
 OtherBody = Literal["Conflict", "Duplicate", "New"]
 _MAX_SIGNATURE = 1024
@@ -86,18 +86,18 @@ class Scheme:
 		"""
 		return ""
 
-	def probe(self, request: Request) -> Answer | None:
+	def probe(self, request: Request) -> Response | None:
 		"""Answer a POST that is not signed and no event, by which a sender tries the door; None if it is none."""
 		return None
 
-	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Answer | None:
+	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Response | None:
 		"""Answer a GET by which a sender makes sure of the door, None if this scheme knows none.
 
 		Raises BadSignature.
 		"""
 		return None
 
-	def challenge(self, payload: Any) -> Answer | None:
+	def challenge(self, payload: Any) -> Response | None:
 		"""Answer a verified body that is a handshake and no event, None if it is an event."""
 		return None
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from integration_hub.webhooks.messages import Answer, Request
+from integration_hub.webhooks.messages import Request, Response
 from integration_hub.webhooks.schemes.base import Places, Scheme, require, require_fresh, sent, with_headers
 
 
@@ -36,11 +36,11 @@ class SlackScheme(Scheme):
 		}
 		return with_headers(request, headers)
 
-	def challenge(self, payload: Any) -> Answer | None:
+	def challenge(self, payload: Any) -> Response | None:
 		"""https://docs.slack.dev/reference/events/url_verification"""
 		if not isinstance(payload, dict) or payload.get("type") != "url_verification":
 			return None
-		return Answer(200, "challenge", json.dumps({"challenge": str(payload.get("challenge", ""))}))
+		return Response(200, "challenge", json.dumps({"challenge": str(payload.get("challenge", ""))}))
 
 
 def _signature(timestamp: str, body: bytes, secret: str) -> str:

@@ -1,8 +1,8 @@
 import frappe
 from frappe.model.document import Document
 
-from integration_hub.homes.site.indexes import add_indexes
-from integration_hub.integration_hub.origins import doctypes_of
+from integration_hub.integration_hub.provenance import doctypes_of
+from integration_hub.runtime.frappe.indexes import add_indexes
 
 
 class ExternalRecord(Document):

@@ -1,9 +1,9 @@
 from frappe.model.document import Document
 
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.indexes import add_indexes
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.indexes import add_indexes
 from integration_hub.stores.retention import clear_settled
-from integration_hub.sync.faults import chore_guard
+from integration_hub.sync.fault_isolation import chore_guard
 
 
 class IntegrationErrorLog(Document):
@@ -12,9 +12,9 @@ class IntegrationErrorLog(Document):
 	@staticmethod
 	def clear_old_logs(days: int = 90) -> None:
 		"""Delete what is settled and older than `days`; called by Log Settings."""
-		home = SiteHome()
-		with chore_guard(home)(""):
-			clear_settled(home, "Integration Error Log", days)
+		runtime = FrappeRuntime()
+		with chore_guard(runtime)(""):
+			clear_settled(runtime, "Integration Error Log", days)
 
 
 def on_doctype_update() -> None:

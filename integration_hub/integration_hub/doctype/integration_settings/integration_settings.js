@@ -1,8 +1,8 @@
-{% include "integration_hub/public/js/saved.js" %}
+{% include "integration_hub/public/js/save_first.js" %}
 {% include "integration_hub/public/js/cells.js" %}
 {% include "integration_hub/public/js/integration_health.js" %}
-{% include "integration_hub/public/js/integration_door.js" %}
-{% include "integration_hub/public/js/replay_many.js" %}
+{% include "integration_hub/public/js/integration_endpoint.js" %}
+{% include "integration_hub/public/js/bulk_replay.js" %}
 
 frappe.ui.form.on("Integration Settings", {
 	onload(frm) {

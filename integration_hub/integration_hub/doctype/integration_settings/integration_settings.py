@@ -7,17 +7,17 @@ from frappe.model.document import Document
 
 from integration_hub.connectors import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
-from integration_hub.connectors.credentials import header_problems
+from integration_hub.connectors.credential_headers import header_problems
 from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.scripts import script_problem
-from integration_hub.integration_hub import authority, reentry
-from integration_hub.integration_hub.calls import log_call
+from integration_hub.integration_hub import run_as, secret_reentry
+from integration_hub.integration_hub.call_log import log_call
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.server_scripts import script_problem
 from integration_hub.stores.settings import STATE
-from integration_hub.webhooks.check import Registered, door_problems
 from integration_hub.webhooks.schemes import record_path_of
+from integration_hub.webhooks.settings_checks import Registered, endpoint_problems
 
 REGISTERED = ("connector", "webhook_scheme")  # other apps register more of them
 MASK = "*****"  # what stands in a document for a secret
@@ -41,14 +41,14 @@ class IntegrationSettings(Document):
 		except ValueError as error:
 			refuse(self, "", str(error))
 		secrets = {field: self.get(field) for field in SECRET_FIELDS}
-		secrets["queue_url"] = secrets["queue_url"] or SiteHome().external_redis_url()
+		secrets["queue_url"] = secrets["queue_url"] or FrappeRuntime().external_redis_url()
 		for field, sentence in integration_problems(config, secrets):
 			refuse(self, field, sentence)
 		for field, sentence in header_problems(config):
 			refuse(self, field, sentence)
 		self.check_registered(config)
-		authority.check_integration(self)
-		reentry.check_secrets(self)
+		run_as.check_integration(self)
+		secret_reentry.check_secrets(self)
 
 	def _validate_selects(self) -> None:
 		"""Leave the fields that other apps add names to: check_registered knows those."""
@@ -63,15 +63,15 @@ class IntegrationSettings(Document):
 		"""Give new routes that name no Record Path the one of the scheme's senders."""
 		for row in self.routes:
 			if row.is_new() and row.record_path is None:
-				row.record_path = record_path_of(self.webhook_scheme or "", SiteHome().schemes())
+				row.record_path = record_path_of(self.webhook_scheme or "", FrappeRuntime().schemes())
 
 	def check_registered(self, config: IntegrationConfig) -> None:
 		"""Refuse names that no app has registered."""
-		home = SiteHome()
-		if config.connector not in BUILT_IN and config.connector not in home.connectors():
+		runtime = FrappeRuntime()
+		if config.connector not in BUILT_IN and config.connector not in runtime.connectors():
 			refuse(self, "connector", f"{config.connector!r} is not registered by an app")
-		known = Registered(home.schemes(), home.handlers(), self._has_stream, self._script_problem)
-		for field, sentence in door_problems(config, [row.as_dict() for row in self.routes], known):
+		known = Registered(runtime.schemes(), runtime.handlers(), self._has_stream, self._script_problem)
+		for field, sentence in endpoint_problems(config, [row.as_dict() for row in self.routes], known):
 			refuse(self, field, sentence)
 
 	@staticmethod
@@ -84,7 +84,7 @@ class IntegrationSettings(Document):
 		return f"Server Script {name!r} {problem}" if problem else ""
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
-		authority.check_removal(self, old)
+		run_as.check_removal(self, old)
 
 	def _save_passwords(self) -> None:
 		"""Keep a mask of one length for each secret: Frappe's own is as long as what it stands for."""
@@ -94,7 +94,7 @@ class IntegrationSettings(Document):
 				self.set(field, MASK)
 
 	def on_trash(self) -> None:
-		authority.check_removal(self, self.name)
+		run_as.check_removal(self, self.name)
 		stream = frappe.db.get_value("Sync Settings", {"integration": self.name})
 		if stream:
 			frappe.throw(
@@ -112,6 +112,6 @@ class IntegrationSettings(Document):
 
 		What its calls fail with is raised, and logged by integration like any other failure.
 		"""
-		connector = SiteHome().connector(self.name)
+		connector = FrappeRuntime().connector(self.name)
 		connector.failed = partial(log_call, self.name)
 		return connector

@@ -1,5 +1,5 @@
 {% include "integration_hub/public/js/list_pills.js" %}
-{% include "integration_hub/public/js/outside_text.js" %}
+{% include "integration_hub/public/js/untrusted_text.js" %}
 
 show_as_text("Integration Settings");
 

@@ -1,4 +1,4 @@
-{% include "integration_hub/public/js/deletion_words.js" %}
+{% include "integration_hub/public/js/deletion_messages.js" %}
 
 frappe.ui.form.on("Sync Log", {
 	refresh(frm) {

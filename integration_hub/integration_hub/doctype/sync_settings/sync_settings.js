@@ -1,10 +1,10 @@
-{% include "integration_hub/public/js/saved.js" %}
+{% include "integration_hub/public/js/save_first.js" %}
 {% include "integration_hub/public/js/cells.js" %}
-{% include "integration_hub/public/js/handed.js" %}
+{% include "integration_hub/public/js/job_queued.js" %}
 {% include "integration_hub/public/js/run_progress.js" %}
 {% include "integration_hub/public/js/stream_runs.js" %}
-{% include "integration_hub/public/js/deletion_words.js" %}
-{% include "integration_hub/public/js/stream_looks.js" %}
+{% include "integration_hub/public/js/deletion_messages.js" %}
+{% include "integration_hub/public/js/stream_previews.js" %}
 {% include "integration_hub/public/js/stream_source.js" %}
 
 frappe.ui.form.on("Sync Settings", {

@@ -2,23 +2,23 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from integration_hub.homes.site import SiteHome
-from integration_hub.homes.site.bulk_rules import bulk_problem, not_told
-from integration_hub.homes.site.documents import not_in_bulk
-from integration_hub.homes.site.rights import level_sentence, refused_levels
 from integration_hub.install import MODULE
-from integration_hub.integration_hub import authority
+from integration_hub.integration_hub import run_as
+from integration_hub.integration_hub.field_permissions import readable_fields
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
-from integration_hub.integration_hub.sight import readable_fields
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.bulk_rules import bulk_problem, not_told
+from integration_hub.runtime.frappe.documents import not_in_bulk
+from integration_hub.runtime.frappe.write_permissions import level_sentence, refused_levels
 from integration_hub.stores.bindings import count_live, forget
 from integration_hub.stores.closing import close_stream
 from integration_hub.stores.fields import Fields
-from integration_hub.stores.home import HubError
-from integration_hub.stores.renames import move_bindings, move_links
 from integration_hub.stores.runs import close_abandoned
-from integration_hub.sync.check import stream_problems, surroundings
+from integration_hub.stores.runtime import HubError
+from integration_hub.stores.stream_renames import move_bindings, move_links
 from integration_hub.sync.config import StreamConfig, moved
-from integration_hub.sync.links import lookups
+from integration_hub.sync.link_conversions import lookups
+from integration_hub.sync.stream_checks import stream_context, stream_problems
 
 STATE = (
 	"status",
@@ -45,15 +45,15 @@ class SyncSettings(Document):
 		keep_rows(self, "mapping")
 		stream = self.config()
 		try:
-			home = SiteHome()
-			fields = home.target(stream.target_doctype, stream.write_mode).fields()
+			runtime = FrappeRuntime()
+			fields = runtime.target(stream.target_doctype, stream.write_mode).fields()
 		except HubError as error:
 			refuse(self, "target_doctype", error.message)
 		if fields:
 			self.check_target()
-		for field, sentence in stream_problems(stream, fields, surroundings(home)):
+		for field, sentence in stream_problems(stream, fields, stream_context(runtime)):
 			refuse(self, field, sentence)
-		authority.check_stream(self)
+		run_as.check_stream(self)
 		self.check_lookups(stream, fields)
 		self.keep_target()
 		self.start_over_if_moved()
@@ -114,7 +114,7 @@ class SyncSettings(Document):
 
 	def check_lookups(self, stream: StreamConfig, fields: Fields) -> None:
 		"""Refuse to look documents up by fields that the author may not read: what is found tells what stands there."""
-		if next(authority.decisions(self), None) is None:
+		if next(run_as.decisions(self), None) is None:
 			return
 		wanted = [("match_field", self.target_doctype, self.match_field)] if self.match_field else []
 		wanted += [("mapping", row.doctype, row.by) for row in lookups(stream, fields) if not row.stream]
@@ -129,7 +129,7 @@ class SyncSettings(Document):
 		"""What is bound is bound to documents of one DocType."""
 		if self.is_new() or not self.has_value_changed("target_doctype"):
 			return
-		if bound := count_live(SiteHome().db, self.name):
+		if bound := count_live(FrappeRuntime().db, self.name):
 			refuse(
 				self,
 				"target_doctype",
@@ -158,20 +158,20 @@ class SyncSettings(Document):
 			self.next_run_at = None
 
 	def on_trash(self) -> None:
-		authority.check_removal(self, self.integration)
+		run_as.check_removal(self, self.integration)
 		route = frappe.db.get_value("Webhook Route", {"stream": self.name}, "parent")
 		if route:
 			frappe.throw(_("A route of {0} leads here.").format(route), frappe.LinkExistsError)
 		self.check_rest()
-		forget(SiteHome().db, self.name)
-		close_stream(SiteHome(), self.name)
+		forget(FrappeRuntime().db, self.name)
+		close_stream(FrappeRuntime(), self.name)
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
 		"""Refuse to rename onto another stream, or while a run goes on under the old name."""
-		authority.check_removal(self, self.integration)
+		run_as.check_removal(self, self.integration)
 		if merge:
 			frappe.throw(_("Two streams cannot become one."), title=_("Not Renamed"))
-		with SiteHome().lock(f"sync:{old}") as free:
+		with FrappeRuntime().lock(f"sync:{old}") as free:
 			if not free:
 				frappe.throw(
 					_("{0} {1} is running. Wait for the end of the run, then rename it.").format(
@@ -182,14 +182,14 @@ class SyncSettings(Document):
 
 	def after_rename(self, old: str, new: str, merge: bool = False) -> None:
 		"""Links follow by themselves; the names of bindings, and what other streams' links say, do not."""
-		db = SiteHome().db
+		db = FrappeRuntime().db
 		move_bindings(db, old, new)
 		move_links(db, old, new)
 
 	def check_rest(self) -> None:
 		"""A run whose stream is gone would find nothing bound, and make each document once more."""
-		home = SiteHome()
-		with home.lock(f"sync:{self.name}") as free:
+		runtime = FrappeRuntime()
+		with runtime.lock(f"sync:{self.name}") as free:
 			if not free:
 				frappe.throw(
 					_("{0} {1} is running. Wait for the end of the run, then delete it.").format(
@@ -200,5 +200,5 @@ class SyncSettings(Document):
 			# A run that begins from now on waits for the end of this transaction, and then finds no stream.
 			frappe.db.get_value(self.doctype, self.name, "name", for_update=True)
 			close_abandoned(
-				home, self.name
+				runtime, self.name
 			)  # if its process is gone; what might be left of it commits no more

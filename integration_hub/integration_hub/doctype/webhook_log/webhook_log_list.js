@@ -1,4 +1,4 @@
-{% include "integration_hub/public/js/outside_text.js" %}
+{% include "integration_hub/public/js/untrusted_text.js" %}
 
 show_as_text("Webhook Log");
 

@@ -1,6 +1,6 @@
 from frappe.model.document import Document
 
-from integration_hub.integration_hub.authority import refuse_by_itself
+from integration_hub.integration_hub.run_as import refuse_by_itself
 
 
 class WebhookRoute(Document):

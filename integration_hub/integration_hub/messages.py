@@ -1,0 +1,72 @@
+"""The engine's sentences for people, where Frappe's translation tools find them.
+
+The engine does not know Frappe, so it cannot call `_` itself; the face looks its sentences up here.
+"""
+
+from typing import NoReturn
+
+import frappe
+from frappe import _
+from frappe.utils import escape_html
+
+from integration_hub.lazy_messages import LazyMessage
+
+
+def _marked(_) -> tuple[str, ...]:
+	return (
+		_("The request to the external system failed."),
+		_("The settings are incomplete or wrong."),
+		_("Authentication failed. Check credentials."),
+		_("Access denied. Check permissions."),
+		_("Resource not found."),
+		_("The external system no longer has this."),
+		_("The external system reports a conflict."),
+		_("The external system refused the data."),
+		_("The external system gave an answer we did not expect."),
+		_("Rate limited. Please wait."),
+		_("Server error on the external system."),
+		_("Connection failed. Check the address and your network."),
+		_("No secure connection could be made. Check the address and its certificate."),
+		_("The address is not allowed."),
+		_("The connection broke before the answer was complete."),
+		_("Request timed out. Please try again."),
+		_("The answer is larger than the settings allow."),
+		_("The answer could not be read."),
+		_("The external system answered with an error."),
+		_("The external system asks to come back later."),
+		_("Calls are paused."),
+		_("The external system has failed repeatedly; calls are paused."),
+		_("Nothing would change."),
+		_("It is being handled just now."),
+		_("It is in conflict with another one: it is not replayed."),
+		_("Its body is no longer kept: it cannot be replayed."),
+		_("No route fits it: it stays Unrouted."),
+		_("Its route says to ignore it."),
+	)
+
+
+MESSAGES = frozenset(_marked(str))
+
+
+def in_language(sentence: object) -> str:
+	"""Return a sentence of the engine in the current user's language, what stands in it as well."""
+	if not isinstance(sentence, LazyMessage):
+		return str(sentence)
+	values = [in_language(v) if isinstance(v, LazyMessage | BaseException) else v for v in sentence.values]
+	return _(sentence.template).format(*values)
+
+
+def translated(error: BaseException) -> str:
+	"""Return an error's text, its sentence for people in the current user's language."""
+	if isinstance(message := getattr(error, "message", ""), LazyMessage):
+		return str(error).replace(message, in_language(message), 1)
+	sentence = getattr(error, "sentence", "")
+	return str(error).replace(sentence, _(sentence), 1) if sentence else str(error)
+
+
+def refuse(error: BaseException, title: str | None = None) -> NoReturn:
+	"""Say to the person what the engine could not do, and end the request.
+
+	An error's text may hold what a source answered or a sender wrote; Frappe shows a message as HTML.
+	"""
+	frappe.throw(escape_html(translated(error)), title=title)

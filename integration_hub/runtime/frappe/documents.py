@@ -1,0 +1,368 @@
+"""Writing records as Documents: controllers, permissions, naming, defaults, versions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import frappe
+
+from integration_hub.runtime.frappe.bulk_rules import bulk_problem
+from integration_hub.runtime.frappe.document_changes import change as apply
+from integration_hub.runtime.frappe.document_changes import is_same, overruled
+from integration_hub.runtime.frappe.foresee import Foresight, copied, filled, unforeseen
+from integration_hub.runtime.frappe.indexes import keep_name_unique
+from integration_hub.runtime.frappe.no_gravatar import without_gravatar
+from integration_hub.runtime.frappe.sanitize import (
+	bad_link,
+	may_hold_markup,
+	sanitize,
+	sanitize_record,
+	url_fields,
+)
+from integration_hub.runtime.frappe.write_errors import explained
+from integration_hub.runtime.frappe.write_permissions import (
+	depends_on_document,
+	level_sentence,
+	refuse_levels,
+	refused,
+	refused_levels,
+)
+from integration_hub.stores.database import LONG_ENOUGH, Outdated
+from integration_hub.stores.fields import Field, Fields, fields_of
+from integration_hub.stores.runtime import (
+	CancelledDocument,
+	Change,
+	Foreseen,
+	HubError,
+	NotKept,
+	Target,
+	Written,
+)
+from integration_hub.stores.schema import NUMERIC, TABLES
+from integration_hub.stores.settings import existing_names
+from integration_hub.sync.bulk import BulkTarget
+
+
+class DocumentTarget:
+	"""Documents of one DocType, written as the current user, each undone alone if it fails."""
+
+	at_once = 1  # a controller takes its time
+
+	def __init__(self, runtime: Any, doctype: str):
+		self.runtime, self.doctype = runtime, doctype
+		self._begun_again: set[str] = set()
+		self._foresight: Foresight | None = None
+
+	def fields(self) -> Fields:
+		return doctype_fields(self.doctype)
+
+	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		rows = frappe.get_all(
+			self.doctype,
+			filters={field: ["in", list(values)]},
+			fields=["name", field],
+			order_by="creation desc",
+		)
+		return {str(row[field]): row["name"] for row in rows}
+
+	def write(self, changes: Sequence[Change]) -> list[Written]:
+		return [self._write(change) for change in changes]
+
+	def _write(self, change: Change) -> Written:
+		written: list[Written] = []
+
+		def work(fresh: bool) -> None:
+			written.append(self._update(change, fresh) if change.name else self._insert(change))
+
+		error = self._undone(change.name, change.external_id, work)
+		return Written(None, error) if error else written[-1]
+
+	def _insert(self, change: Change) -> Written:
+		doc = frappe.get_doc(
+			{"doctype": self.doctype}
+		)  # no new_doc: insert sets the defaults itself, from a copy
+		doc.update(copied(change.values))
+		refuse_levels(doc, filled(change.values))
+		doc.flags.notify_update = False  # one signal a page is enough
+		doc.insert()
+		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
+		return Written(doc.name, overruled=overruled(doc, change.values))
+
+	def _update(self, change: Change, fresh: bool) -> Written:
+		# As it is now, whatever the snapshot shows, where it turned out to have changed meanwhile.
+		doc = frappe.get_doc(self.doctype, change.name, **({"for_update": True} if fresh else {}))
+		doc.check_permission("write")  # as it stands: its new values alone may be of those that one may write
+		changed = apply(doc, change.values)
+		if not changed:
+			return Written(doc.name, same=True)
+		if doc.docstatus.is_cancelled():
+			raise CancelledDocument(
+				f"{self.doctype} {doc.name} is cancelled; not written: {', '.join(changed)}"
+			)
+		moved = {name: value for name, value in change.values.items() if name in changed}
+		refuse_levels(doc, [*changed, *filled(moved)])
+		doc.flags.notify_update = False
+		doc.save()
+		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
+		return Written(doc.name, overruled=overruled(doc, moved))
+
+	def _check_kept(self, name: str, values: Mapping[str, Any]) -> None:
+		"""Raise NotKept unless the document holds these values, in the database, after it was saved."""
+		if not values:
+			return
+		now = frappe.get_doc({"doctype": self.doctype, **self.values([name], list(values))[name]})
+		for field, value in values.items():
+			if not is_same(now, field, value):
+				raise NotKept(
+					f"{self.doctype} {name}: {field} was set to {value!r} and is {now.get(field)!r} after saving; "
+					"its controller sets it back"
+				)
+
+	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+		known = {name: field for name, field in self.fields().items() if name in fields}
+		plain = [name for name, field in known.items() if field.kind not in TABLES]
+		rows = frappe.get_all(self.doctype, filters={"name": ["in", list(names)]}, fields=["name", *plain])
+		found = {row.pop("name"): row for row in rows}
+		for table, field in known.items():
+			if field.kind in TABLES:
+				self._add_children(table, field, found)
+		return found
+
+	def _add_children(self, table: str, field: Field, found: Mapping[str, dict[str, Any]]) -> None:
+		"""Add to what documents hold the rows of a child table."""
+		for row in found.values():
+			row[table] = []
+		filters = {"parent": ["in", list(found)], "parenttype": self.doctype, "parentfield": table}
+		fields = ["parent", *field.fields]
+		for child in frappe.get_all(field.options, filters=filters, fields=fields, order_by="idx"):
+			found[child.pop("parent")][table].append(child)
+
+	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
+		return existing_names(self.runtime.db, doctype, names)
+
+	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		if self._foresight is None:
+			self._foresight = Foresight(self.runtime, self.doctype, eyes, user)
+		return self._foresight.look(changes)
+
+	def unforeseen(self) -> str:
+		return unforeseen(self.doctype)
+
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		def work(name: str, fresh: bool) -> None:
+			frappe.delete_doc(self.doctype, name, ignore_missing=True)
+
+		return self._each(names, work)
+
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		return self._each(
+			names,
+			lambda name, fresh: self._update(Change(name, name, {field: value}, kept=(field,)), fresh),
+		)
+
+	def _each(self, names: Sequence[str], work: Callable[[str, bool], Any]) -> dict[str, Exception]:
+		"""Do something with each document, or undo it for this one alone and return why."""
+		errors: dict[str, Exception] = {}
+		for name in names:
+			if error := self._undone(name, name, partial(work, name)):
+				errors[name] = error
+		return errors
+
+	def _undone(self, name: str | None, external_id: str, work: Callable[[bool], Any]) -> Exception | None:
+		"""Do something with a document; return what it failed with, undone for this one alone.
+
+		work: gets True if it has to read the document as it is now, since a user has saved it meanwhile.
+		Raises what undoes the whole transaction.
+		"""
+		for fresh in (False, True, True):
+			try:
+				with self.runtime.db.savepoint(), without_gravatar():
+					work(fresh)
+				return None
+			except frappe.TimestampMismatchError as error:
+				failure = explained(error, self.doctype, name)
+			except Exception as error:
+				if self.runtime.db.is_transient(error):
+					raise
+				return explained(error, self.doctype, name)
+			finally:
+				# Frappe empties this only on a commit, and inserts never do: it is scanned on each save.
+				frappe.flags.currently_saving = []
+		if external_id not in self._begun_again:
+			# A controller saves another document, which the snapshot does not show as it is: one that is new does.
+			self._begun_again.add(external_id)
+			raise Outdated(str(failure))
+		return failure
+
+
+class FrappeBulkTarget(BulkTarget):
+	"""Rows of one DocType: of one that is safe for it, as far as the current user may write its documents.
+
+	as_is: fields whose text is stored as it comes; all others are cleaned as a Document cleans them.
+	"""
+
+	def __init__(self, runtime: Any, doctype: str, fields: Fields, as_is: Iterable[str] = ()):
+		super().__init__(runtime, doctype, fields)
+		self.as_is = frozenset(as_is)
+		self._safe: dict[
+			tuple[str, ...], float
+		] = {}  # tables → until when they need not be asked about again
+
+	def write(self, changes: Sequence[Change]) -> list[Written]:
+		if not changes:
+			return []
+		fields = {name for change in changes for name in change.values}
+		self._refuse_unsafe(fields & self._tables.keys())
+		refusals = self._refusals(changes, fields)
+		good = [
+			replace(change, values=sanitize_record(self.doctype, change.values, self.as_is))
+			if may_hold_markup(change.values)
+			else change
+			for change, refusal in zip(changes, refusals, strict=True)
+			if not refusal
+		]
+		if frappe.db.db_type == "sqlite":
+			keep_name_unique(self.doctype)  # each time: what is rolled back takes it along
+		written = iter(super().write(good))
+		return [Written(None, refusal) if refusal else next(written) for refusal in refusals]
+
+	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		fields = {name for change in changes for name in change.values}
+		self._refuse_unsafe(fields & self._tables.keys())
+		with self.runtime.become(user):
+			refusals = self._refusals(changes, fields)
+		as_written = [
+			replace(change, values=sanitize_record(self.doctype, change.values, self.as_is))
+			for change in changes
+		]
+		found = super().foresee(as_written, eyes, user)
+		for refusal, one in zip(refusals, found, strict=True):
+			one.error = refusal or one.error
+		return found
+
+	def _defaults(self, fields: Sequence[str]) -> dict[str, Any]:
+		if frappe.db.db_type != "sqlite":
+			return {}
+		# A table that Frappe has made anew has no defaults (see runtime.frappe.indexes), and Frappe finds no NULL.
+		numbers = [name for name, field in self.fields().items() if field.kind in NUMERIC]
+		return {name: 0 for name in ("docstatus", "idx", *numbers) if name not in fields}
+
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		self._refuse_unsafe()
+		kept = self._refused_among(names, "delete")
+		kept |= _kept(self.doctype, [name for name in names if name not in kept])
+		return {**kept, **super().delete([name for name in names if name not in kept])}
+
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		self._refuse_unsafe()
+		if refused := self._level_refused([field]):
+			return dict.fromkeys(names, refused)
+		kept = self._refused_among(names, "write")
+		value = sanitize(self.doctype, {field: value})[field]
+		return {**kept, **super().set_value([name for name in names if name not in kept], field, value)}
+
+	def _refuse_unsafe(self, tables: Iterable[str] = ()) -> None:
+		"""Raise HubError where the DocType is no longer one that is written in bulk: it may have changed since."""
+		asked, now = tuple(sorted(tables)), time.monotonic()
+		if self._safe.get(asked, 0) > now:
+			return
+		self._safe[asked] = now + LONG_ENOUGH
+		if problem := bulk_problem(self.doctype, asked):
+			self._safe.clear()
+			raise HubError(not_in_bulk(problem), doctype="DocType", name=self.doctype)
+
+	def _refusals(self, changes: Sequence[Change], fields: Iterable[str]) -> list[Exception | None]:
+		"""Return why the current user may not write each change, None where they may."""
+		inner = [
+			f"{name}.{child}" for name in fields if name in self._tables for child in _columns(changes, name)
+		]
+		if refused := self._level_refused([*fields, *inner]):
+			return [refused] * len(changes)
+		whole = {kind: self._refused(kind) for kind in ("create", "write")}
+		each = {kind: depends_on_document(self.doctype, kind) for kind in ("create", "write")}
+		urls, found = [name for name in url_fields(self.doctype) if name in fields], []
+		for change in changes:
+			kind = "write" if change.name else "create"
+			error = self._document_refused(change, kind) if each[kind] else whole[kind]
+			found.append(error or (bad_link(self.doctype, urls, change.values) if urls else None))
+		return found
+
+	def _document_refused(self, change: Change, kind: str) -> Exception | None:
+		"""Return why the current user may not write a document, as it is or as it would be."""
+		if change.name:
+			doc = frappe.get_doc(self.doctype, change.name)
+			if error := refused(doc, kind):
+				return error
+		else:
+			doc = frappe.get_doc({"doctype": self.doctype, "owner": frappe.session.user})
+		doc.update(copied(change.values))
+		return refused(doc, kind)
+
+	def _refused_among(self, names: Sequence[str], kind: str) -> dict[str, Exception]:
+		if not depends_on_document(self.doctype, kind):
+			error = self._refused(kind)
+			return dict.fromkeys(names, error) if error else {}
+		there = existing_names(self.runtime.db, self.doctype, list(names))
+		found = {name: refused(frappe.get_doc(self.doctype, name), kind) for name in names if name in there}
+		return {name: error for name, error in found.items() if error}
+
+	def _refused(self, kind: str) -> Exception | None:
+		if depends_on_document(self.doctype, kind) or frappe.has_permission(self.doctype, kind):
+			return None
+		return frappe.PermissionError(f"{frappe.session.user} may not {kind} {self.doctype}")
+
+	def _level_refused(self, paths: Iterable[str]) -> Exception | None:
+		for path, level in refused_levels(self.doctype, paths):
+			return frappe.PermissionError(level_sentence(self.doctype, path, level, frappe.session.user))
+		return None
+
+
+def not_in_bulk(problem: str) -> str:
+	"""Return what a person is told of a DocType that Bulk does not write."""
+	return f"is not written in Bulk: {problem}. Use Documents"
+
+
+def _columns(changes: Sequence[Change], table: str) -> set[str]:
+	return {name for change in changes for row in change.values.get(table) or () for name in row}
+
+
+def _kept(doctype: str, names: Sequence[str]) -> dict[str, Exception]:
+	"""Return why documents cannot go: they are submitted, or others link to them. One query a place of links."""
+	from frappe.model.rename_doc import get_link_fields  # with it comes much that a run seldom needs
+
+	among = ["in", list(names)]
+	submitted = frappe.get_all(doctype, filters={"name": among, "docstatus": 1}, pluck="name")
+	errors: dict[str, Exception] = {
+		name: frappe.ValidationError(f"{doctype} {name} is submitted") for name in submitted
+	}
+	ignored = frappe.get_hooks("ignore_links_on_delete")
+	for link in get_link_fields(doctype):
+		place, field = link["parent"], link["fieldname"]
+		if link["issingle"] or place in ignored or not frappe.db.table_exists(place):
+			continue
+		for row in frappe.get_all(place, filters={field: among}, fields=["name", field]):
+			text = f"{doctype} {row[field]} is linked with {place} {row['name']}"
+			errors.setdefault(row[field], frappe.LinkExistsError(text))
+	return errors
+
+
+def doctype_fields(doctype: str) -> Fields:
+	"""Return the fields of a DocType that a stream can write; empty if the DocType does not exist.
+
+	Raises HubError for a DocType that holds no list of documents.
+	"""
+	if not doctype or not frappe.db.exists("DocType", doctype):
+		return {}
+	meta = frappe.get_meta(doctype)
+	for property, what in (("issingle", "a Single"), ("istable", "a child table"), ("is_virtual", "virtual")):
+		if meta.get(property):
+			raise HubError(
+				f"is {what}; a stream writes to a list of documents", doctype="DocType", name=doctype
+			)
+	tables = {df.options for df in meta.fields if df.fieldtype in TABLES}
+	children = {name: fields_of(df.as_dict() for df in frappe.get_meta(name).fields) for name in tables}
+	return fields_of((df.as_dict() for df in meta.fields), children)

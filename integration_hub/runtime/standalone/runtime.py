@@ -1,0 +1,230 @@
+"""The engine on one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timezone
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from integration_hub.connectors.base import BaseConnector
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.coordination import Coordination, LocalCoordination, RedisCoordination
+from integration_hub.connectors.registry import connector_for
+from integration_hub.queues.pinned_connections import owners_client
+from integration_hub.runtime.standalone import file_permissions
+from integration_hub.runtime.standalone.file_stamps import identity, stamp
+from integration_hub.runtime.standalone.hub_toml import KEPT, HubFile, load
+from integration_hub.runtime.standalone.secrets import TABLE, StandaloneSecrets
+from integration_hub.runtime.standalone.tables import apply, is_applied, target_fields
+from integration_hub.stores.clock import shifted
+from integration_hub.stores.file_lock import file_lock
+from integration_hub.stores.private_files import make_folder
+from integration_hub.stores.rekey_events import rekey
+from integration_hub.stores.runtime import HubError, Target
+from integration_hub.stores.settings import STATE
+from integration_hub.stores.sqlite import BUSY_SECONDS, SQLiteDatabase
+from integration_hub.sync.bulk import BulkTarget
+from integration_hub.sync.config import integration_config
+from integration_hub.sync.schedule import want
+
+_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+_LOCAL: dict[str, LocalCoordination] = {}  # shared by the threads of this process
+_PREPARED: set[Path] = set()  # databases whose tables this process has looked after
+_VERSION = 1  # of the rows of a file, where not only its columns are others
+
+
+class StandaloneRuntime:
+	"""One hub.toml and its database; times are UTC. Use one per thread."""
+
+	def __init__(self, path: Path | str = "hub.toml", lock_seconds: float = BUSY_SECONDS):
+		"""Open a home; raises HubError. lock_seconds: how long to wait for another process that writes."""
+		self._path = Path(path)
+		self.file: HubFile = load(self._path)
+		self.db = _opened(self.file.database, lock_seconds)
+		self._database = identity(self.file.database)
+		if self.file.database not in _PREPARED or not is_applied(self):
+			self.db.create_tables()
+			self._carry_over()
+			self.db.execute(TABLE)
+			apply(self)
+			_PREPARED.add(self.file.database)
+		self.coordination: Coordination = self._coordination()
+		self.watcher: Callable[[Any], None] | None = None
+		self.on_pause: Callable[[str], None] | None = None  # of pauses of connectors, where nothing runs
+
+	def _carry_over(self) -> None:
+		"""Bring rows that an earlier version made to what this one expects, once."""
+		if self.db.version < _VERSION:
+			rekey(self.db)
+			self.db.version = _VERSION
+
+	def __enter__(self) -> StandaloneRuntime:
+		return self
+
+	def __exit__(self, *exc_info: object) -> None:
+		self.close()
+
+	def is_current(self) -> bool:
+		"""Tell whether hub.toml and the database still are the files that were opened."""
+		known = self.file.stamp
+		return bool(known and known == stamp(self._path) and self._database == identity(self.file.database))
+
+	def close(self) -> None:
+		self.db.close()
+
+	@property
+	def identity(self) -> str:
+		return str(self.file.database)
+
+	zone = "UTC"
+
+	def now(self, ahead: float = 0) -> str:
+		return shifted(datetime.now(timezone.utc), ahead).strftime(_FORMAT)
+
+	def local_time(self, moment: datetime) -> str:
+		return moment.astimezone(timezone.utc).strftime(_FORMAT)
+
+	def lock(self, name: str) -> AbstractContextManager[bool]:
+		return _lock(self.file.database, name)
+
+	def integration(self, name: str) -> IntegrationConfig:
+		return integration_config(self.db, name)
+
+	def settings_stamp(self, integration: str) -> str:
+		secrets = self.file.secrets_stamp(integration)
+		# Another process may have brought the tables in line with a newer hub.toml.
+		sql = "SELECT * FROM `tabIntegration Settings` WHERE `name` = %s"
+		rows = self.db.query(sql, [integration]) if secrets else []
+		if not rows:
+			return ""
+		settings = hash(tuple(value for name, value in rows[0].items() if name not in STATE))
+		return f"{settings} {self.file.digest} {secrets}"
+
+	def secrets(self, integration: str) -> StandaloneSecrets:
+		return StandaloneSecrets(self.file, self.db, integration)
+
+	def connector(self, integration: str) -> BaseConnector:
+		config = self.integration(integration)
+		made = connector_for(
+			config,
+			self.secrets(integration),
+			self.coordination,
+			self.file.connectors,
+			self.file.allowed_hosts,
+		)
+		if self.on_pause:
+			made.report_pauses(self.on_pause)
+		return made
+
+	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
+		# Without Frappe there are no controllers to run: both modes write rows. Nor is there a Desk that would show
+		# text as markup: it is stored as it comes.
+		return BulkTarget(self, doctype, target_fields(self.file, doctype))
+
+	def title_field(self, doctype: str) -> str:
+		return ""
+
+	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		return names
+
+	def is_new(self, stream: str) -> bool:
+		# `enabled = false` is somebody's word; a file that says nothing leaves it to the first sync.
+		if "enabled" in self.file.streams.get(stream, {"enabled": False}):
+			return False
+		return not self.db.query(
+			"SELECT 1 FROM `tabSync Settings` WHERE `name` = %s AND `enabled` = 1", [stream]
+		)
+
+	def new_streams(self) -> list[str]:
+		"""Return the streams of hub.toml that are off until their first sync."""
+		return [name for name in self.file.streams if self.is_new(name)]
+
+	def handlers(self) -> Mapping[str, str]:
+		return self.file.handlers
+
+	def transforms(self) -> Mapping[str, str]:
+		return self.file.transforms
+
+	def schemes(self) -> Mapping[str, str]:
+		return self.file.schemes
+
+	@contextmanager
+	def as_user(self, user: str) -> Iterator[None]:
+		yield
+
+	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
+		"""`integration-hub work` looks for wanted streams by itself."""
+		want(self, stream)
+
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
+		"""`integration-hub work` looks into the inbox by itself."""
+
+	def run_script(self, name: str, args: Mapping[str, Any]) -> None:
+		raise HubError(
+			"lives on a Frappe site; here, register a function", doctype="Server Script", name=name
+		)
+
+	def allowed_hosts(self) -> list[str]:
+		return self.file.allowed_hosts
+
+	def warnings(self) -> list[str]:
+		off = "{0} is off until its first `integration-hub sync {0}`, which switches it on; so does `enabled = true`."
+		return [*file_permissions.warnings(self.file), *(off.format(name) for name in self.new_streams())]
+
+	def reconnect(self) -> None:
+		"""A file does not go away."""
+
+	def log_days(self) -> Mapping[str, int]:
+		return {doctype: self.file.hub.get(key, days) for key, (doctype, days) in KEPT.items()}
+
+	def owner(self) -> str:
+		return "integration-hub"
+
+	def events_ended(self, integration: str) -> None:
+		"""Nobody looks on: there are no forms."""
+
+	def progress(self, run: Any) -> None:
+		if self.watcher:
+			self.watcher(run)
+
+	def external_redis_url(self) -> str:
+		return ""  # `queue_url` of the integration is the one place
+
+	def redis(self) -> redis.Redis | None:
+		"""Return the client of `[hub] redis`, None if it is not set."""
+		url = self.file.hub.get("redis")
+		if not url:
+			return None
+		if str(url).startswith(("env:", "file:")):
+			url = self.file.resolve(url, "[hub]", "redis")
+		try:
+			return owners_client(str(url), socket_connect_timeout=5, socket_timeout=10)
+		except ValueError as error:
+			raise HubError(str(error), name="hub.toml [hub]", field="redis") from None
+
+	def _coordination(self) -> Coordination:
+		client, name = self.redis(), str(self.file.database)
+		local = _LOCAL.setdefault(name, LocalCoordination(partial(_lock, self.file.database)))
+		return RedisCoordination(client, name, local) if client else local
+
+
+def _opened(database: Path, lock_seconds: float) -> SQLiteDatabase:
+	"""Return a database; raises HubError where its file cannot be made, or is something else."""
+	try:
+		return SQLiteDatabase(database, lock_seconds)
+	except (OSError, sqlite3.DatabaseError) as error:
+		raise HubError(f"cannot be opened: {error}", name=str(database)) from None
+
+
+def _lock(database: Path, name: str) -> AbstractContextManager[bool]:
+	"""Try to take a lock of all processes that use the database."""
+	folder = database.with_suffix(".locks")
+	make_folder(folder)
+	return file_lock(folder / f"{sha256(name.encode()).hexdigest()[:32]}.lock")

@@ -1,0 +1,59 @@
+"""Secrets of the home without a bench: references for what a person gives, Fernet for what the engine keeps."""
+
+from __future__ import annotations
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.secrets import kept_secret
+from integration_hub.runtime.standalone.hub_toml import HubFile
+from integration_hub.runtime.standalone.tokens import TokenFile
+from integration_hub.stores.runtime import HubError
+from integration_hub.stores.sqlite import SQLiteDatabase
+
+TABLE = "CREATE TABLE IF NOT EXISTS `hub_secret` (`integration` TEXT, `field` TEXT, `value` TEXT, PRIMARY KEY (`integration`, `field`))"
+
+
+class StandaloneSecrets:
+	"""The secrets of one integration."""
+
+	def __init__(self, file: HubFile, db: SQLiteDatabase, integration: str):
+		self._file, self._db, self._integration = file, db, integration
+		self._tokens = TokenFile(file.database)
+
+	def get(self, field: str) -> str | None:
+		if field != "oauth_token":
+			return kept_secret(self._file.secret(self._integration, field))
+		stored = self._tokens.get(self._integration, field) or self._earlier(field)
+		try:
+			return kept_secret(self._fernet().decrypt(stored.encode()).decode()) if stored else None
+		except InvalidToken:
+			return None  # the key was changed: a new token is fetched
+
+	def _earlier(self, field: str) -> str | None:
+		"""Return what an earlier version kept in the database."""
+		sql = "SELECT `value` FROM `hub_secret` WHERE `integration` = %s AND `field` = %s"
+		return next((row["value"] for row in self._db.query(sql, [self._integration, field])), None)
+
+	def get_committed(self, field: str) -> str | None:
+		return self.get(field)
+
+	def set(self, field: str, value: str) -> None:
+		encrypted = self._fernet().encrypt(value.encode()).decode()
+		self._tokens.set(self._integration, field, encrypted)
+
+	def authorization(self) -> str:
+		raise ConfigurationError(
+			f"{self._integration}: a Connected App lives on a Frappe site; without one, use OAuth2 Refresh Token.",
+			field="auth_type",
+		)
+
+	def _fernet(self) -> Fernet:
+		place = {"name": f"{self._file.name} [hub]", "field": "encryption_key"}
+		reference = self._file.hub.get("encryption_key")
+		if not reference:
+			raise HubError("is needed to keep OAuth2 tokens", **place)
+		try:
+			return Fernet(self._file.resolve(reference, "[hub]", "encryption_key"))
+		except ValueError:
+			raise HubError("is not a Fernet key (32 bytes, url-safe base64)", **place) from None

@@ -1,0 +1,124 @@
+"""Integration Error Log: one row a distinct failure, counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from integration_hub.stores.database import insert, update
+from integration_hub.stores.ids import key, new_id
+from integration_hub.stores.runtime import Runtime
+
+DOCTYPE = "Integration Error Log"
+TOLD_OF = "Watch"  # operation of rows that tell people of a problem: its cause has a row of its own
+SYSTEM = "System"  # what a failure is about that all calls of an integration may meet
+_VARYING = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|'[^']*'|\d+", re.IGNORECASE)
+
+
+class Redacts(Protocol):
+	def text(self, text: object, limit: int | None = None) -> str:
+		"""Return the text without secrets."""
+
+	def trace(self, error: BaseException, limit: int) -> str:
+		"""Return the traceback of an error without secrets."""
+
+
+def record_error(
+	runtime: Runtime,
+	error: BaseException,
+	*,
+	operation: str,
+	integration: str,
+	redactor: Redacts,
+	times: int = 1,
+	**where: str | None,
+) -> str | None:
+	"""Log a failure within the current transaction; return the row's name, if it can be seen yet.
+
+	operation: what was being done (Sync, Webhook, Queue, Test Connection).
+	times: how often it happened.
+	where: stream, sync_log, webhook_log, external_id, as far as they are known.
+	The same failure again counts up the row it has, and opens it if somebody had resolved it.
+	"""
+	message = redactor.text(error, 1000) or type(error).__name__
+	kind = redactor.text(_own_text(error, "kind") or type(error).__name__, 100)
+	# `distinct`: what tells one failure from another, where its message holds what a stranger chose.
+	distinct = _own_text(error, "distinct") or message
+	parts = [integration, operation, kind, where.get("stream") or "", _VARYING.sub("#", distinct)[:200]]
+	if cause := _own_text(error, "cause"):  # whatever met it
+		parts, where = [integration, SYSTEM, kind, _VARYING.sub("#", cause)[:200]], {**where, "about": SYSTEM}
+	fingerprint = key(*parts)
+	values = {
+		"kind": kind,
+		"message": message,
+		"traceback": redactor.trace(error, 20_000),
+		"status": "Open",
+		"last_seen_at": runtime.now(),
+		**_request(error),
+		**{name: value for name, value in where.items() if value},
+	}
+	found = _count_up(runtime, fingerprint, values, times)
+	if found:
+		return found
+	name, now, owner = new_id(), runtime.now(), runtime.owner()
+	row = {
+		"name": name,
+		"creation": now,
+		"modified": now,
+		"owner": owner,
+		"modified_by": owner,
+		"integration": integration,
+		"operation": operation,
+		"fingerprint": fingerprint,
+		"occurrences": times,
+		"first_seen_at": now,
+		**values,
+	}
+	try:
+		with runtime.db.savepoint():
+			insert(runtime.db, DOCTYPE, row)
+	except Exception as failure:
+		if not runtime.db.is_duplicate(failure):
+			raise
+		return _count_up(
+			runtime, fingerprint, values, times
+		)  # None: written since our snapshot; it is counted there
+	return name
+
+
+def resolve_errors(runtime: Runtime, **where: str) -> None:
+	"""Mark open failures as resolved, within the current transaction, when what failed has gone well since."""
+	condition = " AND ".join(f"`{column}` = %({column})s" for column in where)
+	sql = f"UPDATE `tab{DOCTYPE}` SET `status` = 'Resolved', `modified` = %(_now)s WHERE `status` = 'Open' AND {condition}"
+	runtime.db.execute(sql, {**where, "_now": runtime.now()})
+
+
+def _count_up(runtime: Runtime, fingerprint: str, values: Mapping[str, Any], times: int) -> str | None:
+	sql = f"SELECT `name`, `occurrences` FROM `tab{DOCTYPE}` WHERE `fingerprint` = %s"
+	for row in runtime.db.query(sql, [fingerprint]):
+		changed = {**values, "modified": runtime.now(), "occurrences": row["occurrences"] + times}
+		update(runtime.db, DOCTYPE, row["name"], changed)
+		return row["name"]
+	return None
+
+
+def _own_text(error: BaseException, name: str) -> str:
+	"""Return what an error says of itself under a name, "" where that is no text: an app's errors have any attributes."""
+	try:
+		value = getattr(error, name, "")
+	except Exception:  # noqa: BLE001 - the boundary of an app's own class
+		return ""
+	return value if isinstance(value, str) else ""
+
+
+def _request(error: BaseException) -> dict[str, Any]:
+	"""What a connector error knows of its request; it is redacted already."""
+	# Errors of other libraries have a `status`, too: of a request of an app's own, which nobody has redacted.
+	if not getattr(type(error), "is_redacted", False):
+		return {}
+	return {
+		"request": f"{error.method} {error.url}".strip()[:500],
+		"response_status": error.status or 0,
+		"response_body": error.body,
+	}

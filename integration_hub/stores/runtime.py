@@ -1,0 +1,202 @@
+"""What the engine asks of where it lives: a Frappe site or one SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from integration_hub.stores.database import Database
+from integration_hub.stores.fields import Fields
+
+
+class HubError(Exception):
+	"""Something a person has to put right. `doctype`, `name` and `field` say where; the text says what."""
+
+	def __init__(self, message: str, *, doctype: str = "", name: str = "", field: str = ""):
+		self.doctype, self.name, self.field = doctype, name, field
+		self.message = message
+		where = " ".join(part for part in (doctype, name) if part)
+		place = ", ".join(part for part in (where, field) if part)
+		# No colon: what stands behind «secret:» is masked wherever it is shown.
+		super().__init__(f"{place} – {message}" if place else message)
+
+
+@dataclass(slots=True)
+class Change:
+	"""One record to write: `name` is the local document, None for a new one.
+
+	A child table's value is the list of all its rows. kept: fields that must hold their value afterwards, or the
+	document is not written: a controller may set one back.
+	"""
+
+	external_id: str
+	name: str | None
+	values: dict[str, Any]
+	kept: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Written:
+	"""The outcome of a Change: the document's name, or the error that kept it from being written.
+
+	same: the document was as the change would have it. overruled: fields in which it holds something else than the
+	change, after it was written: a controller decides there.
+	"""
+
+	name: str | None
+	error: Exception | None = None
+	same: bool = False
+	overruled: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Foreseen:
+	"""The outcome of a Change, foretold without writing it.
+
+	changes: the fields it would set, with the value now and then; of a child table, the rows that are other.
+	error: why it would fail, as far as that can be known. doubt: what may fail, which only writing decides.
+	"""
+
+	changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+	error: Exception | None = None
+	doubt: str = ""
+
+
+class CancelledDocument(Exception):
+	"""A document that takes no change any more, and never will: it was cancelled."""
+
+
+class NotKept(Exception):
+	"""A value that was written and is not there afterwards: a controller has set it back."""
+
+
+class Target(Protocol):
+	"""How records of one DocType are written. Called within the transaction of a page."""
+
+	doctype: str
+	at_once: int  # how many are written between two looks at the clock
+
+	def fields(self) -> Fields:
+		"""Return the fields that can be written; empty if the DocType does not exist."""
+
+	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		"""Return {value: name} of the documents that have one of `values` in `field`."""
+
+	def write(self, changes: Sequence[Change]) -> list[Written]:
+		"""Write each change or undo it whole; one outcome a change, in order."""
+
+	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+		"""Return what documents hold now, by name; in a child table's field, the list of its rows."""
+
+	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
+		"""Return those of `names` that a DocType has, for links to them."""
+
+	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		"""Foretell what `write` would do, and write nothing; one outcome a change, in order.
+
+		eyes: finds what links lead to, as far as the person who looks may know. user: as whom a run writes.
+		"""
+
+	def unforeseen(self) -> str:
+		"""Return a sentence for what `foresee` cannot know of this DocType, "" if there is nothing."""
+
+	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Delete documents; return why, by name, those that cannot go stay. What is gone already is fine."""
+
+	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		"""Set one field of documents; return why, by name, where it could not be."""
+
+
+class Runtime(Protocol):
+	db: Database
+
+	@property
+	def identity(self) -> str:
+		"""Return what tells this home from others in the same process."""
+
+	@property
+	def zone(self) -> str:
+		"""Return the name of the time zone that times are stored in."""
+
+	def now(self, ahead: float = 0) -> str:
+		"""Return the time `ahead` seconds from now as the database stores it."""
+
+	def local_time(self, moment: Any) -> str:
+		"""Return an aware datetime as the database stores it, in the home's time zone."""
+
+	def lock(self, name: str) -> AbstractContextManager[bool]:
+		"""Try to take a lock that dies with its owner; the block gets True if it was free."""
+
+	def integration(self, name: str) -> Any:
+		"""Return the IntegrationConfig; raises HubError if there is none."""
+
+	def settings_stamp(self, integration: str) -> str:
+		"""Return what changes with an integration's settings, secrets and routes; "" if they are not to be kept."""
+
+	def secrets(self, integration: str) -> Any:
+		"""Return the integration's secrets (see connectors.base.Secrets)."""
+
+	def connector(self, integration: str) -> Any:
+		"""Return a connector, to be closed by the caller."""
+
+	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
+		"""Return the writer for a DocType. mode: Documents or Bulk.
+
+		as_is: fields whose text Bulk stores as it comes, `table.field` in a child table; a site cleans all others.
+		"""
+
+	def title_field(self, doctype: str) -> str:
+		"""Return the field by which people know documents of a DocType, "" where it names none."""
+
+	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		"""Return those of some documents that may be told of: all, but for a person who looks and may not read them."""
+
+	def is_new(self, stream: str) -> bool:
+		"""Tell whether a stream is off because nobody has switched it on yet, and not because somebody switched it off."""
+
+	def handlers(self) -> Mapping[str, str]:
+		"""Return the registered webhook handler functions: name → dotted path."""
+
+	def transforms(self) -> Mapping[str, str]:
+		"""Return the registered functions of the mapping's conversion Python: name → dotted path."""
+
+	def schemes(self) -> Mapping[str, str]:
+		"""Return the registered signature schemes: name → dotted path."""
+
+	def as_user(self, user: str) -> AbstractContextManager[None]:
+		"""Do the block as `user`; the home's own identity if empty."""
+
+	def enqueue_sync(self, stream: str, trigger: str) -> None:
+		"""Have a worker run a stream, once if it is asked twice."""
+
+	def enqueue_drain(self, integration: str, number: int = 0) -> None:
+		"""Have a worker drain the inbox of an integration, once if it is asked twice for the same `number`.
+
+		0 is for who has stored an event; the sweep has numbers of its own.
+		"""
+
+	def run_script(self, name: str, args: Mapping[str, Any]) -> None:
+		"""Run a script a person wrote on the site, with the names in `args`; raises HubError if it may not run."""
+
+	def allowed_hosts(self) -> list[str]:
+		"""Return the hosts of private networks that may be called (see connectors.ssrf_guard)."""
+
+	def warnings(self) -> list[str]:
+		"""Return what keeps the home from working by itself, for an operator."""
+
+	def reconnect(self) -> None:
+		"""Begin with a new database connection, where the old one may be broken."""
+
+	def log_days(self) -> Mapping[str, int]:
+		"""Return for how many days settled rows are kept, by log; nothing for those that something else clears."""
+
+	def owner(self) -> str:
+		"""Return who creates rows here (a user)."""
+
+	def events_ended(self, integration: str) -> None:
+		"""Told that a batch of an integration's events has been handled."""
+
+	def progress(self, run: Mapping[str, Any]) -> None:
+		"""Told the counts of a running sync after each page, and what it waits for before it does."""

@@ -1,0 +1,382 @@
+"""What a page of records means for the documents here: mapped, looked up, compared. It only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from integration_hub.connectors.known_secrets import KnownSecrets
+from integration_hub.connectors.redact import Redactor
+from integration_hub.connectors.secrets import redactor_for
+from integration_hub.stores import bindings, marks
+from integration_hub.stores.bindings import Binding
+from integration_hub.stores.marks import Mark
+from integration_hub.stores.runtime import Change, Runtime, Target
+from integration_hub.stores.settings import existing_names
+from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.failed_payloads import payload_of
+from integration_hub.sync.field_values import fit
+from integration_hub.sync.link_conversions import lookups, matched, resolve
+from integration_hub.sync.mapping import Mapped, Mapper, MappingError
+
+Record = Mapping[str, Any]
+
+# For so many seconds a list may be behind what an event has told (a cache, a replica); later it is believed, for a
+# source that was set back says so in no other way.
+_LISTS_LAG = 3600
+
+
+@dataclass(frozen=True)
+class Moment:
+	"""When what an event tells happened, as UTC text: "" where nobody says so.
+
+	received: by our clock, which is what an undated deletion counts as. changed, deleted: what the sender says of
+	an update, and of a deletion, whose records say nothing.
+	"""
+
+	received: str
+	changed: str = ""
+	deleted: str = ""
+
+
+@dataclass(slots=True)
+class Plan:
+	"""A page, sorted by what has to be done. Of the same id twice, the later record counts: by its source time, else by its place.
+
+	dropped: how many did not pass the stream's record filter; fetched: how many others there are.
+	records: what can be told by its id. unidentified: why the others cannot.
+	changes: what is to be written, with the record it comes from; adopted: documents found by match field.
+	remove: what the source says is deleted. forget: deletions of what never was here, or is gone, and not at so late a time.
+	unchanged: bindings that were met and need no write. stale: how many of the page came too late.
+	begun, left: was a document written or removed; the external ids that there was no time for (see PageWriter).
+	newer: what is as it was, at another time, which is kept: what is older comes too late from now on.
+	lagging: bindings that the list is behind (see Planner).
+	times: when the records changed.
+	"""
+
+	fetched: int = 0
+	dropped: int = 0
+	records: dict[str, Record] = field(default_factory=dict)
+	unidentified: list[tuple[Record, MappingError]] = field(default_factory=list)
+	failures: dict[str, Exception] = field(default_factory=dict)
+	found: dict[str, Binding] = field(default_factory=dict)
+	changes: list[tuple[Mapped, Change]] = field(default_factory=list)
+	adopted: dict[str, str] = field(default_factory=dict)
+	remove: list[Mapped] = field(default_factory=list)
+	forget: list[Mapped] = field(default_factory=list)
+	unchanged: list[Binding] = field(default_factory=list)
+	newer: list[Mapped] = field(default_factory=list)
+	lagging: list[Binding] = field(default_factory=list)
+	times: dict[str, str] = field(default_factory=dict)
+	stale: int = 0
+	begun: bool = False
+	left: list[str] = field(default_factory=list)
+
+
+class Planner:
+	"""Plans pages of one stream.
+
+	mark, current: on whose behalf, and whether records are the source's present state (see PageWriter).
+	moment: when what they tell happened, if it is an event that tells it.
+	redactor: knows the secrets of the integration; read from its settings unless given.
+	"""
+
+	def __init__(
+		self,
+		runtime: Runtime,
+		stream: StreamConfig,
+		*,
+		mark: Mark,
+		current: bool = True,
+		moment: Moment | None = None,
+		redactor: Redactor | None = None,
+	):
+		self.runtime, self.stream, self.mark, self.current = runtime, stream, mark, current
+		self._moment = moment
+		self.mapper = Mapper(stream, runtime.local_time, runtime.transforms())
+		self.know(redactor or redactor_for(runtime.secrets(stream.integration)))
+		self.target: Target = runtime.target(stream.target_doctype, stream.write_mode, stream.as_is)
+		self._fields = self.target.fields()
+		self._lookups = lookups(stream, self._fields)
+		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after
+		# all, the primary key says so (see PageWriter.write).
+		self.first_load = stream.write_mode == "Bulk" and not bindings.has_any(runtime.db, stream.name)
+		self.retried = False  # has this run tried again what was due of earlier failures?
+
+	def know(self, redactor: Redactor) -> None:
+		"""Have the secrets that a redactor knows become no ids and no values."""
+		self.mapper.known = KnownSecrets(redactor)
+
+	def plan(self, records: Sequence[Record], *, deleted: bool | None = None) -> Plan:
+		"""Plan a page, within the current transaction.
+
+		deleted: True or False if the caller knows; else the stream's deleted_path decides.
+		"""
+		plan = Plan()
+		mapped = self._map(plan, records, deleted)
+		plan.fetched = len(records) - plan.dropped
+		if self._lookups:
+			self._resolve(plan, mapped)
+		if self.first_load:
+			plan.found = bindings.unbound(self.stream.name, plan.records)
+		else:
+			plan.found = bindings.load(self.runtime.db, self.stream.name, plan.records)
+			self._forget_times_to_come(plan.found.values())
+		self._forget_lost_documents(plan.found.values())
+		self._leave_out_late_failures(plan)
+		if self.retried:
+			self._leave_out_failed(plan, mapped)
+		items = []
+		for item in mapped.values():
+			if item.deleted:
+				self._plan_removal(plan, item)
+			elif self._differs(plan, item):
+				items.append(item)
+		plan.adopted = self._adopt(plan, items)
+		for item in items:
+			binding = plan.found[item.external_id]
+			name = binding.target_name or plan.adopted.get(item.external_id)
+			values, kept = item.values, ()
+			if binding.status == "Deleted" and self.stream.deletion_policy == "Disable":
+				values, kept = self._enabled(item.values), (self.stream.disable_field,)
+			plan.changes.append((item, Change(item.external_id, name, values, kept)))
+		self._fit(plan)
+		return plan
+
+	def _fit(self, plan: Plan) -> None:
+		"""Give values the types of their fields; a record with one that does not fit fails."""
+		wrong = fit([change.values for _, change in plan.changes], self._fields)
+		for place in sorted(wrong, reverse=True):
+			item, _ = plan.changes.pop(place)
+			plan.failures[item.external_id] = wrong[place]
+
+	def _map(self, plan: Plan, records: Iterable[Record], deleted: bool | None) -> dict[str, Mapped]:
+		mapped: dict[str, Mapped] = {}
+		for record in records:
+			passes = bool(deleted) or not self.stream.record_filter or self.is_ours(record)
+			plan.dropped += not passes
+			try:
+				external_id = self.mapper.external_id(record)
+			except MappingError as error:
+				if passes:
+					plan.unidentified.append((record, error))
+				continue
+			if not passes:
+				self._drop(plan, mapped, external_id, record)
+				continue
+			item, error = self._read(record, external_id, deleted)
+			if external_id in plan.records:
+				if self._is_older(item, plan.times[external_id]):
+					continue
+				mapped.pop(external_id, None)
+				plan.failures.pop(external_id, None)
+			plan.records[external_id], plan.times[external_id] = record, item.source_time
+			if error:
+				plan.failures[external_id] = error
+			else:
+				mapped[external_id] = item
+		return mapped
+
+	def is_ours(self, record: Record) -> bool:
+		"""Tell whether a record is one of the stream's, by its filter; so is one that the filter does not fit, to fail."""
+		try:
+			return self.mapper.passes(record)
+		except MappingError:
+			return True
+
+	def _drop(self, plan: Plan, mapped: dict[str, Mapped], external_id: str, record: Record) -> None:
+		"""Leave out a record that does not pass the filter, and an earlier state of it on the same page."""
+		if external_id not in plan.records:
+			return
+		if self._is_older(Mapped(external_id, {}, self._time_of(record), False), plan.times[external_id]):
+			return
+		plan.records.pop(external_id)
+		mapped.pop(external_id, None)
+		plan.failures.pop(external_id, None)
+
+	def _read(
+		self, record: Record, external_id: str, deleted: bool | None
+	) -> tuple[Mapped, Exception | None]:
+		"""Map a record; of one that cannot be mapped, return its time, and why."""
+		try:
+			if self.stream.record_filter and not deleted:
+				self.mapper.passes(record)  # raises where the filter does not fit the record
+			return self._dated(self.mapper.map(record, deleted=deleted, external_id=external_id)), None
+		except Exception as error:
+			if self.runtime.db.is_transient(error):  # a registered function had asked the database
+				raise
+			return Mapped(external_id, {}, self._time_of(record), False), error
+
+	def _is_older(self, item: Mapped, met: str) -> bool:
+		"""Tell whether a page has met a record in a later state already. A feed tells things in their order."""
+		return "" < item.source_time < met and self.stream.mode != "Cursor"
+
+	@property
+	def moment(self) -> Moment:
+		"""When what is planned happened; a list's undated deletions, before it was asked for."""
+		return self._moment or Moment(marks.begun(self.mark.by))
+
+	def _dated(self, item: Mapped) -> Mapped:
+		"""Have an event's sender say when a record changed, where the record does not, or was deleted since."""
+		if self._moment:
+			told = self._moment.deleted if item.deleted else self._moment.changed
+			if item.deleted or not item.source_time:
+				item.source_time = max(item.source_time, told)
+		return item
+
+	def _time_of(self, record: Record) -> str:
+		"""Return the source time of a record that cannot be mapped, "" if that is why."""
+		try:
+			time = self.mapper.source_time(record)
+		except Exception:  # noqa: BLE001 - the record is a failure already, and this may be why
+			return ""
+		return "" if time > self.mapper.latest else time
+
+	def _leave_out_late_failures(self, plan: Plan) -> None:
+		"""Drop failures of records that came too late: they would not be written anyway."""
+		for external_id in list(plan.failures):
+			item = Mapped(external_id, {}, plan.times.get(external_id, ""), False)
+			if self._is_stale(item, plan.found[external_id]):
+				del plan.failures[external_id]
+				plan.stale += 1
+
+	def _leave_out_failed(self, plan: Plan, mapped: dict[str, Mapped]) -> None:
+		"""Leave what failed before, and has not changed since, to its own retries: an overlap lists it each time."""
+		for external_id, binding in plan.found.items():
+			if not (binding.has_failed and binding.content_hash):
+				continue
+			payload = payload_of(plan.records[external_id])
+			if payload and bindings.payload_hash(payload) == binding.content_hash:
+				mapped.pop(external_id, None)
+				plan.failures.pop(external_id, None)
+				plan.unchanged.append(binding)
+
+	def _resolve(self, plan: Plan, mapped: dict[str, Mapped]) -> None:
+		"""Put documents' names where links are: a document made anew under another name is a change, too."""
+		alive = [item for item in mapped.values() if not item.deleted]
+		missing = resolve(self.runtime, self.stream.write_mode, self._lookups, alive)
+		plan.failures |= missing
+		for item in alive:
+			item.content_hash = self.mapper.hash(item.values)
+			if item.external_id in missing:
+				del mapped[item.external_id]
+
+	def _forget_lost_documents(self, found: Iterable[Binding]) -> None:
+		"""A document that a person deleted is made again, like one that never was."""
+		bound = [binding for binding in found if binding.target_name]
+		names = existing_names(self.runtime.db, self.stream.target_doctype, [b.target_name for b in bound])
+		for binding in bound:
+			if binding.target_name not in names:
+				binding.target_name, binding.content_hash, binding.adopted = None, "", 0
+
+	def _forget_times_to_come(self, found: Iterable[Binding]) -> None:
+		"""Have nothing come too late for a time that only a clock which was ahead can have let in, or given."""
+		for binding in found:
+			if binding.source_time > self.mapper.latest:
+				binding.source_time = ""
+
+	def _plan_removal(self, plan: Plan, item: Mapped) -> None:
+		binding = plan.found[item.external_id]
+		if (
+			binding.missing_run
+			or self._is_late_removal(item, binding)
+			or (binding.new and self.current)
+			or (binding.status == "Deleted" and item.source_time <= binding.source_time)
+		):
+			plan.stale += 1
+		elif binding.new or binding.status == "Deleted":
+			# An event of an earlier time may still be on its way, and has to find that it is too late.
+			plan.forget.append(item)
+		else:
+			plan.remove.append(item)
+
+	def _is_late_removal(self, item: Mapped, binding: Binding) -> bool:
+		"""Tell whether what is bound is newer than a deletion; date the deletion as received if nobody says when
+		it was.
+
+		Two clocks are compared then. So an event's is late only if what is newer came after it, too; and what a list
+		says is gone, and does not say since when, is gone for as long as is known.
+		"""
+		if item.source_time:
+			return self._is_stale(item, binding)
+		received = self.moment.received
+		if self.current:
+			late = binding.status == "Deleted" or self._seen_since(binding)
+		else:
+			late = marks.received(binding.last_seen) > received
+		item.source_time = max(received, binding.source_time)
+		return late and (binding.source_time > received or (self.current and binding.status == "Deleted"))
+
+	def _differs(self, plan: Plan, item: Mapped) -> bool:
+		"""Tell whether a record has to be written; notes it as met if not."""
+		binding = plan.found[item.external_id]
+		same = binding.status == "Bound" and binding.content_hash == item.content_hash
+		stale = self._is_stale(item, binding)
+		if not same and not stale:
+			return True
+		if self._is_lagging(item, binding):
+			plan.lagging.append(binding)
+		elif same and not stale and item.source_time not in ("", binding.source_time):
+			plan.newer.append(item)
+		elif stale and binding.status == "Deleted" and not self.current:
+			plan.stale += 1  # what deleted it stays who has seen it last
+		else:
+			plan.unchanged.append(binding)
+		return False
+
+	def _is_stale(self, item: Mapped, binding: Binding) -> bool:
+		"""Tell whether what is bound is newer than this record. A deletion wins over the same time."""
+		known, gone = binding.source_time, binding.status == "Deleted"
+		if not item.source_time:
+			return gone and self._came_before(binding)
+		# A list has old tombstones in it, of what was made again since; a change feed tells things in their order.
+		in_order = self.current and self.stream.mode == "Cursor"
+		if item.deleted and item.source_time < known and not in_order:
+			return True
+		if self.current and self._is_of_before(binding):
+			return self._is_lagging(item, binding)
+		if self.current and not self._seen_since(binding):
+			# This walk has met it already. What it found gone, and nobody has dated, is dated as the walk is.
+			return item.source_time < known and not in_order and not (gone and known >= self.moment.received)
+		return item.source_time < known or (gone and item.source_time == known)
+
+	def _is_of_before(self, binding: Binding) -> bool:
+		"""Tell whether nobody has seen a record since this run began."""
+		return binding.run_number < self.mark.number
+
+	def _seen_since(self, binding: Binding) -> bool:
+		"""Tell whether an event, or a run beside, has seen a record since this run began."""
+		return not self._is_of_before(binding) and binding.last_seen != self.mark.by
+
+	def _came_before(self, binding: Binding) -> bool:
+		"""Tell whether an undated record is of before what deleted it, as far as our clock can tell."""
+		if self.current:
+			return self._seen_since(binding)
+		return marks.received(binding.last_seen) > self.moment.received
+
+	def _is_lagging(self, item: Mapped, binding: Binding) -> bool:
+		"""Tell whether a list may be behind an event that was handled before the list was asked for."""
+		if not (self.current and "" < item.source_time < binding.source_time and binding.status != "Deleted"):
+			return False
+		if not (self._is_of_before(binding) and marks.is_event(binding.last_seen)):
+			return False
+		return marks.told_at(self.mark.by) - marks.told_at(binding.last_seen) < _LISTS_LAG
+
+	def _enabled(self, values: dict[str, Any]) -> dict[str, Any]:
+		"""Take back an earlier Disable, for a record that is in the source again."""
+		return {self.stream.disable_field: self.stream.value_of_returned, **values}
+
+	def _adopt(self, plan: Plan, items: Sequence[Mapped]) -> dict[str, str]:
+		"""Find documents that are there already, by the stream's match field; each is adopted once."""
+		match = self.stream.match_field
+		if not match:
+			return {}
+		wanted = {
+			str(item.values[match]): item.external_id
+			for item in items
+			if item.values.get(match) and not plan.found[item.external_id].target_name
+		}
+		found = matched(self.target.find(match, list(wanted)), wanted) if wanted else {}
+		taken = bindings.bound_names(self.runtime.db, self.stream.name, list(found.values()))
+		return {wanted[v]: name for v, name in found.items() if name not in taken}

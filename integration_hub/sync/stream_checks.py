@@ -1,0 +1,295 @@
+"""What is wrong with a stream's settings, said before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from integration_hub.connectors.bounded_jmespath import path_problem
+from integration_hub.connectors.config import has_credentials
+from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.pagination import FEEDS, HEADER, PAGINATIONS
+from integration_hub.connectors.records_path import list_problem
+from integration_hub.connectors.request_template import template_problems
+from integration_hub.connectors.setting_ranges import range_problems
+from integration_hub.lazy_messages import _
+from integration_hub.stores.fields import Field, Fields
+from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.schema import KEPT_COLUMNS
+from integration_hub.stores.settings import stream_rows
+from integration_hub.sync.config import MODES, FieldMapping, StreamConfig, statuses
+from integration_hub.sync.conversions import converter
+from integration_hub.sync.cron import LONGEST_CRON, is_cron, next_times
+from integration_hub.sync.link_conversions import DYNAMIC, STREAM
+from integration_hub.sync.slices import window_seconds
+from integration_hub.sync.times import parse_time
+
+Problem = tuple[str, str]  # field, sentence
+_PATHS = (
+	"records_path",
+	"record_filter",
+	"id_path",
+	"updated_at_path",
+	"deleted_path",
+	"cursor_path",
+	"more_path",
+	"total_path",
+	"pages_path",
+	"delta_path",
+	"record_answer_path",
+	"flatten_path",
+)
+
+
+@dataclass(frozen=True)
+class StreamContext:
+	"""What a stream may name besides its target.
+
+	transforms: the registered Python functions, name → dotted path. fields_of: the fields of a DocType, empty if
+	there is none. target_of: the target of another stream, "" if there is none.
+	"""
+
+	transforms: Mapping[str, str]
+	fields_of: Callable[[str], Fields]
+	target_of: Callable[[str], str]
+
+
+def stream_context(runtime: Runtime) -> StreamContext:
+	"""Return what the streams of a home may name."""
+
+	def target_of(name: str) -> str:
+		rows = stream_rows(runtime.db, "`name`, `target_doctype`", "`name` = %s", name)
+		return rows[0]["target_doctype"] if rows and rows[0]["name"] == name else ""
+
+	return StreamContext(
+		runtime.transforms(), lambda doctype: runtime.target(doctype, "Documents").fields(), target_of
+	)
+
+
+def stream_problems(stream: StreamConfig, fields: Fields, context: StreamContext) -> list[Problem]:
+	"""Return what is wrong as (field, sentence), empty when the stream can run.
+
+	fields: the target DocType's fields that can be written; empty if it does not exist.
+	"""
+	return [
+		*_source(stream),
+		*_target(stream, fields),
+		*_mapping(stream, fields, context),
+		*_schedule(stream),
+	]
+
+
+def _source(stream: StreamConfig) -> Iterator[Problem]:
+	if stream.mode not in MODES:
+		yield "mode", _("{0!r} is not one of {1}", stream.mode, ", ".join(MODES))
+	if stream.pagination not in PAGINATIONS:
+		yield "pagination", _("{0!r} is not one of {1}", stream.pagination, ", ".join(PAGINATIONS))
+	if not stream.endpoint:
+		yield "endpoint", _("is empty")
+	if has_credentials(stream.endpoint):
+		yield (
+			"endpoint",
+			_("must hold no user and password: the integration's Authentication has fields for them"),
+		)
+	yield from range_problems(stream)
+	if stream.record_endpoint and "{id}" not in stream.record_endpoint:
+		yield "record_endpoint", _("holds no {0}, which stands for the record's id", "{id}")
+	if has_credentials(stream.record_endpoint):
+		yield (
+			"record_endpoint",
+			_("must hold no user and password: the integration's Authentication has fields for them"),
+		)
+	if len(statuses(stream.end_statuses)) != len(stream.end_statuses.replace(",", " ").split()):
+		yield "end_statuses", _("{0!r} is not a list of HTTP statuses like 400, 404", stream.end_statuses)
+	yield from template_problems(stream.list_request())
+	yield from _lists(stream)
+	for line in stream.params.splitlines():
+		if line.strip() and "=" not in line:
+			yield "params", _("{0!r} is not name=value", line.strip())
+	for field in _PATHS:
+		path = getattr(stream, field)
+		if path.startswith(HEADER) or (field == "cursor_path" and stream.pagination == "Link Header"):
+			continue  # a header's name
+		if (path and (problem := path_problem(path))) or (
+			field == "records_path" and (problem := list_problem(path))
+		):
+			yield field, problem
+	if stream.mode == "Incremental":
+		if not stream.updated_at_path:
+			yield "updated_at_path", _("is needed for Incremental: the watermark comes from the data")
+		if not (stream.changed_since_param or stream.says_since):
+			yield (
+				"changed_since_param",
+				_("is needed for Incremental, where no {0} stands in the request", "{since}"),
+			)
+	if stream.mode == "Cursor" and stream.pagination not in FEEDS:
+		yield "pagination", _("must be one of {0} for a change feed", ", ".join(FEEDS))
+
+
+def _lists(stream: StreamConfig) -> Iterator[Problem]:
+	"""Say what is wrong with the lists that a stream is made of."""
+	if stream.parent_stream == stream.name:
+		yield "parent_stream", _("cannot be the stream itself")
+	for field, found, name in (
+		("parent_stream", stream.parent_stream, "parent"),
+		("slice_values", stream.slice_values, "slice"),
+	):
+		if found and not stream.uses(name):
+			yield field, _("has no use: no placeholder {0} stands in the request", f"{{{name}.…}}")
+		elif not found and stream.uses(name):
+			yield field, _("is needed for the placeholder {0}", f"{{{name}.…}}")
+	if stream.window:
+		yield from _window(stream)
+
+
+def _window(stream: StreamConfig) -> Iterator[Problem]:
+	try:
+		window_seconds(stream.window)
+	except ValueError as error:
+		yield "window", str(error)
+	if not stream.window_start:
+		yield "window_start", _("is needed for windows of time")
+	for field in ("window_start", "window_end"):
+		try:
+			if text := getattr(stream, field):
+				parse_time(text)
+		except ValueError as error:
+			yield field, str(error)
+	if not (stream.changed_since_param or stream.says_since):
+		yield (
+			"changed_since_param",
+			_("is needed for windows of time, where no {0} stands in the request", "{since}"),
+		)
+
+
+def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
+	if not fields:
+		yield "target_doctype", _("DocType {0} does not exist", stream.target_doctype or "(empty)")
+		return
+	plain = {name for name, field in fields.items() if not field.fields}
+	if stream.match_field and stream.match_field not in {row.field for row in stream.mapping} & plain:
+		yield "match_field", _("{0!r} is not mapped", stream.match_field)
+	if stream.deletion_policy == "Disable":
+		if stream.disable_field not in plain:
+			yield "disable_field", _("{0} has no field {1!r}", stream.target_doctype, stream.disable_field)
+		elif stream.value_of_returned == "":
+			yield "enable_value", _("is needed: what a record that returns is set to")
+		for field in ("disable_value", "value_of_returned") if stream.disable_field in plain else ():
+			choices, value = fields[stream.disable_field].choices, str(getattr(stream, field))
+			if choices and value not in choices:
+				yield (
+					"disable_value" if field == "disable_value" else "enable_value",
+					_("{0!r} is not one of {1}", value, ", ".join(sorted(choices))),
+				)
+	if stream.write_mode not in ("Documents", "Bulk"):
+		yield "write_mode", _("{0!r} is neither Documents nor Bulk", stream.write_mode)
+	if stream.cancelled_documents not in ("Report Once", "Leave"):
+		yield (
+			"cancelled_documents",
+			_("{0!r} is neither Report Once nor Leave", stream.cancelled_documents),
+		)
+	if stream.deletion_policy not in ("Keep", "Disable", "Delete"):
+		yield "deletion_policy", _("{0!r} is not one of Keep, Disable, Delete", stream.deletion_policy)
+
+
+def _mapping(stream: StreamConfig, fields: Fields, context: StreamContext) -> Iterator[Problem]:
+	if not fields:
+		return
+	if not stream.mapping:
+		yield "mapping", _("is empty")
+	tables = {row.field for row in stream.mapping if row.conversion == "Rows"}
+	seen: set[str] = set()
+	for number, row in enumerate(stream.mapping, 1):
+		problems = [*_field(row, stream.target_doctype, fields, tables), *_value(row, context.transforms)]
+		if not problems:
+			leaf = _leaf(fields, row.field)
+			problems = [*_link(row, leaf, context)] if row.conversion == "Link" else []
+			if row.as_is and (stream.write_mode != "Bulk" or leaf.fields):
+				problems.append(_("{0!r} as it is: that is for text that Bulk writes", row.field))
+			if stream.write_mode == "Bulk" and leaf.kind == "Password":
+				problems.append(_("{0!r} is a password, which Bulk would store as it is", row.field))
+		if row.field in seen:
+			problems.append(_("field {0!r} is mapped twice", row.field))
+		seen.add(row.field)
+		yield from (("mapping", _("row {0}: {1}", number, problem)) for problem in problems)
+	if stream.write_mode == "Bulk":
+		for name in sorted(name for name, field in fields.items() if field.required and name not in seen):
+			yield "mapping", _("{0} requires {1!r}, which no row fills", stream.target_doctype, name)
+	for table in sorted(tables & fields.keys()):
+		if not any(name.startswith(f"{table}.") for name in seen):
+			yield "mapping", _("no field of table {0!r} is mapped ({0}.fieldname)", table)
+
+
+def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) -> Iterator[str]:
+	"""Say what is wrong with where a row leads to."""
+	name, dot, child = row.field.partition(".")
+	field = fields.get(name)
+	if (child if dot else name) in KEPT_COLUMNS:
+		yield _("{0!r} is set by the site itself, and no row can fill it", row.field)
+	elif field is None:
+		yield _("{0} has no field {1!r}", doctype, name)
+	elif dot and child not in field.fields:
+		yield _("table {0!r} of {1} has no field {2!r}", name, doctype, child)
+	elif dot and name not in tables:
+		yield _("table {0!r} needs a row of its own with conversion Rows", name)
+	elif not dot and bool(field.fields) != (row.conversion == "Rows"):
+		if field.fields:
+			yield _("{0!r} is a table: it takes the conversion Rows", name)
+		else:
+			yield _("{0!r} is no table: the conversion Rows is for tables alone", name)
+	elif row.conversion == "Link":
+		yield from _is_link(row, _leaf(fields, row.field))
+
+
+def _is_link(row: FieldMapping, field: Field) -> Iterator[str]:
+	"""Say what is wrong with a Link to a field: only a stream knows the DocType that a dynamic link leads to."""
+	if field.kind == DYNAMIC and not row.argument.strip().startswith(STREAM):
+		yield _("{0!r} leads to no DocType of its own: it takes stream:NAME", row.field)
+	elif field.kind not in (DYNAMIC, "Link"):
+		yield _("{0!r} is no link to a DocType", row.field)
+
+
+def _leaf(fields: Fields, path: str) -> Field:
+	name, _, child = path.partition(".")
+	return fields[name].fields[child] if child else fields[name]
+
+
+def _link(row: FieldMapping, field: Field, context: StreamContext) -> Iterator[str]:
+	"""Say what is wrong with how the document of a link is found."""
+	by = row.argument.strip()
+	if by.startswith(STREAM):
+		name = by[len(STREAM) :].strip()
+		target = context.target_of(name)
+		if target != field.options:
+			if target and field.kind == DYNAMIC:
+				return  # the field beside it says which DocType, and Frappe looks there
+			if target:
+				yield _("{0!r}: stream {1!r} makes {2}, not {3}", row.field, name, target, field.options)
+			else:
+				yield _("{0!r}: stream {1!r} does not exist", row.field, name)
+	elif by != "name" and (by not in (known := context.fields_of(field.options)) or known[by].fields):
+		yield _("{0!r}: {1} has no field {2!r}", row.field, field.options, by)
+
+
+def _value(row: FieldMapping, transforms: Mapping[str, str]) -> Iterator[str]:
+	"""Say what is wrong with where a row's value comes from."""
+	if row.source_path and (problem := path_problem(row.source_path)):
+		yield problem
+	if not row.source_path and not row.default_value:
+		yield _("{0!r} has neither a source path nor a default", row.field)
+	try:
+		converter(row.conversion, row.argument, str, transforms)
+	except (ValueError, ConfigurationError) as error:
+		yield _("{0!r}: {1}", row.field, error)
+
+
+def _schedule(stream: StreamConfig) -> Iterator[Problem]:
+	if stream.schedule not in ("Default", "Interval", "Cron", "Off"):
+		yield "schedule", _("{0!r} is not one of Default, Interval, Cron, Off", stream.schedule)
+	if stream.schedule == "Interval" and stream.interval_minutes <= 0:
+		yield "interval_minutes", _("must be above zero")
+	if stream.schedule == "Cron" and not is_cron(stream.cron):
+		yield "cron", _("{0!r} is not a cron expression", stream.cron[:LONGEST_CRON])
+	elif stream.schedule == "Cron" and not next_times(stream.cron, datetime.now(), 1):
+		yield "cron", _("{0!r} never comes due", stream.cron)

@@ -1,0 +1,109 @@
+"""An event of our own making, signed as the integration's sender would sign it: to try the door with."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integration_hub.lazy_messages import _
+from integration_hub.stores import inbox
+from integration_hub.stores.ids import new_id
+from integration_hub.stores.runtime import HubError, Runtime
+from integration_hub.webhooks.endpoint import Endpoint, endpoint_of
+from integration_hub.webhooks.events import read_event
+from integration_hub.webhooks.identity import places_of
+from integration_hub.webhooks.messages import Request, Response
+from integration_hub.webhooks.receive import receive
+
+EVENT_TYPE = "integration-hub.test"
+_PLAIN_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True)
+class Tried:
+	"""What the door answered a test event, and the name of the row it made or met ("" for none)."""
+
+	answer: Response
+	event_id: str
+	log: str = ""
+
+
+def try_endpoint(
+	runtime: Runtime,
+	integration: str,
+	url: str,
+	event_type: str = "",
+	payload: Mapping[str, Any] | None = None,
+) -> Tried:
+	"""Make an event, sign it with the integration's secret, and give it to the door; not within a transaction.
+
+	url: where a sender would post it. payload: its body; id and type are put where the settings look for them.
+
+	Raises HubError where there is no door, ConfigurationError where its settings cannot work, and CannotSign.
+	"""
+	found = endpoint_of(runtime, integration)
+	if not found:
+		raise HubError(_("takes no webhooks"), doctype="Integration Settings", name=integration)
+	request = example(found, url, event_type or EVENT_TYPE, payload)
+	if found.secrets:  # without one the door says what is missing
+		request = found.scheme.signed(request, found.secrets[0])
+	answer = receive(runtime, request)
+	event = read_event(
+		found.config,
+		request.body,
+		json.loads(request.body),
+		found.routes,
+		"HTTP",
+		request.headers,
+		scheme=found.scheme,
+	)
+	return Tried(answer, event.event_id, _row_of(runtime, event) if answer.status < 300 else "")
+
+
+def _row_of(runtime: Runtime, event: inbox.Event) -> str:
+	"""Return the name of the newest row that an event has made or met, "" for none."""
+	sql = "SELECT `name` FROM `tabWebhook Log` WHERE {} ORDER BY `name` DESC LIMIT 1"
+	keys = [event.key, event.body_key]
+	rows = runtime.db.query(sql.format("`event_key` IN (%s, %s)"), keys) or runtime.db.query(
+		sql.format("`integration` = %s AND `body_hash` = %s"),  # each delivery may have an id of its own
+		[event.integration, event.body_hash],
+	)
+	return rows[0]["name"] if rows else ""
+
+
+def example(found: Endpoint, url: str, event_type: str, payload: Mapping[str, Any] | None = None) -> Request:
+	"""Return an unsigned request whose id and type are where the settings look for them.
+
+	Where a path is more than names with dots between, nothing is put there: then `payload` has to say it.
+	"""
+	event_id = f"test-{new_id()}"
+	body: dict[str, Any] = dict(payload or {"sent_by": "integration_hub", "test": event_id})
+	headers = {"content-type": "application/json", "user-agent": "integration-hub-test"}
+	places = places_of(found.config, found.scheme.places)
+	for names, path, value in (
+		(places.id_headers, places.id_path, event_id),
+		(places.type_headers, places.type_path, event_type),
+	):
+		headers |= dict.fromkeys(names if places.joined else names[:1], value)
+		if not names or places.joined:
+			_put(body, path, value)
+	content = json.dumps(body, ensure_ascii=False).encode()
+	return Request(found.config.name, "POST", headers, content, url)
+
+
+def _put(body: dict[str, Any], path: str, value: str) -> None:
+	"""Set what the first alternative of a path leads to, unless something stands there or in its way."""
+	path = path.partition("||")[0].strip()
+	if not _PLAIN_PATH.fullmatch(path):
+		return
+	*parents, last = path.split(".")
+	for name in parents:
+		inner = body.setdefault(name, {})
+		if not isinstance(inner, dict):
+			return
+		body[name] = dict(inner)  # what was given stays as it is
+		body = body[name]
+	body.setdefault(last, value)

@@ -1,0 +1,54 @@
+"""Senders that ask, by a GET, whether the door is the one they were told of: Meta and X."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from integration_hub.webhooks.messages import Request, Response
+from integration_hub.webhooks.schemes.base import BadSignature, Places, require
+from integration_hub.webhooks.schemes.hmac_schemes import SettledHMAC
+
+_MAX_CHALLENGE = 200
+# What X sends is a UUID or base64. Nothing that could be the body of an event is signed: see XScheme.
+_CRC_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{1,128}={0,2}")
+
+
+class MetaScheme(SettledHMAC):
+	"""https://developers.facebook.com/docs/graph-api/webhooks/getting-started"""
+
+	header, prefix = "X-Hub-Signature-256", "sha256="
+	forms = False
+	places = Places(id_path="", type_path="object", record_path="")
+
+	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Response | None:
+		if request.query.get("hub.mode") != "subscribe":
+			return None
+		if not verify_token:
+			raise BadSignature("no_secret_set")
+		require([request.query.get("hub.verify_token", "")], [verify_token])
+		# As text, and not as a page: what is repeated here is whatever somebody sent.
+		content = request.query.get("hub.challenge", "")[:_MAX_CHALLENGE]
+		return Response(200, "challenge", content, "text/plain")
+
+
+class XScheme(SettledHMAC):
+	"""https://docs.x.com/x-api/webhooks/quickstart
+
+	The answer to a CRC is what an event's signature is: an HMAC, under the same secret, of a text anybody may
+	choose. So only texts are signed that no event's body can be.
+	"""
+
+	header, encoding, prefix = "x-twitter-webhooks-signature", "base64", "sha256="
+	forms = False
+	places = Places(id_path="", type_path="", record_path="")
+
+	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Response | None:
+		if "crc_token" not in request.query:
+			return None
+		token = request.query["crc_token"]
+		if not _CRC_TOKEN.fullmatch(token):
+			raise BadSignature("challenge_malformed")
+		signature = self.prefix + self.sign(token.encode(), secrets[0])
+		return Response(200, "challenge", json.dumps({"response_token": signature}))

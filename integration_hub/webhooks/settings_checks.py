@@ -1,0 +1,79 @@
+"""Checks of an integration's webhook and queue settings, made when they are saved or read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from integration_hub.connectors.bounded_jmespath import path_problem
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.errors import ConnectorError
+from integration_hub.lazy_messages import _
+from integration_hub.webhooks.schemes import SCHEMES, scheme_for
+
+ACTIONS = ("Upsert Record", "Delete Record", "Start Sync", "Call Function", "Run Server Script", "Ignore")
+
+Problem = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Registered:
+	"""Names that webhook and queue settings may use. has_stream: tells of a name; script_problem: what keeps a script from running."""
+
+	schemes: Mapping[str, str]
+	handlers: Collection[str]
+	has_stream: Callable[[str], bool]
+	script_problem: Callable[[str], str]
+
+
+def endpoint_problems(
+	config: IntegrationConfig, routes: Sequence[Mapping[str, Any]], known: Registered
+) -> Iterator[Problem]:
+	"""Return what is wrong, as (field, sentence); nothing when the doors can work."""
+	if config.webhook_enabled:
+		yield from _scheme_problems(config, known)
+	if config.queue_enabled:
+		yield from _queue_problems(config)
+	for number, row in enumerate(routes, 1):
+		for problem in _route_problems(row, known):
+			yield "routes", _("row {0}: {1}", number, problem)
+
+
+def _scheme_problems(config: IntegrationConfig, known: Registered) -> Iterator[Problem]:
+	if config.webhook_scheme in known.schemes and config.webhook_scheme not in SCHEMES:
+		return  # whose module is there once it is used
+	try:
+		scheme_for(config, known.schemes)
+	except ConnectorError as error:
+		yield error.field or "webhook_scheme", error.detail
+	if config.webhook_scheme in ("HMAC", "Token") and not config.signature_header.strip():
+		yield "signature_header", _("is needed for {0}", config.webhook_scheme)
+	if config.webhook_scheme == "HMAC" and config.signature_encoding not in ("hex", "base64", ""):
+		yield "signature_encoding", _("{0!r} is neither hex nor base64", config.signature_encoding)
+
+
+def _queue_problems(config: IntegrationConfig) -> Iterator[Problem]:
+	if config.queue_end not in ("Right", "Left"):
+		yield "queue_end", _("{0!r} is neither Right nor Left", config.queue_end)
+	if not config.queue_name.strip():
+		yield "queue_name", _("is needed to consume a queue")
+	if config.queue_kind == "Stream" and not config.queue_group.strip():
+		yield "queue_group", _("is needed to consume a stream")
+
+
+def _route_problems(row: Mapping[str, Any], known: Registered) -> Iterator[str]:
+	action = row.get("action") or ACTIONS[0]
+	stream, handler = row.get("stream") or "", row.get("handler") or ""
+	if action not in ACTIONS:
+		yield _("action {0!r} is not one of {1}", action, ", ".join(ACTIONS))
+	if row.get("record_path") and (problem := path_problem(row["record_path"])):
+		yield _("record_path: {0}", problem)
+	if stream and not known.has_stream(stream):
+		yield _("stream {0!r} does not exist", stream)
+	if action in ACTIONS[:3] and not stream:
+		yield _("{0} needs a stream", action)
+	if (action == "Call Function" or handler) and handler not in known.handlers:
+		yield _("handler {0!r} is not registered", handler)
+	if action == "Run Server Script" and (problem := known.script_problem(row.get("server_script") or "")):
+		yield problem
