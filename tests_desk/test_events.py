@@ -60,6 +60,7 @@ def hub(desk: Desk, crm: Sandbox) -> Desk:
 				"records_path": "data",
 				"pagination": "Page Number",
 				"more_path": "has_more",
+				"record_filter": "starts_with(id, 'CUST-00000')",  # a few: a run of all takes its time
 				"schedule": "Off",
 				"target_doctype": "Desk Customer",
 				"mapping": [{"source_path": path, "field": field} for path, field in MAPPING],
