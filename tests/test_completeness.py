@@ -292,6 +292,12 @@ MORE = [
 	("continue", {"apcontinue": "B"}),
 	("total", 8),
 	("total", "8"),
+	("total", "1,234"),
+	("total", "1.234"),
+	("total", "1 234"),
+	("total", "1\u202f234"),
+	("total", "1'234"),
+	("total", "1,234,567.00"),
 	("total_count", 8),
 	("totalCount", 8),
 	("count", 8),
@@ -779,3 +785,18 @@ def test_reading_the_signs_of_a_large_envelope_costs_little():
 
 	read_signs(json.loads(json.dumps(answer), object_pairs_hook=Counting), {}, "", "data")
 	assert len(looked) <= 1 + completeness_signs._KEYS * (1 + completeness_signs._KEYS)
+
+
+@given(
+	st.integers(0, 10**15 - 1), st.sampled_from(["", ",", ".", "'", "\u2019", " ", "\u00a0", "\u202f", "_"])
+)
+def test_a_count_is_the_same_in_each_grouping(number, mark):
+	for text in (f"{number:,}".replace(",", mark), f" {number:,} ".replace(",", mark)):
+		assert read_signs({"data": [], "total": text}, {}).total == number
+		assert read_signs([], {"X-Total-Count": text}).total == number
+
+
+@given(st.text(max_size=25) | st.text("0123456789,. ", max_size=25))
+def test_what_is_no_count_is_none(text):
+	total = read_signs({"data": [], "total": text}, {}).total
+	assert total is None or 0 <= total < 10**15

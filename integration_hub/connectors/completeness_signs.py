@@ -87,6 +87,8 @@ _PATTERNS = {
 }
 # PostgREST leaves the unit out.
 _RANGE = re.compile(r"\s*(?:(?!bytes)[\w-]+\s+)?(?:\d+-\d+|\*)/(\d{1,15})\s*", re.IGNORECASE)
+# A comma, a point, an apostrophe, a low line or a blank between groups; the same one throughout; and no cents.
+_GROUPED = re.compile(r"(\d+|\d{1,3}([,.'\u2019_ \u00a0\u202f])\d{3}(?:\2\d{3})*)(?:[.,]0{1,2})?", re.ASCII)
 _SIBLINGS = frozenset({"first", "last", "prev", "previous"})  # relations of a list in pages, besides next
 
 
@@ -321,12 +323,20 @@ def _has_next(found: list) -> bool:
 	return any("next" in relations for relations in said)
 
 
+def _number(text: str) -> int | None:
+	"""Return the number that digits stand for, in groups of three or not: 1234, 1,234, 1.234, 1'234, 1 234."""
+	if len(text) > 20 or not (found := _GROUPED.fullmatch(text)):
+		return None
+	digits = re.sub(r"\D", "", found[1])
+	return int(digits) if len(digits) <= 15 else None
+
+
 def _whole(value: Any) -> int | None:
 	"""Return a number of things, None where it is none."""
 	if isinstance(value, dict):
 		value = value.get("value")  # as Elasticsearch says it
 	if isinstance(value, str):
-		value = int(value) if value.isascii() and value.strip().isdigit() and len(value) <= 15 else None
+		value = _number(value.strip())
 	if isinstance(value, float) and value.is_integer():
 		value = int(value)
 	return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
