@@ -21,7 +21,9 @@ from integration_hub.connectors.errors import Gone, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import sender
+from integration_hub.stores import bindings, ids
 from integration_hub.stores.database import update
+from integration_hub.stores.marks import Mark, event_mark
 from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.modes import Period
 from integration_hub.sync.run import approve_deletions, run_stream
@@ -354,6 +356,40 @@ def test_a_feed_whose_cursor_expired_finds_what_is_gone(hub, clock, ahead):  # n
 	during({1: expired, 3: lambda: clock(ahead)})
 	row = ran(runtime)
 	assert row["deleted"] == 1 and same(runtime), row
+
+
+def test_what_a_feed_told_of_before_its_cursor_expired_may_be_gone_since(hub):
+	runtime = hub(mode="Cursor", settings="cursor_lists_all = true\nmax_delete_count = 99")
+	ran(runtime)
+	Shelf.put(20, 21, 22)
+
+	def expired() -> None:
+		del Shelf.things[20]
+		raise Gone(status=410)
+
+	during({2: expired})
+	assert ran(runtime)["deleted"] == 1 and same(runtime)
+
+
+def test_who_has_seen_a_record_since_stays_who_has_seen_it_last(hub):
+	runtime = hub()
+	ran(runtime)
+	[name] = [row["name"] for row in runtime.db.query("SELECT `name` FROM `tabExternal Record` LIMIT 1")]
+
+	def seen(mark: Mark) -> tuple[str, int]:
+		bindings.mark_seen(runtime.db, [name], mark)
+		[row] = runtime.db.query(
+			"SELECT `last_seen`, `run_number` FROM `tabExternal Record` WHERE `name` = %s", [name]
+		)
+		return row["last_seen"], row["run_number"]
+
+	told = event_mark(ids.new_id(), 5)
+	assert seen(Mark("run 5", 5)) == ("run 5", 5)
+	assert seen(event_mark(ids.new_id(), 4)) == ("run 5", 5), "an event that had looked before the run began"
+	assert seen(told) == (told.by, 5)
+	assert seen(Mark("run 5", 5)) == (told.by, 5), "an event has seen it since"
+	assert seen(Mark("run 4", 4)) == (told.by, 5), "a walk that goes on"
+	assert seen(Mark("run 6", 6)) == ("run 6", 6)
 
 
 def test_the_second_look_keeps_what_slipped_to_a_page_before(hub):
