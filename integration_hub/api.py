@@ -13,11 +13,13 @@ from werkzeug.wrappers import Request, Response
 
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.integration_hub import (
+	bulk,
 	charts,
 	exports,
 	field_permissions,
 	looking,
 	operator_actions,
+	removal,
 	run_as,
 	sandbox,
 	stream_status,
@@ -33,10 +35,11 @@ from integration_hub.runtime.frappe.jobs import enqueue_once
 from integration_hub.runtime.frappe.runtime import SYNC_SECONDS
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction
+from integration_hub.stores.ids import key
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync import dry_runs as sync_dryrun
 from integration_hub.sync.modes import Period, mode_of
-from integration_hub.sync.run import ready
+from integration_hub.sync.run import ask_again, ready, refuse_deletions
 from integration_hub.sync.schedule import switch_on as switch_stream_on
 from integration_hub.sync.schedule import want
 from integration_hub.sync.times import parse_time, utc_text, zone
@@ -266,6 +269,27 @@ def approve_deletions(sync_log: str) -> list[str]:
 
 
 @frappe.whitelist(methods=["POST"])
+def keep_deletions(sync_log: str) -> int:
+	"""Keep the documents a full run held back, and ask about them no more; return how many."""
+	log = frappe.get_doc("Sync Log", sync_log)
+	log.check_permission("read")
+	doc = frappe.get_doc("Sync Settings", log.stream)
+	doc.check_permission("write")
+	try:
+		return refuse_deletions(FrappeRuntime(), sync_log, frappe.session.user)
+	except HubError as error:
+		refuse(error)
+
+
+@frappe.whitelist(methods=["POST"])
+def ask_about_kept(stream: str) -> int:
+	"""Have the next run ask again about documents whose removal was refused; return how many."""
+	doc = frappe.get_doc("Sync Settings", stream)
+	doc.check_permission("write")
+	return ask_again(FrappeRuntime(), stream)
+
+
+@frappe.whitelist(methods=["POST"])
 def replay_events(names: str | list) -> int:
 	"""Have events handled again, from their first attempt; return how many."""
 	return replay.replay(FrappeRuntime(), operator_actions.replayable(names))
@@ -351,10 +375,74 @@ def log_days(doctype: str) -> int:
 
 
 @frappe.whitelist(methods=["GET"])
-def paused_integrations() -> list[str]:
-	"""Return the names of integrations whose calls are paused after failures."""
+def integration_states() -> dict[str, dict]:
+	"""Return the status of each integration that the user may read, and why; see health.standings."""
 	frappe.has_permission("Integration Settings", "read", throw=True)
-	return hub_health.paused()
+	return hub_health.standings()
+
+
+@frappe.whitelist(methods=["GET"])
+def count_to_retry(doctype: str, filters: str | list) -> int:
+	"""Return how many rows of a list, by its filters, can be tried again; see bulk.count."""
+	return bulk.count(doctype, filters)
+
+
+@frappe.whitelist(methods=["POST"])
+def retry_matching(doctype: str, filters: str | list) -> list[str]:
+	"""Have a worker try again what a list's filters find; return what may keep it from being done."""
+	frappe.has_permission("Integration Settings", "write", throw=True)
+	arguments = {"doctype": doctype, "filters": frappe.as_json(bulk.matching(doctype, filters))}
+	return _hand_over(
+		"integration_hub.jobs.retry_matching",
+		job_id=f"integration_hub:retry:{frappe.session.user}:{key(*arguments.values())}",
+		**arguments,
+	)
+
+
+@frappe.whitelist(methods=["POST"])
+def retry_records(names: str | list) -> list[str]:
+	"""Have a worker try records again that could not be written; return what may keep it from being done."""
+	given = operator_actions.names_of(names)
+	return retry_matching("External Record", [["External Record", "name", "in", given]])
+
+
+@frappe.whitelist(methods=["POST"])
+def run_streams(names: str | list) -> dict:
+	"""Hand streams to workers; see bulk.run_streams."""
+	frappe.has_permission("Sync Settings", "write", throw=True)
+	return {**bulk.run_streams(names), "warnings": worker_checks.warnings()}
+
+
+@frappe.whitelist(methods=["POST"])
+def enable_streams(names: str | list, enabled: bool | str = True) -> dict:
+	"""Switch streams on or off; see bulk.set_enabled."""
+	frappe.has_permission("Sync Settings", "write", throw=True)
+	return bulk.set_enabled(names, frappe.utils.sbool(enabled) is True)
+
+
+@frappe.whitelist(methods=["POST"])
+def run_again(names: str | list) -> dict:
+	"""Hand the streams of some runs to workers, each once; see bulk.run_streams."""
+	return run_streams(bulk.streams_of(names))
+
+
+@frappe.whitelist(methods=["GET"])
+def removal_plan(integration: str) -> dict:
+	"""Return what goes with an integration; see removal.plan."""
+	return removal.plan(integration)
+
+
+@frappe.whitelist(methods=["POST"])
+def delete_integration(integration: str) -> list[str]:
+	"""Delete an integration and all that belongs to it; where that is much, a worker does. Return warnings; see removal."""
+	if not removal.plan(integration)["large"]:
+		removal.remove(integration)
+		return []
+	return _hand_over(
+		"integration_hub.jobs.delete_integration",
+		job_id=f"integration_hub:delete:{integration}",
+		integration=integration,
+	)
 
 
 @frappe.whitelist(methods=["POST"])

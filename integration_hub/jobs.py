@@ -4,9 +4,10 @@ from contextlib import closing
 from functools import partial
 
 import frappe
+from frappe import _
 
 from integration_hub.connectors.secrets import redactor_of_readable
-from integration_hub.integration_hub import alerts
+from integration_hub.integration_hub import alerts, bulk, removal
 from integration_hub.queues.consumer import SwitchedOff, consumer_for
 from integration_hub.queues.round_robin import in_turns
 from integration_hub.queues.state import QueueState
@@ -102,6 +103,25 @@ def approve_deletions(sync_log: str, triggered_by: str) -> None:
 		runtime.log_error(
 			error, integration=integration, operation="Delete", stream=stream, sync_log=sync_log
 		)
+
+
+def retry_matching(doctype: str, filters: str, triggered_by: str) -> None:
+	"""Try again what a list's filters find, and tell the person who asked what became of it."""
+	said = bulk.retry_matching(doctype, frappe.parse_json(filters))
+	frappe.db.commit()
+	bulk.tell(said)
+
+
+def retry_records(stream: str, error_log: str, triggered_by: str) -> None:
+	"""Try the records of a stream again that a failure keeps back, and tell the person who asked what became of them."""
+	bulk.tell([f"{stream}: {bulk.retry_of(stream, error_log=error_log)}"])
+
+
+def delete_integration(integration: str, triggered_by: str) -> None:
+	"""Delete an integration and all that belongs to it, and tell the person who asked."""
+	removal.remove(integration)
+	frappe.db.commit()
+	bulk.tell([_("{0} is deleted.").format(integration)])
 
 
 def drain_inbox(integration: str) -> None:

@@ -12,12 +12,17 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.integration_hub.messages import translated
+from integration_hub.integration_hub import worker_checks
+from integration_hub.integration_hub.messages import in_language, translated
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores import inbox
+from integration_hub.stores.facts import integration_of, queue_facts
 from integration_hub.stores.runtime import HubError
+from integration_hub.stores.settings import settings_row
+from integration_hub.stores.standing import Standing
 
-_LOOK_AT = ("Failed", "Dead", "Unrouted", "Conflict")
+_LOOK_AT = ("Failed", "Dead")
+_TO_DECIDE = ("Unrouted", "Conflict")
 
 
 @contained
@@ -49,7 +54,7 @@ def health(integration: str) -> dict[str, Any]:
 	}
 
 
-def _counts(runtime: FrappeRuntime, integration: str) -> dict[str, int]:
+def _counts(runtime: FrappeRuntime, integration: str) -> dict[str, Any]:
 	counts = inbox.counts(runtime, integration)
 	streams = frappe.get_all(
 		"Sync Settings", filters={"integration": integration, "enabled": 1}, pluck="status", order_by="name"
@@ -59,7 +64,34 @@ def _counts(runtime: FrappeRuntime, integration: str) -> dict[str, int]:
 		"failed": sum(counts.get(status, 0) for status in _LOOK_AT),
 		"streams": len(streams),
 		"failing": sum(status in ("Failing", "Needs Approval") for status in streams),
+		"look_at": sum(counts.get(status, 0) for status in _TO_DECIDE),
+		"standing": _said(integration_of(runtime, integration, paused=integration in paused())),
+		"queue": _queue(runtime, integration),
+		"warnings": worker_checks.told_to_nobody(),
 	}
+
+
+def _queue(runtime: FrappeRuntime, integration: str) -> dict[str, Any] | None:
+	row = settings_row(runtime.db, "Integration Settings", integration)
+	facts = queue_facts(runtime, row)
+	if not facts:
+		return None
+	seen = {name: row[f"queue_{name}"] for name in ("read_at", "message_at", "depth")}
+	return {**seen, "error": facts.error, "unread": facts.unread}
+
+
+def _said(standing: Standing) -> dict[str, Any]:
+	return {"status": standing.status, "why": [in_language(text) for text in standing.why]}
+
+
+def standings() -> dict[str, dict[str, Any]]:
+	"""Return {integration: {"status", "why": sentences}} of those that the user may read."""
+	runtime, names = (
+		FrappeRuntime(),
+		frappe.get_list("Integration Settings", pluck="name", limit_page_length=0),
+	)
+	rests = set(paused())
+	return {name: _said(integration_of(runtime, name, paused=name in rests)) for name in names}
 
 
 def paused() -> list[str]:

@@ -19,11 +19,16 @@ from integration_hub.integration_hub import run_as, worker_checks
 from integration_hub.integration_hub.field_permissions import ViewerRuntime, readable_changes, readable_fields
 from integration_hub.integration_hub.messages import MESSAGES, refuse
 from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.jobs import enqueue_once
+from integration_hub.runtime.frappe.runtime import SYNC_SECONDS
 from integration_hub.runtime.monitors import DEAD
 from integration_hub.stores import failures, inbox
-from integration_hub.stores.bindings import make_due, name_range
+from integration_hub.stores.bindings import kept_back, make_due, name_range
+from integration_hub.stores.closing import RECORD
 from integration_hub.stores.database import in_transaction
+from integration_hub.stores.error_log import SYSTEM
 from integration_hub.stores.runtime import HubError
+from integration_hub.sync.run import ready
 from integration_hub.sync.schedule import want
 from integration_hub.webhooks import replay
 
@@ -119,17 +124,29 @@ def set_status(names_or_json: str | list, status: str) -> int:
 
 
 def retry(names_or_json: str | list) -> dict:
-	"""Have done again what failed; return {"events": how many, "streams": names, "nothing": names of failures,
-	"warnings": what may keep it from being done}.
+	"""Have done again what failed; return {"events": how many, "streams": names, "records": streams of which records
+	are tried again, "nothing": names of failures, "warnings": what may keep it from being done}.
 
-	A failure of events is retried with all events that it keeps from being completed; another one of a stream
-	with a run of that stream, which begins with the records that could not be written.
+	A failure of events is retried with all events that it keeps from being completed, one of records with all that it
+	keeps from being written, another one of a stream with a run of that stream; one that all calls meet with a run of
+	each stream that fails.
 	"""
-	runtime, events, streams, nothing = FrappeRuntime(), [], [], []
-	for error in actionable(_ERROR_LOG, names_of(names_or_json), "operation", "kind", "stream"):
+	runtime, events, streams, records, nothing = FrappeRuntime(), [], [], [], []
+	for error in actionable(
+		_ERROR_LOG, names_of(names_or_json), "operation", "kind", "stream", "about", "sync_log"
+	):
 		failed = _failed_events(runtime, error)
 		if failed:
 			events += failed
+		elif error.about == SYSTEM and (failing := _failing_streams(error.integration)):
+			streams += failing
+		elif (
+			error.about == RECORD
+			and _may_run(error.stream)
+			and kept_back(runtime.db, error.stream, error.name)
+		):
+			_retry_records(error)
+			records.append(error.stream)
 		elif error.stream and error.operation not in _NOT_BY_A_RUN and _may_run(error.stream):
 			streams.append(error.stream)
 		else:
@@ -137,10 +154,11 @@ def retry(names_or_json: str | list) -> dict:
 	streams = list(dict.fromkeys(streams))
 	for stream in streams:
 		run(runtime, stream)
-	queues = ("default",) * bool(events) + ("long",) * bool(streams)
+	queues = ("default",) * bool(events) + ("long",) * bool(streams or records)
 	return {
 		"events": replay.replay(runtime, events),
 		"streams": streams,
+		"records": list(dict.fromkeys(records)),
 		"nothing": nothing,
 		"warnings": worker_checks.warnings(*queues) if queues else [],
 	}
@@ -154,6 +172,32 @@ def _failed_events(runtime: FrappeRuntime, error: Any) -> list[str]:
 		return []
 	statuses = ("Failed", "Dead")
 	return inbox.select(runtime, integration=error.integration, statuses=statuses, error_log=error.name)
+
+
+def _failing_streams(integration: str | None) -> list[str]:
+	"""Return the streams of an integration that fail, and that the user may run."""
+	filters = {"integration": integration, "status": "Failing", "enabled": 1}
+	found = frappe.get_list("Sync Settings", filters=filters, pluck="name", limit_page_length=0)
+	return [name for name in found if frappe.has_permission("Sync Settings", "write", name)]
+
+
+def _retry_records(error: Any) -> None:
+	"""Hand to a worker all records that a failure keeps back."""
+	enqueue_once(
+		"integration_hub.jobs.retry_records",
+		queue="long",
+		timeout=SYNC_SECONDS,
+		job_id=f"integration_hub:retry:{error.name}",
+		stream=error.stream,
+		error_log=error.name,
+		triggered_by=f"Person {frappe.session.user}",
+	)
+
+
+def runnable(stream: str) -> None:
+	"""Raise HubError where a stream cannot run, and PermissionError where the user may not run it."""
+	frappe.has_permission("Sync Settings", "write", stream, throw=True)
+	ready(FrappeRuntime(), stream)
 
 
 def _may_run(stream: str) -> bool:
@@ -206,9 +250,24 @@ def held_documents(sync_log: str, start: int = 0, size: int = 100) -> dict:
 	return {
 		"total": frappe.db.count("External Record", filters),
 		"go": _count_going(filters, policy),
-		"documents": frappe.get_list("External Record", filters=filters, fields=fields, **page),
+		"documents": _titled(frappe.get_list("External Record", filters=filters, fields=fields, **page)),
 		"policy": policy,
 	}
+
+
+def _titled(rows: list[Any]) -> list[Any]:
+	"""Give the rows of held documents the titles of those that the user may read."""
+	doctype = next((row.target_doctype for row in rows), None)
+	field = doctype and frappe.get_meta(doctype).title_field
+	if not (field and frappe.has_permission(doctype, "read") and field in readable_fields(doctype)):
+		return rows
+	names = [row.target_name for row in rows if row.target_name]
+	filters, fields = {"name": ["in", names]}, ["name", field]
+	found = frappe.get_list(doctype, filters=filters, fields=list(dict.fromkeys(fields)), limit_page_length=0)
+	titles = {row.name: row[field] for row in found}
+	for row in rows:
+		row.title = titles.get(row.target_name)
+	return rows
 
 
 def _count_going(filters: list[list[Any]], policy: str | None) -> int:

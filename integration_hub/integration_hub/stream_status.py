@@ -8,9 +8,11 @@ import frappe
 from frappe.utils import get_datetime, now_datetime
 
 from integration_hub.integration_hub import operator_actions, worker_checks
+from integration_hub.integration_hub.messages import in_language
 from integration_hub.runtime.frappe import FrappeRuntime
-from integration_hub.stores.bindings import count_held
+from integration_hub.stores.bindings import count_held, count_kept
 from integration_hub.stores.database import Row
+from integration_hub.stores.facts import standing_of
 from integration_hub.stores.runtime import HubError
 
 LAST_RUNS = 20
@@ -33,7 +35,23 @@ def state(stream: str) -> dict[str, Any]:
 		"runs": _last_runs(stream),
 		"held": [{"name": name, "to_delete": count} for name, count in _held(runtime, stream)],
 		"warnings": worker_checks.warnings(),
+		"standing": _standing(runtime, stream),
+		"kept": count_kept(runtime.db, stream),
 	}
+
+
+def _standing(runtime: FrappeRuntime, stream: str) -> dict[str, Any]:
+	"""Return why a stream's status is no better, and the error of its last run."""
+	found = standing_of(runtime, stream)
+	last = frappe.get_all(
+		"Sync Log",
+		filters={"stream": stream, "status": ["in", ("Failed", "Partial", "Interrupted", "Postponed")]},
+		fields=["name", "error", "status", "started_at"],
+		order_by="name desc",
+		limit=1,
+	)
+	why = [in_language(text) for text in found.why]
+	return {"status": found.status, "why": why, "last": last[0] if last and why else None}
 
 
 def running(streams: list[str]) -> list[dict[str, Any]]:

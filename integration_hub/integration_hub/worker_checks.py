@@ -27,3 +27,25 @@ def warnings(*queues: str) -> list[str]:
 			_("The scheduler is off: streams do not run by themselves. Switch it on: {0}").format(command)
 		)
 	return found
+
+
+ROLE = "Integration Manager"
+
+
+def told_to_nobody() -> list[str]:
+	"""Return what keeps alerts from reaching a person: nobody has the role that they go to, or no mail leaves the site."""
+	return [*_without_role(), *_without_mail()]
+
+
+def _without_role() -> list[str]:
+	holders = frappe.get_all("Has Role", filters={"role": ROLE, "parenttype": "User"}, pluck="parent")
+	known = {"name": ["in", holders or [""]], "enabled": 1, "user_type": "System User"}
+	if frappe.get_all("User", filters=known, limit=1):
+		return []
+	return [_("Nobody has the role {0}: alerts reach nobody. Give it to a user.").format(_(ROLE))]
+
+
+def _without_mail() -> list[str]:
+	if frappe.get_all("Email Account", filters={"enable_outgoing": 1, "default_outgoing": 1}, limit=1):
+		return []
+	return [_("No Email Account sends mail by default: alerts are shown in Desk only.")]

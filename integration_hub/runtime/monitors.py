@@ -15,6 +15,7 @@ from itertools import chain
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.runtime.freshness import Arrivals, silent_since
+from integration_hub.stores import inbox
 from integration_hub.stores.clock import newest_ahead
 from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.error_log import DOCTYPE, TOLD_OF, record_error
@@ -39,6 +40,7 @@ class Problem:
 	message: str
 	stream: str = ""
 	webhook_log: str = ""
+	detail: str = ""  # how many, and why: it may change while the problem is the same
 
 	@property
 	def place(self) -> tuple[str, str, str]:
@@ -50,7 +52,7 @@ class _ProblemFound(Exception):
 
 	def __init__(self, problem: Problem):
 		self.kind = problem.kind
-		super().__init__(problem.message)
+		super().__init__(f"{problem.message} {problem.detail}".strip())
 
 
 def check_problems(
@@ -98,7 +100,7 @@ def _known(runtime: Runtime, found: list[Problem], unseen: set[str]) -> dict[tup
 
 
 def _is_new(problem: Problem, row: Row | None) -> bool:
-	return not row or (row["status"] != "Open" and row["message"] != problem.message)
+	return not row or (row["status"] != "Open" and not row["message"].startswith(problem.message))
 
 
 def _place(row: Row) -> tuple[str, str, str]:
@@ -122,26 +124,38 @@ def _notify(runtime: Runtime, problem: Problem, notify: Callable[[str], None]) -
 
 def failing_streams(runtime: Runtime) -> Iterator[Problem]:
 	"""Streams that have failed as many times in a row as their settings say."""
-	columns = "`name`, `integration`, `last_success_at`"
+	columns = "`name`, `integration`, `last_success_at`, `consecutive_failures`"
 	failing = "`enabled` = 1 AND `alert_after` > 0 AND `consecutive_failures` >= `alert_after`"
 	for row in stream_rows(runtime.db, columns, failing):
 		last = str(row["last_success_at"] or "")[:19]
 		message = f"{row['name']} keeps failing; it went well last: {last or 'never'}."
-		yield Problem(FAILING, row["integration"], message, stream=row["name"])
+		detail = f"Failures in a row: {row['consecutive_failures']}. {_last_error(runtime, row['name'])}"
+		yield Problem(FAILING, row["integration"], message, stream=row["name"], detail=detail)
+
+
+def _last_error(runtime: Runtime, stream: str) -> str:
+	"""Return what a stream's last failed run says of its cause, which is redacted already."""
+	sql = """SELECT `error` FROM `tabSync Log` WHERE `stream` = %s AND `status` IN ('Failed', 'Interrupted')
+		ORDER BY `name` DESC LIMIT 1"""
+	rows = runtime.db.query(sql, [stream])
+	return f"The last one: {rows[0]['error']}" if rows and rows[0]["error"] else ""
 
 
 def dead_events(runtime: Runtime) -> Iterator[Problem]:
 	"""Enabled integrations with events that were given up."""
 	sql = """SELECT `name` AS `integration` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `name` IN
 		(SELECT DISTINCT `integration` FROM `tabWebhook Log` WHERE `status` = 'Dead')"""
-	last = """SELECT `name`, `modified` FROM `tabWebhook Log` WHERE `integration` = %s AND `status` = 'Dead'
+	last = """SELECT `name`, `modified`, `error` FROM `tabWebhook Log` WHERE `integration` = %s AND `status` = 'Dead'
 		ORDER BY `modified` DESC LIMIT 1"""
 	for row in runtime.db.query(sql):
 		for event in runtime.db.query(last, [row["integration"]]):
 			message = (
 				f"Events of {row['integration']} were given up, the latest at {str(event['modified'])[:19]}."
 			)
-			yield Problem(DEAD, row["integration"], message, webhook_log=event["name"])
+			count = inbox.counts(runtime, row["integration"])["Dead"]
+			cause = f" The last one: {event['error']}" if event["error"] else ""
+			detail = f"Events that were given up: {count}.{cause}"
+			yield Problem(DEAD, row["integration"], message, webhook_log=event["name"], detail=detail)
 
 
 def silent_integrations(runtime: Runtime) -> Iterator[Problem]:

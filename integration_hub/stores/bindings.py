@@ -375,6 +375,13 @@ def keep_missing(db: Database, stream: str, run: str) -> int:
 	return db.execute(sql, [*params, run])
 
 
+def count_kept(db: Database, stream: str) -> int:
+	"""Count the bindings of a stream whose removal a person has refused."""
+	where, params = of_stream(stream)
+	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND `missing_run` = '{KEPT}'"
+	return db.query(sql, params)[0]["n"]
+
+
 def ask_again(db: Database, stream: str) -> int:
 	"""Forget which removals of a stream were refused; return how many. The next run that misses them asks."""
 	where, params = of_stream(stream)

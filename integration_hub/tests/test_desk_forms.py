@@ -10,6 +10,7 @@ from frappe.utils.password import set_encrypted_password
 from integration_hub import api
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.oauth2 import Token
+from integration_hub.integration_hub import health as hub_health
 from integration_hub.integration_hub.messages import refuse
 from integration_hub.runtime.frappe.secrets import FrappeSecrets
 from integration_hub.sync.run import run_stream
@@ -63,7 +64,7 @@ class TestDeskForms(HubTestCase):
 		watch = {
 			"stream_state": lambda: api.stream_state("customers-full"),
 			"running_streams": api.running_streams,
-			"paused_integrations": api.paused_integrations,
+			"integration_states": api.integration_states,
 		}
 		for user in ROLES:
 			frappe.set_user(user)
@@ -131,12 +132,12 @@ class TestDeskForms(HubTestCase):
 		self.assertEqual(health["waiting"], 0)
 
 	def test_a_paused_integration_is_told_to_the_list(self):
-		self.assertEqual(api.paused_integrations(), [])
+		self.assertEqual(hub_health.paused(), [])
 		with self.runtime.connector("crm") as connector:
 			breaker = connector.breaker
 			self.runtime.coordination.claim(breaker._open, "1", 60)
 			self.addCleanup(self.runtime.coordination.forget, breaker._open)
-		self.assertEqual(api.paused_integrations(), ["crm"])
+		self.assertEqual(hub_health.paused(), ["crm"])
 
 	# door
 

@@ -48,12 +48,22 @@ ELSEWHERE = frozenset(
 		"events_a_day",
 		"records_a_day",
 		"log_days",
-		"paused_integrations",
+		"integration_states",
 		"send_test_webhook",
 		"rotate_webhook_secret",
 		"stream_state",
 		"running_streams",
 		"held_deletions",
+		"keep_deletions",
+		"ask_about_kept",
+		"count_to_retry",
+		"retry_matching",
+		"retry_records",
+		"run_streams",
+		"enable_streams",
+		"run_again",
+		"removal_plan",
+		"delete_integration",
 	}
 )
 
@@ -128,7 +138,7 @@ class TestNobodyWaits(HubTestCase):
 		with answering(), patch.object(Transport, "exchange", lambda *_, **__: made.append("a call")):
 			api.health("crm")
 			api.stream_state("customers-full")
-			api.paused_integrations()
+			api.integration_states()
 			api.send_test_webhook("crm")
 			api.sync_now("customers-full")
 		self.assertEqual(made, [])

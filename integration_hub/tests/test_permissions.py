@@ -54,17 +54,27 @@ class TestPermissions(HubTestCase):
 			"retry_failures": lambda: api.retry_failures([self.error]),
 			"retry_record": lambda: api.retry_record(self.record),
 			"held_deletions": lambda: api.held_deletions("customers-full"),
+			"keep_deletions": lambda: api.keep_deletions(self.log),
+			"ask_about_kept": lambda: api.ask_about_kept("customers-full"),
+			"retry_matching": lambda: api.retry_matching("External Record", []),
+			"retry_records": lambda: api.retry_records([self.record]),
+			"run_streams": lambda: api.run_streams(["customers-full"]),
+			"run_again": lambda: api.run_again([self.log]),
+			"enable_streams": lambda: api.enable_streams(["customers-full"]),
 		}
 		deciders = {
 			"approve_deletions": lambda: api.approve_deletions(self.log),
 			"send_test_webhook": lambda: api.send_test_webhook("crm"),
+			"removal_plan": lambda: api.removal_plan("crm"),
+			"delete_integration": lambda: api.delete_integration("crm"),
 			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", "another-secret", True),
 		}
 		readers = {
 			"log_days": lambda: api.log_days("Webhook Log"),
 			"health": lambda: api.health("crm"),
 			"choices": api.choices,
-			"paused_integrations": api.paused_integrations,
+			"integration_states": api.integration_states,
+			"count_to_retry": lambda: api.count_to_retry("External Record", []),
 			"stream_state": lambda: api.stream_state("customers-full"),
 			"running_streams": api.running_streams,
 			"held_documents": lambda: api.held_documents(self.log),
@@ -121,6 +131,7 @@ class TestPermissions(HubTestCase):
 				(
 					"retry_record",
 					"held_deletions",
+					"keep_deletions",
 					"send_test_webhook",
 					"handle_conflict",
 				),

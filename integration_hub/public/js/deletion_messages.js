@@ -24,3 +24,21 @@ function deletion_fate({ policy }, doc) {
 	if (policy !== "Delete") return __("Stays");
 	return doc.adopted ? __("Stays: this stream did not create it") : __("Delete");
 }
+
+// A document that waits to be removed, by its title, where it has one that the user may read.
+function held_link(doctype, doc) {
+	const text = frappe.utils.escape_html(doc.title || doc.target_name);
+	const name = doc.title && doc.title !== doc.target_name ? ` <span class="text-muted small">${frappe.utils.escape_html(doc.target_name)}</span>` : "";
+	return `<a href="${frappe.utils.get_form_link(doctype, doc.target_name)}">${text}</a>${name}`;
+}
+
+function offer_to_keep(dialog, sync_log, after) {
+	dialog.set_secondary_action_label(__("Keep These"));
+	dialog.set_secondary_action(async () => {
+		const { message: count } = await frappe.call({ method: "integration_hub.api.keep_deletions", args: { sync_log }, freeze: true });
+		dialog.hide();
+		const said = count === 1 ? __("1 document is kept, and not asked about again") : __("{0} documents are kept, and not asked about again", [count]);
+		frappe.show_alert({ message: said, indicator: "green" });
+		after();
+	});
+}

@@ -26,14 +26,19 @@ function show_health(frm, health) {
 		status: ["in", ["Queued", "Processing"]],
 	});
 	const [failed_color, failed] = count(health.failed, "red", "Webhook Log", {
-		status: ["in", ["Failed", "Dead", "Unrouted", "Conflict"]],
+		status: ["in", ["Failed", "Dead"]],
+	});
+	const [look_color, look_at] = count(health.look_at, "orange", "Webhook Log", {
+		status: ["in", ["Unrouted", "Conflict"]],
 	});
 	const [failing_color, failing] = count(health.failing, "red", "Sync Settings", {
 		status: ["in", ["Failing", "Needs Approval"]],
 	});
 	const fails = frm.doc.last_failure_at && frm.doc.last_failure_at > (frm.doc.last_success_at || "");
 	frm.fields_dict.health.$wrapper.html(
-		known +
+		health.warnings.map((text) => `<div class="alert alert-warning hub-nobody">${escaped(text)}</div>`).join("") +
+			known +
+			standing_html(health.standing) +
 			cells([
 				!health.error && calls_cell(health),
 				cell(frm.doc.last_success_at ? "green" : "gray", __("Last Success"), ago(frm.doc.last_success_at)),
@@ -41,11 +46,29 @@ function show_health(frm, health) {
 				!health.error && budget_cell(health),
 				health.token && token_cell(health.token),
 				cell(waiting_color, __("Events Waiting"), waiting),
-				cell(failed_color, __("Events That Need Attention"), failed),
+				cell(failed_color, __("Failed Events"), failed),
+				cell(look_color, __("Events to Look At"), look_at),
+				health.queue && queue_cell(health.queue),
 				cell(failing_color, __("Streams Failing"), `${failing} ${__("of {0}", [health.streams])}`),
 			]) +
 			(fails && frm.doc.last_error ? `<p class="small text-danger">${escaped(frm.doc.last_error)}</p>` : "")
 	);
+}
+
+// The status and why it is no better, above all counters.
+function standing_html({ status, why }) {
+	const colors = { OK: "green", Failing: "red", Paused: "orange", "To Look At": "orange" };
+	const reasons = why.map((text) => `<li>${escaped(text)}</li>`).join("");
+	return `<div class="hub-standing mb-3"><span class="indicator-pill ${colors[status] || "gray"}">${__(status)}</span>
+		${reasons ? `<ul class="mt-2 mb-0 pl-4" style="overflow-wrap: anywhere">${reasons}</ul>` : ""}</div>`;
+}
+
+function queue_cell({ read_at, message_at, depth, error, unread }) {
+	if (error) return cell("red", __("Queue"), __("Cannot be read"));
+	if (unread) return cell("red", __("Queue"), `${__("Read last")} ${ago(read_at)}`);
+	if (!read_at) return cell("gray", __("Queue"), __("Not read yet"));
+	const waiting = depth < 0 ? "" : `, ${depth === 1 ? __("1 message waits") : __("{0} messages wait", [depth])}`;
+	return cell("green", __("Queue"), `${__("Last message")} ${ago(message_at)}${waiting}`);
 }
 
 function calls_cell(health) {

@@ -237,6 +237,9 @@ frappe.provide("integration_hub");
 		const done = await integration_hub.call("retry_failures", { names });
 		if (done.events) integration_hub.say(done.events === 1 ? __("1 event will be handled again") : __("{0} events will be handled again", [done.events]));
 		for (const stream of done.streams) handed(stream);
+		for (const stream of done.records) {
+			integration_hub.say(__("Records of {0} are tried again; you are told here what became of them", [escape(stream)]));
+		}
 		warn_of_workers(done.warnings);
 		if (done.nothing.length) {
 			const text =

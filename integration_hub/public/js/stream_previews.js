@@ -112,9 +112,7 @@ async function show_deletions(frm) {
 	});
 	const rows = held.rows.map((row) => [
 		row.external_id,
-		row.target_name
-			? { html: `<a href="${frappe.utils.get_form_link(held.doctype, row.target_name)}">${escaped(row.target_name)}</a>` }
-			: null,
+		row.target_name ? { html: held_link(held.doctype, row) } : null,
 		deletion_fate(held, row),
 	]);
 	const gone = held.total === 1 ? __("1 record is no longer in the source.") : __("{0} records are no longer in the source.", [held.total]);
@@ -129,4 +127,5 @@ async function show_deletions(frm) {
 		handed_over(frm, warnings);
 	});
 	dialog.get_primary_btn().removeClass("btn-primary").addClass("btn-danger");
+	offer_to_keep(dialog, held.sync_log, () => frm.reload_doc());
 }

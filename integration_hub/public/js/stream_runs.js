@@ -41,15 +41,25 @@ async function load_runs(frm) {
 function show_runs(frm, state) {
 	const $place = frm.fields_dict.runs.$wrapper.empty().addClass("hub-runs");
 	$place.append(
-		`<div class="hub-warnings"></div><div class="hub-run"></div><div class="hub-held"></div><div class="hub-chart"></div>`
+		`<div class="hub-warnings"></div><div class="hub-standing"></div><div class="hub-run"></div><div class="hub-held"></div><div class="hub-chart"></div>`
 	);
 	show_warnings($place.find(".hub-warnings"), state.warnings);
-	show_held(frm, $place.find(".hub-held"), state.held);
+	show_standing($place.find(".hub-standing"), state.standing);
+	show_held(frm, $place.find(".hub-held"), state.held, state.kept);
 	show_chart($place.find(".hub-chart"), state.runs);
 	const waiting = frm.hub_run?.run === state.run?.run ? frm.hub_run?.waiting : ""; // told, not stored
 	frm.hub_run = state.run && { waiting, ...state.run };
 	frm.hub_last = state.runs.at(-1)?.name;
 	show_run(frm);
+}
+
+// What is wrong comes first: why the stream is not well, and what its last run failed with.
+function show_standing($place, { status, why, last }) {
+	if (status !== "Failing" || !why.length) return;
+	const link = (run) => `<a href="${frappe.utils.get_form_link("Sync Log", run.name)}">${escaped(frappe.datetime.str_to_user(run.started_at))}</a>`;
+	const error = last?.error ? `<div class="mt-1 small">${link(last)}: ${escaped(last.error)}</div>` : "";
+	$place.append(`<div class="alert alert-danger" style="overflow-wrap: anywhere"><b>${escaped(why[0])}</b>
+		${why.slice(1).map((text) => `<div>${escaped(text)}</div>`).join("")}${error}</div>`);
 }
 
 function show_warnings($place, warnings) {
@@ -79,7 +89,8 @@ function show_run(frm) {
 	</div>`);
 }
 
-function show_held(frm, $place, held) {
+function show_held(frm, $place, held, kept) {
+	if (kept) show_kept(frm, $place, kept);
 	if (!held.length) return;
 	const count = held.reduce((sum, one) => sum + one.to_delete, 0);
 	const $box = $(
@@ -89,6 +100,23 @@ function show_held(frm, $place, held) {
 	$(`<button class="btn btn-xs btn-danger mt-1">${__("See and Approve")}</button>`)
 		.appendTo($box)
 		.on("click", () => show_deletions(frm));
+}
+
+// Documents whose removal was refused: they are not asked about, unless somebody wants to be.
+function show_kept(frm, $place, kept) {
+	const text =
+		kept === 1
+			? __("1 document is kept on a person's word, though its record is gone from the source.")
+			: __("{0} documents are kept on a person's word, though their records are gone from the source.", [kept]);
+	const $line = $(`<p class="text-muted small hub-kept">${text} </p>`).appendTo($place);
+	if (!frm.has_perm("write")) return;
+	$(`<a role="button">${__("Ask Again")}</a>`)
+		.appendTo($line)
+		.on("click", async () => {
+			await frappe.call("integration_hub.api.ask_about_kept", { stream: frm.doc.name });
+			frappe.show_alert({ message: __("The next run asks again"), indicator: "blue" });
+			load_runs(frm);
+		});
 }
 
 function show_chart($place, runs) {

@@ -22,7 +22,7 @@ function add_views(frm) {
 	const { made_by, changed_by } = doc.__onload?.origins || {};
 	if (made_by) view(__("First Written By"), "Form", made_by, doc.made_by);
 	if (changed_by) view(__("Last Written By"), "Form", changed_by, doc.changed_by);
-	if (doc.missing_run) view(__("Run That Did Not Find It"), "Form", "Sync Log", doc.missing_run);
+	if (doc.missing_run && doc.missing_run !== "kept") view(__("Run That Did Not Find It"), "Form", "Sync Log", doc.missing_run);
 	view(__("Failures"), "List", "Integration Error Log", {
 		stream: doc.stream,
 		external_id: doc.external_id,

@@ -3,6 +3,8 @@
 {% include "integration_hub/public/js/integration_health.js" %}
 {% include "integration_hub/public/js/integration_endpoint.js" %}
 {% include "integration_hub/public/js/bulk_replay.js" %}
+{% include "integration_hub/public/js/job_queued.js" %}
+{% include "integration_hub/public/js/removal.js" %}
 
 frappe.ui.form.on("Integration Settings", {
 	onload(frm) {
@@ -15,6 +17,7 @@ frappe.ui.form.on("Integration Settings", {
 		offer_choices(frm);
 		show_door(frm);
 		if (frm.is_new()) return;
+		frm.savetrash = () => delete_all(frm); // Frappe's own knows nothing of what belongs to it
 		if (frm.has_perm("write")) {
 			frm.add_custom_button(__("Test Connection"), () => test_connection(frm));
 			frm.add_custom_button(__("Replay Events"), () => replay_many(frm), __("Actions"));

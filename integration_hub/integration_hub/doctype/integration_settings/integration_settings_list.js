@@ -3,19 +3,30 @@
 
 show_as_text("Integration Settings");
 
+const STATE_COLORS = {
+	New: "gray",
+	OK: "green",
+	Failing: "red",
+	Paused: "orange",
+	"To Look At": "orange",
+	Disabled: "gray",
+};
+
 frappe.listview_settings["Integration Settings"] = {
 	hide_name_column: true,
-	add_fields: ["enabled", "last_success_at", "last_failure_at"],
+	add_fields: ["enabled"],
 	get_indicator(doc) {
 		if (!doc.enabled) return [__("Disabled"), "gray", "enabled,=,0"];
-		if (doc.last_failure_at && doc.last_failure_at > (doc.last_success_at || ""))
-			return [__("Failing"), "red", "enabled,=,1"];
-		if (doc.last_success_at) return [__("OK"), "green", "enabled,=,1"];
-		return [__("New"), "gray", "enabled,=,1"];
+		const { status } = cur_list?.hub_states?.[doc.name] || {};
+		return [__(status || "…"), STATE_COLORS[status] || "gray", "enabled,=,1"];
 	},
-	// Pauses are no column: they stand where all workers see them, and pass by themselves.
+	// It follows from streams, events, queues and pauses: no column holds it.
 	async refresh(list) {
-		const { message } = await frappe.call({ method: "integration_hub.api.paused_integrations", type: "GET" });
-		for (const name of message || []) set_pill(list, name, __("Paused"), "orange");
+		const { message } = await frappe.call({ method: "integration_hub.api.integration_states", type: "GET" });
+		list.hub_states = message || {};
+		for (const doc of list.data.filter((row) => row.enabled)) {
+			const { status, why } = list.hub_states[doc.name] || {};
+			if (status) set_pill(list, doc.name, __(status), STATE_COLORS[status], why.join(" "));
+		}
 	},
 };

@@ -57,6 +57,7 @@ async function approve(frm) {
 		},
 	});
 	dialog.get_primary_btn().removeClass("btn-primary").addClass("btn-danger");
+	offer_to_keep(dialog, frm.doc.name, () => frm.reload_doc());
 	dialog.$body.append(`<p>${deletion_sentence(held)}</p>${documents_table(held)}`);
 	if (held.total > held.documents.length) {
 		const filters = { missing_run: frm.doc.name };
@@ -73,10 +74,7 @@ async function approve(frm) {
 function documents_table(held) {
 	const escape = frappe.utils.escape_html;
 	const row = (doc) => {
-		const name = doc.target_name || "–";
-		const link = doc.target_name
-			? `<a href="${frappe.utils.get_form_link(doc.target_doctype, doc.target_name)}">${escape(name)}</a>`
-			: "–";
+		const link = doc.target_name ? held_link(doc.target_doctype, doc) : "–";
 		return `<tr><td>${link}</td><td>${escape(doc.external_id)}</td><td>${deletion_fate(held, doc)}</td></tr>`;
 	};
 	return `<div class="table-responsive" style="max-height: 50vh; overflow: auto">

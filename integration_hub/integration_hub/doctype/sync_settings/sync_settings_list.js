@@ -1,6 +1,9 @@
 {% include "integration_hub/public/js/run_progress.js" %}
 {% include "integration_hub/public/js/list_pills.js" %}
 {% include "integration_hub/public/js/untrusted_text.js" %}
+{% include "integration_hub/public/js/job_queued.js" %}
+{% include "integration_hub/public/js/outcome.js" %}
+{% include "integration_hub/public/js/many.js" %}
 
 show_as_text("Sync Settings");
 
@@ -19,9 +22,32 @@ frappe.listview_settings["Sync Settings"] = {
 		if (!doc.enabled && doc.status !== "Running") return [__("Off"), "gray", "enabled,=,0"];
 		return [__(doc.status), colors[doc.status] || "gray", `status,=,${doc.status}`];
 	},
-	onload: watch_list,
+	formatters: {
+		last_outcome: (value) => outcome_html(value),
+	},
+	onload(list) {
+		watch_list(list);
+		offer_actions(list);
+	},
 	refresh: show_running,
 };
+
+function offer_actions(list) {
+	if (!frappe.model.can_write("Sync Settings")) return;
+	const action = (label, method, args, said) =>
+		list.page.add_action_item(label, async () => {
+			const names = list.get_checked_items(true);
+			if (!names.length) return;
+			const { message } = await frappe.call(`integration_hub.api.${method}`, { names, ...args });
+			done_and_refused(message, said);
+			warn_of_workers(message.warnings);
+			list.clear_checked_items();
+			list.refresh();
+		});
+	action(__("Run Now"), "run_streams", {}, (n) => __("Streams handed to a worker: {0}", [n]));
+	action(__("Switch On"), "enable_streams", { enabled: 1 }, (n) => __("Streams switched on: {0}", [n]));
+	action(__("Switch Off"), "enable_streams", { enabled: 0 }, (n) => __("Streams switched off: {0}", [n]));
+}
 
 function watch_list(list) {
 	const here = () => cur_list === list && frappe.get_route()[0] === "List" && frappe.get_route()[1] === list.doctype;
