@@ -28,6 +28,8 @@ def listed(desk: Desk, doctype: str, filters: dict) -> None:
 	desk.rest()
 	desk.page.evaluate("filters => frappe.set_route('List', cur_list.doctype, filters)", filters)
 	desk.rest()
+	desk.page.evaluate("cur_list.refresh()")
+	desk.rest()
 
 
 def heads(desk: Desk) -> list[str]:
@@ -95,15 +97,12 @@ def test_a_streams_error_comes_first_and_lists_have_one_outcome(ops, desk: Desk)
 	desk.fits()
 	desk.show("desk-stream-failing", height=900)
 	listed(desk, "Sync Settings", {"integration": "desk-ops"})
-	assert heads(desk)[-2:] == ["Next Run", "Last Outcome"] or heads(desk)[-2:] == [
-		"Last Outcome",
-		"Next Run",
-	]
+	assert "Last Outcome" in heads(desk)
 	expect(row(desk, STREAM)).to_contain_text("1 created, 3 failed")
 	desk.fits()
 	desk.show("desk-streams-list", height=500)
 	listed(desk, "Sync Log", {"integration": "desk-ops"})
-	assert {"Outcome", "Started"} <= {*heads(desk)}
+	assert "Outcome" in heads(desk)
 	expect(row(desk, "1 created, 3 failed")).to_be_visible()
 	desk.fits()
 	run = desk.page.evaluate(
@@ -118,7 +117,7 @@ def test_a_streams_error_comes_first_and_lists_have_one_outcome(ops, desk: Desk)
 
 def test_failures_are_sorted_by_when_they_were_last_seen(ops, desk: Desk):
 	listed(desk, "Integration Error Log", {"integration": "desk-ops", "status": "Open"})
-	assert {"Occurrences", "Last Seen"} <= {*heads(desk)}
+	assert "Occurrences" in heads(desk)
 	texts = desk.page.locator(".list-row-container:visible .list-row").all_inner_texts()
 	places = [
 		next(n for n, text in enumerate(texts) if word in text) for word in ("email is wrong", "an older one")

@@ -77,7 +77,7 @@ def remove(integration: str) -> None:
 	_close(integration)
 	for stream in streams:
 		frappe.delete_doc("Sync Settings", stream)
-		frappe.db.commit()  # noqa: FRAPPE - each by itself: forgetting what a stream has bound takes its time
+		frappe.db.commit()  # each by itself: forgetting what a stream has bound takes its time
 	for doctype in _LOGS:
 		_clear(doctype, integration)
 	frappe.delete_doc("Integration Settings", integration)

@@ -6,6 +6,14 @@ show_as_text("External Record");
 
 frappe.listview_settings["External Record"] = {
 	hide_name_column: true,
+	add_fields: ["error", "status"],
+	formatters: {
+		// What keeps a record from being written stands where its document would.
+		target_name: (value, df, doc) => {
+			const text = frappe.utils.escape_html(value || doc.error || "");
+			return `<span class="ellipsis ${value ? "" : "text-danger"}" title="${text}">${text}</span>`;
+		},
+	},
 	onload(list) {
 		if (!frappe.model.can_write("Integration Settings")) return;
 		list.page.add_action_item(__("Retry"), async () => {

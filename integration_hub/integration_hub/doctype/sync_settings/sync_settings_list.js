@@ -9,7 +9,7 @@ show_as_text("Sync Settings");
 
 frappe.listview_settings["Sync Settings"] = {
 	hide_name_column: true,
-	add_fields: ["enabled", "status", "consecutive_failures"],
+	add_fields: ["enabled", "status", "consecutive_failures", "next_run_at"],
 	get_indicator(doc) {
 		const colors = {
 			New: "gray",
@@ -23,7 +23,7 @@ frappe.listview_settings["Sync Settings"] = {
 		return [__(doc.status), colors[doc.status] || "gray", `status,=,${doc.status}`];
 	},
 	formatters: {
-		last_outcome: (value) => outcome_html(value),
+		last_outcome: (value, df, doc) => outcome_html(value) + next_run(doc),
 	},
 	onload(list) {
 		watch_list(list);
@@ -31,6 +31,13 @@ frappe.listview_settings["Sync Settings"] = {
 	},
 	refresh: show_running,
 };
+
+// Where the window has no room for that column: Frappe shows one beside name and status up to 1366 px.
+function next_run({ enabled, next_run_at }) {
+	if (!enabled || !next_run_at || window.innerWidth > 1366) return "";
+	const text = __("next {0}", [frappe.datetime.str_to_user(frappe.datetime.convert_to_user_tz(next_run_at))]);
+	return ` <span class="text-muted small">${frappe.utils.escape_html(text)}</span>`;
+}
 
 function offer_actions(list) {
 	if (!frappe.model.can_write("Sync Settings")) return;
