@@ -100,7 +100,6 @@ def test_a_streams_error_comes_first_and_lists_have_one_outcome(ops, desk: Desk)
 	assert "Last Outcome" in heads(desk)
 	expect(row(desk, STREAM)).to_contain_text("1 created, 3 failed")
 	desk.fits()
-	desk.show("desk-streams-list", height=500)
 	listed(desk, "Sync Log", {"integration": "desk-ops"})
 	assert "Outcome" in heads(desk)
 	expect(row(desk, "1 created, 3 failed")).to_be_visible()
@@ -125,7 +124,6 @@ def test_failures_are_sorted_by_when_they_were_last_seen(ops, desk: Desk):
 	assert places == sorted(places)
 	expect(row(desk, "an older one")).to_contain_text("41")
 	desk.fits()
-	desk.show("desk-failures-list", height=500)
 
 
 def test_deletions_are_listed_by_title_and_refused(ops, desk: Desk):
