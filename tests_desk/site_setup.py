@@ -12,6 +12,8 @@ if frappe.db.has_column("Installed Application", "is_setup_complete"):
 for doctype in ("Module Onboarding", "Onboarding Step"):
 	for name in frappe.get_all(doctype, filters={"name": ["like", "Integration Hub%"]}, pluck="name"):
 		frappe.db.set_value(doctype, name, "is_complete", 0)
+		if doctype == "Onboarding Step":
+			frappe.db.set_value(doctype, name, "is_skipped", 0)
 frappe.db.set_single_value("System Settings", "enable_scheduler", 1)
 update_site_config("developer_mode", 0)  # an onboarding that is done would be written into the app's folder
 update_site_config("integration_hub_allowed_hosts", ["127.0.0.1:*"])

@@ -23,7 +23,7 @@ def test_a_source_is_looked_at_before_the_stream_is_saved(desk: Desk, crm: Sandb
 	desk.page.wait_for_function(
 		"cur_frm.doc.pagination === 'Page Number' && cur_frm.doc.more_path === 'has_more'"
 	)
-	desk.dialog.locator(".hub-list").first.click()
+	desk.dialog.locator(".hub-pick").first.click()
 	desk.page.wait_for_function("cur_frm.doc.records_path === 'data'")
 	desk.page.wait_for_timeout(600)
 	expect(desk.dialog.locator(".hub-list.btn-primary")).to_have_count(1)

@@ -1,5 +1,7 @@
 """Who may open which door."""
 
+from unittest.mock import patch
+
 import frappe
 import requests
 from frappe.permissions import add_permission, reset_perms
@@ -44,6 +46,9 @@ class TestPermissions(HubTestCase):
 			"backfill_again": lambda: api.backfill_again(self.backfill()),
 			"preview": lambda: api.preview("customers-full"),
 			"dry_run": lambda: api.dry_run("customers-full"),
+			"look_at_source": lambda: api.look_at_source(
+				frappe.get_doc("Sync Settings", "customers-full").as_json()
+			),
 			"reset_checkpoint": lambda: api.reset_checkpoint("customers-full"),
 			"replay_events": lambda: api.replay_events([self.event()]),
 			"replay_since": lambda: api.replay_since("crm"),
@@ -81,7 +86,8 @@ class TestPermissions(HubTestCase):
 			"events_a_day": api.events_a_day,
 			"records_a_day": api.records_a_day,
 		}
-		return {"managers": managers, "deciders": deciders, "readers": readers}
+		owners = {"start_sandbox": api.start_sandbox}
+		return {"managers": managers, "deciders": deciders, "readers": readers, "owners": owners}
 
 	def backfill(self) -> str:
 		"""Return the name of a backfill's run."""
@@ -106,11 +112,30 @@ class TestPermissions(HubTestCase):
 		}
 		entry_points = self.entry_points()
 		self.assertEqual(
-			own, {"webhook", *entry_points["managers"], *entry_points["deciders"], *entry_points["readers"]}
+			own,
+			{
+				"webhook",
+				*entry_points["managers"],
+				*entry_points["deciders"],
+				*entry_points["readers"],
+				*entry_points["owners"],
+			},
 		)
 		self.assertEqual(
 			{f.__name__ for f in frappe.guest_methods if f.__module__ == api.__name__}, {"webhook"}
 		)
+
+	def test_a_sandbox_is_for_a_system_manager_where_the_site_allows_it(self):
+		with patch("integration_hub.sandbox.alone.start", return_value="http://127.0.0.1:8765") as started:
+			with patch.dict(frappe.local.conf, developer_mode=0, integration_hub_sandbox=1):
+				self.assertEqual(api.start_sandbox()["base_url"], "http://127.0.0.1:8765")
+				self.assertIn("127.0.0.1:8765", self.runtime.allowed_hosts())
+				for user in ("manager@example.com", "viewer@example.com", "nobody@example.com", "Guest"):
+					self.assertFalse(self.press(user, "start_sandbox", api.start_sandbox), user)
+			with patch.dict(frappe.local.conf, developer_mode=0, integration_hub_sandbox=0):
+				self.assertRaises(frappe.ValidationError, api.start_sandbox)
+				self.assertNotIn("127.0.0.1:8765", self.runtime.allowed_hosts())
+		self.assertEqual(started.call_count, 1)
 
 	def test_a_preview_takes_the_right_to_read_the_target(self):
 		for name in ("preview", "dry_run"):

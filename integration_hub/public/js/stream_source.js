@@ -32,11 +32,15 @@ function show_source(frm) {
 	const found = frm.hub_look;
 	const dialog = new frappe.ui.Dialog({ title: __("What the Source Answers"), size: "extra-large" });
 	const $body = $(`<div class="hub-source" style="padding: var(--padding-md)"></div>`).appendTo(dialog.$body);
-	$body.append(`<p class="small text-muted" style="overflow-wrap: anywhere">GET ${escaped(found.url)}</p>`);
+	$body.append(`<p class="small text-muted" style="overflow-wrap: anywhere">${escaped(frm.doc.method || "GET")} ${escaped(found.url)}</p>`);
 	if (found.problem) $body.append(`<div class="alert alert-danger">${escaped(found.problem)}</div>`);
 	offer_pagination(frm, $body);
 	offer_lists(frm, $body, dialog);
-	$body.append(`<div class="hub-tree small mt-3" style="font-family: var(--font-stack-monospace, monospace); overflow-wrap: anywhere">${branch(found.answer)}</div>`);
+	$body.append(`<div class="hub-tree small mt-3" style="font-family: var(--font-stack-monospace, monospace); overflow-wrap: anywhere">${branch(found.answer, found.lists)}</div>`);
+	$body.find(".hub-pick").on("click", (event) => {
+		event.preventDefault();
+		use_list(frm, dialog, event.currentTarget.dataset.path);
+	});
 	dialog.set_primary_action(__("Map by Name"), () => {
 		dialog.hide();
 		map_by_name(frm);
@@ -44,16 +48,28 @@ function show_source(frm) {
 	dialog.show();
 }
 
-// A value as a tree that opens and closes.
-function branch(value, name, depth = 0) {
+// A value as a tree that opens and closes; a list of records in it is a Records Path to press.
+function branch(value, lists, name, path = "", depth = 0) {
 	const label = name === undefined ? "" : `<span class="text-muted">${escaped(name)}:</span> `;
 	if (value === null || typeof value !== "object") {
 		return `<div style="padding-left: 18px">${label}${escaped(value === null ? "null" : value)}</div>`;
 	}
-	const items = Object.entries(value);
-	const kind = Array.isArray(value) ? `[ ]` : `{ }`;
-	return `<details ${depth < 3 ? "open" : ""} style="padding-left: 14px"><summary>${label}<span class="text-muted">${kind}</span></summary>
-		${items.map(([key, inner]) => branch(inner, key, depth + 1)).join("")}</details>`;
+	const is_list = Array.isArray(value);
+	const known = is_list && lists.find((one) => one.path === path);
+	const pick = known ? `<a href="#" class="hub-pick ml-2" data-path="${escaped(path)}">${__("use as Records Path")}</a>` : "";
+	const below = (key) => (is_list ? `${path}[${key}]` : [path, /^[A-Za-z_]\w*$/.test(key) ? key : JSON.stringify(key)].filter(Boolean).join("."));
+	const items = Object.entries(value).map(([key, inner]) => branch(inner, lists, key, below(key), depth + 1));
+	return `<details ${depth < 3 ? "open" : ""} style="padding-left: 14px">
+		<summary>${label}<span class="text-muted">${is_list ? "[ ]" : "{ }"}</span>${pick}</summary>${items.join("")}</details>`;
+}
+
+async function use_list(frm, dialog, path) {
+	await frm.set_value("records_path", path);
+	const list = frm.hub_look.lists.find((one) => one.path === path);
+	frm.hub_look = { ...frm.hub_look, records_path: path, keys: list.keys, problem: "" };
+	show_keys(frm);
+	dialog.hide();
+	show_source(frm);
 }
 
 function offer_lists(frm, $body, dialog) {
@@ -69,14 +85,7 @@ function offer_lists(frm, $body, dialog) {
 		$(`<button class="btn btn-xs ${used ? "btn-primary" : "btn-default"} mr-2 mb-1 hub-list">${escaped(said)}</button>`)
 			.attr("data-path", path)
 			.appendTo($row)
-			.on("click", async () => {
-				await frm.set_value("records_path", path);
-				const list = frm.hub_look.lists.find((one) => one.path === path);
-				frm.hub_look = { ...frm.hub_look, records_path: path, keys: list.keys, problem: "" };
-				show_keys(frm);
-				dialog.hide();
-				show_source(frm);
-			});
+			.on("click", () => use_list(frm, dialog, path));
 	}
 }
 

@@ -128,7 +128,8 @@ async function hide_unused(frm, fill = false) {
 // A new stream is off, so that nothing of it runs while it is being set up.
 function show_off(frm) {
 	const off = !frm.is_new() && !frm.doc.enabled;
-	frm.set_intro(off ? __("This stream is off. Sync Now runs it and switches it on.") : "", "blue");
+	frm.set_intro(""); // else a second one stands below the first
+	if (off) frm.set_intro(__("This stream is off. Sync Now runs it and switches it on."), "blue");
 }
 
 async function sync_now(frm) {
