@@ -42,7 +42,7 @@ def try_connection(integration: str) -> dict[str, Any]:
 			connector.retry = replace(connector.retry, attempts=1)  # a person waits, and so does a web worker
 			connector.get(connector.config.test_path or "")
 			address = connector.url(connector.config.test_path or "")
-	except errors.Paused as error:
+	except errors.RetryLater as error:
 		return {"ok": False, "message": translated(error), "paused": math.ceil(error.seconds)}
 	except (errors.ConnectorError, HubError) as error:
 		message = str(error)
@@ -115,7 +115,6 @@ def _hints(config: IntegrationConfig) -> list[tuple[type[errors.ConnectorError],
 			errors.RateLimited,
 			_("Wait, and lower Requests under Rate Budget so that it does not come to this."),
 		),
-		(errors.RetryLater, _("Wait until it lets calls pass again.")),
 		(errors.ServerError, _("The fault is on the other side. Try again later, or ask who runs it.")),
 		(
 			errors.ConnectionFailed,

@@ -106,12 +106,12 @@ async function test_connection(frm) {
 	frm.reload_doc();
 }
 
-// It asked for a pause, or the rate budget is used up: nothing was sent, and nobody waits for it.
+// It asked for a pause, or the rate budget is used up: nobody waits for it.
 function show_pause(frm, seconds) {
 	frappe.msgprint({
 		title: __("Paused, {0} s", [seconds]),
 		indicator: "orange",
-		message: __("The next call may be made in {0} s: the rate budget is used up, or the system asked for a pause. Nothing was sent.", [seconds]),
+		message: __("The next call may be made in {0} s: the rate budget is used up, or the system asked for a pause.", [seconds]),
 	});
 	load_health(frm);
 }
