@@ -24,6 +24,16 @@ def has_index(doctype: str, fields: Sequence[str]) -> bool:
 
 
 class TestInstall(IntegrationTestCase):
+	def test_v16_has_its_sidebar_and_its_icon(self):
+		if not frappe.db.exists("DocType", "Workspace Sidebar"):
+			self.skipTest("v15 has neither")
+		items = frappe.get_doc("Workspace Sidebar", "Integration Hub").items
+		links = [(item.link_type, item.link_to) for item in items if item.type == "Link"]
+		self.assertEqual(links[0], ("Workspace", "Integration Hub"))
+		self.assertEqual([link for link in links if not frappe.db.exists(*link)], [])
+		icon = frappe.db.get_value("Desktop Icon", "Integration Hub", ["app", "link_to", "hidden"])
+		self.assertEqual(icon, ("integration_hub", "Integration Hub", 0))
+
 	def test_roles_have_desk_access(self):
 		for role in ROLES:
 			self.assertEqual(frappe.db.get_value("Role", role, "desk_access"), 1)
