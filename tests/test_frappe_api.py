@@ -167,6 +167,8 @@ SCRIPTS = [
 	("frappe.ui.form.on('A', {}); frappe.router.make_url(['x']);", []),
 	("// frappe.gone()", []),
 	("frm.set_intro('x'); frm.add_custom_button('x');", []),
+	("frappe.boot.hub.flag;", []),
+	("frappe.boot.gone;", ["frappe.boot.gone is not in Frappe's scripts"]),
 	("frappe.router.gone()", ["frappe.router.gone is not in Frappe's scripts"]),
 	("frm.gone('x')", ["frm.gone is not in Frappe's scripts"]),
 	("frappe.ui.form.on('A', 'frappe.utils.data.flt')", []),

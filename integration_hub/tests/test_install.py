@@ -25,7 +25,7 @@ def has_index(doctype: str, fields: Sequence[str]) -> bool:
 
 class TestInstall(IntegrationTestCase):
 	def test_v16_has_its_sidebar_and_its_icon(self):
-		if not frappe.db.exists("DocType", "Workspace Sidebar"):
+		if not frappe.get_meta("Desktop Icon").has_field("link_to"):
 			self.skipTest("v15 has neither")
 		items = frappe.get_doc("Workspace Sidebar", "Integration Hub").items
 		links = [(item.link_type, item.link_to) for item in items if item.type == "Link"]
