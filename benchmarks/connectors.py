@@ -59,7 +59,7 @@ def fetch(url: str, lanes: int) -> float:
 
 @contextmanager
 def sandbox_process(latency: float, customers: int = CUSTOMERS) -> Iterator[str]:
-	"""A sandbox in a process of its own: it shall not share the interpreter with what is measured."""
+	"""A sandbox in a process of its own, so that it does not share the interpreter with what is measured."""
 	port = free_port()
 	code = "from integration_hub.commands import main; main()"
 	options = ["--port", str(port), "--customers", str(customers), "--latency", str(latency)]

@@ -1,4 +1,4 @@
-"""Acknowledging webhooks on a real site, door by door: ratios within one run; medians.
+"""Acknowledging webhooks on a real site, endpoint by endpoint: ratios within one run; medians.
 
 From the bench's sites folder: ../env/bin/python -m benchmarks.endpoints_on_site SITE  (this checkout on PYTHONPATH).
 It makes an integration of its own and takes it away. The bench's workers should rest meanwhile.
@@ -27,11 +27,11 @@ from integration_hub.sandbox.sender import HEADER, sign
 NAME = "hub-benchmark"
 SECONDS, WORKERS = size(4, quick=1), 2
 CONNECTIONS = (8, 50)
-TABLE = "hub_benchmark_event"  # of the bare door
+TABLE = "hub_benchmark_event"  # of the bare endpoint
 
 
 def naive(**_: str) -> str:
-	"""The door as it is often written: look, insert a document, enqueue a job."""
+	"""The endpoint as it is often written: look, insert a document, enqueue a job."""
 	body = frappe.request.get_data()
 	event = json.loads(body)
 	if frappe.request.headers.get(HEADER) != sign(body, SECRET):
@@ -50,7 +50,7 @@ def naive(**_: str) -> str:
 
 
 def bare(connect: Callable[[], Any], mark: str) -> Callable[[dict, Callable], Iterable[bytes]]:
-	"""Return a door that does the least there is to do: HMAC, one insert, one commit."""
+	"""Return an endpoint that does the least there is to do: HMAC, one insert, one commit."""
 	local = threading.local()
 
 	def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
@@ -69,7 +69,7 @@ def bare(connect: Callable[[], Any], mark: str) -> Callable[[dict, Callable], It
 
 
 def serve(site: str, kind: str, port: int) -> None:
-	"""Serve one kind of door: `frappe` (ping, naive, the site's own door), `receiver` or `bare`."""
+	"""Serve one kind of endpoint: `frappe` (ping, naive, the site's endpoint), `receiver` or `bare`."""
 	if kind == "frappe":
 		serve_with_gunicorn(partial(application, site, kind), port)
 		return
@@ -104,7 +104,7 @@ def serve_with_gunicorn(make_application: Callable, port: int) -> None:
 
 
 def application(site: str, kind: str) -> Callable:
-	"""Return one kind of door, `frappe` or `bare`, as a WSGI application."""
+	"""Return one kind of endpoint, `frappe` or `bare`, as a WSGI application."""
 	if kind == "bare":
 		frappe.init(site=site)
 		return bare(*connector())
@@ -115,7 +115,7 @@ def application(site: str, kind: str) -> Callable:
 
 	api.naive = frappe.whitelist(allow_guest=True, methods=["POST"])(naive)
 	app._site = site
-	# Nobody works meanwhile: without this, Frappe refuses the naive door's jobs after 500 of them.
+	# Nobody works meanwhile: without this, Frappe refuses the naive endpoint's jobs after 500 of them.
 	background_jobs._check_queue_size = lambda queue: None
 	return app.application
 
@@ -184,8 +184,8 @@ def main(site: str) -> None:
 	api = "/api/method"
 	doors = (
 		("frappe.ping", "frappe", f"{api}/frappe.ping"),
-		("naive door", "frappe", f"{api}/integration_hub.api.naive"),
-		("site's own door", "frappe", f"{api}/integration_hub.api.webhook/{NAME}"),
+		("naive endpoint", "frappe", f"{api}/integration_hub.api.naive"),
+		("site's endpoint", "frappe", f"{api}/integration_hub.api.webhook/{NAME}"),
 		("receiver", "receiver", f"/webhooks/{NAME}"),
 		("bare WSGI", "bare", "/"),
 	)
@@ -197,10 +197,10 @@ def main(site: str) -> None:
 	rates = {figure.name: figure.value for figure in figures}
 	few, many = (f"{count} connections" for count in CONNECTIONS)
 	for ours, theirs, at in (
-		("site's own door", "frappe.ping", few),
-		("site's own door", "frappe.ping", many),
-		("receiver", "naive door", few),
-		("receiver", "naive door", many),
+		("site's endpoint", "frappe.ping", few),
+		("site's endpoint", "frappe.ping", many),
+		("receiver", "naive endpoint", few),
+		("receiver", "naive endpoint", many),
 		("receiver", "bare WSGI", few),
 	):
 		figures.append(

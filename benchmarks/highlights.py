@@ -23,7 +23,7 @@ LINES = (
 	"**The rate budget** is used, not exceeded: eight processes use {connectors: 8 processes against 100 requests per "
 	"10 s, used}, and the system refuses {connectors: 8 processes against 100 requests per 10 s, refused with 429}.",
 	"**The receiver** takes {endpoints_on_site: receiver, 8 connections} at a p99 of {endpoints_on_site: receiver, 8 connections, "
-	"p99}; the site's own endpoint takes {endpoints_on_site: site's own door, 8 connections}, close to what `frappe.ping` "
+	"p99}; the site's endpoint takes {endpoints_on_site: site's endpoint, 8 connections}, close to what `frappe.ping` "
 	"answers ({endpoints_on_site: frappe.ping, 8 connections}).",
 	"**Handling** events: one worker handles {inbox_drain: one drain, trivial handler}, "
 	"{inbox_drain: one drain, trivial handler / one job an event} as many as with one job per event. At 100 events a "

@@ -108,7 +108,7 @@ def measure(runtime: Runtime, name: str) -> Iterator[Figure]:
 	for what, place in (("sweep", 0), ("claim", 1)):
 		longest = max(pair[place] for pair in first + later)
 		yield Figure(f"{name}: {what}", longest, "s", better="lower")
-	yield Figure(f"{name}: look at a door", endpoint, "s", better="lower")
+	yield Figure(f"{name}: look at an endpoint", endpoint, "s", better="lower")
 
 
 def run(runtime: Runtime, clear: Callable[[], None]) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""Acknowledging webhooks without a bench: our receiver, and a bare WSGI door that does the least there is to do.
+"""Acknowledging webhooks without a bench: our receiver, and a bare WSGI endpoint that does the least there is to do.
 
 python -m benchmarks.receiver_standalone
 """
@@ -44,7 +44,7 @@ nothing = "benchmarks.inbox_lag.nothing"
 
 
 def bare(path: str) -> Callable[[dict, Callable], Iterable[bytes]]:
-	"""Return a WSGI door: HMAC, one insert, one commit."""
+	"""Return a WSGI endpoint: HMAC, one insert, one commit."""
 	local = threading.local()
 
 	def application(environ: dict, start_response: Callable) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Peak memory of a sync of 10,000 and of 1,000,000 records, each in a process of its own, on the SQLite home.
+"""Peak memory of a sync of 10,000 and of 1,000,000 records, each in a process of its own, on the standalone runtime.
 
 python -m benchmarks.sync_memory
 """

@@ -1,4 +1,4 @@
-"""Writing 1,000,000 records that are fetched already, on the home without a bench, once each.
+"""Writing 1,000,000 records that are fetched already, on the standalone runtime, once each.
 
 python -m benchmarks.sync_million_standalone
 """

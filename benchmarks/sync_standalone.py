@@ -1,4 +1,4 @@
-"""Writing records that are fetched already, on the home without a bench: the naive loop, ours, the driver's limit.
+"""Writing records that are fetched already, on the standalone runtime: the naive loop, ours, the driver's limit.
 
 python -m benchmarks.sync_standalone
 """

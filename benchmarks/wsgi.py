@@ -1,4 +1,4 @@
-"""Serving the doors that ours is compared with: plain WSGI applications on the same server."""
+"""Serving the endpoints that ours is compared with: plain WSGI applications on the same server."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from integration_hub.stores.runtime import HubError
 
 def main() -> int:
 	options = _options()
-	signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing of the run shall outlive it
+	signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing of the run may outlive it
 	with ExitStack() as stack:
 		deployment = _deployment(options, stack)
 		folder = _folder(options.keep)

@@ -55,10 +55,10 @@ class Endpoint:
 
 @dataclass
 class Deployment:
-	"""A home set up for the run.
+	"""A runtime set up for the run.
 
 	opened: opens it once more, for another thread. hub: the command `integration-hub` for it. cwd: where processes run.
-	processes: those besides the receiver and the consumers. ways, doors, servers: those besides the run's own.
+	processes: those besides the receiver and the consumers. ways, endpoints, servers: those besides the run's own.
 	elapse: lets time pass where it is not written in the hub's tables. disconnect: cuts the hub's database
 	connections at the server. logs: folders besides the run's own whose new lines are searched for secrets.
 	tables: those of the database whose rows are. pace: how many times as long everybody else waits between two
@@ -84,7 +84,7 @@ class Deployment:
 
 @contextmanager
 def standalone_deployment(folder: Path) -> Iterator[Deployment]:
-	"""Set up the home without a bench: hub.toml is in `folder`, the secrets in the environment."""
+	"""Set up the standalone runtime: hub.toml is in `folder`, the secrets in the environment."""
 	toml = str(folder / "hub.toml")
 	worker = Command([sys.executable, "-m", "chaos.worker", "--config", toml])
 	with StandaloneRuntime(toml) as runtime:

@@ -14,7 +14,7 @@ TABLE = "chaos_effect"
 HANDLER = "chaos.effects.note"
 KILLED_BY_EVENT = 86  # exit code of a worker whose event was to kill it
 
-# Of the process: set by whoever handles events.
+# Of the process: set by the process that handles events.
 runtime: Runtime | None = None
 mortal = False  # is it a worker that an event may kill?
 

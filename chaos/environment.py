@@ -177,7 +177,7 @@ class Environment:
 		for server in self.deployment.servers.values():
 			server.write_down()
 		for process in self.processes.values():
-			process.ask_to_stop()  # all at once: some finish what they have in hand
+			process.ask_to_stop()  # all at once: some finish what they have in progress
 		codes = {name: process.stop() for name, process in self.processes.items()}
 		for process in self.processes.values():
 			process.end_orphans()

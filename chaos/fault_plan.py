@@ -16,7 +16,7 @@ SLOW = 200  # connections at a time that send a byte now and then
 
 @dataclass(frozen=True)
 class Step:
-	"""One thing to do to the arena at a time. `action` names a method of it; `does` says it in words."""
+	"""One thing to do to the environment at a time. `action` names a method of it; `does` says it in words."""
 
 	at: float
 	action: str

@@ -14,7 +14,7 @@ PASSWORD = "chaos"  # noqa: S105 - of a server that lives for one run, on this m
 
 
 class MariaDB:
-	"""A server on a data folder. It is made by `create`; whoever has the folder can start and stop it."""
+	"""A server on a data folder. It is made by `create`; a process that has the folder can start and stop it."""
 
 	def __init__(self, folder: Path, port: int):
 		self._folder, self.port = folder, port

@@ -19,7 +19,9 @@ _NO_DATABASE = (
 	"Can't connect to MySQL server",
 	"Lost connection to MySQL server",
 )  # says who begins without it
-_PATIENCE = 40  # seconds in which a process that is asked to stop has to have finished what it has in hand
+_PATIENCE = (
+	40  # seconds in which a process that is asked to stop has to have finished what it has in progress
+)
 
 
 @dataclass

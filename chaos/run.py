@@ -1,4 +1,4 @@
-"""One run: a plan carried out in an arena, then settled and judged."""
+"""One run: a plan carried out in an environment, then settled and judged."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ _REPLACED = (
 
 
 def chaos_toml(crm_url: str) -> str:
-	"""Return the settings for the sandbox at `crm_url`. Secrets are in the environment (see arena)."""
+	"""Return the settings for the sandbox at `crm_url`. Secrets are in the environment (see environment)."""
 	text = hub_toml(crm_url, redis_url="env:CRM_QUEUE_URL")
 	for old, new in _REPLACED:
 		if old not in text:

@@ -36,7 +36,7 @@ class Verdict:
 
 
 def verdicts(environment: Environment, settled: Settled, codes: dict[str, int]) -> Iterator[Verdict]:
-	"""Compare; the home's database is not written to any more."""
+	"""Compare; the runtime's database is not written to any more."""
 	runtime = environment.deployment.runtime
 	with runtime.db.transaction():  # what is committed now
 		yield from _processes(environment, codes)

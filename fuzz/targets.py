@@ -133,7 +133,7 @@ def waits(data: bytes) -> None:
 
 
 def pages(data: bytes) -> None:
-	"""A walk through any answers ends, with records or a declared error."""
+	"""A fetch through any answers ends, with records or a declared error."""
 	read = _Bytes(data)
 	kind = str(read.choice(PAGINATIONS))
 	answers = []

@@ -52,7 +52,7 @@ PERSON_WAITS = 5  # pages that a dry run looks at while a person waits
 
 @frappe.whitelist(allow_guest=True, methods=["GET", "POST", "PUT", "DELETE"], xss_safe=True)
 def webhook(**kwargs) -> Response:
-	"""The door for external systems: POST to `/api/method/integration_hub.api.webhook/<integration>`.
+	"""The endpoint for external systems: POST to `/api/method/integration_hub.api.webhook/<integration>`.
 
 	Answers JSON with a reason word; see webhooks.receive. The arguments Frappe made of the body are not
 	used: only the raw body is what was signed.
@@ -447,14 +447,14 @@ def delete_integration(integration: str) -> list[str]:
 
 @frappe.whitelist(methods=["POST"])
 def send_test_webhook(integration: str, event_type: str = "", payload: str = "") -> dict:
-	"""Give the integration's door an event signed as its sender would; see door.send_test."""
+	"""Give the integration's endpoint an event signed as its sender would; see webhook_endpoint.send_test."""
 	run_as.check("Decide", integration)
 	return webhook_endpoint.send_test(integration, event_type, payload)
 
 
 @frappe.whitelist(methods=["POST"])
 def rotate_webhook_secret(integration: str, secret: str, drop_previous: bool | str = False) -> None:
-	"""Ask senders for a new secret, and go on taking the one before it; see door.rotate_secret."""
+	"""Ask senders for a new secret, and go on taking the one before it; see webhook_endpoint.rotate_secret."""
 	run_as.check("Decide", integration)
 	webhook_endpoint.rotate_secret(integration, secret, frappe.utils.sbool(drop_previous) is True)
 

@@ -74,7 +74,7 @@ OpenSite = Callable[[Path], AbstractContextManager[tuple[Runtime, list[str]]]]
 
 @contextmanager
 def standalone_site(toml: Path) -> Iterator[tuple[StandaloneRuntime, list[str]]]:
-	"""The home without a bench: give it, and the command that serves it."""
+	"""The standalone runtime: give it, and the command that serves it."""
 	with StandaloneRuntime(toml) as runtime:
 		code = "from integration_hub.commands import main; main()"
 		yield runtime, [sys.executable, "-c", code, "--config", str(toml)]

@@ -28,7 +28,7 @@ MODULES = (
 def preload() -> None:
 	"""Import what jobs need.
 
-	Raises nothing: other apps' jobs shall run whatever is wrong here, and ours say what it is when they run.
+	Raises nothing: other apps' jobs have to run whatever is wrong here, and ours say what it is when they run.
 	"""
 	for module in MODULES:
 		with suppress(Exception):

@@ -28,7 +28,7 @@ class Answer:
 
 
 class Endless(AssertionError):
-	"""More was asked for than any sensible walk would."""
+	"""More was asked for than any sensible fetch would."""
 
 
 class Canned(HTTPAdapter):

@@ -1,4 +1,4 @@
-"""Real things to test against: a sandbox CRM over HTTP, Redis, and the home on one SQLite file."""
+"""Real things to test against: a sandbox CRM over HTTP, Redis, and the runtime on one SQLite file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def crm() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def make_runtime(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRuntime]:
-	"""Open a home on the example settings; each (old, new) pair is replaced in its hub.toml first."""
+	"""Open a runtime on the example settings; each (old, new) pair is replaced in its hub.toml first."""
 	monkeypatch.setenv("HUB_KEY", Fernet.generate_key().decode())
 	monkeypatch.setenv("CRM_CLIENT_SECRET", CLIENT_SECRET)
 	monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)

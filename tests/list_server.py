@@ -1,4 +1,4 @@
-"""A list over HTTP that answers as a test says, and a home with one stream of it."""
+"""A list over HTTP that answers as a test says, and a runtime with one stream of it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Lists:
 def stream_of(
 	folder: Path, answer: Answer, settings: str = "", mode: str = "Full"
 ) -> Iterator[tuple[Lists, StandaloneRuntime]]:
-	"""Give a server and a home whose stream `things` lists it."""
+	"""Give a server and a runtime whose stream `things` lists it."""
 	with Lists(answer) as source:
 		(folder / "hub.toml").write_text(
 			HUB.format(url=source.url, host=source.url[7:], settings=settings, mode=mode)

@@ -161,7 +161,7 @@ def deliver(runtime):
 	return receive(runtime, Request("crm", "POST", headers, delivery.body))
 
 
-def test_at_the_door_it_is_the_settings_fault(make_runtime, caplog):
+def test_at_the_endpoint_it_is_the_settings_fault(make_runtime, caplog):
 	runtime = make_runtime(('event_id_path = "id"', f'event_id_path = "{BOMB}"'))
 	assert deliver(runtime).status == 503
 	assert "the expression makes too much of what came" in caplog.text

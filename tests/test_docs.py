@@ -251,7 +251,7 @@ def options(doctype: str, name: str) -> set[str]:
 	return set(field["options"].split("\n"))
 
 
-def test_each_door_of_the_site_is_described():
+def test_each_entry_point_of_the_site_is_described():
 	"""Names of functions that are whitelisted, read off the source: importing it needs Frappe."""
 	text = (ROOT / "integration_hub/api.py").read_text()
 	entry_points = set(re.findall(r"^@frappe\.whitelist\(.*\)\ndef (\w+)\(", text, re.MULTILINE))
@@ -407,7 +407,7 @@ def rows(path: Path) -> list[list[list[str]]]:
 	]
 
 
-def test_the_answers_of_a_door_are_words_of_the_code():
+def test_the_answers_of_an_endpoint_are_words_of_the_code():
 	source_text = "\n".join(path.read_text() for path in (ROOT / "integration_hub/webhooks").rglob("*.py"))
 	source_text += (ROOT / "integration_hub/stores/inbox.py").read_text()
 	[cells] = [cells for head, cells in columns(ROOT / "docs/webhooks.md") if head == "reason"]

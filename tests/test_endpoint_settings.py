@@ -1,4 +1,4 @@
-"""Settings of doors that cannot work are refused when they are read, and not with the first event."""
+"""Settings of endpoints that cannot work are refused when they are read, and not with the first event."""
 
 from __future__ import annotations
 

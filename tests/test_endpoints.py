@@ -1,4 +1,4 @@
-"""What the doors make of a request besides its signature: handshakes, forms, ids, and how rejections are kept."""
+"""What the endpoints make of a request besides its signature: handshakes, forms, ids, and how rejections are kept."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def nothing_counted_yet():
 
 @pytest.fixture
 def endpoint(make_runtime):
-	"""Give a function that makes a home whose integration has a scheme and more settings."""
+	"""Give a function that makes a runtime whose integration has a scheme and more settings."""
 
 	def make(scheme: str, **fields: str):
 		lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in fields.items())
@@ -295,7 +295,7 @@ def test_other_charsets_are_refused(endpoint, kind, body, status, reason):
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
-def test_who_looks_at_a_door_is_told_what_it_takes(endpoint, scheme):
+def test_who_looks_at_an_endpoint_is_told_what_it_takes(endpoint, scheme):
 	runtime = endpoint(scheme)
 	for method in ("HEAD", "OPTIONS"):
 		answer = receive(runtime, Request("crm", method, {}, b""))

@@ -1,4 +1,4 @@
-"""A test event of our own: each scheme signs it so that its own door takes it, and no other secret does."""
+"""A test event of our own: each scheme signs it so that its own endpoint takes it, and no other secret does."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_id_and_type_go_where_the_settings_look_and_leave_what_is_there():
 	assert given == {"meta": {"id": "mine"}, "data": {"n": 1}}
 
 
-def test_a_test_event_goes_through_the_door(runtime):
+def test_a_test_event_goes_through_the_endpoint(runtime):
 	tried = try_endpoint(runtime, "crm", URL)
 	[row] = runtime.db.query("SELECT * FROM `tabWebhook Log`")
 	assert (tried.answer.status, tried.answer.reason) == (202, "unrouted")
@@ -80,7 +80,7 @@ def test_a_test_event_goes_through_the_door(runtime):
 	assert (tried.answer.status, tried.answer.reason) == (200, "received")
 
 
-def test_without_a_door_it_says_so(make_runtime):
+def test_without_an_endpoint_it_says_so(make_runtime):
 	runtime = make_runtime(("webhook_enabled = true", "webhook_enabled = false"))
 	with pytest.raises(HubError, match="takes no webhooks"):
 		try_endpoint(runtime, "crm", URL)

@@ -184,7 +184,7 @@ customer_name = "name"
 
 @pytest.fixture
 def two(make_runtime, crm, monkeypatch, tmp_path):
-	"""Return a home with a second integration, given the reference of its secret."""
+	"""Return a runtime with a second integration, given the reference of its secret."""
 	monkeypatch.setenv("OTHER_SECRET", "s3cret-of-the-other")
 
 	def make(reference: str) -> StandaloneRuntime:

@@ -1,4 +1,4 @@
-"""Whatever comes from outside: no unhandled exception, no walk without an end, no hang.
+"""Whatever comes from outside: no unhandled exception, no fetch without an end, no hang.
 
 `HYPOTHESIS_PROFILE=long pytest tests/test_fuzz.py` tries a hundred times as much.
 """
@@ -41,7 +41,7 @@ from tests import hostile_bodies
 from tests.canned_responses import Answer, Canned, connector
 from tests.marking import begin
 from tests.test_connectors import Memory
-from tests.test_schemes import URL as DOOR
+from tests.test_schemes import URL as ENDPOINT
 from tests.test_schemes import verify
 
 QUEUE = "crm_events"
@@ -49,7 +49,7 @@ QUEUE = "crm_events"
 
 @pytest.fixture
 def runtime(make_runtime):
-	"""The file home, without waiting for the disk."""
+	"""The standalone runtime, without waiting for the disk."""
 	runtime = make_runtime()
 	runtime.db.execute("PRAGMA synchronous = OFF")
 	return runtime
@@ -363,7 +363,7 @@ def queue(make_runtime, redis_url):
 def test_any_message_of_a_list_is_an_event_or_a_dead_letter(queue, sent, foreign):
 	runtime, client = queue
 	client.lpush(QUEUE, *sent)
-	client.lpush(f"{QUEUE}:processing:consumer", foreign)  # whoever put it there
+	client.lpush(f"{QUEUE}:processing:consumer", foreign)  # by whatever client
 	before = client.llen(f"{{{QUEUE}}}:dead")
 	done = consumer_for(runtime, "crm").drain()
 	assert done.total == len(sent) + 1
@@ -428,7 +428,7 @@ def test_the_targets_of_the_guided_fuzzer_let_nothing_out(target, data):
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
-@given(headers=likely, body=bodies, url=st.just(DOOR) | st.just(f"{DOOR}?bodySHA256=x") | texts)
+@given(headers=likely, body=bodies, url=st.just(ENDPOINT) | st.just(f"{ENDPOINT}?bodySHA256=x") | texts)
 def test_no_signature_that_was_guessed_is_taken_and_none_is_an_error(scheme, headers, body, url):
 	secret = "whsec_c2VjcmV0:x" if scheme == "Basic" else "whsec_c2VjcmV0"
 	with pytest.raises(BadSignature):
@@ -454,7 +454,7 @@ def test_any_request_to_the_receiver_gets_a_declared_answer(runtime, path, metho
 
 
 class _Kept:
-	"""A home that stays open."""
+	"""A runtime that stays open."""
 
 	def __init__(self, runtime):
 		self.runtime = runtime

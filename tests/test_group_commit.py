@@ -1,4 +1,4 @@
-"""Many threads at the receiver's door at once: what each is told is what became of its event."""
+"""Many threads at the receiver's endpoint at once: what each is told is what became of its event."""
 
 from __future__ import annotations
 

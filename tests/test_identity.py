@@ -27,7 +27,7 @@ SECRET = "sandbox-webhook-secret"
 
 
 class Sender:
-	"""Delivers to a home whose integration has a scheme and some settings."""
+	"""Delivers to a runtime whose integration has a scheme and some settings."""
 
 	def __init__(self, make_runtime, scheme: str, **settings: str):
 		lines = "".join(f'{name} = "{value}"\n' for name, value in settings.items())

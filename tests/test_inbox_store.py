@@ -55,7 +55,7 @@ def test_an_event_whose_commit_was_only_believed_to_have_failed_is_received(runt
 	assert [row["status"] for row in rows] == ["Conflict", "Queued"]
 
 
-def test_a_home_that_is_older_gets_the_indexes_of_a_new_one(runtime):
+def test_a_runtime_that_is_older_gets_the_indexes_of_a_new_one(runtime):
 	def indexes() -> set[str]:
 		return {row["name"] for row in runtime.db.query("PRAGMA index_list(`tabWebhook Log`)")}
 

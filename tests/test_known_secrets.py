@@ -128,7 +128,7 @@ def test_hub_toml_with_such_a_header_is_refused(make_runtime):
 		make_runtime(('event_id_path = "id"', 'event_id_header = "X-Webhook-Signature"'))
 
 
-def test_a_door_whose_settings_were_saved_before_takes_nothing(runtime, monkeypatch):
+def test_an_endpoint_whose_settings_were_saved_before_takes_nothing(runtime, monkeypatch):
 	"""A row of an older version: what it would keep is a signature."""
 	runtime.db.execute(
 		"UPDATE `tabIntegration Settings` SET `event_id_header` = 'X-Webhook-Signature', `event_id_path` = NULL"

@@ -307,7 +307,7 @@ def test_a_page_fetched_before_an_undated_deletion_does_not_bring_an_undated_rec
 	told(runtime, "created", record("paid"))
 	fetch = Fetch(runtime)
 	told(runtime, "deleted", {"id": RECORD["id"]})
-	for _ in range(2):  # a second look at the list
+	for _ in range(2):  # a second pass at the list
 		fetch.page(record("paid"), again=True)
 	assert city(runtime) == ""
 	Fetch(runtime).page(record("paid"))

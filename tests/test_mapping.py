@@ -195,7 +195,7 @@ qty = "Int"
 
 @pytest.fixture
 def orders(crm, make_runtime):
-	"""Return a home with a stream of orders, and the orders its source has."""
+	"""Return a runtime with a stream of orders, and the orders its source has."""
 
 	def make(by: str):
 		rows = [

@@ -85,7 +85,7 @@ thing_id = "Int"
 
 
 class Shelf(BaseConnector):
-	"""The source: things by id, and what happens before each page of a walk."""
+	"""The source: things by id, and what happens before each page of a fetch."""
 
 	things: dict[int, dict] = {}
 	before: Callable[[int], None] = staticmethod(lambda page: None)
@@ -134,7 +134,7 @@ def hub(tmp_path: Path, runtime, monkeypatch) -> Iterator[Callable[..., Standalo
 
 
 def during(happens: dict[int, Callable[[], object]]) -> None:
-	"""Have something happen before pages of the walks that come, once each."""
+	"""Have something happen before pages of the fetches that come, once each."""
 
 	def before(page: int) -> None:
 		if page in happens:
@@ -279,7 +279,7 @@ def test_a_newer_event_wins_over_a_page_that_was_fetched_before(hub, clock, ahea
 	assert row["title"] == Shelf.things[14]["title"]
 
 
-# Walks that are broken off and go on
+# Fetches that are broken off and go on
 
 
 @pytest.mark.parametrize("stop", [later, killed])
@@ -292,7 +292,7 @@ def test_a_walk_that_goes_on_knows_what_it_has_met(hub, clock, stop, ahead):  # 
 	ran(runtime)  # 10, 11, 13, 14, 15, 16 were met
 	clock(ahead)
 	Shelf.put(5, 15)
-	tell(runtime, "created", Shelf.things[5])  # behind the walk
+	tell(runtime, "created", Shelf.things[5])  # behind the fetch
 	ran(runtime, period=Period.read("2026-01-01"))  # marks all of them as its own
 	del Shelf.things[11], Shelf.things[18]
 	clock(0)
@@ -573,7 +573,7 @@ def test_nothing_goes_that_was_never_gone_and_all_that_is_gone_goes(hub, clock, 
 		tell(world.runtime, kind, record)
 	world.check()
 	during({})
-	for _ in range(2):  # the first may go on with an earlier walk
+	for _ in range(2):  # the first may go on with an earlier fetch
 		row = ran(world.runtime)
 		if row["status"] == "Needs Approval":
 			approve_deletions(world.runtime, row["name"])

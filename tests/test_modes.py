@@ -101,7 +101,7 @@ def test_a_dry_run_says_what_a_run_then_does_and_writes_nothing(runtime, crm, ki
 	name = f"customers-{kind}"
 	for change in ({}, {"create": 5, "update": 40, "delete": 7}):
 		crm.change(**change)
-		runtime.connector("crm").get("/v1/me")  # a token is fetched and kept, by whoever comes first
+		runtime.connector("crm").get("/v1/me")  # a token is fetched and kept, by the first caller
 		before = everything(runtime)
 		found = dry_run(runtime, name)
 		assert everything(runtime) == before

@@ -101,7 +101,7 @@ def test_a_silence_is_told_once_and_is_over_when_something_comes(runtime):
 	assert told(runtime) == [("Silence", "crm")]
 	assert told(runtime) == []
 	resolve(runtime, "Silence")
-	assert told(runtime) == [], "whoever has resolved it knows of it"
+	assert told(runtime) == [], "the person who has resolved it knows of it"
 	arrive(runtime, time.time() - MINUTE)
 	assert told(runtime) == []
 	arrive(runtime, time.time())

@@ -229,7 +229,7 @@ def test_a_handler_that_fails_after_its_call_loses_no_rotating_refresh_token(pro
 		):
 			with runtime.db.transaction():
 				runtime.db.execute("CREATE TABLE IF NOT EXISTS `x` (`y` TEXT)")
-				for one in (runtime, other):  # a handler may have opened a home of its own
+				for one in (runtime, other):  # a handler may have opened a runtime of its own
 					with one.connector("others") as connector:
 						assert connector.get("/me") == {"name": "others"}
 				raise ZeroDivisionError

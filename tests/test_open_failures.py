@@ -41,7 +41,7 @@ def states(runtime) -> dict[str, str]:
 
 
 def send(runtime, kind: str, record: dict, number: int = 1) -> str:
-	"""Put an event into the inbox as if a door had taken it; return its name."""
+	"""Put an event into the inbox as if an endpoint had taken it; return its name."""
 	body = json.dumps({"id": f"{kind}{record['id']}{number}", "event": kind, "data": record})
 	event = Event("crm", f"{kind}{record['id']}{number}", kind, body, f"{number}", "HTTP")
 	inbox.store(runtime, [event])

@@ -1,4 +1,4 @@
-"""Files of a home are its owner's alone from their first byte, whatever the umask; others are warned about."""
+"""Files of a runtime are its owner's alone from their first byte, whatever the umask; others are warned about."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def modes(folder: Path) -> dict[str, int]:
 	return {str(path.relative_to(folder)): mode(path) for path in folder.rglob("*")}
 
 
-def test_all_that_a_home_makes_is_its_owners(umask, tmp_path):
+def test_all_that_a_runtime_makes_is_its_owners(umask, tmp_path):
 	folder = tmp_path / "home"
 	[*create(folder / "hub.toml", "http://127.0.0.1:1")]
 	with StandaloneRuntime(folder / "hub.toml") as runtime:

@@ -194,7 +194,7 @@ def test_a_signal_ends_it_while_connections_are_open(config, number):
 		assert time.monotonic() - began < KILL_SECONDS + 10
 
 
-def test_changed_settings_and_secrets_reach_a_door_that_runs(make_runtime, tmp_path):
+def test_changed_settings_and_secrets_reach_an_endpoint_that_runs(make_runtime, tmp_path):
 	(tmp_path / "secret").write_text(sender.SECRET)
 	runtime = make_runtime(('"env:CRM_WEBHOOK_SECRET"', '"file:secret"'))
 	toml = runtime.file.folder / "hub.toml"

@@ -219,7 +219,7 @@ def test_taking_up_what_was_left_ends_with_the_time_too_and_stays_before_what_ca
 	assert consumer_for(runtime, "crm").drain(0).more
 	assert 0 < len(rows(runtime)) < 250 and client.llen(QUEUE) == 50
 
-	# What it has in hand still is found by another one, whatever its name.
+	# What it has in progress still is found by another one, whatever its name.
 	while consumer_for(runtime, "crm", "another").drain(0).more:
 		pass
 	assert numbers(runtime) == list(range(300))
@@ -376,7 +376,7 @@ def test_with_tls_the_certificate_has_to_be_the_hosts(
 
 @contextmanager
 def running(runtime) -> Iterator[list[BaseException]]:
-	"""Consume in a thread, with a home of its own; give what it ended with."""
+	"""Consume in a thread, with a runtime of its own; give what it ended with."""
 	stop, ended = threading.Event(), []
 
 	def run() -> None:

@@ -95,7 +95,7 @@ def test_a_drain_whose_time_is_over_leaves_the_rest_for_the_next(runtime, client
 	gone = consumer_for(runtime, "crm")
 	gone.recover()
 	gone.read(0)
-	gone.read(0)  # in hand, under the name that the next one has
+	gone.read(0)  # unacknowledged, under the name that the next one has
 	done = 0
 	while (consumed := consumer_for(runtime, "crm").drain(0)).more:
 		assert 0 < consumed.received <= 100
@@ -134,7 +134,7 @@ def test_a_lost_group_is_made_again_and_nothing_with_it_lost_or_doubled(runtime,
 	consumer = consumer_for(runtime, "crm")
 	consumer.drain()
 	add(client, 3)
-	assert len(consumer.read(0)) == 1  # in hand when the group goes
+	assert len(consumer.read(0)) == 1  # unacknowledged when the group goes
 	client.xgroup_destroy(QUEUE, GROUP)
 	add(client, 4)
 	while consumer.run_once():

@@ -171,7 +171,7 @@ def test_what_a_server_says_of_its_budget(headers, status, low, high):
 
 
 def test_an_exhausted_budget_holds_back_the_next_request_of_any_process(server, redis_url):
-	"""The server said «none left, 300 s»: the next request is not sent, whoever wants to send it."""
+	"""The server said «none left, 300 s»: the next request is not sent, by any caller."""
 	server.answer = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "300"}
 	config = IntegrationConfig(
 		"x", base_url=f"http://127.0.0.1:{server.server_port}", auth_type="Bearer", **FAST

@@ -31,7 +31,7 @@ FAULTS = ["none", "500", "reset", "truncate", "garbage", "slow", "refused"]
 
 
 class Masked(Memory):
-	"""Memory as the homes keep it: what it gives has no readable repr."""
+	"""Memory as the runtimes keep it: what it gives has no readable repr."""
 
 	def get(self, field: str) -> str | None:
 		value = super().get(field)

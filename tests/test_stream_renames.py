@@ -14,7 +14,7 @@ RENAME = ("[stream.things]", "[stream.items]"), ("[stream.things.mapping]", "[st
 
 @pytest.fixture
 def renamed(tmp_path):
-	"""Give a function that opens the home of a loaded stream with its hub.toml changed."""
+	"""Give a function that opens the runtime of a loaded stream with its hub.toml changed."""
 	listed = {"data": things(8)}
 	with stream_of(tmp_path, lambda path, query: listed, 'records_path = "data"') as (_, runtime):
 		run_stream(runtime, "things")

@@ -24,7 +24,7 @@ SECRET = "sandbox-webhook-secret"
 
 
 class Shop:
-	"""A home that takes what Shopify would send, and customers by their own records."""
+	"""A runtime that takes what Shopify would send, and customers by their own records."""
 
 	def __init__(self, make_runtime, crm, *more: tuple[str, str]):
 		self.crm, self._number = crm, 0

@@ -32,7 +32,7 @@ def test_the_onboarding_leads_to_the_first_form(desk: Desk):
 	desk.page.wait_for_function("cur_frm && cur_frm.doctype === 'Integration Settings' && cur_frm.is_new()")
 	popover = desk.page.locator("#driver-popover-item:visible")
 	expect(popover).to_contain_text("A Short Name")
-	desk.enter()  # anew: the tour would go on with the next form
+	desk.enter()  # again: the tour would go on with the next form
 
 
 def test_an_integration_is_made_and_its_fields_appear_as_they_matter(desk: Desk, crm: Sandbox):
@@ -65,7 +65,7 @@ def test_a_failed_connection_says_what_where_and_what_to_do(desk: Desk, crm: San
 	desk.close_dialog()
 
 
-def test_the_webhook_door_is_shown_and_tried(desk: Desk, crm: Sandbox):
+def test_the_webhook_endpoint_is_shown_and_tried(desk: Desk, crm: Sandbox):
 	desk.fill(webhook_enabled=True, webhook_secret=SECRET)
 	# Quick failures and repeats, for the tests that follow.
 	desk.page.evaluate(

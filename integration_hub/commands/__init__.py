@@ -1,4 +1,4 @@
-"""One command group for both homes: `bench --site S integration-hub …` and `integration-hub …`.
+"""One command group for both runtimes: `bench --site S integration-hub …` and `integration-hub …`.
 
 A module holds the commands of one kind of thing. What they call is imported when they run: bench imports this package
 for each of its own commands.

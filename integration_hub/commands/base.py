@@ -1,4 +1,4 @@
-"""What each command needs: its home, its lines of text, and what a person has to put right as one line."""
+"""What each command needs: its runtime, its lines of text, and what a person has to put right as one line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def site_of(ctx: click.Context) -> str | None:
 
 
 def runtime_opener(ctx: click.Context) -> Callable[[], Any]:
-	"""Return what opens the command's home, as a context manager, in any thread or process."""
+	"""Return what opens the command's runtime, as a context manager, in any thread or process."""
 	site, config = site_of(ctx), ctx.meta["hub_config"]
 	if site:
 		from integration_hub.runtime.frappe import FrappeRuntime
@@ -52,12 +52,12 @@ def runtime_opener(ctx: click.Context) -> Callable[[], Any]:
 
 
 def opened(ctx: click.Context) -> AbstractContextManager[Any]:
-	"""Open the command's home for a block."""
+	"""Open the command's runtime for a block."""
 	return runtime_opener(ctx)()
 
 
 def say_exposed(config: Path) -> None:
-	"""Say on stderr which files of the home are open to others."""
+	"""Say on stderr which files of the runtime are open to others."""
 	from integration_hub.runtime.standalone import file_permissions
 	from integration_hub.runtime.standalone.hub_toml import load
 
@@ -90,7 +90,7 @@ def report_errors(command: Callable) -> Callable:
 
 @contextmanager
 def until_stopped() -> Iterator[threading.Event]:
-	"""Give an event that SIGTERM and SIGINT set: what is in hand is finished."""
+	"""Give an event that SIGTERM and SIGINT set: what is in progress is finished."""
 	stop = threading.Event()
 	previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGTERM, signal.SIGINT)}
 	try:

@@ -1,4 +1,4 @@
-"""The command group of both homes."""
+"""The command group of both runtimes."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class BaseConnector:
 
 	hurried = False  # does a person wait?
 
-	# Is a record that stays in the source surely met by one walk of a list, whatever changes meanwhile?
+	# Is a record that stays in the source surely met by one fetch of a list, whatever changes meanwhile?
 	stable_pages = False
 
 	# Fields of a stream that say nothing to this connector, and values that fields of its streams have.
@@ -249,7 +249,7 @@ class BaseConnector:
 		return self.post(path, json=record, idempotency_key=idempotency_key)
 
 	def pages(self, request: ListRequest) -> Iterator[Page]:
-		"""Walk a list page by page; a connector whose system has lists overrides this.
+		"""Fetch a list page by page; a connector whose system has lists overrides this.
 
 		A page's records are dictionaries. Raises ConnectorError.
 		"""

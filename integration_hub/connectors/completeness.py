@@ -67,7 +67,7 @@ class Evidence:
 		self._kind = request.pagination.get("kind", "None")
 		passed = request.passed if request.state else (0, 0)
 		self._pages, self._records = passed or (0, 0)
-		self._is_counted = passed is not None  # else what came before the walk was resumed is not known
+		self._is_counted = passed is not None  # else what came before the fetch was resumed is not known
 		self._sent = 0
 		self._last = Signs()
 		self._total: tuple[int, str] | None = None
@@ -118,7 +118,7 @@ class Evidence:
 		return None
 
 	def at_end(self, *, said: bool, by_more_path: bool = False, never_there: str = "") -> Doubt | None:
-		"""Return why the end of the walk does not prove the list complete, None if it does.
+		"""Return why the end of the fetch does not prove the list complete, None if it does.
 
 		said: the source itself said so where the settings look for it, or sent an empty page. by_more_path: it said
 		so at Has More Path. never_there: Has More Path, if no answer had anything there.
@@ -139,7 +139,7 @@ class Evidence:
 		return None
 
 	def repeated(self) -> Doubt | None:
-		"""Return why a walk that ends since a page came twice does not prove the list complete, None if it does."""
+		"""Return why a fetch that ends since a page came twice does not prove the list complete, None if it does."""
 		if self.says_all and not self._fault:
 			return None
 		return Doubt("the same page came twice", self._paging_setting)
@@ -182,7 +182,7 @@ class Evidence:
 
 
 def _mistyped(more_path: str, seen: Doubt | None = None) -> Doubt:
-	"""Return the doubt about a Has More Path that nothing was found at: that ended the walk, whatever else was seen."""
+	"""Return the doubt about a Has More Path that nothing was found at: that ended the fetch, whatever else was seen."""
 	sign, setting = f"no answer has anything at Has More Path {more_path!r}", "Has More Path (more_path)"
 	if seen is None:
 		return Doubt(sign, setting)

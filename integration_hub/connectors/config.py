@@ -171,7 +171,7 @@ def integration_problems(
 	return problems
 
 
-# What is wrong with credentials in the URLs of the settings, which whoever may look at them reads.
+# What is wrong with credentials in the URLs of the settings, which all their readers see.
 _CREDENTIALS = {
 	"base_url": _("must hold no user and password: Authentication has fields for them"),
 	"test_path": _("must hold no user and password: Authentication has fields for them"),

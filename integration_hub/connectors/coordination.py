@@ -96,7 +96,7 @@ Lock = Callable[[str], AbstractContextManager[bool]]
 
 
 class LocalCoordination:
-	"""Within one process: for the home without Redis.
+	"""Within one process: for the runtime without Redis.
 
 	lock: tries to take a lock that processes have in common; its block gets True if it was free.
 	"""
@@ -234,7 +234,7 @@ class RedisCoordination:
 			with self._local.lock(name, seconds, wait):
 				yield
 		finally:
-			# It may have run out meanwhile: whoever holds it now keeps it.
+			# It may have run out meanwhile: its new holder keeps it.
 			with suppress(redis.exceptions.LockError, *_UNREACHABLE):
 				lock.release()
 

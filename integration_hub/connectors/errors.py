@@ -14,7 +14,7 @@ Retry = Literal["always", "if idempotent", "never"]
 class ConnectorError(Exception):
 	"""Base of all connector errors.
 
-	`sentence` is one plain English sentence for a person; the Frappe face translates it. All text passed
+	`sentence` is one plain English sentence for a person; the Frappe side translates it. All text passed
 	in must be redacted already: errors travel into logs.
 	"""
 

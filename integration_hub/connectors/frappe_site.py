@@ -30,7 +30,7 @@ Read = tuple[list[dict[str, Any]], int, bool]  # documents, bytes, is it the las
 class FrappeConnector(BaseConnector):
 	"""Lists of documents of another Frappe site.
 
-	Pages are walked by key, not by offset: what changes meanwhile is met again, and what stays is not missed.
+	Pages are fetched by key, not by offset: what changes meanwhile is met again, and what stays is not missed.
 	"""
 
 	unused = frozenset(
@@ -122,7 +122,7 @@ class FrappeConnector(BaseConnector):
 			return
 
 	def _by_name(self, endpoint: str, fields: list[str], filters: Filters, size: int) -> Iterator[Read]:
-		"""Walk all documents in the order of their names."""
+		"""Fetch all documents in the order of their names."""
 		name, end = "", _End(size)
 		while True:
 			behind = [["name", ">", name]] if name else []
@@ -136,7 +136,7 @@ class FrappeConnector(BaseConnector):
 	def _by_time(
 		self, endpoint: str, fields: list[str], filters: Filters, key: str, since: str, size: int
 	) -> Iterator[Read]:
-		"""Walk documents from a time on. Those that share the time at a page's edge are walked by name."""
+		"""Fetch documents from a time on. Those that share the time at a page's edge are fetched by name."""
 		bound, end = [[key, ">=", since]] if since else [], _End(size)
 		while True:
 			rows, read = self._list(endpoint, fields, [*filters, *bound], f"{key} asc, name asc", size)

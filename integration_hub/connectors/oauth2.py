@@ -91,7 +91,7 @@ class OAuth2Connector(BaseConnector):
 	what it stored. A rotated refresh token is stored before the new access token is used.
 	"""
 
-	_token: Token | None = None  # in hand, so that not each request reads the database
+	_token: Token | None = None  # in memory, so that not each request reads the database
 
 	def authenticate(self) -> AuthBase:
 		if not (self._token and self._token.fresh(self._token.seed)):

@@ -11,7 +11,7 @@ from integration_hub.connectors.completeness import Doubt
 
 @dataclass(frozen=True)
 class ListRequest:
-	"""A list to walk.
+	"""A list to fetch.
 
 	endpoint, params, headers, body and variables may hold placeholders (see connectors.placeholders); values: what
 	those beside the paginator's stand for (`parent`, `settings`). headers: one `Name: value` a line. body_format: see
@@ -19,10 +19,10 @@ class ListRequest:
 	state: where to resume, "" for the beginning. since: only what changed at or after this time (UTC, ISO
 	8601), "" for everything; since_param: the query parameter that says so. until, until_param: the same for an
 	end, which a connector may leave to the caller. by_time: a watermark will be made
-	of what is read, so what changes during the walk has to be met by it or come after it. with_deletions:
+	of what is read, so what changes during the fetch has to be met by it or come after it. with_deletions:
 	tombstones are wanted too, where the source has them. lanes: how many pages may be fetched at a time. ahead:
-	may a page that can be counted off be fetched while the caller has the one before it in hand? Not where asking for
-	it tells the source that the one before is safe. passed: how many pages and records of this walk came before `state`,
+	may a page that can be counted off be fetched while the caller writes the one before it? Not where asking for
+	it tells the source that the one before is safe. passed: how many pages and records of this fetch came before `state`,
 	None if that is not known. id_path: where a record holds its id, "" if that is not known. end_statuses: with which the source refuses a
 	page behind the end.
 	"""
@@ -53,7 +53,7 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class Page:
-	"""One page of a list. `state` resumes the walk behind it; `last` says that nothing follows.
+	"""One page of a list. `state` resumes the fetch behind it; `last` says that nothing follows.
 
 	size: bytes of the answer. doubt: why the list is not known to be complete, though this is its last page. A list
 	that ends without a page that is the `last` is not known to be, either (see connectors.completeness).

@@ -1,4 +1,4 @@
-"""How a list that comes in pages is walked.
+"""How a list that comes in pages is fetched.
 
 A paginator reads its state from each answer (`update_state`) and writes it into the next request
 (`update_request`); it knows nothing about HTTP clients or records.
@@ -27,8 +27,8 @@ HEADER = "header:"  # before a header's name, where a path of the answer could s
 class Paginator:
 	"""No pagination: one request holds everything. Base of the others.
 
-	`state` is what resumes the walk behind the last page read: a string, "" at the beginning. more_path: where the
-	source says whether more waits, "" if it does not. said: did the source itself say where the walk ends, at the
+	`state` is what resumes the fetch behind the last page read: a string, "" at the beginning. more_path: where the
+	source says whether more waits, "" if it does not. said: did the source itself say where the fetch ends, at the
 	place that the settings name, or by an empty page?
 	"""
 
@@ -40,7 +40,7 @@ class Paginator:
 		self.more_path = more_path
 		self.done = False
 		self.said = False
-		self.met = bool(state)  # has an answer had anything at the place that the walk is led by?
+		self.met = bool(state)  # has an answer had anything at the place that the fetch is led by?
 		self.came: int | None = None if state else 0  # records so far, None if that is not known
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
@@ -63,7 +63,7 @@ class Paginator:
 		raise TypeError(f"{self.kind} pages depend on each other")
 
 	def _look(self, answer: Any, path: str, field: str, response: requests.Response) -> Any:
-		"""Return what leads the walk on, and note whether there was anything; raises MalformedAnswer."""
+		"""Return what leads the fetch on, and note whether there was anything; raises MalformedAnswer."""
 		found = found_in(answer, response, path, field)
 		self.met = self.met or found is not None or is_there(path, answer)
 		return found

@@ -32,7 +32,7 @@ class Prefetcher:
 		"""Have the page fetched in another thread.
 
 		Secrets are read in the caller's, for they live in a database connection. Raises no ConnectorError: the
-		page in hand is not to suffer from what the next one meets.
+		page in progress is not to suffer from what the next one meets.
 		"""
 		if self._paginator.done:
 			return

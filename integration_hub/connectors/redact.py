@@ -17,7 +17,7 @@ _NAME = re.compile(
 	re.IGNORECASE,
 )
 # Each of these looks at a character a bounded number of times: what is masked comes from others, and a word of a
-# megabyte shall cost no more than one of ten letters each. So a name is found by its keyword, wherever it begins.
+# megabyte must cost no more than one of ten letters each. So a name is found by its keyword, wherever it begins.
 _PAIR = re.compile(
 	r"""(?P<name>(?:authorization|password|passwd|secret|token|api[-_]?key|signature|assertion)[\w.-]{0,64}\\{0,8}["']?\s{0,8}[=:]\s{0,8})"""
 	r"""(?P<value>\\{1,8}"[^"\\]*|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?:Bearer|Basic|token)\s{1,8}[^\s&,;"'}]+|[^\s&,;"'}]+)""",

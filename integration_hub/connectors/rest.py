@@ -47,7 +47,7 @@ class RestConnector(BaseConnector):
 	fetches_ahead = True
 
 	def pages(self, request: ListRequest) -> Iterator[Page]:
-		"""Walk a list; raises MalformedAnswer where there is no list of objects at its records path."""
+		"""Fetch a list; raises MalformedAnswer where there is no list of objects at its records path."""
 		template = RequestTemplate.read(request)
 		call = partial(template.call, values=_values(request), params=_bounds(request, template))
 		options = {**request.pagination, "records_path": request.records_path}
@@ -217,14 +217,14 @@ def _check_state(paginator: Paginator, known: KnownSecrets) -> None:
 
 
 def _doubt(evidence: Evidence, paginator: Paginator) -> Doubt | None:
-	"""Return why the end of a walk does not prove its list complete, None if it does."""
+	"""Return why the end of a fetch does not prove its list complete, None if it does."""
 	by_more_path = paginator.said and bool(paginator.more_path)
 	never_there = "" if paginator.met else paginator.more_path
 	return evidence.at_end(said=paginator.said, by_more_path=by_more_path, never_there=never_there)
 
 
 def _repeated(evidence: Evidence, paginator: Paginator, size: int) -> Page:
-	"""Return the page that ends a walk whose source gives its last page again and again.
+	"""Return the page that ends a fetch whose source gives its last page again and again.
 
 	Raises MalformedAnswer if the source says that there is more.
 	"""

@@ -1,6 +1,6 @@
 """The engine's sentences for people, where Frappe's translation tools find them.
 
-The engine does not know Frappe, so it cannot call `_` itself; the face looks its sentences up here.
+The engine does not know Frappe, so it cannot call `_` itself; what a person sees is looked up here.
 """
 
 from typing import NoReturn

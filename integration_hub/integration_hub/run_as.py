@@ -1,7 +1,7 @@
 """Whose name settings may use, and who decides what is done in it.
 
 An integration writes as its Run As User, calls with the token of its Connected App's user, and sends secrets that nobody
-reads. `may` decides what a person may do about one; each door asks it: the documents' controllers, whatever saves
+reads. `may` decides what a person may do about one; each entry point asks it: the documents' controllers, whatever saves
 them, and the functions of api.py.
 """
 
@@ -48,7 +48,7 @@ TUNES = {
 	),
 	_STREAM: frozenset({"enabled", "schedule", "interval_minutes", "cron", "alert_after"}),
 }
-# Doors to the inbox: closing one only tunes, opening one lets others say what is written.
+# Entry points to the inbox: closing one only tunes, opening one lets others say what is written.
 CLOSES = {_INTEGRATION: frozenset({"webhook_enabled", "queue_enabled"}), _STREAM: frozenset()}
 
 

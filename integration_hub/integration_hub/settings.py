@@ -13,7 +13,7 @@ from integration_hub.integration_hub.messages import in_language
 
 def keep_state(doc: Document, fields: Sequence[str]) -> None:
 	"""Take the fields the engine keeps from the database, under a lock: a form that was opened before the
-	last run shall not put its old values back."""
+	last run must not put its old values back."""
 	if doc.is_new():
 		return
 	current = frappe.db.get_value(doc.doctype, doc.name, fields, as_dict=True, for_update=True)

@@ -1,4 +1,4 @@
-"""Trying an integration's door for a person, and changing the secret it asks for."""
+"""Trying an integration's endpoint for a person, and changing the secret it asks for."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ENDPOINT_PATH = "/api/method/integration_hub.api.webhook/"
 
 
 class _UncachedRuntime(EndpointRuntime):
-	"""A door that looks at the settings each time: who has just saved them tries what they saved."""
+	"""An endpoint that looks at the settings each time: who has just saved them tries what they saved."""
 
 	def settings_stamp(self, integration: str) -> str:
 		return FrappeRuntime.settings_stamp(self, integration)
 
 
 def send_test(integration: str, event_type: str, payload: str) -> dict[str, Any]:
-	"""Sign an event as the sender would, and give it to the door.
+	"""Sign an event as the sender would, and give it to the endpoint.
 
 	payload: JSON of an object, or "". Returns {"status", "reason", "event_id", "log"}; log: the name of the Webhook Log.
 	"""

@@ -38,7 +38,7 @@ class ConsumerLoop:
 		self._state = QueueState(runtime, integration)
 
 	def run(self, stop: threading.Event, on_batch: Callable[[Consumed], None] | None = None) -> Consumed:
-		"""Consume until `stop` is set; a batch in hand is finished. Reconnects with backoff.
+		"""Consume until `stop` is set; a batch in progress is finished. Reconnects with backoff.
 
 		Raises SwitchedOff when a person has switched the queue off. on_batch: called with all there was so far.
 		"""

@@ -57,7 +57,7 @@ class _PinnedTLS(SSLConnection, _Pinned):
 	"""SSLConnection wraps what the next class, which is _Pinned, has connected."""
 
 	def __init__(self, **options: Any) -> None:
-		# redis-py before 6 takes any valid certificate, whoever's it is.
+		# redis-py before 6 takes any valid certificate, of any host.
 		if options.get("ssl_cert_reqs") != "none":
 			options.setdefault("ssl_check_hostname", True)
 		super().__init__(**options)

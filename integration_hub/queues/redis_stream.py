@@ -47,7 +47,7 @@ class StreamConsumer(Consumer):
 	):
 		super().__init__(runtime, config, client, name, follow)
 		self.group = config.queue_group
-		# Up to here everything is acknowledged: where a group that got lost begins anew.
+		# Up to here everything is acknowledged: where a group that got lost begins again.
 		self._mark = f"{self.prefix}:done:{self.group}"
 		self._size = BATCH_BYTES // _CAREFUL  # of the largest entry, as far as they were large lately
 
@@ -146,7 +146,7 @@ def _unless_full() -> Iterator[None]:
 
 
 def _message(identity: bytes, fields: Mapping[bytes, bytes] | None) -> Message:
-	if not fields:  # trimmed before it was acknowledged: a person shall know
+	if not fields:  # trimmed before it was acknowledged: a person has to know
 		return Message(identity, identity.decode(), identity, "entry_trimmed")
 	if len(fields) == 1 and _holds_message(*next(iter(fields.items()))):
 		return Message(identity, identity.decode(), next(iter(fields.values())))

@@ -1,1 +1,1 @@
-"""Homes: where the engine lives. `site` is a Frappe site, `file` is one SQLite file."""
+"""Runtimes: where the engine lives. `frappe` is a site, `standalone` is one SQLite file."""

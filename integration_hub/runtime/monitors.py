@@ -58,7 +58,7 @@ class _ProblemFound(Exception):
 def check_problems(
 	runtime: Runtime, more: Iterable[Problem] = (), notify: Callable[[str], None] = lambda name: None
 ) -> list[str]:
-	"""Write down the problems there are now, and `more` that the home knows of; return the rows of the new ones.
+	"""Write down the problems there are now, and `more` that the runtime knows of; return the rows of the new ones.
 
 	notify: is given each new row, in the transaction that writes it down. A process that dies before the end of it
 	has not told: the next look tells again.
@@ -208,7 +208,7 @@ def clock_ahead(runtime: Runtime) -> Iterator[Problem]:
 		)
 
 
-# What is wrong with enabled integrations, by kind; what a home knows besides is of the kind TOKEN.
+# What is wrong with enabled integrations, by kind; what a runtime knows besides is of the kind TOKEN.
 _KINDS: dict[str, Callable[[Runtime], Iterator[Problem]]] = {
 	FAILING: failing_streams,
 	DEAD: dead_events,
@@ -227,5 +227,5 @@ def expiring(runtime: Runtime, integration: str, expires_at: float) -> Iterator[
 
 
 def local(runtime: Runtime, seconds: float) -> str:
-	"""Return a time since the epoch as the home writes times, to the second."""
+	"""Return a time since the epoch as the runtime writes times, to the second."""
 	return runtime.local_time(datetime.fromtimestamp(seconds, timezone.utc))[:19]

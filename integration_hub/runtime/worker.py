@@ -53,7 +53,7 @@ class Backoffs:
 		self._until[place] = time.monotonic() + min(2.0 ** min(count, 10), _LONGEST_BACKOFF)
 
 
-# Of homes that are worked on for long: who asks for what is due now wants it tried.
+# Of runtimes that are worked on for long: who asks for what is due now wants it tried.
 _backoffs: WeakKeyDictionary[Runtime, Backoffs] = WeakKeyDictionary()
 
 

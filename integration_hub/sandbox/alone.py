@@ -58,7 +58,7 @@ def run(port: int, seconds: float) -> None:
 
 	threading.Timer(seconds, os._exit, (0,)).start()
 	with suppress(OSError):  # another one was faster
-		# It answers whoever is on this machine: it takes no orders to call somebody, to change or to fail.
+		# It answers any process of this machine: it takes no orders to call somebody, to change or to fail.
 		Sandbox(port=port, takes_orders=False).serve_forever()
 	os._exit(0)
 

@@ -110,7 +110,7 @@ class Customers:
 			return entries, start + len(entries)
 
 	def expire(self) -> None:
-		"""Forget the feed: it begins anew with every customer there is."""
+		"""Forget the feed: it begins again with every customer there is."""
 		with self._lock:
 			self._feed_start += len(self._feed)
 			self._feed.clear()

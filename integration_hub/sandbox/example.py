@@ -13,7 +13,7 @@ credit_limit = "Currency"
 active = "Check"
 """
 
-# Target field → source field, for whoever compares the two sides without the hub's own mapping.
+# Target field → source field, for tests that compare the two sides without the hub's own mapping.
 FIELDS = {
 	"customer_id": "id",
 	"customer_name": "name",

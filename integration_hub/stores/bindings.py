@@ -394,7 +394,7 @@ def mark_deleted(
 ) -> None:
 	"""Note that the documents of bindings, by the bindings' names, are gone or disabled.
 
-	forget_target: whoever is called so later is somebody else.
+	forget_target: a later document of that name is another one.
 	by: the run that did it. at: since when they are gone (UTC), unless they have changed since.
 	"""
 	marks, values = in_list(names)
@@ -472,7 +472,7 @@ def drop_identified(db: Database, names: Sequence[str], seen: str) -> None:
 
 
 def drop_unidentified(db: Database, stream: str, seen: str) -> None:
-	"""Delete the rows of records without an id that a walk of everything has not met again."""
+	"""Delete the rows of records without an id that a fetch of everything has not met again."""
 	where, params = of_stream(stream)
 	sql = (
 		f"DELETE FROM `tab{DOCTYPE}` WHERE {where} AND `external_id` = '' AND COALESCE(`last_seen`, '') <> %s"

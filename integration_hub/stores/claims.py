@@ -50,9 +50,9 @@ _COLUMNS = [
 
 @contextmanager
 def slot(runtime: Runtime, integration: str) -> Iterator[str]:
-	"""Hold one of an integration's seats for a block, and have its name; "" if all are taken.
+	"""Hold one of an integration's slots for a block, and have its name; "" if all are taken.
 
-	A seat is a lock that dies with its owner: who finds it free knows that what was claimed from it is nobody's.
+	A slot is a lock that dies with its owner: who finds it free knows that what was claimed from it is nobody's.
 	"""
 	with ExitStack() as stack:
 		for number in range(SLOTS):

@@ -56,7 +56,7 @@ class Database(Protocol):
 		"""Undo only the block, and re-raise, if it raises. Within a transaction."""
 
 	def watch(self, before_commit: Callable[[], None], after_rollback: Callable[[], None]) -> None:
-		"""Have one of the two called at the end of the current transaction, whoever ends it."""
+		"""Have one of the two called at the end of the current transaction, by whichever code ends it."""
 
 	def is_duplicate(self, error: BaseException) -> bool:
 		"""Tell whether an error is a violated unique key."""
@@ -65,7 +65,7 @@ class Database(Protocol):
 		"""Tell whether repeating the transaction may help (deadlock, lock timeout, lost connection)."""
 
 	def recover(self, error: BaseException) -> None:
-		"""Make the database ready for another try: a connection that was lost is made anew."""
+		"""Make the database ready for another try: a connection that was lost is made again."""
 
 
 def insert(db: Database, doctype: str, row: Mapping[str, Any]) -> None:

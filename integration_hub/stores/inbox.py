@@ -1,4 +1,4 @@
-"""Webhook Log: one row an event, whichever door it came through."""
+"""Webhook Log: one row an event, however it came in."""
 
 from __future__ import annotations
 

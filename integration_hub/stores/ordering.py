@@ -3,7 +3,7 @@
 Each waiting row says what it waits for (`turn`), so that nobody looks twice at one that cannot be taken, however many
 there are and whatever they wait for:
 
-- MY_TURN: nothing is known against it. So are all rows when they come: the doors look at nothing.
+- MY_TURN: nothing is known against it. So are all rows when they come: the endpoints look at nothing.
 - BEHIND: another one of its key has to be done before. That one is marked as `followed`; who settles it lets on those
   behind it, a hundred at a time, the last of which is followed in turn.
 - AT_TIME: its `next_attempt_at` has to come.

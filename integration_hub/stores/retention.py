@@ -31,7 +31,7 @@ def _no_guard(integration: str) -> AbstractContextManager[Any]:
 
 
 def clear_logs(runtime: Runtime, guard: Guard = _no_guard) -> int:
-	"""Delete what is older than the home itself keeps (`Runtime.log_days`); return how many rows went."""
+	"""Delete what is older than the runtime itself keeps (`Runtime.log_days`); return how many rows went."""
 	days, count = runtime.log_days(), 0
 	if days.get(DOCTYPE):
 		count += clear_inbox(runtime, days[DOCTYPE], guard)

@@ -44,7 +44,7 @@ class Run:
 	"""A running sync."""
 
 	name: str
-	mark: Mark  # what its records are marked with: its own, or that of the run whose walk it goes on with
+	mark: Mark  # what its records are marked with: its own, or that of the run whose fetch it goes on with
 	stream: str
 	integration: str
 	mode: str

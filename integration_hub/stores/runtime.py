@@ -114,7 +114,7 @@ class Runtime(Protocol):
 
 	@property
 	def identity(self) -> str:
-		"""Return what tells this home from others in the same process."""
+		"""Return what tells this runtime from others in the same process."""
 
 	@property
 	def zone(self) -> str:
@@ -124,7 +124,7 @@ class Runtime(Protocol):
 		"""Return the time `ahead` seconds from now as the database stores it."""
 
 	def local_time(self, moment: Any) -> str:
-		"""Return an aware datetime as the database stores it, in the home's time zone."""
+		"""Return an aware datetime as the database stores it, in the runtime's time zone."""
 
 	def lock(self, name: str) -> AbstractContextManager[bool]:
 		"""Try to take a lock that dies with its owner; the block gets True if it was free."""
@@ -166,7 +166,7 @@ class Runtime(Protocol):
 		"""Return the registered signature schemes: name → dotted path."""
 
 	def as_user(self, user: str) -> AbstractContextManager[None]:
-		"""Do the block as `user`; the home's own identity if empty."""
+		"""Do the block as `user`; the runtime's own identity if empty."""
 
 	def enqueue_sync(self, stream: str, trigger: str) -> None:
 		"""Have a worker run a stream, once if it is asked twice."""
@@ -184,7 +184,7 @@ class Runtime(Protocol):
 		"""Return the hosts of private networks that may be called (see connectors.ssrf_guard)."""
 
 	def warnings(self) -> list[str]:
-		"""Return what keeps the home from working by itself, for an operator."""
+		"""Return what keeps the runtime from working by itself, for an operator."""
 
 	def reconnect(self) -> None:
 		"""Begin with a new database connection, where the old one may be broken."""

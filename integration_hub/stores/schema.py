@@ -33,7 +33,7 @@ NUMERIC = INTEGER | _REAL
 _TEXT = frozenset(
 	{"Data", "Small Text", "Text", "Long Text", "Code", "JSON", "Select", "Link", "Date", "Datetime", "Time"}
 )
-FIELDTYPES = NUMERIC | _TEXT  # of tables in the home without Frappe
+FIELDTYPES = NUMERIC | _TEXT  # of tables in the runtime without Frappe
 
 
 @cache
@@ -130,7 +130,7 @@ def _sqlite_name(table: str, fields: Iterable[str]) -> str:
 
 
 # Indexes over several columns, which doctype JSON cannot say. The doctypes' `on_doctype_update` reads them
-# from here, so that both homes have the same.
+# from here, so that both runtimes have the same.
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 	# The last two are for screens, which ask for what few rows are; a stream's rows lie together by their names.
 	"External Record": (("target_name",), ("status", "stream", "error_log"), ("missing_run",)),

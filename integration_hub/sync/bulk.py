@@ -1,4 +1,4 @@
-"""Writing a page as rows: for mirror DocTypes without controllers, and for the home without Frappe."""
+"""Writing a page as rows: for mirror DocTypes without controllers, and for the runtime without Frappe."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def converter(
 ) -> Convert:
 	"""Return the function that converts a value, and raises ValueError saying what does not fit.
 
-	local_time: turns an aware datetime into the text the home's database stores.
+	local_time: turns an aware datetime into the text the runtime's database stores.
 	transforms: the registered Python functions, name → dotted path.
 	Raises ValueError when there is no such conversion or it does not take the argument.
 	"""

@@ -1,4 +1,4 @@
-"""Walking a list: fetch, write, checkpoint, page by page; and what a walk proves."""
+"""The fetch loop of a list: fetch, write, checkpoint, page by page; and what a fetch proves."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def fetch_all(
 		run.note = "The cursor had expired: everything was fetched again."
 		if not mode.finds_orphans:
 			run.note += " What the source deleted meanwhile was not found out."
-		# What an earlier walk has met may be gone since.
+		# What an earlier fetch has met may be gone since.
 		run.mark = writer.planner.mark = in_transaction(runtime.db, lambda: new_mark(runtime.db, stream.name))
 		_fetch(runtime, stream, run, mode, writer, connector)
 
 
 def second_pass(runtime: Runtime, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector) -> None:
-	"""Walk the list a second time, from its beginning, and write what the first walk did not meet as it is."""
+	"""Fetch the list a second time, from its beginning, and write what the first pass did not meet as it is."""
 	if not mode.again:
 		mode.again, mode.resumed, mode.passed = True, "", (0, 0)
 	proof = Proof()
@@ -62,7 +62,7 @@ def deletion_allowed(
 
 	Not if the stream keeps it, the list is not known to be complete, the source came back empty, or a record could
 	not be told by its id. And where pages are counted off (a link may count them too), what moved was not seen (see modes.Incremental):
-	before anything goes, the list is walked a second time.
+	before anything goes, the list is fetched a second time.
 	"""
 	if stream.deletion_policy == "Keep" or mode.doubt or not mode.met or writer.unidentified:
 		return False
@@ -106,7 +106,7 @@ def _fetch(
 def _pages(
 	runtime: Runtime, connector: BaseConnector, request: ListRequest, stream: StreamConfig
 ) -> Iterator[Page]:
-	"""Walk a list, a page ahead of what is written. Not a change feed, which may drop what is said to be behind."""
+	"""Fetch a list, a page ahead of what is written. Not a change feed, which may drop what is said to be behind."""
 	return source_pages(runtime, connector, stream, replace(request, ahead=stream.mode != "Cursor"))
 
 

@@ -55,7 +55,7 @@ class Mapped:
 class Mapper:
 	"""A stream's mapping, compiled once.
 
-	local_time: turns an aware datetime into the text the home's database stores.
+	local_time: turns an aware datetime into the text the runtime's database stores.
 	transforms: the registered Python functions of the conversion Python, name → dotted path.
 	Raises MappingError for a row that cannot be compiled (see sync.stream_checks, which says it on saving).
 	"""

@@ -47,7 +47,7 @@ class Period:
 
 
 class Full:
-	"""Every record; then orphans. Begins anew each time: half a list proves nothing about what is gone."""
+	"""Every record; then orphans. Begins again each time: half a list proves nothing about what is gone."""
 
 	name = "Full"
 	scheduled = True  # does its end count as the stream's own?
@@ -55,14 +55,14 @@ class Full:
 	retries_failed = False  # it fetches them again by itself
 	whole = True  # does it fetch everything the source has?
 	stable = False  # does a record that stays in the source stay on its page? Set by the run
-	again = False  # is this the second look at the list?
+	again = False  # is this the second pass at the list?
 
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
 		self.met = 0  # records of the stream's on the first page that has any: the source is not empty
 		self.walked = 0  # pages of it
-		self.passed = (0, 0)  # pages and records of the walk that goes on: the first, or the second look
-		self.doubt: Doubt | None = None  # why what was walked is not known to be the whole list
+		self.passed = (0, 0)  # pages and records of the fetch that goes on: the first, or the second pass
+		self.doubt: Doubt | None = None  # why what was fetched is not known to be the whole list
 		self.resumed = ""  # the paginator's state that a postponed run left
 		self.watermark = stream.checkpoint
 		self.in_the_future = 0  # source times that no watermark is made of
@@ -73,7 +73,7 @@ class Full:
 
 	@property
 	def looks_twice(self) -> bool:
-		"""Does what changes during a walk make a second one necessary, before its end is believed?"""
+		"""Does what changes during a fetch make a second one necessary, before its end is believed?"""
 		return False
 
 	def request(self) -> ListRequest:
@@ -81,16 +81,16 @@ class Full:
 		return self.stream.list_request(state=self.resumed, passed=self.passed)
 
 	def note_page(self, page: Page) -> None:
-		"""Note how far the walk that goes on has come."""
+		"""Note how far the fetch that goes on has come."""
 		self.passed = (self.passed[0] + 1, self.passed[1] + len(page.records))
 		self.resumed = page.state
 
 	def starts_over(self, error: ConnectorError) -> bool:
-		"""Tell whether an error means that the walk has to begin at the beginning; then it will."""
+		"""Tell whether an error means that the fetch has to begin at the beginning; then it will."""
 		return False
 
 	def begin_again(self) -> None:
-		"""Have a walk of everything, which an earlier run has begun, begin at its beginning."""
+		"""Have a fetch of everything, which an earlier run has begun, begin at its beginning."""
 
 	def wanted(self, page: Page, mapper: Mapper) -> Page:
 		"""Return the page without the records that were not asked for."""
@@ -108,10 +108,10 @@ class Full:
 class Incremental(Full):
 	"""What changed since the watermark: the greatest source time seen, less an overlap.
 
-	A record that changes behind the walk is not met as it is now, and where pages are counted off it moves another
+	A record that changes behind the fetch is not met as it is now, and where pages are counted off it moves another
 	one from the page to come to the page before, unseen; a later record's time would have the watermark pass both
-	for good. So such a list is walked twice, and the watermark is the first walk's. Only where the source lists by
-	time of change, and pages by key, is one walk enough.
+	for good. So such a list is fetched twice, and the watermark is the first pass's. Only where the source lists by
+	time of change, and pages by key, is one fetch enough.
 
 	Without a watermark everything is listed, and seldom what was deleted: what a first load that broke off had
 	made, and the source has dropped since, is then found as in a full run.
@@ -155,8 +155,8 @@ class Incremental(Full):
 class Cursor(Full):
 	"""A change feed behind an opaque cursor, which is the checkpoint after each page.
 
-	Without a cursor the feed is walked from its beginning. Only where the settings say that this lists
-	everything the source has does the end of such a walk prove anything about what is gone.
+	Without a cursor the feed is fetched from its beginning. Only where the settings say that this lists
+	everything the source has does the end of such a fetch prove anything about what is gone.
 	"""
 
 	name = "Cursor"

@@ -101,7 +101,7 @@ def _next_turn(
 		"last_outcome": outcome(run, status),
 	}
 	ended = status in ("Completed", "Partial", "Needs Approval")
-	# A walk of a whole feed goes on however often it is cut off; one of a list begins again where it failed.
+	# A fetch of a whole feed goes on however often it is cut off; one of a list begins again where it failed.
 	if ended or (status == "Failed" and stream.mode != "Cursor"):
 		state["resume"] = None
 	if ended:

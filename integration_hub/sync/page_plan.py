@@ -253,7 +253,7 @@ class Planner:
 				plan.unchanged.append(binding)
 
 	def _resolve(self, plan: Plan, mapped: dict[str, Mapped]) -> None:
-		"""Put documents' names where links are: a document made anew under another name is a change, too."""
+		"""Put documents' names where links are: a document made again under another name is a change, too."""
 		alive = [item for item in mapped.values() if not item.deleted]
 		missing = resolve(self.runtime, self.stream.write_mode, self._lookups, alive)
 		plan.failures |= missing
@@ -337,7 +337,7 @@ class Planner:
 		if self.current and self._is_of_before(binding):
 			return self._is_lagging(item, binding)
 		if self.current and not self._seen_since(binding):
-			# This walk has met it already. What it found gone, and nobody has dated, is dated as the walk is.
+			# This fetch has met it already. What it found gone, and nobody has dated, is dated as the fetch is.
 			return item.source_time < known and not in_order and not (gone and known >= self.moment.received)
 		return item.source_time < known or (gone and item.source_time == known)
 

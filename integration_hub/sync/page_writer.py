@@ -83,7 +83,7 @@ class PageWriter:
 		"""Write records within the current transaction; return what became of them.
 
 		deleted: True or False if the caller knows; else the stream's deleted_path decides.
-		again: it is a second look at a list; only what it changes counts.
+		again: it is a second pass at a list; only what it changes counts.
 		"""
 		return self._write(records, deleted, again, inf)[0]
 
@@ -313,7 +313,7 @@ class PageWriter:
 		return binding
 
 	def confirm(self, records: Sequence[Record]) -> None:
-		"""Note, within the current transaction, that records were met on a second look."""
+		"""Note, within the current transaction, that records were met on a second pass."""
 		names = [bindings.binding_name(self.stream.name, external_id) for external_id in self._ids(records)]
 		bindings.mark_seen(self.runtime.db, names, self.mark)
 

@@ -50,7 +50,7 @@ def _retry_due(runtime: Runtime, stream: StreamConfig, run: Run, writer: PageWri
 
 
 def try_again(runtime: Runtime, run: Run, writer: PageWriter, failed: Sequence[Binding]) -> None:
-	"""Write records again that are kept, whoever asks for it, and count that in the run."""
+	"""Write records again that are kept, at anybody's request, and count that in the run."""
 	writer.retrying = True
 	_retry(runtime, run, writer, failed)
 	writer.retrying = False

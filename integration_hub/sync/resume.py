@@ -1,8 +1,8 @@
-"""Where a walk that did not come to its end goes on.
+"""Where a fetch that did not come to its end goes on.
 
 A run that the source put off goes on at its page: without this, a long list behind a small quota never ends. So does one
 that was asked to stop, or killed, at the page that was last noted: without this, a long first load may never end.
-A walk of a whole change feed keeps the mark of what it has met, over as many runs as it takes.
+A fetch of a whole change feed keeps the mark of what it has met, over as many runs as it takes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ DOCTYPE = "Sync Settings"
 
 def leave_off(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full) -> None:
 	"""Keep, for the next run, how far this one came; nothing if it came nowhere."""
-	# In a list that is counted off, what left it during the pause moves others past the mark: the second look at
-	# it, or a full run's next walk, meets them.
+	# In a list that is counted off, what left it during the pause moves others past the mark: the second pass at
+	# it, or a full run's next fetch, meets them.
 	if mode.resumable and (mode.resumed or mode.again):
 		_keep(runtime, stream, run, mode, mode.resumed)
 
 
 def keep_whole(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full) -> None:
-	"""Keep that this walk of a change feed began at its beginning: the cursor will not say so."""
+	"""Keep that this fetch of a change feed began at its beginning: the cursor will not say so."""
 	if stream.mode == "Cursor" and mode.finds_orphans:
 		_keep(runtime, stream, run, mode, "")
 

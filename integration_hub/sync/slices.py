@@ -1,6 +1,6 @@
 """Streams that are many lists: one for each parent record, for each value of a list, for each window of time.
 
-The lists are fetched one after the other and are one fetch to whoever reads the pages: each page's state leads back into
+The lists are fetched one after the other and are one fetch to the reader of the pages: each page's state leads back into
 its list, and only behind the last list is the fetch at its end. What one list leaves in doubt is in doubt for all.
 """
 

@@ -56,7 +56,7 @@ class StreamContext:
 
 
 def stream_context(runtime: Runtime) -> StreamContext:
-	"""Return what the streams of a home may name."""
+	"""Return what the streams of a runtime may name."""
 
 	def target_of(name: str) -> str:
 		rows = stream_rows(runtime.db, "`name`, `target_doctype`", "`name` = %s", name)

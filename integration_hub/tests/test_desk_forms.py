@@ -37,7 +37,7 @@ class TestDeskForms(HubTestCase):
 
 	# who may
 
-	def test_only_managers_try_the_door_rotate_and_see_what_would_go(self):
+	def test_only_managers_try_the_endpoint_rotate_and_see_what_would_go(self):
 		entry_points = {
 			"send_test_webhook": lambda: api.send_test_webhook("crm"),
 			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", frappe.generate_hash()),
@@ -139,9 +139,9 @@ class TestDeskForms(HubTestCase):
 			self.addCleanup(self.runtime.coordination.forget, breaker._open)
 		self.assertEqual(hub_health.paused(), ["crm"])
 
-	# door
+	# endpoint
 
-	def test_a_test_webhook_goes_through_the_door_and_leads_to_its_row(self):
+	def test_a_test_webhook_goes_through_the_endpoint_and_leads_to_its_row(self):
 		answer = api.send_test_webhook("crm")
 		self.assertEqual((answer["status"], answer["reason"]), (202, "unrouted"))
 		row = frappe.get_doc("Webhook Log", answer["log"])

@@ -1,4 +1,4 @@
-"""Answers of the site's own door, over HTTP, to requests that Frappe reads first."""
+"""Answers of the site's endpoint, over HTTP, to requests that Frappe reads first."""
 
 import gzip
 import json
@@ -32,7 +32,7 @@ MALFORMED = (
 )
 
 
-class TestDoors(HubTestCase):
+class TestEndpoints(HubTestCase):
 	def setUp(self) -> None:
 		super().setUp()
 		rejections._causes.clear()
@@ -56,7 +56,7 @@ class TestDoors(HubTestCase):
 				self.assertVerdict(unsigned, 401, "signature_wrong")
 				self.assertNotIn("Traceback", unsigned.text)
 
-	def test_malformed_bodies_have_the_doors_verdict(self):
+	def test_malformed_bodies_have_the_endpoints_verdict(self):
 		with site_endpoint() as url:
 			self.check_malformed(url)
 
@@ -122,7 +122,7 @@ class TestDoors(HubTestCase):
 			doc.max_body_mb = 7
 			doc.save()
 			frappe.db.commit()
-			time.sleep(1.2)  # a door looks at settings once a second
+			time.sleep(1.2)  # an endpoint looks at settings once a second
 			self.assertVerdict(self.ask(url, body), 202, "unrouted")
 			# The documented exception: beyond what Frappe takes, Frappe answers.
 			self.assertEqual(self.ask(url, b"x" * (25 * 1024 * 1024 + 1)).status_code, 413)

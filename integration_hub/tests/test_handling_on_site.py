@@ -157,7 +157,7 @@ class TestHandling(HubTestCase):
 	def test_an_error_of_the_database_that_a_handler_swallows_harms_nobody_else(self):
 		self.put({"id": "a"}, {"id": "b", "does": "swallow an error"}, {"id": "c"})
 		drain(self.runtime, "crm")
-		# Postgres undoes the transaction with its first error, whoever catches it.
+		# Postgres undoes the transaction with its first error, even if it is caught.
 		b = "Failed" if frappe.db.db_type == "postgres" else "Completed"
 		self.assertEqual(self.states(), {"a": "Completed", "b": b, "c": "Completed"})
 		self.assertEqual(self.todos(), ["a", "c"] if b == "Failed" else ["a", "b", "c"])
@@ -296,7 +296,7 @@ if payload.get("fail"):
 		payload = json.loads(frappe.get_last_doc("Webhook Log").payload)
 		self.assertEqual(payload, {"id": "e1", "event": "sms", "text": "Grüße & mehr", "tag": ["a", "b"]})
 
-	def test_a_handshake_is_answered_at_the_sites_own_door(self):
+	def test_a_handshake_is_answered_at_the_sites_own_endpoint(self):
 		self.route(
 			{"action": "Call Function", "handler": "note"}, webhook_scheme="Meta", webhook_verify_token="vt"
 		)

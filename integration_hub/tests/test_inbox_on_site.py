@@ -1,4 +1,4 @@
-"""Events through the site's own door and from Redis, handled by a real worker."""
+"""Events through the site's endpoint and from Redis, handled by a real worker."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

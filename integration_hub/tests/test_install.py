@@ -93,7 +93,7 @@ class TestInstall(IntegrationTestCase):
 		kept = {row.ref_doctype: row.days for row in frappe.get_doc("Log Settings").logs_to_clear}
 		self.assertEqual((kept["Webhook Log"], kept["Sync Log"], kept["Integration Error Log"]), (30, 30, 90))
 
-	def test_both_homes_have_the_same_columns(self):
+	def test_both_runtimes_have_the_same_columns(self):
 		for name, doctype in doctypes().items():
 			missing = set(columns(doctype)) - set(frappe.db.get_table_columns(name))
 			self.assertEqual(missing, set(), name)
@@ -103,7 +103,7 @@ class TestInstall(IntegrationTestCase):
 			for fields in groups:
 				self.assertTrue(has_index(doctype, fields), f"{doctype} {fields}")
 
-	@unittest.skipUnless(frappe.conf.db_type == "sqlite", "only there Frappe makes tables anew")
+	@unittest.skipUnless(frappe.conf.db_type == "sqlite", "only there Frappe makes tables again")
 	def test_a_changed_column_leaves_the_keys_of_the_inbox_after_a_migration(self):
 		table, new = "tabWebhook Log", "`tabWebhook Log_new`"
 		types = {column.name: column.type for column in self.columns_of(table)}

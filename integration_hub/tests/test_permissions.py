@@ -1,4 +1,4 @@
-"""Who may open which door."""
+"""Who may open which entry point."""
 
 from unittest.mock import patch
 
@@ -104,7 +104,7 @@ class TestPermissions(HubTestCase):
 		return self.runtime.db.query("SELECT MAX(`name`) AS `name` FROM `tabWebhook Log`")[0]["name"]
 
 	def test_each_whitelisted_function_has_an_expectation(self):
-		"""A new door is not left open by oversight: whoever adds one says here whose it is."""
+		"""A new entry point is not left open by oversight: a new one has to be listed here."""
 		own = {
 			name
 			for name, function in vars(api).items()
@@ -170,7 +170,7 @@ class TestPermissions(HubTestCase):
 		reset_perms("Sandbox Customer")
 		frappe.db.commit()
 
-	def test_each_door_opens_to_whose_it_is(self):
+	def test_each_entry_point_opens_to_whose_it_is(self):
 		entry_points = self.entry_points()
 		add_permission("Sandbox Customer", "Integration Manager")
 		self.addCleanup(self.reset_target)
@@ -263,7 +263,7 @@ class TestPermissions(HubTestCase):
 		).insert()
 		self.assertEqual(mine.run_as_user, user.name)
 
-	def test_a_guest_reaches_the_webhook_door_and_no_other(self):
+	def test_a_guest_reaches_the_webhook_entry_point_and_no_other(self):
 		with site_endpoint() as endpoint:
 			base = endpoint.rpartition(".webhook")[0]
 			for name in {name for entry_points in self.entry_points().values() for name in entry_points}:

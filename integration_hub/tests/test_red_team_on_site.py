@@ -1,9 +1,9 @@
 """Attacks on a site's promises (docs/security.md), over HTTP: what a manager, a viewer and a guest try beside the form.
 
-Shown elsewhere: the table of roles and doors in test_roles_and_entry_points; fields one by one, tokens of Connected Apps and
+Shown elsewhere: the table of roles and entry points in test_roles_and_entry_points; fields one by one, tokens of Connected Apps and
 secrets that would travel in test_run_as; functions of api.py in test_permissions; Bulk, permission levels, User
 Permissions and text from outside in test_bulk_rules_on_site; dry runs and previews in test_desk_forms; bodies and methods
-at the webhook's door in test_endpoint_on_site; unsigned headers in test_unsigned_on_site; exports in test_exports_on_site.
+at the webhook endpoint in test_endpoint_on_site; unsigned headers in test_unsigned_on_site; exports in test_exports_on_site.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STEERING = (
 	{"owner": MANAGER, "modified_by": MANAGER},
 	{"_action": "cancel"},
 )
-DOORS_OF_FRAPPE = (
+ENTRY_POINTS_OF_FRAPPE = (
 	"Property Setter",
 	"Custom Field",
 	"Custom DocPerm",
@@ -60,8 +60,8 @@ DOORS_OF_FRAPPE = (
 )
 
 
-class RedTeam(walked.TestRolesAndDoors):
-	"""The settings and people of the walked table, and what changed in it."""
+class RedTeam(walked.TestRolesAndEntryPoints):
+	"""The settings and people of that table, and what changed in it."""
 
 	test_the_table_of_the_page = None
 
@@ -84,8 +84,8 @@ class RedTeam(walked.TestRolesAndDoors):
 			self.assertFalse(self.has_changed(), f"{what}: {answer.status_code} {answer.text[:600]}")
 
 
-class TestOtherDoors(RedTeam):
-	"""Doors that lead to a document beside those of the table."""
+class TestOtherEntryPoints(RedTeam):
+	"""Entry points that lead to a document beside those of the table."""
 
 	def test_what_another_decides_is_changed_by_none_of_them(self):
 		for caller in (self.manager, self.viewer):
@@ -193,7 +193,7 @@ class TestOtherDoors(RedTeam):
 	def test_what_decides_about_our_doctypes_is_not_a_managers(self):
 		"""Nobody but a System Manager makes a customization, a script, a permission or a report of code for them."""
 		for caller in (self.manager, self.viewer):
-			for doctype in DOORS_OF_FRAPPE:
+			for doctype in ENTRY_POINTS_OF_FRAPPE:
 				before = frappe.db.count(doctype)
 				answer = caller.call("POST", f"resource/{doctype}", **CUSTOM.get(doctype, {}))
 				frappe.db.rollback()
@@ -225,7 +225,7 @@ CUSTOM: dict[str, dict[str, Any]] = {
 
 
 class TestSecrets(RedTeam):
-	"""No door hands a stored secret out, and none tells whether a guess is right."""
+	"""No entry point hands a stored secret out, and none tells whether a guess is right."""
 
 	def setUp(self) -> None:
 		super().setUp()
@@ -233,7 +233,7 @@ class TestSecrets(RedTeam):
 		self.secrets = [value for value in found if value]
 		self.assertGreater(len(self.secrets), 1)
 
-	def test_no_door_reads_one(self):
+	def test_no_entry_point_reads_one(self):
 		people = (self.manager, self.viewer)
 		for caller in people:
 			for what, method, path, arguments in self.reads():

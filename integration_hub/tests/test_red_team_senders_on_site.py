@@ -1,4 +1,4 @@
-"""Attacks by a sender, or by anybody who reaches the webhook's door: at what Frappe makes of a request before, and after.
+"""Attacks by a sender, or by anybody who reaches the webhook's endpoint: at what Frappe makes of a request before, and after.
 
 Shown elsewhere: malformed bodies and methods in test_endpoint_on_site, deliveries that are sent again under other headers in
 test_unsigned_on_site and tests/test_unsigned_deletions.py, sizes and slow bodies in tests/test_receiver.py, secrets as an event's id
@@ -103,7 +103,7 @@ class TestSenders(HubTestCase):
 		self.assertFalse(frappe.db.get_value("User", "Guest", "bio"))
 		self.assertEqual(len(self.events()), 2)
 
-	def test_a_delivery_under_another_spelling_of_the_door_is_no_other_event(self):
+	def test_a_delivery_under_another_spelling_of_the_endpoint_is_no_other_event(self):
 		"""What was recorded once is sent again to the same integration by each name that a database takes for its own."""
 		record = {"id": "once", "event": "x"}
 		self.assertEqual(self.send(record).status_code, 202)

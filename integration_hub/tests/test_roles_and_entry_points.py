@@ -1,4 +1,4 @@
-"""The tables of docs/security.md, walked: each role tries each door with each kind of change, over HTTP."""
+"""The tables of docs/security.md, row by row: each role tries each entry point with each kind of change, over HTTP."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ ROLES = {
 	"Manager, in another's name": (MANAGER, "crm", "customers-full"),
 	"Viewer": ("viewer@example.com", "crm", "customers-full"),
 }
-Door = Callable[["Caller", str], requests.Response]
+EntryPoint = Callable[["Caller", str], requests.Response]
 
 
 class Caller:
-	"""A person at the site's doors, and the integration and stream they try them at."""
+	"""A person at the site's entry points, and the integration and stream they try them at."""
 
 	def __init__(self, base: str, user: str, integration: str, stream: str):
 		self.base, self.integration, self.stream = base, integration, stream
@@ -208,8 +208,8 @@ def send_test(c: Caller, kind: str) -> requests.Response:
 	return c.method("integration_hub.api.send_test_webhook", integration=c.integration, payload='{"x": 1}')
 
 
-# The doors by their names on the page, the kinds of change each is tried with, and the calls that stand for it.
-ENTRY_POINTS: dict[str, tuple[tuple[str, ...], tuple[Door, ...]]] = {
+# The entry points by their names on the page, the kinds of change each is tried with, and the calls that stand for it.
+ENTRY_POINTS: dict[str, tuple[tuple[str, ...], tuple[EntryPoint, ...]]] = {
 	"the form": (("Tune", "Decide"), (save_form,)),
 	"bulk edit of a list": (("Tune", "Decide"), (bulk_edit, bulk_update)),
 	"`set_value`": (("Tune", "Decide"), (set_value, set_value_of_stream)),
@@ -245,7 +245,7 @@ ENTRY_POINTS: dict[str, tuple[tuple[str, ...], tuple[Door, ...]]] = {
 }
 
 
-class TestRolesAndDoors(HubTestCase):
+class TestRolesAndEntryPoints(HubTestCase):
 	def setUp(self) -> None:
 		super().setUp()
 		for user, role in (

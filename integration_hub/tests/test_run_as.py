@@ -331,7 +331,7 @@ class TestAuthority(HubTestCase):
 		wanted |= {"target_doctype", "match_field", "deletion_policy", "max_delete_percent", "added_later"}
 		self.assertLessEqual(wanted, tried)
 
-	def test_a_door_to_the_inbox_may_be_closed_and_not_opened(self):
+	def test_an_endpoint_to_the_inbox_may_be_closed_and_not_opened(self):
 		self.set_run_as(BOSS)
 		doc = frappe.get_doc("Integration Settings", "crm").update({"webhook_enabled": 0})
 		doc.save()

@@ -1,4 +1,4 @@
-"""The dedicated door as an ASGI application: https://asgi.readthedocs.io/en/latest/specs/www.html
+"""The dedicated receiver as an ASGI application: https://asgi.readthedocs.io/en/latest/specs/www.html
 
 Bodies are read in the event loop, under a deadline and a least rate, and only a request that has come whole is
 handed to a thread. So a slow sender holds a connection and nothing else, and `/health` waits for nobody.

@@ -59,7 +59,7 @@ class Batch:
 
 	An event's writes are a savepoint in a transaction that holds those of several, and their ends: each is there
 	whole, with its end, or not at all, wherever the process dies. The ends are written when the transaction is
-	to be committed, and be it by a handler that should not.
+	to be committed, even by a handler that should not.
 	"""
 
 	def __init__(self, runtime: Runtime, integration: str, redactor: Redactor, done: Drained, user: str = ""):

@@ -1,4 +1,4 @@
-"""What a door needs to know of an integration, read once as long as its settings stay what they are."""
+"""What an endpoint needs to know of an integration, read once as long as its settings stay what they are."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def endpoint_of(runtime: Runtime, name: str) -> Endpoint | None:
 
 
 def unready(runtime: Runtime) -> Iterator[str]:
-	"""Return what keeps doors that are open from taking events, a sentence each."""
+	"""Return what keeps endpoints that are open from taking events, a sentence each."""
 	sql = "SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `webhook_enabled` = 1 ORDER BY `name`"
 	for row in runtime.db.query(sql):
 		try:

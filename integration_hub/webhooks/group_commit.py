@@ -27,7 +27,7 @@ class _Waiting:
 class GroupCommit:
 	"""Stores as `inbox.store` does, for many threads at once.
 
-	Whoever comes while another thread commits waits for its turn; the first to have it stores, over its own
+	A thread that comes while another one commits waits for its turn; the first to have it stores, over its own
 	connection, what all who wait have brought. Nobody waits for company: a single event is stored at once.
 	"""
 

@@ -38,7 +38,7 @@ class HandlerFailed(Exception):
 
 
 class Handling:
-	"""Handles events; what settings it needs it reads once. Made anew for each batch, so that changes count.
+	"""Handles events; what settings it needs it reads once. Made again for each batch, so that changes count.
 
 	wrap_target: put around what records are written with, for a replay that only shows what it would do.
 	"""

@@ -1,4 +1,4 @@
-"""A request at a door becomes a row and an answer. Both HTTP doors call this."""
+"""A request at an endpoint becomes a row and an answer. Both HTTP endpoints call this."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Store = Callable[[Runtime, Sequence[inbox.Event]], list[inbox.Verdict]]
 def receive(runtime: Runtime, request: Request, store: Store = inbox.store) -> Response:
 	"""Verify, store, commit, answer. Any request gets a declared answer; nothing is raised.
 
-	200 received, duplicate, a handshake or a look at the door; 202 held (unrouted or conflict); 400 malformed;
+	200 received, duplicate, a handshake or a look at the endpoint; 202 held (unrouted or conflict); 400 malformed;
 	401 not proven; 404 unknown or disabled; 405 neither a POST nor a handshake; 413 too large; 415 neither JSON nor
 	a form, or packed in an unknown way; 503 when the row cannot be committed or the settings are wrong (the sender
 	repeats it).
@@ -49,12 +49,12 @@ def receive(runtime: Runtime, request: Request, store: Store = inbox.store) -> R
 	except BodyTooLarge as error:
 		answer = Response(413, str(error))
 	except (HubError, ConnectorError, ValueError) as error:
-		# The settings are wrong, not the sender: it shall try again when they are mended.
+		# The settings are wrong, not the sender: it should try again when they are mended.
 		logger.error("Webhook for %s not accepted: %s", request.integration[:140], error)
 		answer = Response(503, "not_configured")
 	except Exception:
 		logger.exception("Webhook for %s could not be stored", request.integration[:140])
-		runtime.reconnect()  # what the sender repeats shall not meet the same broken connection
+		runtime.reconnect()  # what the sender repeats must not meet the same broken connection
 		return Response(503, "not_stored")
 	reject(runtime, request, answer, known=known)
 	return answer
@@ -126,7 +126,7 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 
 
 def _show(found: Endpoint, request: Request) -> Response:
-	"""Answer a sender that looks whether there is a door, and what it takes.
+	"""Answer a sender that looks whether there is an endpoint, and what it takes.
 
 	CloudEvents' senders ask whether they may deliver: https://github.com/cloudevents/spec, http-webhook.md, 4.
 	"""

@@ -1,6 +1,6 @@
-"""The dedicated door: `/webhooks/<integration>`. Same code behind it as behind the site's own door.
+"""The dedicated receiver: `/webhooks/<integration>`. Same code behind it as behind the site's endpoint.
 
-It is called by many threads at once. `receiver` gives it the face of a WSGI application, webhooks.asgi that of an
+It is called by many threads at once. `receiver` gives it the entry points of a WSGI application, webhooks.asgi that of an
 ASGI one, which reads bodies without a thread.
 """
 
@@ -32,7 +32,7 @@ from integration_hub.webhooks.receive import largest_body, receive, too_large
 
 logger = logger_of("integration_hub.webhooks")
 
-# Where a door that has to hide the sender's Authorization header from its framework puts it.
+# Where an endpoint that has to hide the sender's Authorization header from its framework puts it.
 AUTHORIZATION = "hub.authorization"
 
 Environ = dict[str, Any]
@@ -40,7 +40,7 @@ OpenRuntime = Callable[[], AbstractContextManager[Runtime]]
 
 
 class Receiver:
-	"""Receives requests into the home that `open_runtime` opens for each of them.
+	"""Receives requests into the runtime that `open_runtime` opens for each of them.
 
 	Events that arrive at the same time, over its threads, are committed together.
 	"""
@@ -71,7 +71,7 @@ class Receiver:
 
 
 def receiver(open_runtime: OpenRuntime) -> Callable[[Environ, Callable], Iterable[bytes]]:
-	"""Return a WSGI application that receives webhooks into the home `open_runtime` opens for each request.
+	"""Return a WSGI application that receives webhooks into the runtime `open_runtime` opens for each request.
 
 	A slow body holds one of the server's threads: let a server read it before, or use webhooks.asgi.
 	"""

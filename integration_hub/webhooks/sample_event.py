@@ -1,4 +1,4 @@
-"""An event of our own making, signed as the integration's sender would sign it: to try the door with."""
+"""An event of our own making, signed as the integration's sender would sign it: to try the endpoint with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLAIN_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 @dataclass(frozen=True)
 class Tried:
-	"""What the door answered a test event, and the name of the row it made or met ("" for none)."""
+	"""What the endpoint answered a test event, and the name of the row it made or met ("" for none)."""
 
 	answer: Response
 	event_id: str
@@ -38,17 +38,17 @@ def try_endpoint(
 	event_type: str = "",
 	payload: Mapping[str, Any] | None = None,
 ) -> Tried:
-	"""Make an event, sign it with the integration's secret, and give it to the door; not within a transaction.
+	"""Make an event, sign it with the integration's secret, and give it to the endpoint; not within a transaction.
 
 	url: where a sender would post it. payload: its body; id and type are put where the settings look for them.
 
-	Raises HubError where there is no door, ConfigurationError where its settings cannot work, and CannotSign.
+	Raises HubError where there is no endpoint, ConfigurationError where its settings cannot work, and CannotSign.
 	"""
 	found = endpoint_of(runtime, integration)
 	if not found:
 		raise HubError(_("takes no webhooks"), doctype="Integration Settings", name=integration)
 	request = example(found, url, event_type or EVENT_TYPE, payload)
-	if found.secrets:  # without one the door says what is missing
+	if found.secrets:  # without one the endpoint says what is missing
 		request = found.scheme.signed(request, found.secrets[0])
 	answer = receive(runtime, request)
 	event = read_event(

@@ -30,7 +30,7 @@ class Registered:
 def endpoint_problems(
 	config: IntegrationConfig, routes: Sequence[Mapping[str, Any]], known: Registered
 ) -> Iterator[Problem]:
-	"""Return what is wrong, as (field, sentence); nothing when the doors can work."""
+	"""Return what is wrong, as (field, sentence); nothing when the endpoints can work."""
 	if config.webhook_enabled:
 		yield from _scheme_problems(config, known)
 	if config.queue_enabled:

@@ -183,7 +183,7 @@ def streams(runtime: FrappeRuntime, url: str, before: Rows) -> None:
 				theirs["credit_limit"],
 			), f"{stream}: {each} is not {theirs}"
 			assert names[doctype].get(each.customer_id, each.name) == each.name, (
-				f"{stream}: {each} was made anew"
+				f"{stream}: {each} was made again"
 			)
 	assert list(lines(runtime))
 

@@ -13,8 +13,8 @@ Some are elsewhere, beside what they attack. By promise:
 - No error of a queue shows its password or a message:
   tests/test_redacting_client.py::test_a_server_that_quotes_the_password_shows_it_nowhere,
   tests/test_redacting_client.py::test_no_error_of_a_real_server_holds_a_message
-- What a home makes is its owner's alone, and what is open is warned about:
-  tests/test_private_files.py::test_all_that_a_home_makes_is_its_owners,
+- What a runtime makes is its owner's alone, and what is open is warned about:
+  tests/test_private_files.py::test_all_that_a_runtime_makes_is_its_owners,
   tests/test_private_files.py::test_what_is_open_to_others_is_warned_about,
   tests/red_team/test_files.py::test_tokens_that_others_can_read_are_warned_about
 - Nothing from outside writes into a terminal but text:
@@ -64,6 +64,6 @@ Some are elsewhere, beside what they attack. By promise:
 - A clock that was ahead puts off nothing and decides nothing:
   tests/test_clock.py::test_events_received_in_the_future_are_handled_at_once,
   tests/test_clock.py::test_what_is_gone_is_found_gone_after_a_run_in_the_future
-- A door's settings are read once as long as they stay what they are:
-  tests/test_receiver.py::test_changed_settings_and_secrets_reach_a_door_that_runs
+- An endpoint's settings are read once as long as they stay what they are:
+  tests/test_receiver.py::test_changed_settings_and_secrets_reach_an_endpoint_that_runs
 """

@@ -1,6 +1,6 @@
 """Attacks: «an operator fed hostile data». Whatever stands in a hub.toml, it is settings or one line that names the place.
 
-Each setting is set to each kind of value that TOML has; no pair ends in anything but a home or a HubError.
+Each setting is set to each kind of value that TOML has; no pair ends in anything but a runtime or a HubError.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def test_what_the_engine_keeps_is_no_setting(tmp_path):
 		'[integration."a\\nb"]\nbase_url = "http://x"',
 	],
 )
-def test_what_no_home_can_be_made_of_is_refused_in_one_line(tmp_path, lines):
+def test_what_no_runtime_can_be_made_of_is_refused_in_one_line(tmp_path, lines):
 	(tmp_path / "no-database").write_bytes(b"something else" * 100)
 	text = hub_toml("http://127.0.0.1:1").replace('database = "hub.db"\n', "")
 	head, _, rest = lines.partition("\n")

@@ -1,8 +1,8 @@
 """Attacks: «any headers and any body give a declared verdict» and «no way in without a signature», byte by byte.
 
 Requests that no client library writes are sent to a receiver that runs: framing that servers read differently, targets
-in other spellings, heads that are too large. What is answered comes from the door or is the server's own 4xx, no
-request within another one is served, and whoever comes next is.
+in other spellings, heads that are too large. What is answered comes from the endpoint or is the server's own 4xx, no
+request within another one is served, and the next sender's is.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target[:30].decode())
-def test_a_target_names_one_door_or_none(receiver, target):
+def test_a_target_names_one_endpoint_or_none(receiver, target):
 	url, runtime = receiver
 	number = f"target-{target[:40]!r}"
 	[found] = ask(url, sized(number, target=target))

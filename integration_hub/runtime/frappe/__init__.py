@@ -1,4 +1,4 @@
-"""The home on a Frappe site. The only part of the engine's surroundings, below the face, that knows Frappe."""
+"""The runtime on a Frappe site. The only part of the engine's surroundings, below the entry points, that knows Frappe."""
 
 from integration_hub.runtime.frappe.runtime import FrappeRuntime
 

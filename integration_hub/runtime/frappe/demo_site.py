@@ -20,7 +20,7 @@ LOGS = ("Sync Log", "Webhook Log", "Integration Error Log")
 
 
 def demo_site(site: str) -> Callable[[Path], AbstractContextManager[tuple[FrappeRuntime, list[str]]]]:
-	"""Return what sets a hub.toml up on a site for a block, which gets its home and the command that serves it.
+	"""Return what sets a hub.toml up on a site for a block, which gets its runtime and the command that serves it.
 
 	Raises HubError where the site has documents of the same names: they are somebody's.
 	"""

@@ -247,7 +247,7 @@ class FrappeBulkTarget(BulkTarget):
 	def _defaults(self, fields: Sequence[str]) -> dict[str, Any]:
 		if frappe.db.db_type != "sqlite":
 			return {}
-		# A table that Frappe has made anew has no defaults (see runtime.frappe.indexes), and Frappe finds no NULL.
+		# A table that Frappe has made again has no defaults (see runtime.frappe.indexes), and Frappe finds no NULL.
 		numbers = [name for name, field in self.fields().items() if field.kind in NUMERIC]
 		return {name: 0 for name in ("docstatus", "idx", *numbers) if name not in fields}
 

@@ -1,4 +1,4 @@
-"""The site's own door within Frappe's handling of a request, which reads the body before any app's code runs."""
+"""The site's endpoint within Frappe's handling of a request, which reads the body before any app's code runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENDPOINT_PATH = re.compile(r"/api/(?:v[12]/)?method/integration_hub\.api\.webho
 
 
 def integration_called(path: str) -> str | None:
-	"""Return the integration whose door a path is, None if it is no door."""
+	"""Return the integration whose endpoint a path is, None if it is no endpoint."""
 	found = _ENDPOINT_PATH.fullmatch(path)
 	return (found[1] or "").strip("/") if found else None
 
@@ -25,7 +25,7 @@ def integration_called(path: str) -> str | None:
 def prepare() -> None:
 	"""Keep Frappe from reading a sender's request as one of its own.
 
-	A sender's `Authorization` header would be answered 401 before the door is reached (frappe#35202), and a
+	A sender's `Authorization` header would be answered 401 before the endpoint is reached (frappe#35202), and a
 	body with the key `cmd` would be taken for a call of that method.
 	"""
 	request = frappe.local.request
@@ -38,7 +38,7 @@ def prepare() -> None:
 
 
 def answer() -> Response:
-	"""Answer the current request as the door does."""
+	"""Answer the current request as the endpoint does."""
 	request = frappe.local.request
 	frappe.local.flags.integration_hub_endpoint = "answered"
 	integration = integration_called(request.path) or ""
@@ -46,7 +46,7 @@ def answer() -> Response:
 
 
 def finish(request: Request, response: WerkzeugResponse | None) -> None:
-	"""Answer as the door does what Frappe has answered before it got there.
+	"""Answer as the endpoint does what Frappe has answered before it got there.
 
 	It parses a body that claims to be JSON first, and answers one that is malformed with 500 or (v16) 417, one that is a scalar
 	with 417, and OPTIONS and methods that it does not know by itself.

@@ -1,6 +1,6 @@
 """Indexes of the app's tables that a DocType's JSON cannot say, and keys that Frappe loses on SQLite.
 
-To change a column there, Frappe 16 makes the table anew from its columns' names and types: without its primary key,
+To change a column there, Frappe 16 makes the table again from its columns' names and types: without its primary key,
 its other indexes, and what its columns are by default (frappe/database/sqlite/schema.py, alter). What is to be there
 once would be so no more.
 """
@@ -94,7 +94,7 @@ def _columns(table: str) -> list[frappe._dict]:
 
 
 def _remake(doctype: str) -> None:
-	"""Make a table anew with its key and its defaults, in one transaction; columns and indexes that were added stay.
+	"""Make a table again with its key and its defaults, in one transaction; columns and indexes that were added stay.
 
 	Raises what SQLite does where it cannot, for a name that is there twice, say; nothing is changed then.
 	"""

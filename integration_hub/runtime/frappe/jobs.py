@@ -2,7 +2,7 @@
 
 Frappe does not enqueue a job whose id is known as queued or started. A worker that is killed takes no leave: its job
 stays «started» until RQ looks, which is each ten minutes, and one that it had taken off the queue and not yet begun
-stays «queued» for ever. Nothing of that id would run meanwhile. So whoever enqueues looks first whether the job is
+stays «queued» for ever. Nothing of that id would run meanwhile. So the caller that enqueues looks first whether the job is
 still somebody's.
 """
 
@@ -30,7 +30,7 @@ def enqueue_once(method: str, *, job_id: str, **options: Any) -> None:
 def forget_dead(job_id: str) -> bool:
 	"""Delete a job that nobody will do any more; tell whether it was one.
 
-	It may be at work all the same, if only what watches over it was killed: runs have their lock, drains their seats.
+	It may be at work all the same, if only what watches over it was killed: runs have their lock, drains their slots.
 	"""
 	job = get_job(job_id)
 	if not job or not _is_dead(job):

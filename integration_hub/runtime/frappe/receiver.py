@@ -20,7 +20,7 @@ logger = logger_of("integration_hub.webhooks")
 _HAND_OVER_SECONDS = 0.25
 _LOOK_SECONDS = 1.0
 _IDLE_SECONDS = 1.0
-_FRESH_SECONDS = 60.0  # then a thread begins anew: Frappe keeps things for the time of a request
+_FRESH_SECONDS = 60.0  # then a thread begins again: Frappe keeps things for the time of a request
 
 
 # When each integration's settings were last looked at, and when they were last saved; of this process.
@@ -87,7 +87,7 @@ class InboxDatabase(FrappeDatabase):
 
 
 class EndpointRuntime(FrappeRuntime):
-	"""A home whose database has nothing to do but the inbox; of a request at either door."""
+	"""A runtime whose database has nothing to do but the inbox; of a request at the site's endpoint or the receiver."""
 
 	def __init__(self) -> None:
 		super().__init__()
@@ -108,7 +108,7 @@ class EndpointRuntime(FrappeRuntime):
 
 
 class ReceiverRuntime(EndpointRuntime):
-	"""A home that says which inbox has something new and leaves the job queue to the door."""
+	"""A runtime that says which inbox has something new and leaves the job queue to the endpoint."""
 
 	def __init__(self, waiting: set[str]):
 		super().__init__()
@@ -124,7 +124,7 @@ def application(site: str) -> Receiver:
 
 
 class ThreadRuntimes:
-	"""Opens the homes of the threads of one process."""
+	"""Opens the runtimes of the threads of one process."""
 
 	def __init__(self, site: str):
 		self.site = site
@@ -142,7 +142,7 @@ class ThreadRuntimes:
 		try:
 			yield self._thread.runtime
 		finally:
-			with suppress(Exception):  # a connection that is broken is made anew when it is needed
+			with suppress(Exception):  # a connection that is broken is made again when it is needed
 				self._thread.runtime.db.rest()
 
 	def _usable(self) -> bool:
@@ -153,7 +153,7 @@ class ThreadRuntimes:
 		idle, self._thread.used = now - self._thread.used, now
 		if (
 			idle > _IDLE_SECONDS
-		):  # the database may have been restarted; one that breaks in use is made anew then
+		):  # the database may have been restarted; one that breaks in use is made again then
 			try:
 				frappe.db.rollback()
 			except Exception:  # noqa: BLE001 - whatever it is, another connection is needed

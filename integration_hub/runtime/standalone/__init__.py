@@ -1,4 +1,4 @@
-"""The home without a bench: one hub.toml, one SQLite file."""
+"""The standalone runtime: one hub.toml, one SQLite file."""
 
 from integration_hub.runtime.standalone.runtime import StandaloneRuntime
 

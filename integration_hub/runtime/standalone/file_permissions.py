@@ -1,4 +1,4 @@
-"""Which files of a home can be read by others than their owner."""
+"""Which files of a runtime can be read by others than their owner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from integration_hub.stores.private_files import exposed, replaceable
 
 
 def warnings(file: HubFile) -> Iterator[str]:
-	"""Return a line for each file and folder of a home that is open to others."""
+	"""Return a line for each file and folder of a runtime that is open to others."""
 	yield from replaceable(file.folder)
 	yield from exposed(file.folder / file.name)
 	database = file.database
@@ -27,7 +27,7 @@ def warnings(file: HubFile) -> Iterator[str]:
 
 
 def _secrets(file: HubFile) -> Iterator[Path]:
-	"""Return the files that references lead to, and their folders within the home's own."""
+	"""Return the files that references lead to, and their folders within the runtime's own."""
 	references = [file.hub.get("encryption_key"), file.hub.get("redis")]
 	references += [values.get(field) for values in file.integrations.values() for field in SECRET_FIELDS]
 	for reference in references:

@@ -1,4 +1,4 @@
-"""hub.toml: the settings documents of the home without a bench.
+"""hub.toml: the settings documents of the standalone runtime.
 
 A table's keys are the fieldnames of the doctype it stands for, so that the same file can be loaded into a
 site. Secrets are references (`env:NAME`, `file:PATH`), never values.

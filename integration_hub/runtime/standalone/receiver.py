@@ -1,4 +1,4 @@
-"""The home without a bench behind the dedicated receiver: a home a thread, as long as its files stay what they are."""
+"""The standalone runtime behind the dedicated receiver: a runtime a thread, as long as its files stay what they are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def application(config: str) -> Receiver:
 
 
 class ThreadRuntimes:
-	"""Opens the homes of the threads of one process."""
+	"""Opens the runtimes of the threads of one process."""
 
 	def __init__(self, config: Path | str):
 		self._config = config

@@ -44,7 +44,7 @@ class StandaloneRuntime:
 	"""One hub.toml and its database; times are UTC. Use one per thread."""
 
 	def __init__(self, path: Path | str = "hub.toml", lock_seconds: float = BUSY_SECONDS):
-		"""Open a home; raises HubError. lock_seconds: how long to wait for another process that writes."""
+		"""Open a runtime; raises HubError. lock_seconds: how long to wait for another process that writes."""
 		self._path = Path(path)
 		self.file: HubFile = load(self._path)
 		self.db = _opened(self.file.database, lock_seconds)

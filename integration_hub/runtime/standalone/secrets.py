@@ -1,4 +1,4 @@
-"""Secrets of the home without a bench: references for what a person gives, Fernet for what the engine keeps."""
+"""Secrets of the standalone runtime: references for what a person gives, Fernet for what the engine keeps."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _save(
 	values: Mapping[str, Any],
 	children: Mapping[str, str],
 ) -> None:
-	"""Write a settings row without touching the state the engine keeps on it, and its child rows anew."""
+	"""Write a settings row without touching the state the engine keeps on it, and its child rows again."""
 	# Every setting is written: what is no longer in the file goes back to its default.
 	defaults = {
 		f["fieldname"]: f.get("default") or (0 if f["fieldtype"] in NUMERIC else None)

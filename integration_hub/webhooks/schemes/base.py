@@ -76,7 +76,7 @@ class Scheme:
 		raise NotImplementedError
 
 	def signed(self, request: Request, secret: str) -> Request:
-		"""Return a request as its sender would sign it with `secret`, to try the door with; raises CannotSign."""
+		"""Return a request as its sender would sign it with `secret`, to try the endpoint with; raises CannotSign."""
 		raise CannotSign(f"The scheme {self.config.webhook_scheme} has no way to sign a test.")
 
 	def misfit(self, event_type: str, payload: Any) -> str:
@@ -87,11 +87,11 @@ class Scheme:
 		return ""
 
 	def probe(self, request: Request) -> Response | None:
-		"""Answer a POST that is not signed and no event, by which a sender tries the door; None if it is none."""
+		"""Answer a POST that is not signed and no event, by which a sender tries the endpoint; None if it is none."""
 		return None
 
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Response | None:
-		"""Answer a GET by which a sender makes sure of the door, None if this scheme knows none.
+		"""Answer a GET by which a sender makes sure of the endpoint, None if this scheme knows none.
 
 		Raises BadSignature.
 		"""
