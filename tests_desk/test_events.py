@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from integration_hub.sandbox import Sandbox, access, sender
+from scripts.translations import entries, languages
 from tests_desk.desk import Desk, count, settled, until, value
 
 INSERT = "doc => frappe.db.insert(doc).then((made) => made.name)"
@@ -207,3 +208,75 @@ def test_the_workspace_is_calm_where_there_is_nothing(hub: Desk):
 	hub.fits()
 	look(hub, "workspace")
 	hub.enter()
+
+
+OVERLAP = """() => {
+	const bubble = document.querySelector('#driver-popover-item')?.getBoundingClientRect();
+	const asked = document.querySelector('.driver-highlighted-element, .driver-active-element');
+	if (!bubble || !asked) return null;
+	const parts = [...asked.querySelectorAll('input, select, textarea, .awesomplete > ul:not([hidden])')];
+	const covers = (box) => box.width && box.left < bubble.right && bubble.left < box.right
+		&& box.top < bubble.bottom && bubble.top < box.bottom;
+	return parts.filter((part) => covers(part.getBoundingClientRect())).map((part) => part.tagName);
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+	("doctype", "tour"),
+	[("Integration Settings", "Integration Hub Connect"), ("Sync Settings", "Integration Hub Stream")],
+)
+def test_a_bubble_of_a_tour_covers_nothing_that_it_asks_for(desk: Desk, doctype: str, tour: str, width: int):
+	desk.page.set_viewport_size({"width": width, "height": 900})
+	desk.new(doctype)
+	desk.page.evaluate(
+		"name => cur_frm.tour.init({ tour_name: name }).then(() => cur_frm.tour.start())", tour
+	)
+	bubble = desk.page.locator("#driver-popover-item:visible")
+	expect(bubble).to_be_visible()
+	for _ in range(3):
+		desk.page.wait_for_timeout(700)
+		asked = desk.page.locator(".driver-highlighted-element input:visible").first
+		if asked.count():
+			asked.click(force=True)
+			desk.page.wait_for_timeout(700)
+		assert not desk.page.evaluate(OVERLAP), bubble.inner_text()
+		forth = bubble.locator(".driver-next-btn:visible")
+		if not forth.count() or forth.is_disabled():
+			break
+		forth.click()
+	desk.page.set_viewport_size({"width": 1280, "height": 900})
+	desk.enter()
+
+
+SHOWN = """() => [...document.querySelectorAll('.page-container, .layout-main-section')]
+	.filter((el) => el.offsetParent)
+	.flatMap((el) => [...el.querySelectorAll(
+		'.control-label, .help-box, .section-head, .page-head button, .page-head a, .ellipsis, .widget-title, .nav-link, .indicator-pill')])
+	.filter((el) => el.offsetParent)
+	.map((el) => el.innerText.trim())"""
+
+
+@pytest.mark.parametrize("language", ["de", "es", "fr", "ar"])
+def test_no_form_mixes_languages(hub: Desk, language: str):
+	said = {text: there for _, text, there, _ in entries(languages()[language])}
+	english = {text for text, there in said.items() if there != text and len(text) > 3} - set(said.values())
+	hub.page.evaluate("l => frappe.db.set_value('User', 'Administrator', 'language', l)", language)
+	try:
+		hub.start("/app/integration-hub")
+		found = set(hub.page.evaluate(SHOWN))
+		look(hub, f"{language}-workspace")
+		for doctype, name in (("Integration Settings", "desk-crm"), ("Sync Settings", "desk-own")):
+			hub.open(doctype, name)
+			found |= set(hub.page.evaluate(SHOWN))
+			look(hub, f"{language}-{doctype.split()[0]}")
+		event = hub.page.evaluate(NEWEST, {"integration": "desk-crm"})
+		if event:
+			hub.open("Webhook Log", event)
+			found |= set(hub.page.evaluate(SHOWN))
+			look(hub, f"{language}-event")
+		assert not found & english
+		assert found & set(said.values())
+	finally:
+		hub.page.evaluate("frappe.db.set_value('User', 'Administrator', 'language', 'en')")
+		hub.enter()

@@ -6,6 +6,7 @@ frappe.ui.form.on("External Record", {
 			frm.add_custom_button(__("Retry"), async () => {
 				const { stream, warnings } = await integration_hub.call("retry_record", { name: frm.doc.name });
 				integration_hub.handed(stream, warnings); // it begins with what failed
+				await frm.reload_doc(); // it is due now; what changes from here on is what came of it
 				integration_hub.follow(frm, integration_hub.RUNS);
 			});
 		}
