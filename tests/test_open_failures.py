@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import redis
@@ -11,6 +12,7 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.queues.consumer_loop import ConsumerLoop
 from integration_hub.queues.state import QueueState
+from integration_hub.runtime.status import lines
 from integration_hub.sandbox.redis import free_port
 from integration_hub.stores import failures, inbox
 from integration_hub.stores.database import in_transaction, update
@@ -369,3 +371,11 @@ def test_rejected_requests_are_resolved_together(runtime):
 	)
 	assert in_transaction(runtime.db, lambda: failures.resolve_rejections(runtime, "crm")) == 1
 	assert [row["status"] for row in errors(runtime)] == ["Resolved"]
+
+
+def test_status_on_the_command_line_says_what_is_wrong_with_a_queue(queue):
+	QueueState(queue, "crm").fails(ValueError("away"), Redactor())
+	said = "\n".join(lines(queue))
+	assert re.search(r"^crm +Failing", said, re.MULTILINE)
+	assert "crm: The queue cannot be read: away" in said
+	assert "QUEUE OF" in said

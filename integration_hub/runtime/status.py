@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from integration_hub.stores.clock import newest_ahead
+from integration_hub.stores.facts import integration_of
 from integration_hub.stores.runtime import Runtime
 from integration_hub.terminal_text import plain
 
@@ -21,13 +22,7 @@ def lines(runtime: Runtime) -> Iterator[str]:
 		yield f"A clock was ahead: runs or events are dated up to {_dated(runtime, ahead)}, which is still to come."
 	yield f"Locks, tokens and budgets are {shared}. Times are in {runtime.zone}."
 	yield ""
-	yield from table(
-		"INTEGRATION  LAST SUCCESS  LAST FAILURE  LAST ERROR",
-		runtime.db.query(
-			"""SELECT `name`, `last_success_at`, `last_failure_at`, `last_error`
-				FROM `tabIntegration Settings` WHERE `enabled` = 1 ORDER BY `name`"""
-		),
-	)
+	yield from _integrations(runtime)
 	yield from table(
 		"STREAM  STATUS  LAST RUN  NEXT RUN  CHECKPOINT",
 		runtime.db.query(
@@ -53,7 +48,7 @@ def lines(runtime: Runtime) -> Iterator[str]:
 	yield "OPEN ERRORS"
 	rows = runtime.db.query(
 		"""SELECT `integration`, `stream`, `operation`, `kind`, `occurrences`, `last_seen_at`, `message`
-			FROM `tabIntegration Error Log` WHERE `status` = 'Open' ORDER BY `last_seen_at` DESC LIMIT 20"""
+			FROM `tabIntegration Error Log` WHERE `status` = 'Open' AND `operation` <> 'Watch' ORDER BY `last_seen_at` DESC LIMIT 20"""
 	)
 	for row in rows:
 		place = " ".join(filter(None, (row["integration"], row["stream"]))) or "(no integration)"
@@ -62,6 +57,31 @@ def lines(runtime: Runtime) -> Iterator[str]:
 		yield f"  {plain(row['message'])}"
 	if not rows:
 		yield "(none)"
+
+
+def _integrations(runtime: Runtime) -> Iterator[str]:
+	"""Return each enabled integration with its status, below it why it is no better, and how its queue is read."""
+	rows = runtime.db.query("SELECT * FROM `tabIntegration Settings` WHERE `enabled` = 1 ORDER BY `name`")
+	found = {row["name"]: integration_of(runtime, row["name"]) for row in rows}
+	shown = ("last_success_at", "last_failure_at", "last_error")
+	yield from table(
+		"INTEGRATION  STATUS  LAST SUCCESS  LAST FAILURE  LAST ERROR",
+		[
+			{"name": row["name"], "status": found[row["name"]].status, **{k: row[k] for k in shown}}
+			for row in rows
+		],
+	)
+	why = [f"{name}: {plain(sentence)}" for name, standing in found.items() for sentence in standing.why]
+	yield from (*why, "") if why else ()
+	queues = [_queue(row) for row in rows if row["queue_enabled"]]
+	if queues:
+		yield from table("QUEUE OF  READ  LAST MESSAGE  WAITING  ERROR", queues)
+
+
+def _queue(row: dict) -> dict:
+	depth = row["queue_depth"] if row["queue_read_at"] and row["queue_depth"] >= 0 else ""
+	seen = {name: row[name] for name in ("name", "queue_read_at", "queue_message_at")}
+	return {**seen, "depth": depth, "error": row["queue_error"]}
 
 
 def _dated(runtime: Runtime, seconds: float) -> str:
