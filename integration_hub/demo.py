@@ -66,6 +66,7 @@ class Demo:
 	results: list[Result] = field(default_factory=list)
 
 	def note(self, step: str, outcome: str, right: bool) -> None:
+		"""Add the outcome of a step to the results. right: it is as it should be."""
 		self.results.append(Result(step, outcome, right))
 
 

@@ -100,6 +100,7 @@ class BaseConnector:
 
 	@property
 	def session(self) -> requests.Session:
+		"""Return the HTTP session that all requests of this connector share."""
 		return self.transport.session
 
 	def _proxy_authorization(self) -> str:
@@ -157,18 +158,23 @@ class BaseConnector:
 		self.breaker.close()
 
 	def get(self, path: str, **options: Any) -> Any:
+		"""Send a GET and return the parsed answer; options and errors are those of `request`."""
 		return self.request("GET", path, **options)
 
 	def post(self, path: str, **options: Any) -> Any:
+		"""Send a POST and return the parsed answer; options and errors are those of `request`."""
 		return self.request("POST", path, **options)
 
 	def put(self, path: str, **options: Any) -> Any:
+		"""Send a PUT and return the parsed answer; options and errors are those of `request`."""
 		return self.request("PUT", path, **options)
 
 	def patch(self, path: str, **options: Any) -> Any:
+		"""Send a PATCH and return the parsed answer; options and errors are those of `request`."""
 		return self.request("PATCH", path, **options)
 
 	def delete(self, path: str, **options: Any) -> Any:
+		"""Send a DELETE and return the parsed answer; options and errors are those of `request`."""
 		return self.request("DELETE", path, **options)
 
 	def request(

@@ -47,6 +47,7 @@ class Proof:
 		self._doubt: Doubt | None = None
 
 	def see(self, page: Page) -> None:
+		"""Take the next page into account: it may be the last one, or bring a doubt."""
 		self._ended = page.last
 		self._doubt = self._doubt or page.doubt
 

@@ -59,6 +59,10 @@ return n
 
 
 class Coordination(Protocol):
+	"""Locks, request budgets, counters and notes, by name, that everything working for one runtime shares.
+
+	shared: whether other processes see them too."""
+
 	shared: bool
 
 	def lock(self, name: str, seconds: float, wait: float | None = None):
@@ -112,6 +116,7 @@ class LocalCoordination:
 
 	@contextmanager
 	def lock(self, name: str, seconds: float, wait: float | None = None) -> Iterator[None]:
+		"""Hold the lock for the block; raises TimeoutError after `wait` seconds."""
 		with self._guard:
 			lock = self._locks[name]
 		wait = seconds if wait is None else wait
@@ -139,6 +144,7 @@ class LocalCoordination:
 			time.sleep(_LOOK_SECONDS)
 
 	def reserve(self, name: str, interval: float, longest: float) -> float:
+		"""Reserve the budget's next slot; return the seconds until it comes."""
 		with self._guard:
 			now = time.monotonic()
 			due = max(self._due.get(name, now), now)
@@ -147,14 +153,17 @@ class LocalCoordination:
 			return due - now
 
 	def wait(self, name: str) -> float:
+		"""Return the seconds until the budget's next slot, and reserve nothing."""
 		with self._guard:
 			return max(self._due.get(name, 0.0) - time.monotonic(), 0.0)
 
 	def postpone(self, name: str, seconds: float) -> None:
+		"""Move the budget's next slot to at least `seconds` from now."""
 		with self._guard:
 			self._due[name] = max(self._due.get(name, 0.0), time.monotonic() + seconds)
 
 	def count(self, name: str, seconds: float) -> int:
+		"""Add one to the counter and return its value; it lasts `seconds`."""
 		with self._guard:
 			found = self.noted(name)
 			number = int(found[0]) + 1 if found else 1
@@ -162,6 +171,7 @@ class LocalCoordination:
 			return number
 
 	def claim(self, name: str, value: str, seconds: float) -> bool:
+		"""Note `value` for `seconds` unless something is noted; tell whether it was."""
 		with self._guard:
 			if self.noted(name):
 				return False
@@ -169,12 +179,14 @@ class LocalCoordination:
 			return True
 
 	def noted(self, name: str) -> tuple[str, float] | None:
+		"""Return the noted value and the seconds it still holds, None where there is none."""
 		with self._guard:
 			value, until = self._notes.get(name, ("", 0.0))
 			left = until - time.monotonic()
 			return (value, left) if left > 0 else None
 
 	def forget(self, *names: str) -> None:
+		"""Drop the counters and notes of these names."""
 		with self._guard:
 			for name in names:
 				self._notes.pop(name, None)
@@ -212,10 +224,12 @@ class RedisCoordination:
 
 	@property
 	def shared(self) -> bool:
+		"""Tell whether Redis is in use: after it was lost, this process is on its own for a while."""
 		return time.monotonic() >= self._lost_until
 
 	@contextmanager
 	def lock(self, name: str, seconds: float, wait: float | None = None) -> Iterator[None]:
+		"""Hold the lock in Redis for the block, in this process alone while Redis is lost; raises TimeoutError."""
 		wait = seconds if wait is None else wait
 		lock = self._redis.lock(self._key("lock", name), timeout=seconds, blocking_timeout=wait)
 		try:
@@ -240,10 +254,12 @@ class RedisCoordination:
 
 	@_or_local
 	def reserve(self, name: str, interval: float, longest: float) -> float:
+		"""Reserve the budget's next slot in Redis, in one step; return the seconds until it comes."""
 		return float(self._gcra(keys=[self._key("budget", name)], args=[interval, longest]))
 
 	@_or_local
 	def wait(self, name: str) -> float:
+		"""Return the seconds until the budget's next slot, by the clock of Redis."""
 		due = self._redis.execute_command("GET", self._key("budget", name))
 		seconds, microseconds = self._redis.time()
 		left = max(float(due or 0) - seconds - microseconds / 1_000_000, 0.0)
@@ -251,19 +267,23 @@ class RedisCoordination:
 
 	@_or_local
 	def postpone(self, name: str, seconds: float) -> None:
+		"""Move the budget's next slot in Redis to at least `seconds` from now."""
 		self._postpone(keys=[self._key("budget", name)], args=[seconds])
 
 	@_or_local
 	def count(self, name: str, seconds: float) -> int:
+		"""Add one to the counter in Redis and return its value; it lasts `seconds`."""
 		return int(self._count(keys=[self._key("note", name)], args=[int(seconds * 1000)]))
 
 	@_or_local
 	def claim(self, name: str, value: str, seconds: float) -> bool:
+		"""Note `value` in Redis for `seconds` unless something is noted; tell whether it was."""
 		key, milliseconds = self._key("note", name), max(int(seconds * 1000), 1)
 		return bool(self._redis.execute_command("SET", key, value, "NX", "PX", milliseconds))
 
 	@_or_local
 	def noted(self, name: str) -> tuple[str, float] | None:
+		"""Return the value noted in Redis and the seconds it still holds, None where there is none."""
 		key = self._key("note", name)
 		value, left = self._redis.execute_command("GET", key), self._redis.execute_command("PTTL", key)
 		if value is None or left <= 0:
@@ -272,6 +292,7 @@ class RedisCoordination:
 
 	@_or_local
 	def forget(self, *names: str) -> None:
+		"""Drop the counters and notes of these names from Redis."""
 		if names:
 			self._redis.execute_command("DEL", *(self._key("note", name) for name in names))
 

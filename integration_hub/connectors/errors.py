@@ -87,18 +87,25 @@ class ConfigurationError(ConnectorError):
 
 	@property
 	def cause(self) -> str:
+		"""Return the setting and the fault, without the request that met it."""
 		return f"{self.field} {self._told}"
 
 
 class AuthenticationFailed(ConnectorError):
+	"""The credentials, or the token made of them, were refused (HTTP 401)."""
+
 	kind, sentence = "Authentication", "Authentication failed. Check credentials."
 
 
 class AccessDenied(ConnectorError):
+	"""The credentials are good, and do not allow this request (HTTP 403)."""
+
 	kind, sentence = "Permission", "Access denied. Check permissions."
 
 
 class NotFound(ConnectorError):
+	"""The source knows no such resource (HTTP 404)."""
+
 	kind, sentence = "Not Found", "Resource not found."
 
 
@@ -109,14 +116,20 @@ class Gone(ConnectorError):
 
 
 class Conflict(ConnectorError):
+	"""The request contradicts the state of the resource (HTTP 409)."""
+
 	kind, sentence = "Conflict", "The external system reports a conflict."
 
 
 class InvalidRequest(ConnectorError):
+	"""The source refused the data that was sent (HTTP 400, 413 or 422)."""
+
 	kind, sentence = "Validation", "The external system refused the data."
 
 
 class UnexpectedStatus(ConnectorError):
+	"""The answer has a status that no other error stands for."""
+
 	kind, sentence = "Unexpected Status", "The external system gave an answer we did not expect."
 
 
@@ -127,6 +140,8 @@ class RateLimited(ConnectorError):
 
 
 class ServerError(ConnectorError):
+	"""The source failed (HTTP 5xx); only an idempotent request is repeated."""
+
 	kind, sentence, retry = "Server", "Server error on the external system.", "if idempotent"
 
 
@@ -183,6 +198,8 @@ class ServerCannot(ServerError):
 
 
 class TooLarge(ConnectorError):
+	"""The answer is larger than the settings allow; the rest of it was not read."""
+
 	kind, sentence = "Too Large", "The answer is larger than the settings allow."
 
 

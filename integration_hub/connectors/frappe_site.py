@@ -67,6 +67,7 @@ class FrappeConnector(BaseConnector):
 	deletions_apart = True
 
 	def pages(self, request: ListRequest) -> Iterator[Page]:
+		"""Return the pages of a DocType's documents, deletions and renames first where both are asked for."""
 		size = int(request.pagination.get("page_size") or 100)
 		since = request.since.rstrip("Z").replace("T", " ")
 		# Deletions first: a document that was deleted and made again is then there in the end.

@@ -47,16 +47,19 @@ class Token:
 	made_at: float = 0.0
 
 	def fresh(self, seed: str) -> bool:
+		"""Tell whether the token was fetched with these credentials (`seed`) and is far enough from its end to be used."""
 		leeway = min(LEEWAY, max(self.expires_at - time.time(), 0) / 2)
 		# One that was made at a time to come was made by a clock that was ahead: its end is as wrong.
 		real = self.made_at <= time.time() + LEEWAY
 		return real and self.seed == seed and time.time() < self.expires_at - leeway
 
 	def dumps(self) -> str:
+		"""Return the token as JSON, as it is stored."""
 		return json.dumps(asdict(self))
 
 	@classmethod
 	def loads(cls, text: str | None) -> Token | None:
+		"""Read what `dumps` made; return None for no text and for one that is no token."""
 		try:
 			values = json.loads(text) if text else None
 			return (
@@ -94,21 +97,25 @@ class OAuth2Connector(BaseConnector):
 	_token: Token | None = None  # in memory, so that not each request reads the database
 
 	def authenticate(self) -> AuthBase:
+		"""Return the bearer token for the next request, fetching one if none in store is fresh."""
 		if not (self._token and self._token.fresh(self._token.seed)):
 			stored = self._stored()
 			self._token = stored if stored and stored.fresh(self._seed()) else self._renew(rejected=None)
 		return self._bearer(self._token)
 
 	def renew_authentication(self, rejected: AuthBase | None) -> bool:
+		"""Put another token in place of the rejected one; return True. Raises ConnectorError."""
 		value = getattr(rejected, "_value", "")
 		self._token = self._renew(rejected=value.removeprefix("Bearer "))
 		return True
 
 	def token_expires_at(self) -> float | None:
+		"""Return when the stored token ends, None if there is none for these credentials."""
 		stored = self._stored()
 		return stored.expires_at if stored and stored.seed == self._seed() else None
 
 	def reset(self) -> None:
+		"""Forget a refused token too, so that one is asked for again."""
 		super().reset()
 		self.coordination.forget(self._refused(self._seed()))
 

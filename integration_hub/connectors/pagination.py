@@ -102,6 +102,7 @@ class PageNumber(Paginator):
 		self.size_param, self.size = size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		"""Go on to the next page number; the end is where `more_path`, a count, or an empty or short page says so."""
 		self.came = None if self.came is None else self.came + len(records)
 		self.state = str(int(self.state) + self.step(records))
 		if self.more_path:
@@ -136,10 +137,12 @@ class PageNumber(Paginator):
 		return int(self.state) - self.first
 
 	def sent(self) -> dict[str, tuple[str, Any]]:
+		"""Return the page number and the page size."""
 		number = (self.page_param, int(self.state))
 		return {self.placeholder: number, "page_size": (self.size_param, self.size)}
 
 	def ahead(self, pages: int) -> Paginator:
+		"""Return a copy that stands `pages` full pages further on."""
 		further = copy(self)
 		further.state = str(int(self.state) + pages * self.full_step)
 		return further
@@ -169,6 +172,7 @@ class Offset(PageNumber):
 		self._walked = 0
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		"""Go on by as many records as arrived."""
 		self._walked += 1
 		super().update_state(answer, records, response)
 
@@ -178,9 +182,11 @@ class Offset(PageNumber):
 
 	@property
 	def full_step(self) -> int:
+		"""Return the page size: the offset counts records."""
 		return self.size
 
 	def step(self, records: list) -> int:
+		"""Return how many records arrived; of an empty page, the size or the largest page so far."""
 		self._largest = max(self._largest, len(records))
 		return len(records) or min(self.size, self._largest or self.size)
 
@@ -205,6 +211,7 @@ class Cursor(Paginator):
 		self.size_param, self.size = size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		"""Take the cursor of the next page from the answer; raises MalformedAnswer if more follows and it does not move on."""
 		cursor = (
 			found_in(answer, response, self.cursor_path, "cursor_path")
 			if self.more_path
@@ -230,6 +237,7 @@ class Cursor(Paginator):
 		self.said = self.done and self.met
 
 	def sent(self) -> dict[str, tuple[str, Any]]:
+		"""Return the cursor, nothing on the first page, and the page size."""
 		cursor = (self.cursor_param, self.state or None)
 		return {"cursor": cursor, "page_size": (self.size_param, self.size)}
 
@@ -247,6 +255,7 @@ class NextLink(Paginator):
 		self.next_path, self.size_param, self.size = next_path, size_param, size
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		"""Take the link to the next page from the answer; raises MalformedAnswer where more is said to follow without one."""
 		if not self.more_path:
 			self._follow(self._look(answer, self.next_path, "cursor_path", response), response)
 		elif says_yes(self._look(answer, self.more_path, "more_path", response)):
@@ -259,9 +268,11 @@ class NextLink(Paginator):
 			self._follow(None, response)
 
 	def sent(self) -> dict[str, tuple[str, Any]]:
+		"""Return the page size; a link says the rest itself."""
 		return {"page_size": (self.size_param, self.size)}
 
 	def update_request(self, path: str, params: Params) -> tuple[str, Params]:
+		"""Return the link in place of path and parameters, which it holds already."""
 		return (self.state, {}) if self.state else (path, params)
 
 	def _follow(self, link: object, response: requests.Response) -> None:
@@ -309,6 +320,7 @@ class DeltaLink(NextLink):
 		self.delta_path = delta_path
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		"""Take the next link or, on the last page, the delta link; raises MalformedAnswer where there is neither."""
 		before = self.state
 		super().update_state(answer, records, response)
 		if not self.done:
@@ -331,6 +343,7 @@ class LinkHeader(NextLink):
 		super().__init__(state, next_path=header, size_param=size_param, size=size)
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:
+		"""Take the next link from a header (RFC 8288); raises MalformedAnswer if the header cannot be read."""
 		value = response.headers.get(self.next_path, "").strip()
 		try:
 			link, told = self._read(value, response.url)

@@ -74,6 +74,7 @@ class Template:
 
 	@property
 	def placeholders(self) -> tuple[Placeholder, ...]:
+		"""Return the placeholders of the text, in order."""
 		return tuple(part for part in self.parts if isinstance(part, Placeholder))
 
 	def uses(self, name: str) -> bool:

@@ -72,6 +72,7 @@ class RestConnector(BaseConnector):
 		return _read(self, _one_by_one(fetcher, paginator), paginator, request, begin)
 
 	def first_answer(self, request: ListRequest) -> tuple[Any, Mapping[str, str], str]:
+		"""Return the first answer parsed, its headers and its URL; raises ConnectorError."""
 		options = {**request.pagination, "records_path": request.records_path}
 		paginator = make_paginator(request.pagination["kind"], options, request.state)
 		call = RequestTemplate.read(request).call(paginator, _values(request), {})

@@ -59,6 +59,7 @@ class RetryPolicy:
 
 	@classmethod
 	def of(cls, config: IntegrationConfig) -> RetryPolicy:
+		"""Return the policy that an integration's settings describe; times are seconds."""
 		return cls(config.max_attempts, config.backoff_min, config.backoff_max, config.max_wait)
 
 	def hurried(self, longest: float) -> RetryPolicy:

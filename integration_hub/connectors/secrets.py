@@ -38,6 +38,8 @@ def kept_secret(value: str | None) -> Secret | None:
 
 
 class Secrets(Protocol):
+	"""The secrets of one integration, by the fieldnames of Integration Settings."""
+
 	def get(self, field: str) -> str | None:
 		"""Return the secret, None where it is not set."""
 

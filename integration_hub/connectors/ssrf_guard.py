@@ -150,6 +150,7 @@ class GuardedAdapter(HTTPAdapter):
 		super().__init__()
 
 	def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs) -> None:
+		"""Make the pools that check an address before they connect to it (called by `requests`)."""
 		self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
 		self.poolmanager.pool_classes_by_scheme = self._pools()
 

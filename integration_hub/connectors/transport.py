@@ -46,6 +46,7 @@ class Transport:
 			self.session.proxies = {"http": config.proxy, "https": config.proxy}
 
 	def close(self) -> None:
+		"""Close the session's connections."""
 		self.session.close()
 
 	def exchange(

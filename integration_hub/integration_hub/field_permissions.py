@@ -30,15 +30,18 @@ class ViewerRuntime(FrappeRuntime):
 		self._person, self._acts = frappe.session.user, acts
 
 	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
+		"""Return a target that shows only the fields the person may read."""
 		return _SeenTarget(super().target(doctype, mode, as_is), self._person)
 
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		"""Return those of some documents that the person may read."""
 		if not (names and frappe.has_permission(doctype, "read", user=self._person)):
 			return set()
 		return {row["name"] for row in _listed(doctype, "name", sorted(names), ["name"], self._person)}
 
 	@contextmanager
 	def as_user(self, user: str) -> Iterator[None]:
+		"""Do the block as `user` if the person acts, else as the person, who only looks."""
 		with super().as_user(user if self._acts else self._person):
 			yield
 

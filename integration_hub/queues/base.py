@@ -40,6 +40,8 @@ SILENT_SECONDS = 120  # a consumer that says nothing for longer is taken for gon
 
 @dataclass
 class Consumed:
+	"""Counts of the messages that one drain of a queue has settled, by outcome."""
+
 	received: int = 0
 	duplicate: int = 0
 	conflict: int = 0
@@ -48,6 +50,7 @@ class Consumed:
 
 	@property
 	def total(self) -> int:
+		"""Return how many messages were settled."""
 		return self.received + self.duplicate + self.conflict + self.unreadable
 
 

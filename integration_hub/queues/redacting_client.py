@@ -45,10 +45,12 @@ class RedactingRedis(redis.Redis):
 	"""A client for a queue. Errors keep their type, and lose what they quote."""
 
 	def execute_command(self, *args: Any, **options: Any) -> Any:
+		"""Run a command; its errors hold no secrets."""
 		with _redacting():
 			return super().execute_command(*args, **options)
 
 	def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
+		"""Return a pipeline whose errors hold no secrets."""
 		return _RedactingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 

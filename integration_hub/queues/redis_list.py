@@ -74,6 +74,7 @@ class ListConsumer(Consumer):
 		self.arrived, self.processing = self._lists(self.prefix, name)
 
 	def take_up(self, until: float = math.inf) -> bool:
+		"""Store the messages that dead consumers left, and this one's own; False if `until` came first."""
 		# Earlier versions named their lists without braces: what they have left there is as old as can be.
 		for prefix in (self.queue, self.prefix) if self.former else (self.prefix,):
 			if not self._take_up(prefix, until):
@@ -81,6 +82,7 @@ class ListConsumer(Consumer):
 		return True
 
 	def read(self, block: float) -> list[Message]:
+		"""Move a batch to this consumer's list and return it; wait up to `block` seconds for a first message."""
 		taken = self._take()
 		if not taken and block:
 			self._wait(block)
@@ -88,16 +90,20 @@ class ListConsumer(Consumer):
 		return [_message(item) for item in taken]
 
 	def acknowledge(self, pipe: redis.client.Pipeline, messages: Sequence[Message]) -> None:
+		"""Remove stored messages from this consumer's list."""
 		for message in messages:
 			pipe.lrem(self._held_in, -1, message.token)
 
 	def bury(self, message: Message, dead_letter: DeadLetter) -> None:
+		"""Move a message from this consumer's list to the dead letters, in one step."""
 		self.script(_BURY)(keys=[self._held_in, self.dead], args=[message.token, dead_letter.text()])
 
 	def waiting(self) -> int | None:
+		"""Return the length of the queue."""
 		return self.redis.llen(self.queue)
 
 	def leave(self) -> None:
+		"""Take this consumer off the list of names, unless messages of its own are left to take up."""
 		self.redis.delete(self._alive(self.name))
 		if not self.redis.exists(self.arrived, self.processing):  # else others find it by the name
 			self.redis.srem(self._names(self.prefix), self.name)

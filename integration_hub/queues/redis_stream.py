@@ -52,6 +52,7 @@ class StreamConsumer(Consumer):
 		self._size = BATCH_BYTES // _CAREFUL  # of the largest entry, as far as they were large lately
 
 	def take_up(self, until: float = math.inf) -> bool:
+		"""Store this consumer's pending messages and those of silent ones (XAUTOCLAIM); False if `until` came first."""
 		self._make_group()
 		while batch := self._entries("0"):
 			self.store([_message(*entry) for entry in batch])
@@ -71,6 +72,7 @@ class StreamConsumer(Consumer):
 				return False
 
 	def read(self, block: float) -> list[Message]:
+		"""Read new entries, waiting up to `block` seconds; makes the consumer group again if it is gone."""
 		try:
 			return [_message(*entry) for entry in self._entries(">", block)]
 		except redis.ResponseError as error:
@@ -87,12 +89,15 @@ class StreamConsumer(Consumer):
 		return None
 
 	def acknowledge(self, pipe: redis.client.Pipeline, messages: Sequence[Message]) -> None:
+		"""Acknowledge stored entries (XACK)."""
 		pipe.xack(self.queue, self.group, *(message.token for message in messages))
 
 	def bury(self, message: Message, dead_letter: DeadLetter) -> None:
+		"""Acknowledge an entry and add its dead letter, in one step."""
 		self.script(_BURY)(keys=[self.queue, self.dead], args=[self.group, message.token, dead_letter.text()])
 
 	def store(self, messages: Sequence[Message]) -> None:
+		"""Store a batch, then mark how far the stream was read, for a group that has to be made again."""
 		super().store(messages)
 		pending = self.redis.xpending(self.queue, self.group)
 		last = max((message.token for message in messages), key=_order)

@@ -38,6 +38,7 @@ class Arrivals:
 		return made_at(self._names("", "ORDER BY `name` LIMIT 1")[0])
 
 	def any_between(self, start: float, end: float) -> bool:
+		"""Tell whether an event arrived between two times, in seconds since the epoch."""
 		between = " AND `name` >= %s AND `name` < %s"
 		return bool(self._names(between, "LIMIT 1", first_id(start), first_id(end)))
 

@@ -44,6 +44,7 @@ class Problem:
 
 	@property
 	def place(self) -> tuple[str, str, str]:
+		"""Return what the problem is of: its kind, integration and stream."""
 		return self.kind, self.integration, self.stream
 
 

@@ -26,11 +26,14 @@ _DAY = 86_400.0
 
 @dataclass
 class Worked:
+	"""Counts of one round of the worker, and why runs that were due were refused."""
+
 	runs: int = 0
 	events: int = 0
 	refused: tuple[str, ...] = ()
 
 	def refuse(self, reason: str) -> None:
+		"""Add the reason why a run was refused."""
 		self.refused = (*self.refused, reason)
 
 

@@ -52,6 +52,7 @@ class Tokens:
 			return 400, {"error": "unsupported_grant_type"}
 
 	def accepts(self, token: str) -> bool:
+		"""Tell whether an access token was given out and has not expired."""
 		with self._lock:
 			return self._valid.get(token, 0) > time.monotonic()
 

@@ -56,6 +56,7 @@ class Customers:
 		self.create(count)
 
 	def create(self, count: int = 1) -> list[Customer]:
+		"""Make `count` customers with made-up values and return them."""
 		with self._lock:
 			return [self._create() for _ in range(count)]
 
@@ -84,6 +85,7 @@ class Customers:
 			return [dict(self._rows[id]) for id in sorted(self._rows)]
 
 	def get(self, id: str) -> Customer | None:
+		"""Return a copy of a customer, deleted or not; None if there never was one."""
 		with self._lock:
 			row = self._rows.get(id) or self._deleted.get(id)
 			return dict(row) if row else None
@@ -118,6 +120,7 @@ class Customers:
 				self._record("created", self._rows[id])
 
 	def counts(self) -> dict[str, int]:
+		"""Return how many customers are alive, how many are deleted, and how many changes the feed has had."""
 		with self._lock:
 			return {
 				"alive": len(self._rows),
@@ -132,6 +135,7 @@ class Customers:
 
 	@clock.setter
 	def clock(self, moment: datetime) -> None:
+		"""Put the CRM's clock forward or back."""
 		with self._lock:
 			self._clock = moment
 

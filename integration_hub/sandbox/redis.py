@@ -26,6 +26,7 @@ def redis_binary() -> str | None:
 
 
 def free_port() -> int:
+	"""Return a TCP port of 127.0.0.1 that was free a moment ago."""
 	with socket.socket() as probe:
 		probe.bind(("127.0.0.1", 0))
 		return probe.getsockname()[1]

@@ -33,11 +33,14 @@ class Call:
 	target: str = ""  # path and query as they were sent
 
 	def json(self) -> Any:
+		"""Return the parsed body, an empty dictionary for an empty one; raises ValueError."""
 		return json.loads(self.body or b"{}")
 
 
 @dataclass
 class Reply:
+	"""An answer of the sandbox; a `body` that is not text is sent as JSON."""
+
 	status: int
 	body: Any = None
 	headers: dict[str, str] = field(default_factory=dict)

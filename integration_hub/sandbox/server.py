@@ -60,6 +60,7 @@ class Sandbox:
 
 	@property
 	def url(self) -> str:
+		"""Return the base URL, with the port that the server listens at."""
 		host, port = self._server.server_address[:2]
 		return f"http://{host}:{port}"
 
@@ -79,6 +80,7 @@ class Sandbox:
 			self._thread = None
 
 	def serve_forever(self) -> None:
+		"""Answer requests until the server is shut down, then close its socket."""
 		try:
 			self._server.serve_forever()
 		finally:
@@ -133,6 +135,7 @@ class Sandbox:
 		return {"statuses": statuses, **({"problem": problem} if problem else {})}
 
 	def token(self, call: Call) -> Reply:
+		"""Answer the token endpoint of OAuth 2 (RFC 6749, section 5); the answer is not to be cached."""
 		form = dict(parse_qsl(call.body.decode("utf-8", "replace")))
 		status, body = self.tokens.answer(form, call.headers.get("authorization", ""))
 		return Reply(status, body, {"Cache-Control": "no-store"})

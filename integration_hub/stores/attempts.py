@@ -34,6 +34,7 @@ class Attempt:
 
 	@property
 	def line(self) -> str:
+		"""Return the attempt as one line of JSON, as a row keeps it."""
 		seconds = None if self.seconds is None else round(self.seconds, 6)
 		parts = (self.at, seconds, self.outcome, self.route)
 		return f"{json.dumps([*parts, self.doctype, self.document, self.error, self.error_log])}\n"

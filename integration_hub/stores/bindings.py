@@ -80,6 +80,7 @@ class Binding:
 
 	@property
 	def has_failed(self) -> bool:
+		"""Tell whether the record's last state could not be written."""
 		return self.status in NOT_WRITTEN
 
 	@property
@@ -121,6 +122,7 @@ def unidentified_name(stream: str, payload: str) -> str:
 
 
 def binding_name(stream: str, external_id: str) -> str:
+	"""Return the name of the row that binds a record of a stream; it begins with the stream's prefix."""
 	return _prefix(stream) + key(external_id)[:HASH_LENGTH]
 
 

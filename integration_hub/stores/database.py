@@ -36,6 +36,10 @@ class Outdated(Exception):
 
 
 class Database(Protocol):
+	"""SQL in one dialect, with parameters as `%s` or `%(name)s`, and transactions.
+
+	broken: whether the current transaction was ended by code that had not begun it."""
+
 	dialect: Dialect
 	broken: bool  # was the current transaction ended by somebody it does not belong to?
 

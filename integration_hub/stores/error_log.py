@@ -17,6 +17,8 @@ _VARYING = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|'[^']*'|\d+", re.I
 
 
 class Redacts(Protocol):
+	"""A redactor of texts and tracebacks, such as a connector's."""
+
 	def text(self, text: object, limit: int | None = None) -> str:
 		"""Return the text without secrets."""
 

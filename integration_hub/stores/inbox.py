@@ -61,6 +61,7 @@ class Event:
 
 	@property
 	def status(self) -> str:
+		"""Return the status of the row as it is stored."""
 		return "Conflict" if self.held else "Unrouted" if self.unrouted else "Queued"
 
 	@property
@@ -70,6 +71,7 @@ class Event:
 
 
 def event_key(integration: str, event_id: str, event_type: str, *body_hash: str) -> str:
+	"""Return the unique key of an event; with the hash of its body, of this body of it."""
 	return key("event", integration, event_id, event_type, *body_hash)
 
 

@@ -66,6 +66,7 @@ class Look:
 
 	@property
 	def count(self) -> int:
+		"""Return how many rows can be taken."""
 		return len(self.untried) + len(self.retries)
 
 
@@ -381,6 +382,7 @@ def due(runtime: Runtime, seconds: float = LOOK_SECONDS) -> dict[str, int]:
 
 
 def enabled_integrations(runtime: Runtime) -> list[str]:
+	"""Return the names of the enabled integrations, in order."""
 	rows = runtime.db.query(
 		"SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 ORDER BY `name`"
 	)

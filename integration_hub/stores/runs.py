@@ -24,6 +24,8 @@ class Superseded(Exception):
 
 @dataclass
 class Counts:
+	"""Counts of a run: pages and records by outcome, and the bytes that were read."""
+
 	pages: int = 0
 	fetched: int = 0
 	created: int = 0
@@ -35,6 +37,7 @@ class Counts:
 	bytes: int = 0
 
 	def add(self, other: Counts) -> None:
+		"""Add the counts of another part of the run."""
 		for name, value in asdict(other).items():
 			setattr(self, name, getattr(self, name) + value)
 
@@ -62,6 +65,7 @@ class Run:
 
 	@property
 	def duration(self) -> float:
+		"""Return for how many seconds the run has been going."""
 		return round(time.monotonic() - self.started, 3)
 
 

@@ -110,6 +110,8 @@ class Target(Protocol):
 
 
 class Runtime(Protocol):
+	"""The services that the engine needs of what it runs in: a Frappe site, or a standalone process."""
+
 	db: Database
 
 	@property

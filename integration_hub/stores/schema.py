@@ -120,6 +120,7 @@ _LONGEST_NAME = 63  # Postgres; MariaDB takes one more
 
 
 def index(table: str, fields: Iterable[str], unique: str = "") -> str:
+	"""Return the statement that makes an index where there is none; `unique` is "UNIQUE " or empty."""
 	fields = list(fields)
 	names = ", ".join(f"`{field}`" for field in fields)
 	return f"CREATE {unique}INDEX IF NOT EXISTS `{_sqlite_name(table, fields)}` ON `{table}` ({names})"

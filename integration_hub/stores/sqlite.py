@@ -37,6 +37,7 @@ class SQLiteDatabase:
 		self._watchers: list[tuple[Callable[[], None], Callable[[], None]]] = []
 
 	def close(self) -> None:
+		"""Close the connection."""
 		self._connection.close()
 
 	def create_tables(self) -> None:
@@ -65,16 +66,20 @@ class SQLiteDatabase:
 
 	@version.setter
 	def version(self, number: int) -> None:
+		"""Write the number of the last migration into the file."""
 		self._connection.execute(f"PRAGMA user_version = {int(number)}")
 
 	def query(self, sql: str, params: Params = None) -> list[Row]:
+		"""Return the rows of a SELECT as dictionaries."""
 		return [dict(row) for row in self._run(sql, params)]
 
 	def execute(self, sql: str, params: Params = None) -> int:
+		"""Run a statement; return the number of rows it changed."""
 		return self._run(sql, params).rowcount
 
 	@contextmanager
 	def transaction(self) -> Iterator[None]:
+		"""Take the write lock, and commit at the end of the block or roll back."""
 		# IMMEDIATE: take the write lock before reading, so that what was read is still true at the write.
 		self._connection.execute("BEGIN IMMEDIATE")
 		self._watchers.clear()
@@ -90,10 +95,12 @@ class SQLiteDatabase:
 		self._connection.execute("COMMIT")
 
 	def watch(self, before_commit: Callable[[], None], after_rollback: Callable[[], None]) -> None:
+		"""Have one of the two called at the end of the current transaction."""
 		self._watchers.append((before_commit, after_rollback))
 
 	@contextmanager
 	def savepoint(self) -> Iterator[None]:
+		"""Undo only the block, and re-raise, if it raises."""
 		name = f"sp_{next(self._savepoints)}"
 		self._connection.execute(f"SAVEPOINT {name}")
 		try:
@@ -105,9 +112,11 @@ class SQLiteDatabase:
 		self._connection.execute(f"RELEASE {name}")
 
 	def is_duplicate(self, error: BaseException) -> bool:
+		"""Tell whether an error is a violated unique key."""
 		return isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error)
 
 	def is_transient(self, error: BaseException) -> bool:
+		"""Tell whether another connection held the lock for too long."""
 		return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 	def recover(self, error: BaseException) -> None:

@@ -32,9 +32,11 @@ class BulkTarget:
 		self._claims = Claims(doctype, fields)
 
 	def fields(self) -> Fields:
+		"""Return the fields that can be written."""
 		return self._fields
 
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		"""Return {value: name} of the rows with one of `values`; raises HubError for an unknown field."""
 		if field != "name" and field not in self._fields:
 			raise HubError(_("there is no such field"), doctype=self.doctype, field=field)
 		marks, params = in_list(values)
@@ -42,6 +44,7 @@ class BulkTarget:
 		return {str(row["value"]): row["name"] for row in self.runtime.db.query(sql, params)}
 
 	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+		"""Return what rows hold now, by name, with the rows of child tables."""
 		plain = [name for name in fields if name not in self._tables]
 		marks, params = in_list(names)
 		columns = ", ".join(f"`{name}`" for name in ("name", *plain))
@@ -64,6 +67,7 @@ class BulkTarget:
 			found[child.pop("parent")][table].append(child)
 
 	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		"""Return the differences that `write` would make, and the errors it would meet."""
 		wrong = invalid(changes, self._fields, eyes.existing)
 		known = [change.name for change in changes if change.name]
 		fields = list(dict.fromkeys(field for change in changes for field in change.values))
@@ -78,9 +82,11 @@ class BulkTarget:
 		return found
 
 	def unforeseen(self) -> str:
+		"""Return "": rows are written without code of others."""
 		return ""
 
 	def write(self, changes: Sequence[Change]) -> list[Written]:
+		"""Write the valid changes in few statements; one outcome a change, in order."""
 		if not changes:
 			return []
 		wrong = invalid(changes, self._fields, self.existing)
@@ -94,6 +100,8 @@ class BulkTarget:
 		return existing_names(self.runtime.db, doctype, names)
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Delete rows and their child rows in one statement each; return the errors by name."""
+
 		def work() -> None:
 			marks, values = in_list(names)
 			self._delete_children(names)
@@ -102,6 +110,8 @@ class BulkTarget:
 		return self._all_or_errors(names, work)
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		"""Set one field of rows in one statement; return the errors by name."""
+
 		def work() -> None:
 			marks, values = in_list(names)
 			self.runtime.db.execute(

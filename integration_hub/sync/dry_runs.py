@@ -64,6 +64,7 @@ class DryRun:
 	paused: bool = False
 
 	def as_dict(self) -> dict[str, Any]:
+		"""Return the dry run as plain values, for JSON."""
 		return asdict(self)
 
 

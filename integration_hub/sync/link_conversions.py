@@ -28,6 +28,7 @@ class Lookup:
 
 	@property
 	def stream(self) -> str:
+		"""Return the stream whose bindings are looked up, "" if a field is."""
 		return self.by[len(STREAM) :].strip() if self.by.startswith(STREAM) else ""
 
 	def holders(self, values: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

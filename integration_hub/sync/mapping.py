@@ -87,6 +87,7 @@ class Mapper:
 
 	@known.setter
 	def known(self, known: KnownSecrets | None) -> None:
+		"""Set the finder of the integration's secrets, and drop what was looked at with the one before."""
 		self._guard.known, self._guard.clear = known, None
 
 	def never_found(self) -> list[str]:
@@ -125,6 +126,7 @@ class Mapper:
 			raise MappingError(f"updated_at_path: {error}") from None
 
 	def is_deleted(self, record: Mapping[str, Any]) -> bool:
+		"""Tell whether `deleted_path` marks the record: any value but a false one, such as "no" or "0"."""
 		found = _search(self._deleted, record, "deleted_path") if self._deleted else False
 		if found is not None and "deleted_path" in self.silent:
 			del self.silent["deleted_path"]

@@ -69,6 +69,7 @@ class Full:
 
 	@property
 	def finds_orphans(self) -> bool:
+		"""Tell whether records that the list did not hold count as gone from the source."""
 		return self.whole
 
 	@property
@@ -126,9 +127,11 @@ class Incremental(Full):
 
 	@property
 	def looks_twice(self) -> bool:
+		"""Tell whether changes can move records between pages while they are read."""
 		return not (self.stream.ordered and self.stable)
 
 	def request(self) -> ListRequest:
+		"""Return what to ask for: changes since the watermark, or everything if there is none."""
 		if not self.stream.checkpoint:
 			return super().request()
 		return self.stream.list_request(state=self.resumed, since=self.since(), passed=self.passed)
@@ -142,6 +145,7 @@ class Incremental(Full):
 		return utc_text(moment)
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
+		"""Raise the watermark to the page's latest source time; return it if the list is in order of time."""
 		latest = utc_text(datetime.now(timezone.utc) + FUTURE)
 		times = _times(page.records, mapper)
 		self.in_the_future += sum(time > latest for time in times)
@@ -149,6 +153,7 @@ class Incremental(Full):
 		return self.watermark if self.stream.ordered and self.stable else None
 
 	def after_all(self) -> str | None:
+		"""Return the watermark."""
 		return self.watermark
 
 
@@ -169,21 +174,26 @@ class Cursor(Full):
 
 	@property
 	def finds_orphans(self) -> bool:
+		"""Tell whether the feed began with a list of everything the source has."""
 		return self.whole and self.stream.cursor_lists_all
 
 	def request(self) -> ListRequest:
+		"""Return what to ask for: changes behind the cursor."""
 		return self.stream.list_request(state=self.cursor)
 
 	def starts_over(self, error: ConnectorError) -> bool:
+		"""Begin at the start of the feed if the source says that the cursor has expired; tell whether it did."""
 		if not self.cursor or error.status != self.stream.expired_status:
 			return False
 		self.begin_again()
 		return True
 
 	def begin_again(self) -> None:
+		"""Drop the cursor."""
 		self.cursor, self.whole = "", True
 
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
+		"""Return the cursor of the next page."""
 		return page.state
 
 
@@ -212,6 +222,7 @@ class Backfill(Full):
 			)
 
 	def request(self) -> ListRequest:
+		"""Return what to ask for: changes within the period."""
 		return self.stream.list_request(since=self.period.since, until=self.period.until)
 
 	def wanted(self, page: Page, mapper: Mapper) -> Page:

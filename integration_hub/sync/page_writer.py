@@ -63,6 +63,7 @@ class PageWriter:
 
 	@property
 	def mapper(self):
+		"""Return the mapper of the planner."""
 		return self.planner.mapper
 
 	def know(self, redactor: Redactor) -> None:
@@ -72,6 +73,7 @@ class PageWriter:
 
 	@property
 	def mark(self) -> Mark:
+		"""Return the run's mark, by which a record is known as seen."""
 		return self.planner.mark
 
 	@property

@@ -54,6 +54,7 @@ class Values:
 	may_be_gone = False
 
 	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
+		"""Return a list for each value, from the value `at` on."""
 		first = self.values.index(at) if at in self.values else 0
 		for value in self.values[first:]:
 			yield Slice(value, {"slice": {"value": value}})
@@ -72,6 +73,7 @@ class Windows:
 	may_be_gone = False
 
 	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
+		"""Return a list for each window of time, from the time `at` on; raises ValueError for what is no time."""
 		end = (
 			parse_time(request.until or self.end) if request.until or self.end else datetime.now(timezone.utc)
 		)

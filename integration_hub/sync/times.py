@@ -77,6 +77,7 @@ def _zone_alone(name: str) -> tzinfo:
 
 
 def is_format(text: str) -> bool:
+	"""Tell whether a text is a format of times: a unit of numbers, a strptime pattern or a named format."""
 	return text in _UNITS or "%" in text or text in _NAMED
 
 

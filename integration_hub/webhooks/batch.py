@@ -34,6 +34,8 @@ class ClaimLost(Exception):
 
 @dataclass
 class Drained:
+	"""Counts of the events that one drain has settled, by outcome."""
+
 	completed: int = 0
 	failed: int = 0
 	deferred: int = 0
@@ -42,6 +44,7 @@ class Drained:
 
 	@property
 	def total(self) -> int:
+		"""Return how many events were settled."""
 		return self.completed + self.failed + self.deferred + self.unrouted + self.held
 
 

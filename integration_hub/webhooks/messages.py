@@ -38,10 +38,12 @@ class Response:
 
 	@property
 	def body(self) -> dict[str, str]:
+		"""Return the JSON object of an answer: its reason word, as `status`."""
 		return {"status": self.reason}
 
 	@property
 	def text(self) -> str:
+		"""Return the text that is sent: the content, else the body as JSON."""
 		return self.content or json.dumps(self.body)
 
 	@property

@@ -7,6 +7,7 @@ from integration_hub.integration_hub.doctype.integration_settings.integration_se
 
 
 def execute() -> None:
+	"""Write the mask of one length wherever a secret's mask stands."""
 	table = frappe.qb.DocType("Integration Settings")
 	for field in SECRET_FIELDS:
 		frappe.qb.update(table).set(table[field], MASK).where(table[field].like("*%")).run()

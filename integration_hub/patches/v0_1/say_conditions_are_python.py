@@ -9,6 +9,7 @@ from integration_hub.install import MODULE
 
 
 def execute() -> None:
+	"""Set Condition Type of the app's Notifications to Python where it is not set; v15 has no such field."""
 	if not frappe.get_meta("Notification").has_field("condition_type"):  # v15
 		return
 	unsaid = {"module": MODULE, "condition_type": ["is", "not set"]}

@@ -32,20 +32,24 @@ class FrappeDatabase:
 
 	@property
 	def dialect(self) -> str:
+		"""Return the site's database: mariadb, postgres or sqlite."""
 		return frappe.db.db_type
 
 	@property
 	def row_lock(self) -> str:
+		"""Return the locking clause that the site's database supports, "" for SQLite."""
 		if self.dialect == "mariadb":
 			return _mariadb_row_lock()
 		return "" if self.dialect == "sqlite" else "FOR UPDATE SKIP LOCKED"
 
 	def query(self, sql: str, params: Params = None) -> list[Row]:
+		"""Return the rows of a SELECT as dictionaries."""
 		rows = frappe.db.sql(*self._bound(sql, params))
 		names = [column[0] for column in frappe.db._cursor.description]
 		return [dict(zip(names, row, strict=True)) for row in rows]
 
 	def execute(self, sql: str, params: Params = None) -> int:
+		"""Run a statement; return the number of rows it matched or changed."""
 		if self.dialect == "mariadb" and len(sql) > _LARGE:
 			# frappe.db reads a statement several times before it sends it.
 			frappe.db._cursor.execute(sql, params)
@@ -65,6 +69,7 @@ class FrappeDatabase:
 
 	@contextmanager
 	def transaction(self) -> Iterator[None]:
+		"""Commit at the end of the block, or roll back; begins with a commit of what was pending before."""
 		# What was read before belongs to an older snapshot (REPEATABLE READ): begin with a new one.
 		frappe.db.commit()
 		if self.dialect == "sqlite":
@@ -82,11 +87,13 @@ class FrappeDatabase:
 		frappe.db.commit()
 
 	def watch(self, before_commit: Callable[[], None], after_rollback: Callable[[], None]) -> None:
+		"""Have Frappe call one of the two at the end of the current transaction."""
 		frappe.db.before_commit.add(before_commit)
 		frappe.db.after_rollback.add(after_rollback)
 
 	@contextmanager
 	def savepoint(self) -> Iterator[None]:
+		"""Undo only the block if it raises, and drop the callbacks that it registered with Frappe."""
 		name, transaction = f"hub_{next(_numbers)}", _current_transaction()
 		frappe.db._cursor.execute(f"SAVEPOINT {name}")  # one a record: through frappe.db it costs thrice that
 		callbacks = [(manager, len(manager._functions)) for manager in _callback_managers()]
@@ -104,11 +111,13 @@ class FrappeDatabase:
 		self.broken = self.broken or not there
 
 	def is_duplicate(self, error: BaseException) -> bool:
+		"""Tell whether an error is a violated unique key, in Frappe's classes or the driver's."""
 		if isinstance(error, frappe.DuplicateEntryError | frappe.UniqueValidationError):
 			return True
 		return bool(error.args) and bool(frappe.db.is_duplicate_entry(error))
 
 	def is_transient(self, error: BaseException) -> bool:
+		"""Tell whether an error is a deadlock, a lock timeout, a stale snapshot or a lost connection."""
 		if self._is_lost(error):
 			return True
 		if isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError):
@@ -120,6 +129,7 @@ class FrappeDatabase:
 		return getattr(error, "pgcode", None) in ("40001", "40P01")
 
 	def recover(self, error: BaseException) -> None:
+		"""Reconnect, with pauses, if the error is a lost connection; take the named locks again."""
 		if not self._is_lost(error):
 			return
 		for pause in _PAUSES:

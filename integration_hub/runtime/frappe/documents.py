@@ -58,9 +58,11 @@ class DocumentTarget:
 		self._foresight: Foresight | None = None
 
 	def fields(self) -> Fields:
+		"""Return the fields of the DocType that can be written."""
 		return doctype_fields(self.doctype)
 
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:
+		"""Return {value: name} of the documents with one of `values`; of several, the oldest."""
 		rows = frappe.get_all(
 			self.doctype,
 			filters={field: ["in", list(values)]},
@@ -70,6 +72,7 @@ class DocumentTarget:
 		return {str(row[field]): row["name"] for row in rows}
 
 	def write(self, changes: Sequence[Change]) -> list[Written]:
+		"""Save each document by itself, in a savepoint of its own."""
 		return [self._write(change) for change in changes]
 
 	def _write(self, change: Change) -> Written:
@@ -123,6 +126,7 @@ class DocumentTarget:
 				)
 
 	def values(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+		"""Return what documents hold now, by name, with the rows of child tables."""
 		known = {name: field for name, field in self.fields().items() if name in fields}
 		plain = [name for name, field in known.items() if field.kind not in TABLES]
 		rows = frappe.get_all(self.doctype, filters={"name": ["in", list(names)]}, fields=["name", *plain])
@@ -142,23 +146,29 @@ class DocumentTarget:
 			found[child.pop("parent")][table].append(child)
 
 	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
+		"""Return those of `names` that a DocType has."""
 		return existing_names(self.runtime.db, doctype, names)
 
 	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		"""Run validation and hooks as far as they write nothing, and return what would change."""
 		if self._foresight is None:
 			self._foresight = Foresight(self.runtime, self.doctype, eyes, user)
 		return self._foresight.look(changes)
 
 	def unforeseen(self) -> str:
+		"""Return a sentence for the hooks and scripts of the DocType that a dry run does not run."""
 		return unforeseen(self.doctype)
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Delete each document with Frappe's checks; return the errors by name."""
+
 		def work(name: str, fresh: bool) -> None:
 			frappe.delete_doc(self.doctype, name, ignore_missing=True)
 
 		return self._each(names, work)
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		"""Set one field and save each document; return the errors by name."""
 		return self._each(
 			names,
 			lambda name, fresh: self._update(Change(name, name, {field: value}, kept=(field,)), fresh),
@@ -213,6 +223,7 @@ class FrappeBulkTarget(BulkTarget):
 		] = {}  # tables → until when they need not be asked about again
 
 	def write(self, changes: Sequence[Change]) -> list[Written]:
+		"""Clean the text of the records that the user may write, and write them in bulk."""
 		if not changes:
 			return []
 		fields = {name for change in changes for name in change.values}
@@ -231,6 +242,7 @@ class FrappeBulkTarget(BulkTarget):
 		return [Written(None, refusal) if refusal else next(written) for refusal in refusals]
 
 	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
+		"""Return what `write` would do, refusals of the user's permissions included."""
 		fields = {name for change in changes for name in change.values}
 		self._refuse_unsafe(fields & self._tables.keys())
 		with self.runtime.become(user):
@@ -252,12 +264,14 @@ class FrappeBulkTarget(BulkTarget):
 		return {name: 0 for name in ("docstatus", "idx", *numbers) if name not in fields}
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Delete the documents that the user may delete and nothing links to; return the errors by name."""
 		self._refuse_unsafe()
 		kept = self._refused_among(names, "delete")
 		kept |= _kept(self.doctype, [name for name in names if name not in kept])
 		return {**kept, **super().delete([name for name in names if name not in kept])}
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
+		"""Set one field, cleaned, of the documents that the user may write; return the errors by name."""
 		self._refuse_unsafe()
 		if refused := self._level_refused([field]):
 			return dict.fromkeys(names, refused)

@@ -53,6 +53,7 @@ class Foresight:
 		self._claims = Claims(doctype, self.fields)
 
 	def look(self, changes: Sequence[Change]) -> list[Foreseen]:
+		"""Return what each change would do, in order."""
 		return [self._look(change) for change in changes]
 
 	def _look(self, change: Change) -> Foreseen:

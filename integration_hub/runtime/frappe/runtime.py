@@ -67,39 +67,49 @@ class FrappeRuntime:
 
 	@cached_property
 	def coordination(self) -> RedisCoordination:
+		"""Return the site's locks and budgets in its Redis cache."""
 		return RedisCoordination(frappe.cache, frappe.local.site, _LOCAL[frappe.local.site])
 
 	@property
 	def identity(self) -> str:
+		"""Return the name of the site."""
 		return frappe.local.site
 
 	@property
 	def zone(self) -> str:
+		"""Return the time zone of System Settings."""
 		return get_system_timezone()
 
 	def now(self, ahead: float = 0) -> str:
+		"""Return the site's time `ahead` seconds from now, as the database stores it."""
 		now = now_datetime()  # without a zone
 		return (shifted(now, ahead) if ahead else now).isoformat(" ", "microseconds")
 
 	def local_time(self, moment: datetime) -> str:
+		"""Return an aware datetime in the site's time zone, as the database stores it."""
 		return moment.astimezone(ZoneInfo(get_system_timezone())).strftime(_FORMAT)
 
 	def lock(self, name: str):
+		"""Try to take a lock of this site; the block gets True if it was free."""
 		return site_lock(name)
 
 	def integration(self, name: str) -> IntegrationConfig:
+		"""Return the settings of an integration; raises HubError if there is none."""
 		return integration_config(self.db, name)
 
 	def settings_stamp(self, integration: str) -> str:
+		"""Return when the integration was saved last, "" if there is none."""
 		# Passwords and routes are saved with their document.
 		sql = "SELECT `name`, `modified` FROM `tabIntegration Settings` WHERE `name` = %s"
 		rows = [row for row in self.db.query(sql, [integration]) if row["name"] == integration]
 		return str(rows[0]["modified"]) if rows else ""
 
 	def secrets(self, integration: str) -> FrappeSecrets:
+		"""Return the secrets of an integration, which Frappe keeps encrypted."""
 		return FrappeSecrets(integration)
 
 	def connector(self, integration: str) -> BaseConnector:
+		"""Return a connector, to be closed by the caller; within a web request it does not wait long."""
 		config = self.integration(integration)
 		made = connector_for(
 			config, self.secrets(integration), self.coordination, self.connectors(), allowed_hosts()
@@ -111,33 +121,42 @@ class FrappeRuntime:
 		return made
 
 	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
+		"""Return the writer for a DocType: by documents, or in bulk."""
 		if mode == "Bulk":
 			return FrappeBulkTarget(self, doctype, doctype_fields(doctype), as_is)
 		return DocumentTarget(self, doctype)
 
 	def title_field(self, doctype: str) -> str:
+		"""Return the title field of a DocType, "" where it has none."""
 		return frappe.get_meta(doctype).title_field or ""
 
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		"""Return all of the names: no person is looking."""
 		return names
 
 	def is_new(self, stream: str) -> bool:
+		"""Tell whether a stream is off and has never run."""
 		state = frappe.db.get_value("Sync Settings", stream, ["enabled", "last_run_at"], as_dict=True)
 		return bool(state) and not (state.enabled or state.last_run_at)
 
 	def connectors(self) -> Mapping[str, str]:
+		"""Return the connectors that apps register by hook: name → dotted path."""
 		return _registered("integration_hub_connectors")
 
 	def handlers(self) -> Mapping[str, str]:
+		"""Return the webhook handlers that apps register by hook: name → dotted path."""
 		return _registered("integration_hub_handlers")
 
 	def transforms(self) -> Mapping[str, str]:
+		"""Return the functions that apps register by hook for mappings: name → dotted path."""
 		return _registered("integration_hub_transforms")
 
 	def schemes(self) -> Mapping[str, str]:
+		"""Return the signature schemes that apps register by hook: name → dotted path."""
 		return _registered("integration_hub_schemes")
 
 	def as_user(self, user: str) -> AbstractContextManager[None]:
+		"""Do the block as `user`."""
 		return self.become(user)
 
 	@contextmanager
@@ -163,6 +182,7 @@ class FrappeRuntime:
 			frappe.local.form_dict = form
 
 	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
+		"""Have a worker run a stream, once if it is asked twice; the job waits for the commit of pending writes."""
 		enqueue_once(
 			"integration_hub.jobs.run_stream",
 			queue="long",
@@ -202,6 +222,7 @@ class FrappeRuntime:
 		return frappe.cache.make_key(f"integration_hub:drain:{integration}")
 
 	def run_script(self, name: str, args: Mapping[str, Any]) -> None:
+		"""Run a Server Script with the names in `args`; raises HubError if it may not run."""
 		run_script(name, args)
 
 	def log_error(self, error: Exception, *, integration: str, operation: str, **where: str) -> str:
@@ -216,9 +237,11 @@ class FrappeRuntime:
 		return in_transaction(self.db, log)
 
 	def allowed_hosts(self) -> list[str]:
+		"""Return the hosts of private networks that the site's configuration allows."""
 		return allowed_hosts()
 
 	def warnings(self) -> list[str]:
+		"""Return why jobs do not run by themselves: the scheduler is off, or waits for a time to come."""
 		from frappe.utils.scheduler import is_scheduler_disabled
 
 		found = []
@@ -237,23 +260,29 @@ class FrappeRuntime:
 		return found
 
 	def reconnect(self) -> None:
+		"""Connect to the database again, if it can be reached."""
 		with suppress(Exception):  # the database may still be away: the next attempt tells
 			self.db.reconnect()
 
 	def log_days(self) -> Mapping[str, int]:
+		"""Return nothing: Log Settings decide how long logs are kept."""
 		return {}  # Frappe clears logs, as Log Settings say
 
 	def owner(self) -> str:
+		"""Return the current user, who owns the rows made here."""
 		return frappe.session.user or "Administrator"
 
 	def external_redis_url(self) -> str:
+		"""Return the site's URL of a Redis that other systems write to, "" if none is set."""
 		return frappe.conf.get("external_redis_url") or ""
 
 	def events_ended(self, integration: str) -> None:
+		"""Tell open lists of Webhook Log that events of the integration have been handled."""
 		room = get_doctype_room("Webhook Log")
 		frappe.publish_realtime("integration_hub_events_ended", {"integration": integration}, room=room)
 
 	def progress(self, run: Any) -> None:
+		"""Send the counts of a run to the stream's open form."""
 		if self.watcher:
 			self.watcher(run)
 		counts = vars(run.counts)

@@ -22,6 +22,7 @@ class FrappeSecrets:
 		self._integration = integration
 
 	def get(self, field: str) -> str | None:
+		"""Return a decrypted secret, None if it is not set; raises HubError if it cannot be decrypted."""
 		try:
 			value = get_decrypted_password(DOCTYPE, self._integration, field, raise_exception=False)
 			if not value and self._is_kept(field):
@@ -79,4 +80,5 @@ class FrappeSecrets:
 		frappe.db.commit()
 
 	def get_committed(self, field: str) -> str | None:
+		"""Return a secret as it is committed, read outside the current transaction."""
 		return autonomous_transaction(lambda: self.get(field))

@@ -35,6 +35,7 @@ def refuse_levels(doc: Document, paths: Iterable[str]) -> None:
 
 
 def level_sentence(doctype: str, path: str, level: int, user: str) -> str:
+	"""Return why a user may not write a field: its permission level."""
 	return f"{path} of {doctype} has permission level {level}, which {user} may not write"
 
 

@@ -76,6 +76,7 @@ class HubFile:
 
 	@property
 	def database(self) -> Path:
+		"""Return the path of the SQLite file."""
 		return self.folder / self.hub.get("database", "hub.db")
 
 	@property

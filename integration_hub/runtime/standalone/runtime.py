@@ -77,27 +77,34 @@ class StandaloneRuntime:
 		return bool(known and known == stamp(self._path) and self._database == identity(self.file.database))
 
 	def close(self) -> None:
+		"""Close the database."""
 		self.db.close()
 
 	@property
 	def identity(self) -> str:
+		"""Return the path of the database file."""
 		return str(self.file.database)
 
 	zone = "UTC"
 
 	def now(self, ahead: float = 0) -> str:
+		"""Return the UTC time `ahead` seconds from now, as the database stores it."""
 		return shifted(datetime.now(timezone.utc), ahead).strftime(_FORMAT)
 
 	def local_time(self, moment: datetime) -> str:
+		"""Return an aware datetime in UTC, as the database stores it."""
 		return moment.astimezone(timezone.utc).strftime(_FORMAT)
 
 	def lock(self, name: str) -> AbstractContextManager[bool]:
+		"""Try to take a file lock beside the database; the block gets True if it was free."""
 		return _lock(self.file.database, name)
 
 	def integration(self, name: str) -> IntegrationConfig:
+		"""Return the settings of an integration; raises HubError if there is none."""
 		return integration_config(self.db, name)
 
 	def settings_stamp(self, integration: str) -> str:
+		"""Return a text that changes with the settings row, hub.toml or a secret; "" if nothing may be kept."""
 		secrets = self.file.secrets_stamp(integration)
 		# Another process may have brought the tables in line with a newer hub.toml.
 		sql = "SELECT * FROM `tabIntegration Settings` WHERE `name` = %s"
@@ -108,9 +115,11 @@ class StandaloneRuntime:
 		return f"{settings} {self.file.digest} {secrets}"
 
 	def secrets(self, integration: str) -> StandaloneSecrets:
+		"""Return the secrets of an integration: references in hub.toml, and tokens in their file."""
 		return StandaloneSecrets(self.file, self.db, integration)
 
 	def connector(self, integration: str) -> BaseConnector:
+		"""Return a connector, to be closed by the caller."""
 		config = self.integration(integration)
 		made = connector_for(
 			config,
@@ -124,17 +133,21 @@ class StandaloneRuntime:
 		return made
 
 	def target(self, doctype: str, mode: str, as_is: Iterable[str] = ()) -> Target:
+		"""Return the writer for a DocType; it writes rows in either mode."""
 		# Without Frappe there are no controllers to run: both modes write rows. Nor is there a Desk that would show
 		# text as markup: it is stored as it comes.
 		return BulkTarget(self, doctype, target_fields(self.file, doctype))
 
 	def title_field(self, doctype: str) -> str:
+		"""Return "": tables of hub.toml name no title field."""
 		return ""
 
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
+		"""Return all of the names: there are no permissions."""
 		return names
 
 	def is_new(self, stream: str) -> bool:
+		"""Tell whether hub.toml leaves `enabled` open and no sync has switched the stream on."""
 		# `enabled = false` is somebody's word; a file that says nothing leaves it to the first sync.
 		if "enabled" in self.file.streams.get(stream, {"enabled": False}):
 			return False
@@ -147,16 +160,20 @@ class StandaloneRuntime:
 		return [name for name in self.file.streams if self.is_new(name)]
 
 	def handlers(self) -> Mapping[str, str]:
+		"""Return the webhook handlers of hub.toml: name → dotted path."""
 		return self.file.handlers
 
 	def transforms(self) -> Mapping[str, str]:
+		"""Return the mapping functions of hub.toml: name → dotted path."""
 		return self.file.transforms
 
 	def schemes(self) -> Mapping[str, str]:
+		"""Return the signature schemes of hub.toml: name → dotted path."""
 		return self.file.schemes
 
 	@contextmanager
 	def as_user(self, user: str) -> Iterator[None]:
+		"""Do the block as it is: there are no users."""
 		yield
 
 	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
@@ -167,14 +184,17 @@ class StandaloneRuntime:
 		"""`integration-hub work` looks into the inbox by itself."""
 
 	def run_script(self, name: str, args: Mapping[str, Any]) -> None:
+		"""Raise HubError: there are no Server Scripts here."""
 		raise HubError(
 			"lives on a Frappe site; here, register a function", doctype="Server Script", name=name
 		)
 
 	def allowed_hosts(self) -> list[str]:
+		"""Return the hosts of private networks that hub.toml allows."""
 		return self.file.allowed_hosts
 
 	def warnings(self) -> list[str]:
+		"""Return which files others can read, and which streams wait for their first sync."""
 		off = "{0} is off until its first `integration-hub sync {0}`, which switches it on; so does `enabled = true`."
 		return [*file_permissions.warnings(self.file), *(off.format(name) for name in self.new_streams())]
 
@@ -182,19 +202,23 @@ class StandaloneRuntime:
 		"""A file does not go away."""
 
 	def log_days(self) -> Mapping[str, int]:
+		"""Return for how many days settled rows are kept, by log, as hub.toml says or by default."""
 		return {doctype: self.file.hub.get(key, days) for key, (doctype, days) in KEPT.items()}
 
 	def owner(self) -> str:
+		"""Return the name that rows made here have as their owner."""
 		return "integration-hub"
 
 	def events_ended(self, integration: str) -> None:
 		"""Nobody looks on: there are no forms."""
 
 	def progress(self, run: Any) -> None:
+		"""Hand the counts of a run to the watcher, if there is one."""
 		if self.watcher:
 			self.watcher(run)
 
 	def external_redis_url(self) -> str:
+		"""Return "": only the integration itself names its queue."""
 		return ""  # `queue_url` of the integration is the one place
 
 	def redis(self) -> redis.Redis | None:

@@ -22,6 +22,7 @@ class StandaloneSecrets:
 		self._tokens = TokenFile(file.database)
 
 	def get(self, field: str) -> str | None:
+		"""Return a secret from the place hub.toml refers to, a token decrypted from its file; None if it is not set."""
 		if field != "oauth_token":
 			return kept_secret(self._file.secret(self._integration, field))
 		stored = self._tokens.get(self._integration, field) or self._earlier(field)
@@ -36,13 +37,16 @@ class StandaloneSecrets:
 		return next((row["value"] for row in self._db.query(sql, [self._integration, field])), None)
 
 	def get_committed(self, field: str) -> str | None:
+		"""Return the same as `get`: no transaction holds secrets here."""
 		return self.get(field)
 
 	def set(self, field: str, value: str) -> None:
+		"""Store a token, encrypted."""
 		encrypted = self._fernet().encrypt(value.encode()).decode()
 		self._tokens.set(self._integration, field, encrypted)
 
 	def authorization(self) -> str:
+		"""Raise ConfigurationError: Connected Apps exist on Frappe sites only."""
 		raise ConfigurationError(
 			f"{self._integration}: a Connected App lives on a Frappe site; without one, use OAuth2 Refresh Token.",
 			field="auth_type",

@@ -32,6 +32,7 @@ class TokenFile:
 		self._path = token_file(database)
 
 	def get(self, integration: str, field: str) -> str | None:
+		"""Return an encrypted token, None if there is none."""
 		if not self._path.exists():
 			return None
 		with self._opened() as connection:
@@ -40,6 +41,7 @@ class TokenFile:
 		return row[0] if row else None
 
 	def set(self, integration: str, field: str, value: str) -> None:
+		"""Store an encrypted token in place of the earlier one."""
 		with self._opened() as connection:
 			connection.execute("INSERT OR REPLACE INTO `token` VALUES (?, ?, ?)", (integration, field, value))
 

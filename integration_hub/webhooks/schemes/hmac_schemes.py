@@ -62,6 +62,7 @@ class HMACScheme(Scheme):
 			)
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		"""Return if the header holds the HMAC of the body with one of `secrets`; raises BadSignature."""
 		given = sent(request, self.header)
 		if not given.startswith(self.prefix):
 			raise BadSignature("signature_malformed")
@@ -72,6 +73,7 @@ class HMACScheme(Scheme):
 		)
 
 	def signed(self, request: Request, secret: str) -> Request:
+		"""Return the request with the HMAC of its body in the header."""
 		return with_headers(request, {self.header: self.prefix + self.sign(request.body, secret)})
 
 	def sign(self, body: bytes, secret: str) -> str:
@@ -102,6 +104,7 @@ class GitHubScheme(SettledHMAC):
 	)
 
 	def misfit(self, event_type: str, payload: Any) -> str:
+		"""Compare X-GitHub-Event with the object that the body holds for that event."""
 		key = _GITHUB_KEYS.get(event_type)
 		if not key or not isinstance(payload, dict) or key in payload:
 			return ""
@@ -126,6 +129,7 @@ class ShopifyScheme(SettledHMAC):
 	)
 
 	def misfit(self, event_type: str, payload: Any) -> str:
+		"""Compare X-Shopify-Topic with the kind of object in `admin_graphql_api_id`."""
 		gid = payload.get("admin_graphql_api_id") if isinstance(payload, dict) else None
 		told = _SHOPIFY_KINDS.get(event_type.partition("/")[0])
 		kind = gid.removeprefix("gid://shopify/").partition("/")[0] if isinstance(gid, str) else ""
@@ -150,11 +154,13 @@ class WooCommerceScheme(SettledHMAC):
 	)
 
 	def misfit(self, event_type: str, payload: Any) -> str:
+		"""Compare X-WC-Webhook-Topic with the body: a deletion holds an id alone."""
 		if event_type.endswith(".deleted") and isinstance(payload, dict) and payload.keys() - {"id"}:
 			return f"X-WC-Webhook-Topic says {event_type}, and the body holds more than an id"
 		return ""
 
 	def probe(self, request: Request) -> Response | None:
+		"""Answer the unsigned ping (`webhook_id=1`) that WooCommerce sends when a webhook is saved."""
 		if self.header.lower() in request.headers or not _WOOCOMMERCE_PING.fullmatch(request.body):
 			return None
 		return Response(200, "ping")

@@ -23,6 +23,7 @@ class MetaScheme(SettledHMAC):
 	places = Places(id_path="", type_path="object", record_path="")
 
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Response | None:
+		"""Answer with `hub.challenge` if `hub.verify_token` is right; raises BadSignature."""
 		if request.query.get("hub.mode") != "subscribe":
 			return None
 		if not verify_token:
@@ -45,6 +46,7 @@ class XScheme(SettledHMAC):
 	places = Places(id_path="", type_path="", record_path="")
 
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Response | None:
+		"""Answer a CRC with the HMAC of its token; raises BadSignature for a malformed one."""
 		if "crc_token" not in request.query:
 			return None
 		token = request.query["crc_token"]

@@ -25,16 +25,19 @@ class TokenScheme(Scheme):
 
 	@property
 	def authenticate(self) -> str:  # RFC 6750, 3
+		"""Return "Bearer" where the token is one (RFC 6750, section 3), for WWW-Authenticate."""
 		is_bearer = self.config.signature_header.lower() == "authorization"
 		return "Bearer" if is_bearer and self.config.signature_prefix.strip().lower() == "bearer" else ""
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		"""Return if the header holds one of `secrets` behind its prefix; raises BadSignature."""
 		given, prefix = sent(request, self.config.signature_header), self.config.signature_prefix
 		if not given.startswith(prefix):
 			raise BadSignature("signature_malformed")
 		require([given[len(prefix) :].strip()], secrets)
 
 	def signed(self, request: Request, secret: str) -> Request:
+		"""Return the request with the secret in its header."""
 		return with_headers(request, {self.config.signature_header: self.config.signature_prefix + secret})
 
 
@@ -45,6 +48,7 @@ class BasicScheme(Scheme):
 	signed_headers = Everything()
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		"""Return if the request has one of `secrets` as user:password (RFC 7617); raises BadSignature."""
 		if not all(":" in secret for secret in secrets):
 			raise ConfigurationError(
 				f"{self.config.name}: the secret of Basic is user:password.", field="webhook_secret"
@@ -59,4 +63,5 @@ class BasicScheme(Scheme):
 		require([given], secrets)
 
 	def signed(self, request: Request, secret: str) -> Request:
+		"""Return the request with the secret as its Basic credentials."""
 		return with_headers(request, {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"})

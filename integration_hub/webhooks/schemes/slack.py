@@ -23,12 +23,14 @@ class SlackScheme(Scheme):
 	)
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		"""Return if the signature of time and body is right and the time is near; raises BadSignature."""
 		given = sent(request, "X-Slack-Signature")
 		timestamp = request.headers.get("x-slack-request-timestamp", "")
 		require_fresh(timestamp, self.config.webhook_tolerance)
 		require([given], [_signature(timestamp, request.body, secret) for secret in secrets])
 
 	def signed(self, request: Request, secret: str) -> Request:
+		"""Return the request signed with the current time."""
 		timestamp = f"{time.time():.0f}"
 		headers = {
 			"X-Slack-Request-Timestamp": timestamp,

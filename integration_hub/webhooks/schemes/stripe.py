@@ -21,6 +21,7 @@ class StripeScheme(Scheme):
 	places = Places(type_path="type", time_path="created", record_path="data.object")
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		"""Return if one of the `v1` signatures is right and the time `t` is near; raises BadSignature."""
 		parts = [part.partition("=") for part in sent(request, "Stripe-Signature").split(",")]
 		timestamp = next((value for name, _, value in parts if name.strip() == "t"), "")
 		given = [value for name, _, value in parts if name.strip() == "v1"]
@@ -28,6 +29,7 @@ class StripeScheme(Scheme):
 		require(given, [_signature(timestamp, request.body, secret) for secret in secrets])
 
 	def signed(self, request: Request, secret: str) -> Request:
+		"""Return the request signed with the current time."""
 		timestamp = f"{time.time():.0f}"
 		signature = _signature(timestamp, request.body, secret)
 		return with_headers(request, {"Stripe-Signature": f"t={timestamp},v1={signature}"})

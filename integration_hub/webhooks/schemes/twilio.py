@@ -31,6 +31,7 @@ class TwilioScheme(Scheme):
 	)
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
+		"""Return if the signature of URL and form, or of URL and body hash, is right; raises BadSignature."""
 		given = sent(request, "X-Twilio-Signature")
 		digest = _DIGESTS.get(_algorithm(request))
 		if not digest:

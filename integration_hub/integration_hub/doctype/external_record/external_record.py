@@ -18,4 +18,5 @@ class ExternalRecord(Document):
 
 
 def on_doctype_update() -> None:
+	"""Add the indexes of External Record that its JSON cannot describe (called by `bench migrate`)."""
 	add_indexes("External Record")

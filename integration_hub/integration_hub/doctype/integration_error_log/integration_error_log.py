@@ -18,4 +18,5 @@ class IntegrationErrorLog(Document):
 
 
 def on_doctype_update() -> None:
+	"""Add the indexes of Integration Error Log that its JSON cannot describe (called by `bench migrate`)."""
 	add_indexes("Integration Error Log")

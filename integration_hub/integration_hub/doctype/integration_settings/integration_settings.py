@@ -28,6 +28,7 @@ class IntegrationSettings(Document):
 	"""One external system."""
 
 	def validate(self) -> None:
+		"""Refuse settings that the engine could not work with, naming the field; keep what no form may change."""
 		keep_state(self, STATE)
 		keep_rows(self, "routes")
 		keep_rows(self, "answer_rules")
@@ -84,6 +85,7 @@ class IntegrationSettings(Document):
 		return f"Server Script {name!r} {problem}" if problem else ""
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+		"""Refuse to rename the integration if the user may not act as its Run As user."""
 		run_as.check_removal(self, old)
 
 	def _save_passwords(self) -> None:
@@ -94,6 +96,7 @@ class IntegrationSettings(Document):
 				self.set(field, MASK)
 
 	def on_trash(self) -> None:
+		"""Refuse to delete an integration that still has streams or unhandled events; raises LinkExistsError."""
 		run_as.check_removal(self, self.name)
 		stream = frappe.db.get_value("Sync Settings", {"integration": self.name})
 		if stream:

@@ -18,4 +18,5 @@ class SyncLog(Document):
 
 
 def on_doctype_update() -> None:
+	"""Add the indexes of Sync Log that its JSON cannot describe (called by `bench migrate`)."""
 	add_indexes("Sync Log")

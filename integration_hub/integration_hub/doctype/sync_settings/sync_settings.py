@@ -41,6 +41,7 @@ class SyncSettings(Document):
 	"""One stream of one external system."""
 
 	def validate(self) -> None:
+		"""Refuse settings that a run could not work with, naming the field."""
 		keep_state(self, STATE)
 		keep_rows(self, "mapping")
 		stream = self.config()
@@ -60,6 +61,7 @@ class SyncSettings(Document):
 		self.warn_of_doubles()
 
 	def warn_of_doubles(self) -> None:
+		"""Warn of another stream with the same target, if nothing matches the documents of the two."""
 		filters = {"target_doctype": self.target_doctype, "name": ["!=", self.stream_name]}
 		other = not self.match_field and frappe.db.get_value("Sync Settings", filters)
 		if other and (self.is_new() or self.has_value_changed("target_doctype")):
@@ -94,6 +96,7 @@ class SyncSettings(Document):
 				refuse(self, "disable_field" if path in disabled else "mapping", text)
 
 	def check_bulk(self) -> None:
+		"""Refuse Bulk for a DocType it cannot write; name the hooks and scripts that it would not run."""
 		fields = {row.field for row in self.mapping if row.conversion == "Rows"}
 		tables = [
 			df.fieldname
@@ -158,6 +161,7 @@ class SyncSettings(Document):
 			self.next_run_at = None
 
 	def on_trash(self) -> None:
+		"""Refuse to delete a stream that a route uses; delete its bindings and close its failures."""
 		run_as.check_removal(self, self.integration)
 		route = frappe.db.get_value("Webhook Route", {"stream": self.name}, "parent")
 		if route:

@@ -36,4 +36,5 @@ class WebhookLog(Document):
 
 
 def on_doctype_update() -> None:
+	"""Add the indexes of Webhook Log that its JSON cannot describe (called by `bench migrate`)."""
 	add_indexes("Webhook Log")

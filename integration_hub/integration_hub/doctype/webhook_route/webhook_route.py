@@ -15,4 +15,5 @@ class WebhookRoute(Document):
 		refuse_by_itself(self)
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+		"""Refuse to rename a row: its document names it."""
 		refuse_by_itself(self)
