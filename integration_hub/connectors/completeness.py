@@ -23,7 +23,7 @@ _ABOUT_PAGES = re.compile(r"(?:page|pages|paging|pagination)\.total$", re.IGNORE
 
 @dataclass(frozen=True)
 class Doubt:
-	"""Why a list is not known to be complete: the sign that was seen, and the setting to look at."""
+	"""A reason why a list is not known to be complete: the sign that was seen, and the setting to look at."""
 
 	sign: str
 	setting: str = ""

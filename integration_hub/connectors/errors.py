@@ -110,7 +110,7 @@ class NotFound(ConnectorError):
 
 
 class Gone(ConnectorError):
-	"""What was asked for is no longer there: for a change feed, a cursor that has expired."""
+	"""The resource is no longer there (HTTP 410); of a change feed, the cursor has expired."""
 
 	kind, sentence = "Gone", "The external system no longer has this."
 

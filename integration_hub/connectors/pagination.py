@@ -149,11 +149,11 @@ class PageNumber(Paginator):
 
 	@property
 	def full_step(self) -> int:
-		"""How far the next page is from a full one."""
+		"""Return how far the next page is from a full one, as the parameter counts."""
 		return 1
 
 	def step(self, records: list) -> int:
-		"""How far the next page is from this one."""
+		"""Return how far the next page is from this one, as the parameter counts."""
 		return 1
 
 

@@ -17,7 +17,7 @@ MOST_BYTES = 1_000_000  # of payloads in one statement, which databases limit
 
 @dataclass
 class Stored:
-	"""What became of events: a verdict for each that was committed, why for each that no database takes."""
+	"""The outcome of storing events: a verdict for each that was committed, a reason for each that no database takes."""
 
 	verdicts: list[inbox.Verdict] = field(default_factory=list)
 	refused: dict[int, str] = field(default_factory=dict)  # by the event's place in the batch

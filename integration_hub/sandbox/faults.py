@@ -10,7 +10,7 @@ KINDS = ("500", "503", "reset", "truncate", "slow", "garbage")
 
 
 class Faults:
-	"""Which fault the next request meets."""
+	"""The faults that requests meet: those set to come next, then some at random."""
 
 	def __init__(self, seed: int = 1):
 		self._random = random.Random(seed)

@@ -39,7 +39,7 @@ class Call:
 
 @dataclass
 class Reply:
-	"""An answer of the sandbox; a `body` that is not text is sent as JSON."""
+	"""An answer of the sandbox; `body` is sent as JSON."""
 
 	status: int
 	body: Any = None

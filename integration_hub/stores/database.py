@@ -32,7 +32,7 @@ class BrokenTransaction(Exception):
 
 
 class Outdated(Exception):
-	"""What a transaction has read is no longer so: it begins again."""
+	"""A transaction has read what is no longer so: it has to begin again."""
 
 
 class Database(Protocol):

@@ -49,7 +49,7 @@ class Field:
 
 	@property
 	def choices(self) -> frozenset[str]:
-		"""What a Select may hold, empty if it may hold anything."""
+		"""Return the values that a Select may hold, empty if it may hold anything."""
 		return frozenset(self.options.split("\n")) if self.kind == "Select" and self.options else frozenset()
 
 

@@ -73,7 +73,7 @@ class NotKept(Exception):
 
 
 class Target(Protocol):
-	"""How records of one DocType are written. Called within the transaction of a page."""
+	"""The writer of one DocType's records, called within the transaction of a page."""
 
 	doctype: str
 	at_once: int  # how many are written between two looks at the clock
@@ -198,7 +198,7 @@ class Runtime(Protocol):
 		"""Return who creates rows here (a user)."""
 
 	def events_ended(self, integration: str) -> None:
-		"""Told that a batch of an integration's events has been handled."""
+		"""Take notice that a batch of an integration's events has been handled."""
 
 	def progress(self, run: Mapping[str, Any]) -> None:
-		"""Told the counts of a running sync after each page, and what it waits for before it does."""
+		"""Take notice of a running sync's counts: after each page, and before it waits for something."""

@@ -27,7 +27,7 @@ _BATCH = 100
 
 @dataclass
 class Outcome:
-	"""What became of records that were tried again: {written, failed again, those of them with the same error}.
+	"""The outcome for records that were tried again: written, failed again, and the same error among these.
 
 	lost: records of which nothing is kept; their source has to send them again. left: those beyond MOST.
 	"""

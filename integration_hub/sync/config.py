@@ -136,7 +136,7 @@ class StreamConfig:
 
 	@property
 	def value_of_returned(self) -> str | int:
-		"""What the disable field is set to when a record is in the source again."""
+		"""Return the value that the disable field gets when a record is in the source again."""
 		return self.enable_value or {"1": 0, "0": 1}.get(self.disable_value, "")
 
 	def uses(self, placeholder: str) -> bool:

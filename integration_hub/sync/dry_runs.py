@@ -37,7 +37,7 @@ _LOOKED_FOR = 10  # pages, for one that has records
 
 @dataclass
 class Difference:
-	"""What would become of one record. changes: {field: [value now, value then]}."""
+	"""The effect a run would have on one record. changes: {field: [value now, value then]}."""
 
 	external_id: str
 	action: str
@@ -49,7 +49,7 @@ class Difference:
 
 @dataclass
 class DryRun:
-	"""What a run would do. `approval` says that its deletions would wait for a person.
+	"""The effect of a run that writes nothing. `approval` says that its deletions would wait for a person.
 
 	same: of how many records that would be written the document is so already.
 	"""

@@ -74,7 +74,7 @@ class Full:
 
 	@property
 	def looks_twice(self) -> bool:
-		"""Does what changes during a fetch make a second one necessary, before its end is believed?"""
+		"""Tell whether a second pass has to confirm the end of the list, since records change during the first."""
 		return False
 
 	def request(self) -> ListRequest:
@@ -107,7 +107,7 @@ class Full:
 
 
 class Incremental(Full):
-	"""What changed since the watermark: the greatest source time seen, less an overlap.
+	"""Changes since the watermark: the greatest source time seen, less an overlap.
 
 	A record that changes behind the fetch is not met as it is now, and where pages are counted off it moves another
 	one from the page to come to the page before, unseen; a later record's time would have the watermark pass both
@@ -198,7 +198,7 @@ class Cursor(Full):
 
 
 class Backfill(Full):
-	"""What changed in a range of time, whatever the stream's mode; its checkpoint stays where it is."""
+	"""Changes within a range of time, whatever the stream's mode; its checkpoint stays where it is."""
 
 	name = "Backfill"
 	scheduled = False
@@ -226,7 +226,7 @@ class Backfill(Full):
 		return self.stream.list_request(since=self.period.since, until=self.period.until)
 
 	def wanted(self, page: Page, mapper: Mapper) -> Page:
-		"""Not every source knows an end, and some send their overlap."""
+		"""Return the page's records of the period: not every source knows an end, and some send their overlap."""
 		return replace(page, records=[r for r in page.records if self._within(r, mapper)])
 
 	def _within(self, record: dict, mapper: Mapper) -> bool:

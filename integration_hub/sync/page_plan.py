@@ -29,7 +29,7 @@ _LISTS_LAG = 3600
 
 @dataclass(frozen=True)
 class Moment:
-	"""When what an event tells happened, as UTC text: "" where nobody says so.
+	"""The time at which an event's change happened, as UTC text: "" where nobody says so.
 
 	received: by our clock, which is what an undated deletion counts as. changed, deleted: what the sender says of
 	an update, and of a deletion, whose records say nothing.
@@ -214,7 +214,7 @@ class Planner:
 
 	@property
 	def moment(self) -> Moment:
-		"""When what is planned happened; a list's undated deletions, before it was asked for."""
+		"""Return when the planned changes happened; a list's undated deletions, before it was asked for."""
 		return self._moment or Moment(marks.begun(self.mark.by))
 
 	def _dated(self, item: Mapped) -> Mapped:

@@ -44,7 +44,7 @@ _PATHS = (
 
 @dataclass(frozen=True)
 class StreamContext:
-	"""What a stream may name besides its target.
+	"""The names that a stream may use besides its target's.
 
 	transforms: the registered Python functions, name → dotted path. fields_of: the fields of a DocType, empty if
 	there is none. target_of: the target of another stream, "" if there is none.

@@ -113,7 +113,7 @@ class AsgiReceiver:
 		return await self._threads.do(self._receiver.receive, request) or BUSY
 
 	def largest_body(self, integration: str) -> Awaitable[int | None]:
-		"""Return the largest body, in bytes, that the integration takes; None if there is no such integration."""
+		"""Return how many bytes a body may have; None while all threads are busy."""
 		return self._threads.do(self._receiver.largest_body, integration)
 
 	def hold(self, size: int) -> None:

@@ -16,7 +16,7 @@ HEALTH = "/health"
 
 @dataclass(frozen=True)
 class Request:
-	"""What arrived. `headers` has lower-case names; `body` is raw, as signed; `url` as the sender called it."""
+	"""A request as it arrived. `headers` has lower-case names; `body` is raw, as signed; `url` as the sender called it."""
 
 	integration: str
 	method: str
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-	"""What is sent back: a status and one reason word, as JSON; to a handshake, `content` as it is asked for."""
+	"""An answer: a status and one reason word, as JSON; to a handshake, `content` as it is asked for."""
 
 	status: int
 	reason: str

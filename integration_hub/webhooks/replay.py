@@ -24,7 +24,7 @@ _SHOWN = ("Upsert Record", "Delete Record")  # what nothing but the database is 
 
 @dataclass
 class Effect:
-	"""What handling an event would do: `changes` maps the fields of a document to (before, after).
+	"""The effect that handling an event would have: `changes` maps the fields of a document to (before, after).
 
 	action: the same as `does`, in a word.
 	"""

@@ -24,7 +24,7 @@ _PLAIN_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 @dataclass(frozen=True)
 class Tried:
-	"""What the endpoint answered a test event, and the name of the row it made or met ("" for none)."""
+	"""The answer to a test event, and the name of the row it made or met ("" for none)."""
 
 	answer: Response
 	event_id: str

@@ -32,7 +32,7 @@ class Asked:
 
 
 class Held(Exception):
-	"""A person has to look at an event before it is handled; the text says why."""
+	"""The event has to wait until a person has looked at it; the text says why."""
 
 
 def is_unsigned(row: Row, what: str = "type") -> bool:

@@ -150,13 +150,13 @@ class DocumentTarget:
 		return existing_names(self.runtime.db, doctype, names)
 
 	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
-		"""Run validation and hooks as far as they write nothing, and return what would change."""
+		"""Return what saving would change or refuse, by Frappe's own checks; no controller, hook or script runs."""
 		if self._foresight is None:
 			self._foresight = Foresight(self.runtime, self.doctype, eyes, user)
 		return self._foresight.look(changes)
 
 	def unforeseen(self) -> str:
-		"""Return a sentence for the hooks and scripts of the DocType that a dry run does not run."""
+		"""Return a sentence for the DocType's own code, which a dry run does not run; "" where it has none."""
 		return unforeseen(self.doctype)
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:

@@ -48,7 +48,7 @@ class BasicScheme(Scheme):
 	signed_headers = Everything()
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
-		"""Return if the request has one of `secrets` as user:password (RFC 7617); raises BadSignature."""
+		"""Return if the request has one of `secrets` as user:password (RFC 7617); raises as the base does."""
 		if not all(":" in secret for secret in secrets):
 			raise ConfigurationError(
 				f"{self.config.name}: the secret of Basic is user:password.", field="webhook_secret"

@@ -38,7 +38,7 @@ class StandardScheme(Scheme):
 	places = Places(id_headers=("webhook-id", "svix-id"), id_path="", type_path="type", time_path="timestamp")
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
-		"""Return if one of the signatures of id, time and body is right and the time is near; raises BadSignature."""
+		"""Return if one of the signatures of id, time and body is right and the time is near; raises as the base does."""
 		keys = [_key(secret, self.config.name) for secret in secrets]
 		family = next((f for f in _FAMILIES if f"{f}-id" in request.headers), "webhook")
 		given = sent(request, f"{family}-signature").split(" ")[:_MAX_SIGNATURES]

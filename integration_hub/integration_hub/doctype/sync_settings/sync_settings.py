@@ -129,7 +129,7 @@ class SyncSettings(Document):
 				refuse(self, place, f"you may not read {field} of {doctype}")
 
 	def keep_target(self) -> None:
-		"""What is bound is bound to documents of one DocType."""
+		"""Refuse another target while records are bound to documents of the one before."""
 		if self.is_new() or not self.has_value_changed("target_doctype"):
 			return
 		if bound := count_live(FrappeRuntime().db, self.name):

@@ -7,13 +7,13 @@ class WebhookRoute(Document):
 	"""A row of its parent's table."""
 
 	def validate(self) -> None:
-		"""Only called for a row that is saved without its document."""
+		"""Refuse to save a row by itself: Frappe calls this only then."""
 		refuse_by_itself(self)
 
 	def on_trash(self) -> None:
-		"""Only called for a row that is deleted without its document's being saved or deleted."""
+		"""Refuse to delete a row by itself: Frappe calls this only then."""
 		refuse_by_itself(self)
 
 	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
-		"""Refuse to rename a row: its document names it."""
+		"""Refuse to rename a row by itself."""
 		refuse_by_itself(self)
