@@ -37,40 +37,7 @@ def _places(url: str, redis_url: str) -> list[str]:
 	return [urlsplit(url).netloc, *queue]
 
 
-def hub_toml(url: str, *, redis_url: str = "", key: str = "env:HUB_KEY") -> str:
-	"""Return a hub.toml for the sandbox at `url`.
-
-	The secrets are references to environment variables: CRM_CLIENT_SECRET, CRM_WEBHOOK_SECRET, CRM_QUEUE_URL.
-	"""
-	queue = (
-		'queue_enabled = true\nqueue_url = "env:CRM_QUEUE_URL"\nqueue_name = "crm_events"\n'
-		if redis_url
-		else ""
-	)
-	hub_redis = f'redis = "{redis_url}"\n' if redis_url else ""
-	return f"""# Integration Hub, connected to the sandbox (`integration-hub sandbox`).
-# Keys are the fieldnames of the doctypes; secrets are references: env:NAME or file:PATH.
-
-[hub]
-database = "hub.db"
-encryption_key = "{key}"
-allowed_hosts = {json.dumps(_places(url, redis_url))}  # the sandbox; other private addresses are refused
-{hub_redis}
-[integration.crm]
-base_url = "{url}"
-test_path = "/v1/me"
-auth_type = "OAuth2 Client Credentials"
-token_url = "{url}/oauth/token"
-client_id = "sandbox"
-client_secret = "env:CRM_CLIENT_SECRET"
-backoff_min = 0.2
-webhook_enabled = true
-webhook_secret = "env:CRM_WEBHOOK_SECRET"
-signature_header = "X-Webhook-Signature"
-event_type_path = "event"
-event_id_path = "id"
-{queue}
-[[integration.crm.routes]]
+_ROUTES = """[[integration.crm.routes]]
 event_pattern = "customer.deleted"
 action = "Delete Record"
 stream = "customers-full"
@@ -85,7 +52,63 @@ record_path = "data"
 # A new stream is off until its first `integration-hub sync`, so that nothing runs while it is being written.
 # `enabled = true` switches it on from the start, as here; `enabled = false` keeps it off.
 
-# Every customer; those gone from the source are removed.
+"""
+
+
+def hub_toml(url: str, *, redis_url: str = "", key: str = "env:HUB_KEY") -> str:
+	"""Return a hub.toml for the sandbox at `url`.
+
+	The secrets are references to environment variables: CRM_CLIENT_SECRET, CRM_WEBHOOK_SECRET, CRM_QUEUE_URL.
+	"""
+	parts = [
+		_hub(url, redis_url, key),
+		_integration(url, bool(redis_url)),
+		_ROUTES,
+		_full(),
+		_incremental(),
+		_cursor(),
+	]
+	return "".join([*parts, *(f'[table."{table}"]\n{_FIELDS}\n' for table in TABLES.values())])
+
+
+def _hub(url: str, redis_url: str, key: str) -> str:
+	redis = f'redis = "{redis_url}"\n' if redis_url else ""
+	return f"""# Integration Hub, connected to the sandbox (`integration-hub sandbox`).
+# Keys are the fieldnames of the doctypes; secrets are references: env:NAME or file:PATH.
+
+[hub]
+database = "hub.db"
+encryption_key = "{key}"
+allowed_hosts = {json.dumps(_places(url, redis_url))}  # the sandbox; other private addresses are refused
+{redis}
+"""
+
+
+def _integration(url: str, is_queue_read: bool) -> str:
+	queue = (
+		'queue_enabled = true\nqueue_url = "env:CRM_QUEUE_URL"\nqueue_name = "crm_events"\n'
+		if is_queue_read
+		else ""
+	)
+	return f"""[integration.crm]
+base_url = "{url}"
+test_path = "/v1/me"
+auth_type = "OAuth2 Client Credentials"
+token_url = "{url}/oauth/token"
+client_id = "sandbox"
+client_secret = "env:CRM_CLIENT_SECRET"
+backoff_min = 0.2
+webhook_enabled = true
+webhook_secret = "env:CRM_WEBHOOK_SECRET"
+signature_header = "X-Webhook-Signature"
+event_type_path = "event"
+event_id_path = "id"
+{queue}
+"""
+
+
+def _full() -> str:
+	return f"""# Every customer; those gone from the source are removed.
 [stream.customers-full]
 integration = "crm"
 mode = "Full"
@@ -100,7 +123,11 @@ enabled = true
 
 [stream.customers-full.mapping]
 {_mapping("")}
-# What changed since the watermark.
+"""
+
+
+def _incremental() -> str:
+	return f"""# What changed since the watermark.
 [stream.customers-incremental]
 integration = "crm"
 mode = "Incremental"
@@ -117,7 +144,11 @@ enabled = true
 
 [stream.customers-incremental.mapping]
 {_mapping("")}
-# A change feed, with a checkpoint after each page.
+"""
+
+
+def _cursor() -> str:
+	return f"""# A change feed, with a checkpoint after each page.
 [stream.customers-cursor]
 integration = "crm"
 mode = "Cursor"
@@ -133,7 +164,7 @@ enabled = true
 
 [stream.customers-cursor.mapping]
 {_mapping("record.")}
-{"".join(f'[table."{table}"]{chr(10)}{_FIELDS}{chr(10)}' for table in TABLES.values())}"""
+"""
 
 
 def _mapping(prefix: str) -> str:

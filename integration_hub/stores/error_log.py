@@ -45,12 +45,7 @@ def record_error(
 	"""
 	message = redactor.text(error, 1000) or type(error).__name__
 	kind = redactor.text(_own_text(error, "kind") or type(error).__name__, 100)
-	# `distinct`: what tells one failure from another, where its message holds what a stranger chose.
-	distinct = _own_text(error, "distinct") or message
-	parts = [integration, operation, kind, where.get("stream") or "", _VARYING.sub("#", distinct)[:200]]
-	if cause := _own_text(error, "cause"):  # whatever met it
-		parts, where = [integration, SYSTEM, kind, _VARYING.sub("#", cause)[:200]], {**where, "about": SYSTEM}
-	fingerprint = key(*parts)
+	fingerprint, where = _fingerprint(error, message, [integration, operation, kind], where)
 	values = {
 		"kind": kind,
 		"message": message,
@@ -60,33 +55,22 @@ def record_error(
 		**_request(error),
 		**{name: value for name, value in where.items() if value},
 	}
-	found = _count_up(runtime, fingerprint, values, times)
-	if found:
+	if found := _count_up(runtime, fingerprint, values, times):
 		return found
-	name, now, owner = new_id(), runtime.now(), runtime.owner()
 	row = {
-		"name": name,
-		"creation": now,
-		"modified": now,
-		"owner": owner,
-		"modified_by": owner,
 		"integration": integration,
 		"operation": operation,
 		"fingerprint": fingerprint,
 		"occurrences": times,
-		"first_seen_at": now,
-		**values,
 	}
 	try:
 		with runtime.db.savepoint():
-			insert(runtime.db, DOCTYPE, row)
+			return _add(runtime, {**row, **values})
 	except Exception as failure:
 		if not runtime.db.is_duplicate(failure):
 			raise
-		return _count_up(
-			runtime, fingerprint, values, times
-		)  # None: written since our snapshot; it is counted there
-	return name
+		# None: it was written since our snapshot, and is counted there.
+		return _count_up(runtime, fingerprint, values, times)
 
 
 def resolve_errors(runtime: Runtime, **where: str) -> None:
@@ -94,6 +78,34 @@ def resolve_errors(runtime: Runtime, **where: str) -> None:
 	condition = " AND ".join(f"`{column}` = %({column})s" for column in where)
 	sql = f"UPDATE `tab{DOCTYPE}` SET `status` = 'Resolved', `modified` = %(_now)s WHERE `status` = 'Open' AND {condition}"
 	runtime.db.execute(sql, {**where, "_now": runtime.now()})
+
+
+def _fingerprint(
+	error: BaseException, message: str, scope: list[str], where: Mapping[str, str | None]
+) -> tuple[str, Mapping[str, str | None]]:
+	"""Return the key of the row that an error is counted in, and what the row is about.
+
+	scope: integration, operation and kind. An error that names its cause has one row, whatever met it.
+	"""
+	integration, _, kind = scope
+	if cause := _own_text(error, "cause"):
+		return key(integration, SYSTEM, kind, _digest(cause)), {**where, "about": SYSTEM}
+	# `distinct`: what tells one failure from another, where its message holds what a stranger chose.
+	distinct = _own_text(error, "distinct") or message
+	return key(*scope, where.get("stream") or "", _digest(distinct)), where
+
+
+def _digest(text: str) -> str:
+	"""Return the beginning of a text without what varies in it: numbers, ids and quoted values."""
+	return _VARYING.sub("#", text)[:200]
+
+
+def _add(runtime: Runtime, values: Mapping[str, Any]) -> str:
+	"""Insert a row; return its name."""
+	now, owner = runtime.now(), runtime.owner()
+	row = {"name": new_id(), "creation": now, "modified": now, "owner": owner, "modified_by": owner}
+	insert(runtime.db, DOCTYPE, {**row, "first_seen_at": now, **values})
+	return row["name"]
 
 
 def _count_up(runtime: Runtime, fingerprint: str, values: Mapping[str, Any], times: int) -> str | None:
