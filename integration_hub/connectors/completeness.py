@@ -8,29 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from integration_hub.connectors.completeness_signs import Signs, read_signs
-
-if TYPE_CHECKING:
-	from integration_hub.connectors.pages import ListRequest, Page
+from integration_hub.connectors.doubt import Doubt
+from integration_hub.connectors.pages import ListRequest, Page
 
 _SIZE = re.compile(r"(?:limit|size|count|top|rows|max|first|take|perpage|pagesize|maxresults|length|num|n)$")
 _ABOUT_PAGES = re.compile(r"(?:page|pages|paging|pagination)\.total$", re.IGNORECASE)  # or about records
-
-
-@dataclass(frozen=True)
-class Doubt:
-	"""A reason why a list is not known to be complete: the sign that was seen, and the setting to look at."""
-
-	sign: str
-	setting: str = ""
-
-	def __str__(self) -> str:
-		look = f" Look at {self.setting}." if self.setting else ""
-		return f"The list is not known to be complete: {self.sign}.{look}"
 
 
 STOPPED = Doubt(

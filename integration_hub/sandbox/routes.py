@@ -5,73 +5,44 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from integration_hub.sandbox.access import API_KEY, CLIENT_ID, basic
+from integration_hub.sandbox.calls import Call, Reply
+from integration_hub.sandbox.crm import CRM
 from integration_hub.sandbox.data import Customer
 from integration_hub.sandbox.list_quirks import MOODS
-
-if TYPE_CHECKING:
-	from integration_hub.sandbox.server import Sandbox
-
-
-@dataclass(frozen=True)
-class Call:
-	"""A request to the sandbox. `headers` has lower-case names."""
-
-	method: str
-	path: str
-	query: Mapping[str, str]
-	headers: Mapping[str, str]
-	body: bytes = b""
-	target: str = ""  # path and query as they were sent
-
-	def json(self) -> Any:
-		"""Return the parsed body, an empty dictionary for an empty one; raises ValueError."""
-		return json.loads(self.body or b"{}")
-
-
-@dataclass
-class Reply:
-	"""An answer of the sandbox; `body` is sent as JSON."""
-
-	status: int
-	body: Any = None
-	headers: dict[str, str] = field(default_factory=dict)
 
 
 class BadQuery(ValueError):
 	"""A query parameter cannot be used."""
 
 
-def answer(sandbox: Sandbox, call: Call) -> Reply:
+def answer(crm: CRM, call: Call) -> Reply:
 	"""Answer a call: the API under /v1 with access control, budget and faults; the controls without."""
 	if call.path == "/oauth/token":
-		return sandbox.token(call)
-	if call.path.startswith("/_sandbox/") and sandbox.takes_orders:
-		return _control(sandbox, call)
-	if not _allowed(sandbox, call):
+		return crm.token(call)
+	if call.path.startswith("/_sandbox/") and crm.takes_orders:
+		return _control(crm, call)
+	if not _allowed(crm, call):
 		return Reply(401, {"error": "unauthorized"}, {"WWW-Authenticate": "Bearer"})
-	wait, remaining = sandbox.budget.take()
-	limits = {"X-RateLimit-Remaining": str(remaining)} if sandbox.budget.limit else {}
+	wait, remaining = crm.budget.take()
+	limits = {"X-RateLimit-Remaining": str(remaining)} if crm.budget.limit else {}
 	if wait:
 		limits["Retry-After"] = str(math.ceil(wait))
 		return Reply(429, {"error": "too many requests"}, limits)
 	try:
-		reply = _api(sandbox, call)
+		reply = _api(crm, call)
 	except BadQuery as error:
 		reply = Reply(400, {"error": str(error)})
 	reply.headers.update(limits)
 	return reply
 
 
-def _allowed(sandbox: Sandbox, call: Call) -> bool:
+def _allowed(crm: CRM, call: Call) -> bool:
 	authorization = call.headers.get("authorization", "")
 	if call.headers.get("x-api-key") == API_KEY or call.query.get("api_key") == API_KEY:
 		return True
@@ -80,7 +51,7 @@ def _allowed(sandbox: Sandbox, call: Call) -> bool:
 	if _signed(call):
 		return True
 	kind, _, token = authorization.partition(" ")
-	return kind.lower() == "bearer" and (token == API_KEY or sandbox.tokens.accepts(token))
+	return kind.lower() == "bearer" and (token == API_KEY or crm.tokens.accepts(token))
 
 
 def _signed(call: Call) -> bool:
@@ -93,39 +64,39 @@ def _signed(call: Call) -> bool:
 	return hmac.compare_digest(expected, call.headers.get("x-signature", ""))
 
 
-def _api(sandbox: Sandbox, call: Call) -> Reply:
+def _api(crm: CRM, call: Call) -> Reply:
 	parts = call.path.strip("/").split("/")
 	if call.path == "/v1/me":
 		return Reply(200, {"name": "Sandbox CRM"})
 	if call.path == "/v1/changes":
-		return _changes(sandbox, call)
+		return _changes(crm, call)
 	if call.path == "/v1/customers" and call.method == "POST":
-		return _create(sandbox, call)
+		return _create(crm, call)
 	if len(parts) == 3 and parts[:2] == ["v1", "customers"] and parts[2] in STYLES:
-		rows = sandbox.customers.select(
+		rows = crm.customers.select(
 			call.query.get("modified_since", ""), call.query.get("include_deleted") == "true"
 		)
-		if parts[2] == "page" and sandbox.mood:
-			body, headers = MOODS[sandbox.mood](rows, _number(call, "page", 1, 1), _size(call))
+		if parts[2] == "page" and crm.mood:
+			body, headers = MOODS[crm.mood](rows, _number(call, "page", 1, 1), _size(call))
 			return Reply(200, body, headers)
 		return STYLES[parts[2]](call, rows)
 	if len(parts) == 3 and parts[:2] == ["v1", "customers"]:
-		row = sandbox.customers.get(parts[2])
+		row = crm.customers.get(parts[2])
 		return Reply(200, row) if row and not row["deleted"] else Reply(404, {"error": "not found"})
-	if len(parts) == 2 and parts[1] in sandbox.lists:
-		return Reply(200, {"data": sandbox.lists[parts[1]]})
+	if len(parts) == 2 and parts[1] in crm.lists:
+		return Reply(200, {"data": crm.lists[parts[1]]})
 	return Reply(404, {"error": "not found"})
 
 
-def _create(sandbox: Sandbox, call: Call) -> Reply:
+def _create(crm: CRM, call: Call) -> Reply:
 	"""Create a customer; the same Idempotency-Key again answers the first one."""
 	key = call.headers.get("idempotency-key")
-	with sandbox.pushed_lock:
-		if key and key in sandbox.pushed:
-			return Reply(200, sandbox.pushed[key])
-		customer = sandbox.customers.create()[0]
+	with crm.pushed_lock:
+		if key and key in crm.pushed:
+			return Reply(200, crm.pushed[key])
+		customer = crm.customers.create()[0]
 		if key:
-			sandbox.pushed[key] = customer
+			crm.pushed[key] = customer
 	return Reply(201, customer)
 
 
@@ -180,13 +151,13 @@ STYLES: dict[str, Callable[[Call, Sequence[Customer]], Reply]] = {
 }
 
 
-def _changes(sandbox: Sandbox, call: Call) -> Reply:
+def _changes(crm: CRM, call: Call) -> Reply:
 	size, start = _size(call), _start(call) if call.query.get("cursor") else None
 	try:
-		changes, end = sandbox.customers.changes(start, size)
+		changes, end = crm.customers.changes(start, size)
 	except LookupError as error:
 		return Reply(410, {"error": f"cursor has expired: {error}"})
-	more = end < sandbox.customers.counts()["changes"]
+	more = end < crm.customers.counts()["changes"]
 	return Reply(200, {"changes": changes, "next_cursor": _encode(end), "has_more": more})
 
 
@@ -209,28 +180,28 @@ def _link(call: Call, position: int) -> str:
 	return f"http://{call.headers.get('host', 'localhost')}{call.path}?{urlencode(query)}"
 
 
-def _control(sandbox: Sandbox, call: Call) -> Reply:
+def _control(crm: CRM, call: Call) -> Reply:
 	"""Controls of the sandbox itself, for demo and tests in other processes."""
 	name = call.path.removeprefix("/_sandbox/")
 	if name == "counts":
-		return Reply(200, sandbox.counts())
+		return Reply(200, crm.counts())
 	if name == "customers":
-		return Reply(200, sandbox.customers.alive())
+		return Reply(200, crm.customers.alive())
 	if call.method != "POST":
 		return Reply(404, {"error": "not found"})
 	try:
 		if name == "expire":
-			return Reply(200, sandbox.customers.expire())
+			return Reply(200, crm.customers.expire())
 		if name == "change":
-			return Reply(200, sandbox.change(**call.json()))
+			return Reply(200, crm.change(**call.json()))
 		if name == "mood":
-			return Reply(200, {"mood": sandbox.be(**call.json())})
+			return Reply(200, {"mood": crm.be(**call.json())})
 		if name == "faults":
 			options = call.json()
-			sandbox.faults.set(options.get("rates"), options.get("following", ()))
+			crm.faults.set(options.get("rates"), options.get("following", ()))
 			return Reply(200, {"faults": options})
 		if name == "webhooks":
-			return Reply(200, sandbox.deliver(**call.json()))
+			return Reply(200, crm.deliver(**call.json()))
 	except (ValueError, TypeError) as error:
 		return Reply(400, {"error": str(error)})
 	return Reply(404, {"error": "not found"})

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from integration_hub.runtime.standalone.hub_toml import HubFile
+from integration_hub.runtime.standalone.open_hub import OpenHub
 from integration_hub.stores.bindings import count_live, forget, has_any
 from integration_hub.stores.database import Row
 from integration_hub.stores.runtime import HubError
 from integration_hub.stores.settings import stream_rows
 from integration_hub.stores.stream_renames import move_bindings, rename_sentence
 
-if TYPE_CHECKING:
-	from integration_hub.runtime.standalone.runtime import StandaloneRuntime
 
-
-def carry_over(runtime: StandaloneRuntime) -> None:
+def carry_over(runtime: OpenHub) -> None:
 	"""Rename streams, and forget those that the file says to forget, within the current transaction.
 
 	Raises HubError where a stream that is unknown writes where one did that has vanished, and nothing says which
@@ -34,7 +30,7 @@ def carry_over(runtime: StandaloneRuntime) -> None:
 		_check_unknown(runtime, name, gone)
 
 
-def _check_unknown(runtime: StandaloneRuntime, name: str, gone: list[Row]) -> None:
+def _check_unknown(runtime: OpenHub, name: str, gone: list[Row]) -> None:
 	target = runtime.file.streams[name].get("target_doctype")
 	for row in gone:
 		if row["target_doctype"] == target and (bound := count_live(runtime.db, row["name"])):
@@ -43,7 +39,7 @@ def _check_unknown(runtime: StandaloneRuntime, name: str, gone: list[Row]) -> No
 			)
 
 
-def _rename(runtime: StandaloneRuntime, old: str, new: str, is_known: bool) -> None:
+def _rename(runtime: OpenHub, old: str, new: str, is_known: bool) -> None:
 	if is_known and has_any(runtime.db, new):
 		raise HubError(
 			f"has bound records of its own: those of {old!r} cannot be added",
@@ -66,7 +62,7 @@ def _rename(runtime: StandaloneRuntime, old: str, new: str, is_known: bool) -> N
 		move_bindings(runtime.db, old, new)
 
 
-def _forget(runtime: StandaloneRuntime, name: str) -> None:
+def _forget(runtime: OpenHub, name: str) -> None:
 	forget(runtime.db, name)
 	for table, column in (("Sync Settings", "name"), ("Sync Field Mapping", "parent")):
 		runtime.db.execute(f"DELETE FROM `tab{table}` WHERE `{column}` = %s", [name])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
 from integration_hub.connectors.credential_headers import header_problems
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.runtime.standalone.hub_toml import HubFile
+from integration_hub.runtime.standalone.open_hub import OpenHub
 from integration_hub.runtime.standalone.stream_renames import carry_over
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import insert, update, upsert_many
@@ -28,16 +29,13 @@ from integration_hub.sync.config import StreamConfig, moved
 from integration_hub.sync.stream_checks import StreamContext, stream_problems
 from integration_hub.webhooks.settings_checks import Registered, endpoint_problems
 
-if TYPE_CHECKING:
-	from integration_hub.runtime.standalone.runtime import StandaloneRuntime
-
 _META = "CREATE TABLE IF NOT EXISTS `hub_meta` (`key` TEXT PRIMARY KEY, `value` TEXT)"
 _TARGET_COLUMNS = (
 	"`name` TEXT PRIMARY KEY, `creation` DATETIME, `modified` DATETIME, `owner` TEXT, `modified_by` TEXT"
 )
 
 
-def apply(runtime: StandaloneRuntime) -> None:
+def apply(runtime: OpenHub) -> None:
 	"""Bring the database in line with hub.toml, if the file changed; raises HubError and changes nothing."""
 	if is_applied(runtime):
 		return
@@ -61,7 +59,7 @@ def apply(runtime: StandaloneRuntime) -> None:
 		runtime.db.execute("INSERT OR REPLACE INTO `hub_meta` VALUES ('toml', %s)", [runtime.file.digest])
 
 
-def is_applied(runtime: StandaloneRuntime) -> bool:
+def is_applied(runtime: OpenHub) -> bool:
 	"""Tell whether the database is in line with hub.toml."""
 	runtime.db.execute(_META)
 	sql = "SELECT 1 FROM `hub_meta` WHERE `key` = 'toml' AND `value` = %s"
@@ -149,7 +147,7 @@ def _read(make, row: Mapping[str, Any], table: str):
 
 
 def _save(
-	runtime: StandaloneRuntime,
+	runtime: OpenHub,
 	doctype: str,
 	name: str,
 	values: Mapping[str, Any],
@@ -199,7 +197,7 @@ def _save(
 			insert(runtime.db, child, {**keys, **item})
 
 
-def _keep_target(runtime: StandaloneRuntime, stream: str, before: str, now: str) -> None:
+def _keep_target(runtime: OpenHub, stream: str, before: str, now: str) -> None:
 	"""What is bound is bound to documents of one table."""
 	bound = count_live(runtime.db, stream) if before != now else 0
 	if bound:
@@ -210,14 +208,14 @@ def _keep_target(runtime: StandaloneRuntime, stream: str, before: str, now: str)
 		)
 
 
-def _disable_missing(runtime: StandaloneRuntime, doctype: str, documents: Mapping[str, Any]) -> None:
+def _disable_missing(runtime: OpenHub, doctype: str, documents: Mapping[str, Any]) -> None:
 	"""What is no longer in the file rests: its rows stay, so that nothing is doubled if it comes back."""
 	for row in runtime.db.query(f"SELECT `name` FROM `tab{doctype}`"):
 		if row["name"] not in documents:
 			update(runtime.db, doctype, row["name"], {"enabled": 0})
 
 
-def _create_target(runtime: StandaloneRuntime, table: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
+def _create_target(runtime: OpenHub, table: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
 	runtime.db.execute(f"CREATE TABLE IF NOT EXISTS `tab{table}` ({_TARGET_COLUMNS})")
 	present = {row["name"]: row["type"] for row in runtime.db.query(f"PRAGMA table_info(`tab{table}`)")}
 	columns = {name: row["fieldtype"] for name, row in fields.items() if row["fieldtype"] != "Table"}
@@ -235,7 +233,7 @@ def _create_target(runtime: StandaloneRuntime, table: str, fields: Mapping[str, 
 		runtime.db.execute(index(f"tab{table}", ["parent"]))
 
 
-def _drop_column(runtime: StandaloneRuntime, table: str, name: str, before: str, kind: str) -> None:
+def _drop_column(runtime: OpenHub, table: str, name: str, before: str, kind: str) -> None:
 	"""Drop a column whose fieldtype has changed; raises HubError where values stand in it, which only a person may drop."""
 	if runtime.db.query(f"SELECT 1 FROM `tab{table}` WHERE `{name}` IS NOT NULL LIMIT 1"):
 		raise HubError(
