@@ -40,8 +40,18 @@ def before_uninstall() -> None:
 		frappe.db.delete("Notification Log", {"document_type": doctype})
 	# The steps of the onboarding belong to no module.
 	frappe.db.delete("Onboarding Step", {"name": ["like", "Integration Hub %"]})
+	_remove_from_desktop()
 	# Frappe would call them until the next migrate.
 	frappe.db.delete("Scheduled Job Type", {"method": ["like", "integration_hub.%"]})
+
+
+def _remove_from_desktop() -> None:
+	"""Remove v16's sidebar and icon: Frappe deletes them after its last commit, and in developer mode their files too."""
+	for doctype in ("Workspace Sidebar", "Desktop Icon"):
+		if frappe.db.table_exists(doctype):
+			for table in frappe.get_meta(doctype).get_table_fields():
+				frappe.db.delete(table.options, {"parenttype": doctype, "parent": MODULE})
+			frappe.db.delete(doctype, {"name": MODULE})
 
 
 def after_uninstall() -> None:
