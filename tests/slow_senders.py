@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -108,6 +110,11 @@ def good_ones(url: str, seconds: float, rate: int = 100) -> list[tuple[int, floa
 	return found
 
 
+def nginx_binary() -> str | None:
+	"""Return nginx, which distributions put where only root's PATH leads to."""
+	return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
+
+
 @contextmanager
 def nginx(folder: Path, upstream: str) -> Iterator[str]:
 	"""Run nginx in front of a receiver for a block, as docs/operations.md has it but for TLS; give its address."""
@@ -122,7 +129,15 @@ def nginx(folder: Path, upstream: str) -> Iterator[str]:
 		f"http {{\naccess_log off;\n{paths}server {{\nlisten 127.0.0.1:{port};\nclient_max_body_size 25m;\n"
 		f"location / {{ proxy_pass {upstream}; proxy_set_header Host $host; }}\n}}\n}}\n"
 	)
-	command = ["nginx", "-p", str(folder), "-e", f"{folder}/error", "-c", f"{folder}/nginx.conf"]
+	command = [
+		nginx_binary() or "nginx",
+		"-p",
+		str(folder),
+		"-e",
+		f"{folder}/error",
+		"-c",
+		f"{folder}/nginx.conf",
+	]
 	process = subprocess.Popen(command)
 	with ExitStack() as stack:
 		stack.callback(process.wait)

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -44,6 +43,7 @@ from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.receiver import receiver
 from integration_hub.webhooks.schemes import SCHEMES, scheme_for
 from tests.compare import source, table
+from tests.slow_senders import nginx_binary
 from tests.tls import self_signed
 
 ROOT = Path(__file__).parent.parent
@@ -632,7 +632,7 @@ def test_supervisor_is_told_what_it_knows():
 	assert {line.partition(":")[0] for line in procfile.splitlines()} == programs
 
 
-@pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
+@pytest.mark.skipif(not nginx_binary(), reason="nginx is not installed")
 @pytest.mark.parametrize("number", range(2))
 def test_nginx_hands_webhooks_to_the_receiver(runtime, tmp_path, number):
 	"""Each nginx block of the operations page as it stands, but for its addresses and the certificate."""
@@ -649,7 +649,15 @@ def test_nginx_hands_webhooks_to_the_receiver(runtime, tmp_path, number):
 		temporary = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in paths)
 		main = f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error;\ndaemon off;\nmaster_process off;\nevents {{}}\n"
 		(tmp_path / "nginx.conf").write_text(f"{main}http {{\naccess_log off;\n{temporary}{block}}}\n")
-		command = ["nginx", "-p", str(tmp_path), "-e", f"{tmp_path}/error", "-c", f"{tmp_path}/nginx.conf"]
+		command = [
+			nginx_binary(),
+			"-p",
+			str(tmp_path),
+			"-e",
+			f"{tmp_path}/error",
+			"-c",
+			f"{tmp_path}/nginx.conf",
+		]
 		assert not subprocess.run([*command, "-t"], capture_output=True).returncode, (
 			tmp_path / "error"
 		).read_text()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -29,7 +28,7 @@ from integration_hub.webhooks import asgi
 from integration_hub.webhooks import endpoint as endpoints
 from integration_hub.webhooks.asgi import AsgiReceiver
 from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Request, Response
-from tests.slow_senders import HUB, Drips, event, good_ones, nginx, post, running
+from tests.slow_senders import HUB, Drips, event, good_ones, nginx, nginx_binary, post, running
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def stored(runtime) -> int:
 
 @pytest.mark.parametrize("in_front", ["", "nginx"])
 def test_two_hundred_slow_connections_keep_nobody_waiting(runtime, config, tmp_path, in_front):
-	if in_front and not shutil.which("nginx"):
+	if in_front and not nginx_binary():
 		pytest.skip("nginx is not installed")
 	with ExitStack() as stack:
 		url, _ = stack.enter_context(running(config))
