@@ -17,10 +17,9 @@ $(shell test -x $(BIN)/python || rm -f $(INSTALLED))
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
 
-# Side by side where tests allow it, then those that must be alone; at the end each says what it skipped, and why.
+# Side by side; at the end it says which tests it skipped, and why.
 test: lint
-	@$(BIN)/python -m pytest -rs -n $(JOBS) --dist worksteal -m 'not alone'
-	@$(BIN)/python -m pytest -rs -m alone
+	@$(BIN)/python -m pytest -rsfE -n $(JOBS) --dist worksteal
 
 # Five minutes of faults: make chaos CHAOS='--minutes 1 --seed 7', or --bench PATH.
 chaos: $(INSTALLED)

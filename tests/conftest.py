@@ -25,6 +25,22 @@ settings.register_profile("long", settings.get_profile("short"), max_examples=40
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+	"""Put the slow tests where the processes that share the tests begin: one waits for the last of them otherwise."""
+	processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+	if processes == 1:
+		return
+	slow = [item for item in items if item.get_closest_marker("slow")]
+	rest = [item for item in items if not item.get_closest_marker("slow")]
+	size = -(-len(rest) // processes)
+	items[:] = [
+		item
+		for number in range(processes)
+		for item in (*slow[number::processes], *rest[number * size : (number + 1) * size])
+	]
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
 	with redis_server() as url:

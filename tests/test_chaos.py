@@ -29,6 +29,7 @@ def chaos(folder: Path, seed: int, minutes: float) -> subprocess.CompletedProces
 	return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_what_was_confirmed_is_done_once_and_everything_equals_its_source(tmp_path):
 	done = chaos(tmp_path / "run", 3, 0.25)
 	assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
@@ -159,6 +160,7 @@ SQLiteDatabase.savepoint = lambda self: nullcontext()
 """
 
 
+@pytest.mark.slow
 def test_an_engine_that_loses_and_doubles_is_found_out(tmp_path, monkeypatch):
 	(tmp_path / "sitecustomize.py").write_text(_BROKEN)
 	monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")

@@ -87,6 +87,7 @@ def meddle(runtime: StandaloneRuntime, at: dict[int, str], crm: Sandbox) -> None
 	runtime.db._run = meddled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(plan=steps, seed=st.integers(0, 5))
@@ -125,6 +126,7 @@ with StandaloneRuntime(sys.argv[1]) as runtime:
 """
 
 
+@pytest.mark.slow
 def test_fifty_kills_at_random_instants_lose_and_double_nothing(secrets, tmp_path):
 	"""SIGKILL, in the middle of a transaction as of a request, while the source goes on changing."""
 	chance = random.Random(7)

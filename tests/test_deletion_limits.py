@@ -320,6 +320,7 @@ def test_what_waits_for_approval_stays_in_sight(sync):
 		approve_deletions(runtime, held["name"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
 	("live", "gone", "settings", "held"),
 	[

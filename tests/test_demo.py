@@ -25,6 +25,7 @@ def table(output: str) -> list[str]:
 	return [line.strip() for line in rows.splitlines()[1:] if line.strip() and "demo:" not in line]
 
 
+@pytest.mark.slow
 def test_the_demo_ends_well_and_each_of_its_rows_is_a_line_of_eighty_columns():
 	rows = table(demo())
 	assert len(rows) > 15

@@ -333,6 +333,7 @@ def typed(url: str, line: str) -> str:
 	return done.output
 
 
+@pytest.mark.slow
 @each_document
 def test_pytest_commands_choose_something(path):
 	for line in commands(path):

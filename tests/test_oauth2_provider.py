@@ -205,6 +205,7 @@ with StandaloneRuntime(sys.argv[1]) as runtime:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("insecure_transport")
 def test_processes_without_redis_lose_no_rotating_refresh_token(provider, tmp_path, monkeypatch):
 	"""The provider takes each refresh token once: who sends one a second time has lost the access for ever."""

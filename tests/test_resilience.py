@@ -232,6 +232,7 @@ def processes(count: int, crm: Sandbox, redis_url: str, kind: str, requests: int
 	assert [process.wait(120) for process in running] == [0] * count
 
 
+@pytest.mark.slow
 def test_20_processes_and_an_expired_token_make_one_refresh(crm, redis_url):
 	client = redis.from_url(redis_url)
 	client.flushall()
@@ -240,6 +241,7 @@ def test_20_processes_and_an_expired_token_make_one_refresh(crm, redis_url):
 	assert (crm.tokens.issued, crm.requests) == (1, 20)
 
 
+@pytest.mark.slow
 def test_8_processes_keep_to_a_budget_of_100_in_10_seconds(crm, redis_url):
 	crm.budget.limit, crm.budget.period = 100, 10
 	processes(8, crm, redis_url, "budget", 15)

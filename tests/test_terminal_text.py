@@ -11,7 +11,9 @@ from unicodedata import category
 
 import pytest
 import requests
+from click.testing import CliRunner
 
+from integration_hub.commands import integration_hub
 from integration_hub.sandbox.redis import free_port
 from integration_hub.sandbox.sender import HEADER, sign
 from integration_hub.terminal_text import logger_of, plain
@@ -21,11 +23,13 @@ CODE = "from integration_hub.commands import main; main()"
 
 
 def hub(runtime, *arguments: str, right: bool = True) -> str:
-	"""Run a command as a process of its own; return what it printed, checked for controls."""
-	command = [sys.executable, "-c", CODE, "--config", str(runtime.file.folder / "hub.toml"), *arguments]
-	done = subprocess.run(command, capture_output=True, timeout=60)
-	assert (done.returncode == 0) is right or not right, done.stderr
-	return checked(done.stdout.decode() + done.stderr.decode())
+	"""Run a command; return what it printed, checked for controls."""
+	done = CliRunner().invoke(
+		integration_hub, ["--config", str(runtime.file.folder / "hub.toml"), *arguments]
+	)
+	assert isinstance(done.exception, SystemExit | None), done.exc_info
+	assert (done.exit_code == 0) is right or not right, done.output
+	return checked(done.output)
 
 
 def checked(shown: str) -> str:

@@ -1,21 +1,28 @@
-"""What each command needs: its runtime, its lines of text, and what a person has to put right as one line."""
+"""The ground of each command: its home, its lines of text, and what a person has to put right as one line."""
 
 from __future__ import annotations
 
+import errno
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import wraps
+from contextlib import contextmanager, suppress
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from integration_hub.connectors.app_code import error_text as told_by
 from integration_hub.connectors.errors import ConnectorError
+from integration_hub.stores.near import near
 from integration_hub.stores.runtime import HubError
-from integration_hub.terminal_text import plain
+from integration_hub.terminal_text import plain, plain_traceback
+
+_LONGEST = 1000  # characters of a sentence that a command ends with
+_TOLD = (HubError, ConnectorError, click.ClickException, click.Abort, click.exceptions.Exit)
 
 
 def say(text: object, err: bool = False) -> None:
@@ -48,12 +55,74 @@ def runtime_opener(ctx: click.Context) -> Callable[[], Any]:
 		sys.path.append(folder)  # where the functions are that hub.toml names
 	if ctx.info_name != "status":  # which says so itself
 		say_exposed(Path(config))
-	return lambda: StandaloneRuntime(config)
+	return partial(_file_home, StandaloneRuntime, config)
 
 
-def opened(ctx: click.Context) -> AbstractContextManager[Any]:
-	"""Open the command's runtime for a block."""
-	return runtime_opener(ctx)()
+def _file_home(make: Callable[[str], Any], config: str) -> Any:
+	"""Open a home on a file; raises HubError naming the database that cannot be read or written."""
+	from integration_hub.runtime.standalone.hub_toml import load
+
+	try:
+		return make(config)
+	except sqlite3.Error as error:
+		raise HubError(str(error), name=str(load(Path(config)).database)) from None
+
+
+@contextmanager
+def opened(ctx: click.Context) -> Iterator[Any]:
+	"""Open the command's home for a block. What fails in it with anything is told in one line, without its secrets."""
+	with runtime_opener(ctx)() as runtime:
+		try:
+			yield runtime
+		except _TOLD:
+			raise
+		except Exception as error:  # noqa: BLE001 - the boundary of a command, which runs what others have written
+			raise _ended(ctx, error, runtime.identity, partial(_redacted, runtime)) from None
+
+
+def _ended(
+	ctx: click.Context, error: Exception, runtime: str, redacted: Callable[[str], str] = str
+) -> click.ClickException:
+	"""Return what a command ends with where something failed that is not its own word; --debug shows its traceback."""
+	if getattr(error, "errno", None) == errno.EPIPE:
+		raise error  # nobody reads on, which click knows
+	if ctx.meta.get("hub_debug"):
+		click.echo(redacted(plain_traceback(error)), err=True)
+	if isinstance(error, OSError) and error.strerror:
+		said = f"{error.filename or runtime} – {error.strerror}"
+	elif isinstance(error, sqlite3.Error):
+		said = f"{runtime} – {error}"
+	elif type(error).__module__.startswith("redis."):  # a client that no other command of the bench need load
+		said = f"Redis: {error}"
+	else:
+		where = f"`integration-hub --debug {ctx.info_name} …` shows where"
+		said = f"{type(error).__name__}: {told_by(error)} ({where})"
+	return click.ClickException(clipped(plain(redacted(said))))
+
+
+def _redacted(runtime: Any, text: str) -> str:
+	"""Return a text without the secrets of the home's integrations."""
+	from integration_hub.connectors.secrets import redactor_for
+
+	with suppress(Exception):  # the database may be what has failed
+		for row in runtime.db.query("SELECT `name` FROM `tabIntegration Settings`"):
+			text = redactor_for(runtime.secrets(row["name"])).text(text)
+	return text
+
+
+def clipped(text: str) -> str:
+	"""Return a text short enough for a terminal: its beginning names the place, its end says what is wrong."""
+	half = _LONGEST // 2
+	return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"
+
+
+def one_of(doctype: str, runtime: Any, name: str) -> str:
+	"""Return a name that is there; raises HubError, which says what may have been meant, where it is not."""
+	names = [row["name"] for row in runtime.db.query(f"SELECT `name` FROM `tab{doctype}`")]
+	if name not in names:
+		hint = near(name, names, "there are") or f"; there is no {doctype} yet"
+		raise HubError(f"does not exist{hint}", doctype=doctype, name=name)
+	return name
 
 
 def say_exposed(config: Path) -> None:
@@ -74,16 +143,15 @@ def report_errors(command: Callable) -> Callable:
 
 	@wraps(command)
 	def wrapper(*args: Any, **options: Any) -> Any:
+		ctx = click.get_current_context()
 		try:
 			return command(*args, **options)
 		except (HubError, ConnectorError) as error:
-			raise click.ClickException(plain(error)) from None
-		except Exception as error:
-			from redis.exceptions import RedisError  # a client that no other command of the bench need load
-
-			if not isinstance(error, RedisError):
-				raise
-			raise click.ClickException(plain(f"Redis: {error}")) from None
+			raise click.ClickException(clipped(plain(error))) from None
+		except _TOLD:
+			raise
+		except Exception as error:  # noqa: BLE001 - the boundary of a command, where its home is not open
+			raise _ended(ctx, error, ctx.meta["hub_config"]) from None
 
 	return wrapper
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from integration_hub.commands.base import opened, report_errors, say
+from integration_hub.commands.base import one_of, opened, report_errors, say
 from integration_hub.commands.group import integration_hub
 
 _STATUSES = ("Queued", "Processing", "Completed", "Failed", "Dead", "Unrouted", "Conflict")
@@ -21,7 +21,7 @@ _STATUSES = ("Queued", "Processing", "Completed", "Failed", "Dead", "Unrouted", 
 	type=click.Choice(_STATUSES, case_sensitive=False),
 	help="Only events in this state; may be repeated.",
 )
-@click.option("--limit", default=20, show_default=True)
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Events.")
 @click.pass_context
 @report_errors
 def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limit: int) -> None:
@@ -31,7 +31,7 @@ def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limi
 
 	with opened(ctx) as runtime:
 		if integration:
-			runtime.integration(integration)
+			one_of("Integration Settings", runtime, integration)
 		rows = inbox.latest(runtime, integration=integration, statuses=statuses, limit=limit)
 		for line in table("EVENT  RECEIVED  INTEGRATION  TYPE  STATUS  ATTEMPTS  ERROR", rows):
 			say(line)
@@ -69,7 +69,9 @@ def replay(
 		time = since.strftime("%Y-%m-%d %H:%M:%S") if since else ""
 		statuses = FAILED if failed else ()
 		if integration:
-			runtime.integration(integration)  # a name that is mistyped has no events either
+			one_of(
+				"Integration Settings", runtime, integration
+			)  # a name that is mistyped has no events either
 		names = events or inbox.select(runtime, integration=integration, statuses=statuses, since=time)
 		if not dry_run:
 			count = run(runtime, names, conflict)

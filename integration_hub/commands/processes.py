@@ -7,15 +7,27 @@ from pathlib import Path
 
 import click
 
-from integration_hub.commands.base import opened, report_errors, say, say_pauses, site_of, until_stopped
+from integration_hub.commands.base import (
+	one_of,
+	opened,
+	report_errors,
+	say,
+	say_pauses,
+	site_of,
+	until_stopped,
+)
 from integration_hub.commands.group import integration_hub
 
 
 @integration_hub.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8787, show_default=True)
-@click.option("--workers", default=1, show_default=True, help="Processes.")
-@click.option("--threads", default=4, show_default=True, help="Threads a process.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of this machine to listen at.")
+@click.option(
+	"--port", default=8787, show_default=True, type=click.IntRange(1, 65535), help="Port to listen at."
+)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes.")
+@click.option(
+	"--threads", default=4, show_default=True, type=click.IntRange(1, 1024), help="Threads a process."
+)
 @click.option(
 	"--connections",
 	default=1000,
@@ -87,7 +99,12 @@ def consume(ctx: click.Context, integration: str, name: str, once: bool) -> None
 		say(f"{done.received} received, {done.duplicate} duplicate, {done.unreadable} unreadable")
 
 	with opened(ctx) as runtime:
-		consumer = consumer_for(runtime, integration, name, fallback_url=runtime.external_redis_url())
+		consumer = consumer_for(
+			runtime,
+			one_of("Integration Settings", runtime, integration),
+			name,
+			fallback_url=runtime.external_redis_url(),
+		)
 		if once:
 			report(consumer.drain())
 			return

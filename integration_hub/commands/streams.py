@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from integration_hub.commands.base import line_begins, opened, report_errors, say, say_pauses
+from integration_hub.commands.base import line_begins, one_of, opened, report_errors, say, say_pauses
 from integration_hub.commands.group import integration_hub
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.stores.runtime import HubError
@@ -40,6 +40,8 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 	failed, running = [], []
 	with opened(ctx) as runtime:
 		say_pauses(runtime)
+		for name in streams:
+			one_of("Sync Settings", runtime, name)
 		names = streams or _all(runtime)
 		if not names:
 			say("There are no enabled streams.")
@@ -126,7 +128,7 @@ def summary(row: dict[str, Any]) -> Iterator[str]:
 
 @integration_hub.command()
 @click.argument("stream")
-@click.option("--limit", default=5, show_default=True, help="Records.")
+@click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 1000), help="Records.")
 @click.pass_context
 @report_errors
 def preview(ctx: click.Context, stream: str, limit: int) -> None:
@@ -135,7 +137,7 @@ def preview(ctx: click.Context, stream: str, limit: int) -> None:
 
 	with opened(ctx) as runtime:
 		say_pauses(runtime)
-		for record in look(runtime, stream, limit):
+		for record in look(runtime, one_of("Sync Settings", runtime, stream), limit):
 			say(f"{record['external_id'] or '(no id)'}{' (deleted)' if record['deleted'] else ''}")
 			if record["error"]:
 				say(f"  {record['error']}")
@@ -153,7 +155,7 @@ def reset(ctx: click.Context, stream: str) -> None:
 	from integration_hub.sync.run import load_stream
 
 	with opened(ctx) as runtime:
-		before = load_stream(runtime, stream).checkpoint
+		before = load_stream(runtime, one_of("Sync Settings", runtime, stream)).checkpoint
 		state = {"checkpoint": None, "resume": None}
 		in_transaction(runtime.db, lambda: update(runtime.db, "Sync Settings", stream, state))
 		say(f"{stream}: its checkpoint was {before or 'none'}")

@@ -7,7 +7,7 @@ Every expression of the settings goes through here. The language has no loops, b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -124,8 +124,8 @@ def parsed(path: str) -> Node:
 	except (RecursionError, ValueError) as error:
 		unread = _("{0!r} is not an expression that can be read ({1})", path[:80], _first_line(error))
 		raise PathError(unread) from None
-	if unknown := next(_unknown_functions(tree), ""):
-		raise PathError(_("{0!r} calls {1}(), which is no function of JMESPath", path[:80], unknown))
+	if wrong := next(_wrong_calls(path[:80], tree), ""):
+		raise PathError(wrong)
 	if depth > _DEEPEST:
 		raise PathError(_("{0!r} is nested deeper than {1} levels", path[:80], _DEEPEST))
 	if copies > _MOST_COPIES:
@@ -133,13 +133,31 @@ def parsed(path: str) -> Node:
 	return tree
 
 
-def _unknown_functions(node: Node) -> Iterator[str]:
-	"""Yield the names of functions that an expression calls and that do not exist."""
-	if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
-		yield node["value"]
+def _wrong_calls(path: str, node: Node) -> Iterator[str]:
+	"""Yield what no record could mend: calls of functions that do not exist, or with other arguments than they take."""
+	if node["type"] == "function_expression":
+		yield from _wrong_call(path, node["value"], node["children"])
 	for child in node["children"]:
 		if isinstance(child, Mapping):
-			yield from _unknown_functions(child)
+			yield from _wrong_calls(path, child)
+
+
+def _wrong_call(path: str, name: str, given: Sequence[Node]) -> Iterator[str]:
+	if name not in Functions.FUNCTION_TABLE:
+		yield _("{0!r} calls {1}(), which is no function of JMESPath", path, name)
+		return
+	takes = Functions.FUNCTION_TABLE[name]["signature"]
+	more = bool(takes) and takes[-1].get("variadic")
+	if len(given) < len(takes) or (len(given) > len(takes) and not more):
+		at_least = _(
+			"{0!r} calls {1}() with {2} arguments; it takes {3} or more", path, name, len(given), len(takes)
+		)
+		exactly = _("{0!r} calls {1}() with {2} arguments; it takes {3}", path, name, len(given), len(takes))
+		yield at_least if more else exactly
+		return
+	for argument, taken in zip(given, takes, strict=False):
+		if "expref" in taken["types"] and argument["type"] != "expref":
+			yield _("{0!r} calls {1}() without an expression, which is written with &, as &name", path, name)
 
 
 def _shape(node: Node) -> tuple[int, int]:

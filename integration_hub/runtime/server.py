@@ -94,8 +94,9 @@ def _address(host: str) -> str:
 		pass
 	try:
 		return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]
-	except OSError as error:
-		raise HubError(f"is no address of this machine ({error.strerror})", name=host) from None
+	except (OSError, ValueError, TypeError) as error:  # not of the system: what no name of a host can be
+		said = getattr(error, "strerror", None) or "not a host's name"
+		raise HubError(f"is no address of this machine ({said})", name=host) from None
 
 
 @contextmanager
@@ -112,15 +113,21 @@ def alone_at(address: str, port: int) -> Iterator[None]:
 			break
 		except OSError as error:
 			if error.errno != errno.EADDRINUSE or time.monotonic() >= until:
-				what = "is taken: another receiver or program listens there"
-				raise HubError(
-					what if error.errno == errno.EADDRINUSE else str(error.strerror), name=f"{address}:{port}"
-				) from None
+				raise HubError(_refusal(error), name=f"{address}:{port}") from None
 			time.sleep(0.2)
 	try:
 		yield
 	finally:
 		mark.close()
+
+
+def _refusal(error: OSError) -> str:
+	"""Return why a port cannot be listened at, and what to do."""
+	if error.errno == errno.EADDRINUSE:
+		return "is taken: another receiver or program listens there"
+	if error.errno == errno.EADDRNOTAVAIL:
+		return "is no address of this machine: --host takes one, or 0.0.0.0 for all"
+	return str(error.strerror)
 
 
 def _mark(address: str, port: int) -> socket.socket:

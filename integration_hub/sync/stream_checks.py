@@ -85,8 +85,9 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 		yield "mode", _("{0!r} is not one of {1}", stream.mode, ", ".join(MODES))
 	if stream.pagination not in PAGINATIONS:
 		yield "pagination", _("{0!r} is not one of {1}", stream.pagination, ", ".join(PAGINATIONS))
-	if not stream.endpoint:
-		yield "endpoint", _("is empty")
+	for field in ("endpoint", "id_path"):
+		if not getattr(stream, field):
+			yield field, _("is empty")
 	if has_credentials(stream.endpoint):
 		yield (
 			"endpoint",

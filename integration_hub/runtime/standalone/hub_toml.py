@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +21,7 @@ from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.connectors.setting_ranges import MOST_DAYS
 from integration_hub.runtime.standalone.file_stamps import Stamp, stamp
 from integration_hub.runtime.standalone.value_types import check_name, check_text, typed
+from integration_hub.stores.near import near
 from integration_hub.stores.runtime import HubError
 from integration_hub.stores.schema import NO_COLUMN, doctypes
 from integration_hub.webhooks.schemes import record_path_of
@@ -153,7 +153,7 @@ def load(path: Path) -> HubFile:
 
 def _text(path: Path) -> str:
 	try:
-		return path.read_text()
+		return path.read_text("utf-8-sig")  # some editors begin a file with a mark
 	except FileNotFoundError:
 		raise HubError("does not exist; `integration-hub init` makes one", name=str(path)) from None
 	except (OSError, UnicodeDecodeError) as error:
@@ -283,12 +283,7 @@ def _kinds(doctype: str) -> Mapping[str, str]:
 def _known(values: Mapping, allowed: Collection[str], table: str) -> None:
 	for key in values:
 		if key not in allowed:
-			near = get_close_matches(key, allowed, n=3, cutoff=0.5)
-			hint = (
-				f"; did you mean {' or '.join(near)}?"
-				if near
-				else f"; known are {', '.join(sorted(allowed))}"
-			)
+			hint = near(key, allowed)
 			raise HubError(f"is not a known key{hint}", name=f"hub.toml {table}".strip(), field=key)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import insert, update, upsert_many
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.near import near
 from integration_hub.stores.runtime import HubError
 from integration_hub.stores.schema import (
 	FIELDTYPES,
@@ -30,6 +32,7 @@ from integration_hub.sync.stream_checks import StreamContext, stream_problems
 from integration_hub.webhooks.settings_checks import Registered, endpoint_problems
 
 _META = "CREATE TABLE IF NOT EXISTS `hub_meta` (`key` TEXT PRIMARY KEY, `value` TEXT)"
+_BARE = re.compile(r"[A-Za-z0-9_-]+")  # what TOML takes without quotes
 _TARGET_COLUMNS = (
 	"`name` TEXT PRIMARY KEY, `creation` DATETIME, `modified` DATETIME, `owner` TEXT, `modified_by` TEXT"
 )
@@ -97,13 +100,29 @@ def check(file: HubFile) -> None:
 		row = {"name": name, **values}
 		stream = _read(lambda row: StreamConfig.from_row(row, row["mapping"]), row, f"[stream.{name}]")
 		if stream.integration not in file.integrations:
+			hint = near(stream.integration, file.integrations, "there are")
 			raise HubError(
-				f"integration {stream.integration!r} does not exist",
+				f"integration {stream.integration!r} does not exist{hint}",
 				name=f"{file.name} [stream.{name}]",
 				field="integration",
 			)
+		if stream.target_doctype not in file.tables:
+			raise HubError(
+				_no_table(file, stream.target_doctype),
+				name=f"{file.name} [stream.{name}]",
+				field="target_doctype",
+			)
 		for field, sentence in stream_problems(stream, target_fields(file, stream.target_doctype), around):
 			raise HubError(sentence, name=f"{file.name} [stream.{name}]", field=field)
+
+
+def _no_table(file: HubFile, table: str) -> str:
+	"""Return what to do about a target that is not in the file: without a bench a DocType is what the file says it is."""
+	if not table:
+		return "is empty: it names a table of this file"
+	key = table if _BARE.fullmatch(table) else f'"{table}"'
+	hint = near(table, file.tables, "there are") or "; there is none yet"
+	return f'DocType {table} does not exist; write its fields under [table.{key}], as title = "Data"{hint}'
 
 
 def _check_table(file: HubFile, table: str) -> None:
@@ -119,7 +138,9 @@ def _check_table(file: HubFile, table: str) -> None:
 		kind = row["fieldtype"]
 		if kind not in FIELDTYPES | {"Table"}:
 			raise HubError(
-				f"{kind!r} is not one of {', '.join(sorted(FIELDTYPES | {'Table'}))}", name=place, field=field
+				f"fieldtype {kind!r} is not one of {', '.join(sorted(FIELDTYPES | {'Table'}))}",
+				name=place,
+				field=field,
 			)
 		options = row.get("options", "")
 		if kind in ("Table", "Link") and options not in file.tables:
