@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import sys
 
-from integration_hub.commands import events, first_steps, looking, processes, streams
+from integration_hub.commands import events, failures, first_steps, looking, processes, streams
 from integration_hub.commands.group import integration_hub, main
 from integration_hub.preload import WORKERS, preload
 
-__all__ = ["commands", "events", "first_steps", "integration_hub", "looking", "main", "processes", "streams"]
+__all__ = [
+	"commands",
+	"events",
+	"failures",
+	"first_steps",
+	"integration_hub",
+	"looking",
+	"main",
+	"processes",
+	"streams",
+]
 
 commands = [integration_hub]  # where bench looks
 

@@ -21,6 +21,7 @@ from integration_hub.stores.near import near
 from integration_hub.stores.runtime import HubError
 from integration_hub.terminal_text import plain, plain_traceback
 
+NUMBER = click.IntRange(1, 10_000)  # of rows that a list shows
 _LONGEST = 1000  # characters of a sentence that a command ends with
 _TOLD = (HubError, ConnectorError, click.ClickException, click.Abort, click.exceptions.Exit)
 
@@ -154,6 +155,12 @@ def report_errors(command: Callable) -> Callable:
 			raise _ended(ctx, error, ctx.meta["hub_config"]) from None
 
 	return wrapper
+
+
+def indented(text: str | None) -> Iterator[str]:
+	"""Return the lines of a text from outside as they stand, each behind blanks: none passes for one of ours."""
+	for line in (text or "").splitlines():
+		yield f"  {line}"
 
 
 @contextmanager

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import click
 
-from integration_hub.commands.base import one_of, opened, report_errors, say
+from integration_hub.commands.base import NUMBER, indented, one_of, opened, report_errors, say
 from integration_hub.commands.group import integration_hub
+from integration_hub.stores.runtime import HubError
 
 _STATUSES = ("Queued", "Processing", "Completed", "Failed", "Dead", "Unrouted", "Conflict")
+_FACTS = (
+	"integration",
+	"event_type",
+	"event_id",
+	"door",
+	"received_at",
+	"event_time",
+	"completed_at",
+	"attempts",
+	"next_attempt_at",
+	"ordering_key",
+	"deliveries",
+	"unsigned",
+	"reference_doctype",
+	"reference_name",
+	"error_log",
+)
 
 
 @integration_hub.command()
@@ -21,7 +42,7 @@ _STATUSES = ("Queued", "Processing", "Completed", "Failed", "Dead", "Unrouted", 
 	type=click.Choice(_STATUSES, case_sensitive=False),
 	help="Only events in this state; may be repeated.",
 )
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Events.")
+@click.option("--limit", default=20, show_default=True, type=NUMBER, help="Events.")
 @click.pass_context
 @report_errors
 def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limit: int) -> None:
@@ -38,10 +59,65 @@ def events(ctx: click.Context, integration: str, statuses: tuple[str, ...], limi
 
 
 @integration_hub.command()
+@click.argument("event")
+@click.pass_context
+@report_errors
+def show(ctx: click.Context, event: str) -> None:
+	"""Show an event: its state, headers, payload and attempts, and how a conflict differs from the first of its id.
+
+	EVENT is the name that `events` lists.
+	"""
+	from integration_hub.stores import inbox
+	from integration_hub.webhooks.difference import difference
+
+	with opened(ctx) as runtime:
+		rows = inbox.load(runtime, [event])
+		if not rows:
+			raise HubError("does not exist; `events` lists the newest", doctype=inbox.DOCTYPE, name=event)
+		for line in _event(rows[0], *difference(runtime, event)):
+			say(line)
+
+
+def _event(row: dict[str, Any], first: str, differences: list[Any]) -> Iterator[str]:
+	from integration_hub.stores.attempts import attempts
+
+	yield f"{row['name']}: {row['status']}"
+	for name in _FACTS:
+		if row[name] not in (None, "", 0):
+			yield f"  {name}: {row[name]}"
+	if row["error"]:
+		yield f"  error: {row['error']}"
+	yield "Headers:"
+	yield from indented(_pretty(row["headers"]) or "(none is kept)")
+	yield "Payload:"
+	yield from indented(_pretty(row["payload"]) or "(no longer kept)")
+	yield "Attempts:"
+	for one in attempts(row["attempts_log"]):
+		made = f", {one.doctype} {one.document}" if one.document else ""
+		took = "" if one.seconds is None else f" in {one.seconds:.3f} s"
+		yield f"  {one.at}: {one.outcome}{took}{f', {one.route}' if one.route else ''}{made}"
+		yield from indented(f"  {one.error}" if one.error else "")
+	if not row["attempts_log"]:
+		yield "  (none)"
+	if first:
+		yield f"In conflict with {first}:"
+		for one in differences:
+			yield f"  {one.path or '(body)'}: {one.first or '–'} → {one.this or '–'}"
+
+
+def _pretty(text: str | None) -> str:
+	"""Return JSON with its letters, a key a line; other text as it is."""
+	try:
+		return json.dumps(json.loads(text or ""), indent=2, ensure_ascii=False)
+	except (ValueError, RecursionError):
+		return text or ""
+
+
+@integration_hub.command()
 @click.argument("events", nargs=-1)
 @click.option("--integration", default="", help="Only events of this integration.")
 @click.option("--failed", is_flag=True, help="All that are Failed, Dead or Unrouted.")
-@click.option("--since", type=click.DateTime(), help="All received since then (time of the runtime).")
+@click.option("--since", type=click.DateTime(), help="All received since then (time of the home).")
 @click.option("--conflict", is_flag=True, help="Handle the named conflicts, as events of their own.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.pass_context

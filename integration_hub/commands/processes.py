@@ -80,6 +80,7 @@ def work(ctx: click.Context, once: bool) -> None:
 		if once:
 			report(work_once(runtime))
 			return
+		say("Working: due streams and the inbox, until stopped (Ctrl+C).", err=True)
 		with until_stopped() as stop:
 			run(runtime, stop, report)
 

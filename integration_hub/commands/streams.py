@@ -37,7 +37,7 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 	if since and not streams:
 		raise click.UsageError("Name the streams to backfill.")
 	period = Period.read(since, until) if since else None
-	failed, running = [], []
+	failed, running, found = [], [], dict.fromkeys(_COUNTS, 0)
 	with opened(ctx) as runtime:
 		say_pauses(runtime)
 		for name in streams:
@@ -48,8 +48,11 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 		for name in names:
 			try:
 				if dry_run:
-					for line in differences(look(runtime, name, period)):
+					result = look(runtime, name, period)
+					for line in differences(result):
 						say(line)
+					for count in _COUNTS:
+						found[count] += getattr(result.counts, count)
 					continue
 				is_new = not period and runtime.is_new(name)
 				row = run_stream(runtime, name, "Command line", period)
@@ -67,6 +70,10 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 				say(f"  {name} is on now, and runs on its schedule.")
 			if row["status"] not in ("Completed", "Needs Approval"):
 				failed.append(name)
+	if dry_run:
+		say(
+			f"Nothing was written. {len(names)} streams: {_counted(found) or 'there would be nothing to do'}."
+		)
 	if failed or running:
 		raise click.ClickException(plain(" ".join(_left(failed, running))))
 
@@ -80,6 +87,10 @@ def _all(runtime: Any) -> list[str]:
 	return sorted([*on, *new])
 
 
+def _counted(counts: dict[str, int]) -> str:
+	return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
 def _left(failed: list[str], running: list[str]) -> Iterator[str]:
 	"""Return what is to be said at the end of the streams that did not come to theirs."""
 	if failed:
@@ -91,7 +102,7 @@ def _left(failed: list[str], running: list[str]) -> Iterator[str]:
 def differences(result: Any) -> Iterator[str]:
 	"""Return what a dry run found, as lines of text."""
 	counts = {name: getattr(result.counts, name) for name in _COUNTS}
-	said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+	said = _counted(counts)
 	yield f"{result.stream}: would be {said}" if said else f"{result.stream}: there would be nothing to do"
 	if result.orphans:
 		yield f"  {result.orphans} documents are no longer in the source: they would go"

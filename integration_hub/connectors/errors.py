@@ -126,6 +126,11 @@ class InvalidRequest(ConnectorError):
 
 	kind, sentence = "Validation", "The external system refused the data."
 
+	def __init__(self, detail: str = "", *, method: str = "", **context):
+		if method.upper() in ("GET", "HEAD"):  # which carries no data
+			self.sentence = "The external system refused the request."
+		super().__init__(detail, method=method, **context)
+
 
 class UnexpectedStatus(ConnectorError):
 	"""The answer has a status that no other error stands for."""

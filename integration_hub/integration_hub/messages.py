@@ -22,6 +22,7 @@ def _marked(_) -> tuple[str, ...]:
 		_("The external system no longer has this."),
 		_("The external system reports a conflict."),
 		_("The external system refused the data."),
+		_("The external system refused the request."),
 		_("The external system gave an answer we did not expect."),
 		_("Rate limited. Please wait."),
 		_("Server error on the external system."),
