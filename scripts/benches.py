@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = "integration_hub"
+NEEDED = ("hypothesis",)  # of what the site's tests import, that which Frappe does not bring
 
 
 class Failed(Exception):
@@ -61,8 +62,15 @@ class Bench:
 		env["PATH"] = f"{owner.pw_dir}/.local/bin:{env.get('PATH', '')}:/usr/local/bin"
 		return [*prefix, *command], env | environment
 
-	def run(self, *command: str, cwd: Path | None = None, timeout: int = 1500, **environment: str) -> str:
-		"""Run a command as the bench's owner; raises Failed with its last lines."""
+	def run(
+		self,
+		*command: str,
+		cwd: Path | None = None,
+		timeout: int = 1500,
+		quiet: bool = False,
+		**environment: str,
+	) -> str:
+		"""Run a command as the bench's owner; raises Failed, and prints its last lines unless `quiet`."""
 		argv, env = self.as_owner(*command, **environment)
 		done = subprocess.run(
 			argv,
@@ -77,7 +85,8 @@ class Bench:
 			check=False,
 		)
 		if done.returncode:
-			print("\n".join(done.stdout.splitlines()[-60:]), flush=True)
+			if not quiet:
+				print("\n".join(done.stdout.splitlines()[-60:]), flush=True)
 			raise Failed(f"{' '.join(command[:6])} ended with {done.returncode}")
 		return done.stdout
 
@@ -161,12 +170,19 @@ def await_port(port: int) -> None:
 
 @contextmanager
 def app_on(bench: Bench) -> Iterator[None]:
-	"""Have this checkout as the bench's app for the time of the run, as `bench get-app` would put it there."""
+	"""Have this checkout as the bench's app for the time of the run, as `bench get-app` would put it there.
+
+	A bench's own clone, from which this runs, is the app already and is taken as it is.
+	"""
 	place = bench.path / "apps" / APP
 	with ExitStack() as undo:
 		undo.enter_context(_alone_on(bench))
-		if place.exists() and not place.is_symlink() and place.resolve() != ROOT:
-			raise Failed(f"{place} exists; move it away, or run its own `make test-site`")
+		if place.exists() and not place.is_symlink():
+			if place.resolve() != ROOT:
+				raise Failed(f"{place} exists; move it away, or run its own: make -C {place} test-site")
+			_check_installed(bench, place)
+			yield
+			return
 		copy = Path(tempfile.mkdtemp(prefix="hub-app-", dir=bench.path))
 		undo.callback(shutil.rmtree, copy)
 		_copy_to(copy)
@@ -181,6 +197,52 @@ def app_on(bench: Bench) -> Iterator[None]:
 			apps_txt.write_text(f"{before.rstrip()}\n{APP}\n")
 		_install(bench, place)
 		yield
+
+
+def _check_installed(bench: Bench, place: Path) -> None:
+	"""Raise Failed unless the bench's own clone is what its Python imports and its list of apps names."""
+	found = bench.python("-c", f"import {APP}; print({APP}.__file__)", quiet=True).strip().splitlines()[-1]
+	listed = APP in (bench.path / "sites/apps.txt").read_text().split()
+	if not listed or Path(found).resolve() != place.resolve() / APP / "__init__.py":
+		raise Failed(
+			f"{place} is not installed on its bench: bench setup requirements, or bench get-app {place}"
+		)
+
+
+@contextmanager
+def what_tests_need(bench: Bench) -> Iterator[dict[str, str]]:
+	"""Give the environment in which a bench's Python finds what the site's tests import.
+
+	What is missing is installed into a folder that goes away: the bench's own environment stays as it was. Raises
+	Failed, which says what to do, where it cannot be installed.
+	"""
+	missing = [name for name in NEEDED if not _knows(bench, name)]
+	if not missing:
+		yield {}
+		return
+	folder = Path(tempfile.mkdtemp(prefix="hub-tests-", dir=bench.path))
+	try:
+		give(folder, bench.owner)
+		_install_into(folder, bench, missing)
+		yield {"PYTHONPATH": str(folder)}
+	finally:
+		shutil.rmtree(folder)
+
+
+def _install_into(folder: Path, bench: Bench, names: list[str]) -> None:
+	try:
+		_pip(bench, "install", "-q", "--target", str(folder), *names, quiet=True)
+	except (Failed, OSError):
+		words = " ".join(names)
+		raise Failed(
+			f"the tests need {words}, which cannot be installed here; on the bench: "
+			f"{bench.interpreter} -m pip install {words}"
+		) from None
+
+
+def _knows(bench: Bench, name: str) -> bool:
+	code = f"import importlib.util as u; print('yes' if u.find_spec({name!r}) else 'no')"
+	return bench.python("-c", code, quiet=True).strip().splitlines()[-1] == "yes"
 
 
 @contextmanager
@@ -215,7 +277,7 @@ def _install(bench: Bench, place: Path) -> None:
 	_clear_cache(bench)  # Frappe keeps the list of apps and modules there
 
 
-def _pip(bench: Bench, *arguments: str) -> None:
+def _pip(bench: Bench, *arguments: str, quiet: bool = False) -> None:
 	python = bench.interpreter
 	uv = shutil.which("uv") or shutil.which("uv", path=bench.owner_path)
 	has_pip = (bench.path / "env/bin/pip").exists()
@@ -226,7 +288,7 @@ def _pip(bench: Bench, *arguments: str) -> None:
 	)
 	if "uninstall" in arguments and has_pip:
 		command.append("-y")
-	bench.run(*command)
+	bench.run(*command, quiet=quiet)
 
 
 def _clear_cache(bench: Bench) -> None:

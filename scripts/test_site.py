@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 
-from scripts.benches import APP, Bench, Failed, app_on, benches, redis_running, step
+from scripts.benches import APP, Bench, Failed, app_on, benches, redis_running, step, what_tests_need
 from scripts.sites import databases_of, new_site
 from scripts.test_upgrade import has_history, upgrade, upgrades_on
 
@@ -25,7 +25,8 @@ def test(bench: Bench, database: str) -> str:
 		before = tables(bench, site)
 		step("install", bench.frappe, "--site", site, "install-app", APP)
 		step("migrate", bench.frappe, "--site", site, "migrate")
-		out = step("tests", bench.frappe, "--site", site, "run-tests", "--app", APP)
+		with what_tests_need(bench) as environment:
+			out = step("tests", bench.frappe, "--site", site, "run-tests", "--app", APP, **environment)
 		step("uninstall", bench.frappe, "--site", site, "uninstall-app", APP, "--yes", "--no-backup")
 		left = sorted(
 			tables(bench, site)
