@@ -1,4 +1,4 @@
-"""The ground of each command: its home, its lines of text, and what a person has to put right as one line."""
+"""The ground of each command: its runtime, its lines of text, and what a person has to put right as one line."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def runtime_opener(ctx: click.Context) -> Callable[[], Any]:
 		sys.path.append(folder)  # where the functions are that hub.toml names
 	if ctx.info_name != "status":  # which says so itself
 		say_exposed(Path(config))
-	return partial(_file_home, StandaloneRuntime, config)
+	return partial(_standalone, StandaloneRuntime, config)
 
 
-def _file_home(make: Callable[[str], Any], config: str) -> Any:
-	"""Open a home on a file; raises HubError naming the database that cannot be read or written."""
+def _standalone(make: Callable[[str], Any], config: str) -> Any:
+	"""Open a runtime on a file; raises HubError naming the database that cannot be read or written."""
 	from integration_hub.runtime.standalone.hub_toml import load
 
 	try:
@@ -71,7 +71,7 @@ def _file_home(make: Callable[[str], Any], config: str) -> Any:
 
 @contextmanager
 def opened(ctx: click.Context) -> Iterator[Any]:
-	"""Open the command's home for a block. What fails in it with anything is told in one line, without its secrets."""
+	"""Open the command's runtime for a block. What fails in it with anything is told in one line, without its secrets."""
 	with runtime_opener(ctx)() as runtime:
 		try:
 			yield runtime
@@ -102,7 +102,7 @@ def _ended(
 
 
 def _redacted(runtime: Any, text: str) -> str:
-	"""Return a text without the secrets of the home's integrations."""
+	"""Return a text without the secrets of the runtime's integrations."""
 	from integration_hub.connectors.secrets import redactor_for
 
 	with suppress(Exception):  # the database may be what has failed
@@ -151,7 +151,7 @@ def report_errors(command: Callable) -> Callable:
 			raise click.ClickException(clipped(plain(error))) from None
 		except _TOLD:
 			raise
-		except Exception as error:  # noqa: BLE001 - the boundary of a command, where its home is not open
+		except Exception as error:  # noqa: BLE001 - the boundary of a command, where its runtime is not open
 			raise _ended(ctx, error, ctx.meta["hub_config"]) from None
 
 	return wrapper
