@@ -97,7 +97,20 @@ def resolves(dotted: str) -> bool:
 	body = ast.parse(file.read_text()).body
 	defined = {n.name for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
 	defined |= {t.id for n in body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+	# What a package collects from its own modules is defined there: whether it is, the import itself says.
+	defined |= {
+		a.asname or a.name
+		for n in body
+		if isinstance(n, ast.ImportFrom)
+		for a in n.names
+		if _is_own(n, module)
+	}
 	return name in defined
+
+
+def _is_own(node: ast.ImportFrom, package: str) -> bool:
+	"""Tell whether an import is from a module of the package itself."""
+	return (node.module or "").startswith(f"{package}.")
 
 
 def module_file(dotted: str) -> Path | None:

@@ -2,7 +2,7 @@
 
 An integration writes as its Run As User, calls with the token of its Connected App's user, and sends secrets that nobody
 reads. `may` decides what a person may do about one; each entry point asks it: the documents' controllers, whatever saves
-them, and the functions of api.py.
+them, and the functions of the api package.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Attacks on a site's promises (docs/security.md), over HTTP: what a manager, a viewer and a guest try beside the form.
 
 Shown elsewhere: the table of roles and entry points in test_roles_and_entry_points; fields one by one, tokens of Connected Apps and
-secrets that would travel in test_run_as; functions of api.py in test_permissions; Bulk, permission levels, User
+secrets that would travel in test_run_as; functions of the api package in test_permissions; Bulk, permission levels, User
 Permissions and text from outside in test_bulk_rules_on_site; dry runs and previews in test_desk_forms; bodies and methods
 at the webhook endpoint in test_endpoint_on_site; unsigned headers in test_unsigned_on_site; exports in test_exports_on_site.
 """
