@@ -1,4 +1,4 @@
-"""What installing and uninstalling do beyond the doctypes."""
+"""Steps of installing and uninstalling beyond the doctypes."""
 
 import frappe
 

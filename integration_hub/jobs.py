@@ -1,4 +1,4 @@
-"""What the scheduler and the workers call. Thin: the work is the engine's."""
+"""Jobs of the scheduler and the workers. Thin: the work is the engine's."""
 
 from contextlib import closing
 from functools import partial

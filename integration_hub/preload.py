@@ -1,4 +1,4 @@
-"""What a worker imports before it forks, so that the jobs it forks need not.
+"""Imports for a worker to make before it forks, so that the jobs it forks need not.
 
 A worker of Frappe forks for each job, and imports little before: of an event that is handled in ten milliseconds, half
 a second was importing.

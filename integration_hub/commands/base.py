@@ -1,4 +1,4 @@
-"""The ground of each command: its runtime, its lines of text, and what a person has to put right as one line."""
+"""The base of all commands: their runtime, their lines of text, and errors as one line for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer means, as settings say it: by status and by what the body holds, before the built-in table decides.
+"""Answer Rules: settings that say what an answer means, by its status and body, before the built-in table decides.
 
 A rule is a value. The first one that fits an answer decides; where none fits, `errors.BY_STATUS` does.
 """

@@ -1,4 +1,4 @@
-"""How a request proves who we are: one small object a kind, all `requests` auth objects."""
+"""Authentication of requests: one small class a kind, all of them `requests` auth objects."""
 
 from __future__ import annotations
 

@@ -291,7 +291,7 @@ class BaseConnector:
 		return static_auth(self.config, self.secrets.get)
 
 	def renew_authentication(self, rejected: AuthBase | None) -> bool:
-		"""Called once after a 401; return True if the request is worth repeating."""
+		"""Renew the authentication after a 401, once a request; return True if the request is worth repeating."""
 		return False
 
 	def parse(self, response: requests.Response) -> Any:

@@ -28,7 +28,10 @@ _SICK = (ConnectionFailed, ConnectionBroken, RequestTimeout, ServerError)
 
 @dataclass(frozen=True)
 class Breaker:
-	"""threshold: failed requests in a row that open it; 0 for never. seconds: how long it stays open."""
+	"""A circuit breaker.
+
+	threshold: failed requests in a row that open it; 0 for never. seconds: how long it stays open.
+	"""
 
 	name: str
 	coordination: Coordination
@@ -36,7 +39,7 @@ class Breaker:
 	seconds: float = 60.0
 
 	def before(self) -> None:
-		"""Called before a request; raises BreakerOpen if it must not be sent."""
+		"""Raise BreakerOpen if the next request must not be sent."""
 		if not self.threshold:
 			return
 		if opened := self._opened():
@@ -51,7 +54,7 @@ class Breaker:
 			raise BreakerOpen(seconds)
 
 	def after(self, error: BaseException | None) -> None:
-		"""Called after a request with how it ended."""
+		"""Take the outcome of a request into account."""
 		if not self.threshold or isinstance(error, RetryLater):
 			return  # a pause that was asked for says neither
 		if not isinstance(error, _SICK):

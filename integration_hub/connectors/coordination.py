@@ -1,4 +1,4 @@
-"""What processes that talk to the same external system share: locks, rate budgets, short notes.
+"""Coordination of processes that talk to the same external system: locks, rate budgets, short notes.
 
 Through Redis where there is one; else within this process, and `shared` says so.
 """
@@ -100,7 +100,7 @@ Lock = Callable[[str], AbstractContextManager[bool]]
 
 
 class LocalCoordination:
-	"""Within one process: for the runtime without Redis.
+	"""Coordination within one process, for the runtime without Redis.
 
 	lock: tries to take a lock that processes have in common; its block gets True if it was free.
 	"""
@@ -193,7 +193,7 @@ class LocalCoordination:
 
 
 def _or_local(method: Callable) -> Callable:
-	"""Where Redis is not reachable, do it within this process and say so."""
+	"""Do within this process, and log it, what Redis cannot be reached for."""
 
 	@wraps(method)
 	def wrapper(self: RedisCoordination, *args: Any) -> Any:
@@ -208,7 +208,7 @@ def _or_local(method: Callable) -> Callable:
 
 
 class RedisCoordination:
-	"""Across all processes and hosts that use the same Redis; within this process while it is away.
+	"""Coordination across all processes and hosts that use the same Redis; within this process while it is away.
 
 	namespace: keeps sites that share a Redis apart.
 	"""

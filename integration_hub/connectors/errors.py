@@ -1,4 +1,4 @@
-"""What can go wrong between us and an external system, one class a kind.
+"""Errors of calls to an external system, one class a kind.
 
 Every error carries what a person needs (method, url, status, a short redacted body) and what the retry
 policy needs (`retry`: does a repeat help, and is it safe?).
@@ -37,7 +37,7 @@ class ConnectorError(Exception):
 		body: str = "",
 		retry_after: float | None = None,
 	):
-		"""said: the answer's own words, which others chose."""
+		"""Make an error of a request and its answer. said: the answer's own words, which others chose."""
 		self._told, self._said = detail, said
 		self.method, self.url = method, url
 		self.status, self.body, self.retry_after = status, body, retry_after

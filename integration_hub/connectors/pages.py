@@ -1,4 +1,4 @@
-"""What is asked of a list, and what comes back: shared by all connectors."""
+"""Requests for a list, and the pages that come back: the same for all connectors."""
 
 from __future__ import annotations
 

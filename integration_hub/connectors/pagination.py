@@ -1,4 +1,4 @@
-"""How a list that comes in pages is fetched.
+"""Pagination: one class for each way in which a list comes in pages.
 
 A paginator reads its state from each answer (`update_state`) and writes it into the next request
 (`update_request`); it knows nothing about HTTP clients or records.
@@ -133,7 +133,7 @@ class PageNumber(Paginator):
 
 	@property
 	def _pages(self) -> int:
-		"""How many pages came, from the first on."""
+		"""Return how many pages came, from the first on."""
 		return int(self.state) - self.first
 
 	def sent(self) -> dict[str, tuple[str, Any]]:

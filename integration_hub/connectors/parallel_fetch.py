@@ -80,7 +80,7 @@ class _Lane:
 			self._has_turn.set()
 
 	def wanted(self) -> bool:
-		"""Asked by the connector once it knows when the request may leave."""
+		"""Let the next fetch have its turn; tell whether this one is still wanted, now that its request may leave."""
 		self._has_turn.set()
 		return not self._dropped
 

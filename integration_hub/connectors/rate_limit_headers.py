@@ -1,4 +1,4 @@
-"""What a server says of its own request budget, read from the headers of an answer."""
+"""Headers by which a server tells its own request budget."""
 
 from __future__ import annotations
 

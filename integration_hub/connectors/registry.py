@@ -1,4 +1,4 @@
-"""Which connector class serves an integration."""
+"""The choice of the connector class that serves an integration."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def complaint(answer: Any) -> str:
 
 
 def _said(answer: Any, depth: int, inside: bool = False) -> Iterator[str]:
-	"""inside: an error's own value, where each text counts, whatever its name."""
+	"""Yield the texts that name an error. inside: an error's own value, where each text counts, whatever its name."""
 	if isinstance(answer, str) and answer.strip():
 		yield _plain(answer[: 10 * _SHOWN])
 	elif depth and isinstance(answer, list):

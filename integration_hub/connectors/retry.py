@@ -1,4 +1,4 @@
-"""When a failed request is sent again, and after how long: a policy is a value."""
+"""Retries: when a failed request is sent again, and after how long. A policy is a value."""
 
 from __future__ import annotations
 

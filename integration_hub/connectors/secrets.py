@@ -50,7 +50,7 @@ class Secrets(Protocol):
 		"""
 
 	def get_committed(self, field: str) -> str | None:
-		"""Like `get`, but as committed now by whichever process, whatever snapshot the caller reads from."""
+		"""Return the same as `get`, but as it is committed now, outside the snapshot that the caller reads."""
 
 	def set(self, field: str, value: str) -> None:
 		"""Store a secret encrypted and committed, without touching the settings document."""

@@ -1,4 +1,4 @@
-"""Where requests may go: a name is resolved once, its addresses are vetted, and the vetted one is connected to.
+"""Limits to where requests may go: a name is resolved once, its addresses are vetted, and a vetted one is connected to.
 
 Settings are written by people who may not be the site's owner; without this, a base URL could point a
 site's own network, or its cloud's metadata service, at them (server-side request forgery).

@@ -1,4 +1,4 @@
-"""What the charts of the workspace show: counts a day, of the integrations that the user may read."""
+"""Charts of the workspace: counts a day, of the integrations that the user may read."""
 
 from __future__ import annotations
 

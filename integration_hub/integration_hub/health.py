@@ -1,4 +1,4 @@
-"""How an integration is doing now, for the line on its form."""
+"""Health: how an integration is doing now, for the line on its form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person does about events and failures: who may, and what it sets going.
+"""Actions of an operator on events and failures: who may take them, and what they start.
 
 Names come from a list view or a form. One query finds what the user may read of them, and the settings of each
 integration are looked at once, however many names there are.

@@ -1,4 +1,4 @@
-"""Where a document came from: the entries of its timeline that tell of its External Records.
+"""Provenance of a document: the entries of its timeline that tell of its External Records.
 
 The entry of a binding carries it as `external_record` too: the form's dashboard links to it, without a call of its own.
 """

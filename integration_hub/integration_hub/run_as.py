@@ -1,4 +1,4 @@
-"""Whose name settings may use, and who decides what is done in it.
+"""Run As: whose name settings may use, and who decides what is done in it.
 
 An integration writes as its Run As User, calls with the token of its Connected App's user, and sends secrets that nobody
 reads. `may` decides what a person may do about one; each entry point asks it: the documents' controllers, whatever saves
@@ -90,7 +90,7 @@ RECEIVES = frozenset(
 
 
 class NotAllowed(frappe.PermissionError, frappe.ValidationError):
-	"""Raised for a change a person may not make; it stops a save like any other wrong setting."""
+	"""A change is not this person's to make; it stops a save like any other wrong setting."""
 
 
 def may(kind: Kind, integration: Document | str | None, user: str | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""Which stored secrets have to be entered again: those that would travel elsewhere, or otherwise, than when they were.
+"""Secrets to be entered again: those that changed settings would send elsewhere, or in another form.
 
 A secret goes where the settings say, in the form they say. Who can change them and not read it could send it to a host of
 their own, hand it to a proxy, or put it where the other side shows it. It is not asked of System Managers: Frappe shows them

@@ -1,4 +1,4 @@
-"""What the controllers of the settings documents share."""
+"""Functions that the controllers of the settings documents share."""
 
 from collections.abc import Sequence
 from typing import NoReturn

@@ -1,4 +1,4 @@
-"""What the form and the list of Sync Settings show of runs: the one that goes on, the last ones, what waits."""
+"""Runs as the form and the list of Sync Settings show them: the current one, the last ones, and what waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether something is there to do what a button hands to a worker."""
+"""Checks that there are workers to do what a button hands to them."""
 
 from __future__ import annotations
 

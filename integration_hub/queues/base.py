@@ -149,7 +149,7 @@ class Consumer:
 		raise NotImplementedError
 
 	def leave(self) -> None:
-		"""Said at the end of a drain: this consumer is gone, unless it is handling something still."""
+		"""Leave the queue at the end of a drain: this consumer is gone, unless it is handling something still."""
 
 	def run_once(self, block: float = 0.0) -> int:
 		"""Store one batch; wait up to `block` seconds for its first message. Return how many were read."""

@@ -57,7 +57,10 @@ end
 
 
 class ListConsumer(Consumer):
-	"""Its lists are the queue's name, in braces, with `:arrived:NAME` and `:processing:NAME`."""
+	"""Reads a list as one of several consumers.
+
+	Its own lists are the queue's name, in braces, with `:arrived:NAME` and `:processing:NAME`.
+	"""
 
 	kind = "List"
 

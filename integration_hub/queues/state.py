@@ -1,4 +1,4 @@
-"""How the reading of a queue goes, kept on the Integration Settings: what nobody reads shows no failed event."""
+"""The state of a queue's reading, kept on the Integration Settings: what nobody reads shows no failed event."""
 
 from __future__ import annotations
 

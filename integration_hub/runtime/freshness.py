@@ -1,4 +1,4 @@
-"""When something arrived from a source, read off the names of rows, which sort by the time they were made."""
+"""Times of arrival from a source, read off the names of rows, which sort by the time they were made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person should be told of without looking: problems that no single failure shows, each told once.
+"""Monitors: problems that no single failure shows, each told once to a person who is not looking.
 
 A problem is a row of the Integration Error Log, of the operation Watch. As long as it is open, it was told;
 when it is over, it is resolved by itself. A person who resolves it hears of it again only when it is another one:

@@ -1,4 +1,4 @@
-"""What an operator asks first, as lines of text."""
+"""The status of a runtime, as an operator asks for it first, in lines of text."""
 
 from __future__ import annotations
 

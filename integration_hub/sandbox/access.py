@@ -1,4 +1,4 @@
-"""Who may call the sandbox, and how often."""
+"""Access to the sandbox: tokens, and how often it may be called."""
 
 from __future__ import annotations
 

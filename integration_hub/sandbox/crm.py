@@ -33,7 +33,7 @@ class CRM:
 		latency: float = 0,
 		takes_orders: bool = True,
 	):
-		"""takes_orders: what is below /_sandbox/ changes what it holds, has it fail, and has it send webhooks."""
+		"""Make a CRM with customers. takes_orders: requests below /_sandbox/ change them, make faults and send webhooks."""
 		self.takes_orders = takes_orders
 		self.customers = Customers(customers, seed)
 		self.tokens = Tokens(token_lifetime)

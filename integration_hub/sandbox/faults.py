@@ -21,7 +21,9 @@ class Faults:
 		self.met: dict[str, int] = dict.fromkeys(KINDS, 0)
 
 	def set(self, rates: Mapping[str, float] | None = None, following: Iterable[str] = ()) -> None:
-		"""rates: chance of each kind per request. following: kinds that the next requests meet, in order
+		"""Set the faults to come.
+
+		rates: chance of each kind per request. following: kinds that the next requests meet, in order
 		(`none` lets one pass).
 
 		Raises ValueError for an unknown kind.

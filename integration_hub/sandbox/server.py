@@ -35,7 +35,10 @@ class Sandbox(CRM):
 		latency: float = 0,
 		takes_orders: bool = True,
 	):
-		"""takes_orders: what is below /_sandbox/ changes what it holds, has it fail, and has it send webhooks."""
+		"""Make a sandbox, which does not listen yet.
+
+		takes_orders: what is below /_sandbox/ changes what it holds, has it fail, and has it send webhooks.
+		"""
 		super().__init__(
 			customers,
 			seed,

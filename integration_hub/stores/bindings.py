@@ -75,7 +75,7 @@ class Binding:
 
 	@property
 	def is_plain(self) -> bool:
-		"""Has it nothing but what every binding has?"""
+		"""Tell whether it has nothing but what every binding has."""
 		return self.status == "Bound" and not (self.adopted or self.missing_run or self.error or self.payload)
 
 	@property
@@ -85,7 +85,7 @@ class Binding:
 
 	@property
 	def had_failed(self) -> bool:
-		"""Was it a record that could not be written when it was read?"""
+		"""Tell whether it was a record that could not be written when it was read."""
 		return bool(self.read) and self.read[0] in NOT_WRITTEN
 
 	def fail(self, runtime: Runtime, error: str, payload: str | None, counts: bool = True) -> bool:
@@ -128,7 +128,7 @@ def binding_name(stream: str, external_id: str) -> str:
 
 @cache
 def _prefix(stream: str) -> str:
-	"""What the names of a stream's bindings begin with: its rows lie together, and need no index to be found."""
+	"""Return how the names of a stream's bindings begin: its rows lie together, and need no index to be found."""
 	return key(stream)[:_PREFIX]
 
 

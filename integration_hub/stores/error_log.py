@@ -127,7 +127,7 @@ def _own_text(error: BaseException, name: str) -> str:
 
 
 def _request(error: BaseException) -> dict[str, Any]:
-	"""What a connector error knows of its request; it is redacted already."""
+	"""Return the request and the answer of a connector error, which are redacted already; nothing of any other error."""
 	# Errors of other libraries have a `status`, too: of a request of an app's own, which nobody has redacted.
 	if not getattr(type(error), "is_redacted", False):
 		return {}

@@ -1,4 +1,4 @@
-"""What writing needs to know of a DocType's fields."""
+"""Fields of a DocType, as far as writing needs to know them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who has seen a record last, and in which run of its stream.
+"""Marks: who has seen a record last, and in which run of its stream.
 
 The runs of a stream are numbered by the database, each one more than the one before. What was seen neither by a run nor
 by anybody since it began has a smaller number than the run: no clock, and no name that sorts by one, decides what is gone.
@@ -17,7 +17,10 @@ _LONGEST_WAIT = 16**9 - 1  # milliseconds; two years
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-	"""by: the run, or what stands for an event. number: that of the run, or of the stream's last one before the event."""
+	"""A mark.
+
+	by: the run, or what stands for an event. number: that of the run, or of the stream's last one before the event.
+	"""
 
 	by: str
 	number: int

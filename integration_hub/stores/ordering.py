@@ -1,4 +1,4 @@
-"""Whose turn it is in the inbox: what stands behind an event of its ordering key waits for that.
+"""Order of the inbox: an event waits for the one before it of the same ordering key.
 
 Each waiting row says what it waits for (`turn`), so that nobody looks twice at one that cannot be taken, however many
 there are and whatever they wait for:

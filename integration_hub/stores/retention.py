@@ -1,4 +1,4 @@
-"""How long rows of logs are kept: deleted in pieces, a transaction each, so that no table is locked for long."""
+"""Retention of logs: old rows are deleted in pieces, a transaction each, so that no table is locked for long."""
 
 from __future__ import annotations
 

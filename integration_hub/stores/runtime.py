@@ -1,4 +1,4 @@
-"""What the engine asks of where it lives: a Frappe site or one SQLite file."""
+"""The interface between the engine and its runtime: a Frappe site, or one SQLite file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from integration_hub.stores.fields import Fields
 
 
 class HubError(Exception):
-	"""Something a person has to put right. `doctype`, `name` and `field` say where; the text says what."""
+	"""A fault that a person has to put right. `doctype`, `name` and `field` say where; the text says what."""
 
 	def __init__(self, message: str, *, doctype: str = "", name: str = "", field: str = ""):
 		self.doctype, self.name, self.field = doctype, name, field

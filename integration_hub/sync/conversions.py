@@ -1,4 +1,4 @@
-"""From a value of the source to a value of a field: one short factory a conversion."""
+"""Conversions of a source's value to a field's: one short factory each."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def _check(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) 
 
 
 def _date(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:
-	"""argument: a format, the zone whose calendar counts, or both (see times.time_format).
+	"""Make a conversion to a date.
+
+	argument: a format, the zone whose calendar counts, or both (see times.time_format).
 
 	Without a zone the date stays as written.
 	"""
@@ -75,7 +77,10 @@ def _date(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -
 
 
 def _datetime(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:
-	"""argument: a format, the zone of times that name none, or both (see times.time_format); UTC without a zone."""
+	"""Make a conversion to a time.
+
+	argument: a format, the zone of times that name none, or both (see times.time_format); UTC without a zone.
+	"""
 	format, there = time_format(argument)
 	read = time_reader(format, there or timezone.utc)
 
@@ -88,7 +93,7 @@ def _datetime(argument: str, local_time: LocalTime, transforms: Mapping[str, str
 
 
 def _select_map(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:
-	"""argument: `source = target`, one a line; `*` stands for every other value."""
+	"""Make a conversion by a table. argument: `source = target`, one a line; `*` stands for every other value."""
 	table = {}
 	for line in filter(None, map(str.strip, argument.splitlines())):
 		source, equals, target = line.partition("=")
@@ -110,7 +115,10 @@ def _select_map(argument: str, local_time: LocalTime, transforms: Mapping[str, s
 
 
 def _link(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:
-	"""argument: the field of the linked DocType to look for, or `stream:NAME`; see sync.link_conversions."""
+	"""Make a conversion to a document's name.
+
+	argument: the field of the linked DocType to look for, or `stream:NAME`; see sync.link_conversions.
+	"""
 	if not (argument.strip().startswith("stream:") or argument.strip().isidentifier()):
 		raise ValueError("needs an argument: the linked DocType's field to look for, or stream:NAME")
 
@@ -123,7 +131,7 @@ def _link(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -
 
 
 def _python(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:
-	"""argument: a registered name; its function gets the value and returns the field's."""
+	"""Make a conversion by a function. argument: its registered name; it gets the value and returns the field's."""
 	name = argument.strip()
 	if name not in transforms:
 		raise ValueError(f"no transform {name!r} is registered (integration_hub_transforms)")

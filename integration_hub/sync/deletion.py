@@ -1,4 +1,4 @@
-"""What becomes of documents whose record is gone from the source, and when that is believed."""
+"""Deletion: what becomes of documents whose record is gone from the source, and when that is believed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: counts, and the changes of a sample."""
+"""Dry runs: what a run would do, in counts and the changes of a sample, without doing it."""
 
 from __future__ import annotations
 

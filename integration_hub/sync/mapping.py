@@ -1,4 +1,4 @@
-"""From a record of the source to the fields of a document."""
+"""Mapping of a source's record to the fields of a document."""
 
 from __future__ import annotations
 

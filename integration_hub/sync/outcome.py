@@ -1,4 +1,4 @@
-"""How a run ends, and what that means for its stream."""
+"""Outcomes of runs, and what they mean for the stream."""
 
 from __future__ import annotations
 

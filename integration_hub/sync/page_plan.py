@@ -1,4 +1,4 @@
-"""What a page of records means for the documents here: mapped, looked up, compared. It only reads."""
+"""Plans of pages: records are mapped, looked up and compared with the documents here. It only reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a fetch that did not come to its end goes on.
+"""Resumption of a fetch that did not come to its end.
 
 A run that the source put off goes on at its page: without this, a long list behind a small quota never ends. So does one
 that was asked to stop, or killed, at the page that was last noted: without this, a long first load may never end.

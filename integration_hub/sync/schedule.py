@@ -1,4 +1,4 @@
-"""When a stream is due."""
+"""Schedules: when a stream is due."""
 
 from __future__ import annotations
 

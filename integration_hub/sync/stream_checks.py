@@ -1,4 +1,4 @@
-"""What is wrong with a stream's settings, said before it runs."""
+"""Checks of a stream's settings, made before it runs."""
 
 from __future__ import annotations
 

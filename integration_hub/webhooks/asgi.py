@@ -52,7 +52,7 @@ _SMALL = MEGABYTE  # a body that any integration takes
 
 
 class _BrokenOff(Exception):
-	"""No more of the body comes: the sender is gone, or frames it as nobody does (RFC 9112, 7.1)."""
+	"""The body ends early: the sender is gone, or has framed it wrongly (RFC 9112, 7.1)."""
 
 
 class AsgiReceiver:
@@ -174,7 +174,7 @@ class _Patience:
 
 
 class _Patiences:
-	"""Those of all bodies on their way, looked at now and then: a timer for each would cost more."""
+	"""The patiences of all bodies on their way, looked at now and then: a timer for each would cost more."""
 
 	def __init__(self) -> None:
 		self._all: set[_Patience] = set()

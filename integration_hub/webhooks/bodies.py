@@ -1,4 +1,4 @@
-"""From raw bytes to a payload: JSON, and forms as some senders post them."""
+"""Bodies: raw bytes are read as a payload, JSON or a form as some senders post them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint needs to know of an integration, read once as long as its settings stay what they are."""
+"""Endpoints: the settings of an integration that receiving needs, read again only when they change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a body to an event: its id, its type, and which route it takes."""
+"""Events, read from bodies: their id, their type, and which route they take."""
 
 from __future__ import annotations
 
@@ -167,5 +167,5 @@ def route_for(routes: Sequence[Route], event_type: str) -> Route | None:
 
 
 def _literal(pattern: str) -> str:
-	"""Only `*` is special in a pattern."""
+	"""Return the pattern with all but `*` taken literally."""
 	return pattern.replace("[", "[[]").replace("?", "[?]")

@@ -1,4 +1,4 @@
-"""What an event does: its route's action, within the transaction that completes it."""
+"""Handling of an event: its route's action, within the transaction that completes it."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _flattened(record: Mapping[str, Any], stream: StreamConfig) -> list[Mapping[
 
 
 def _moment(row: Row) -> Moment:
-	"""When what an event tells happened: as its sender says, at the latest when it was received.
+	"""Return when an event's change happened: as its sender says, at the latest when it was received.
 
 	A time that is not signed dates no update, which it could have win over a later one.
 	"""
@@ -192,11 +192,11 @@ def _is_there(path: str, record: Mapping[str, Any]) -> bool:
 
 
 def _about(row: Row) -> dict[str, Any]:
-	"""What a function or script is told of an event besides its payload."""
+	"""Return what a function or script gets to know of an event besides its payload."""
 	told = ("integration", "event_type", "event_id", "name", "attempts", "deferrals")
 	return {**{name: row[name] for name in told}, "unsigned": row.get("unsigned") or ""}
 
 
 def _defer(seconds: float) -> NoReturn:
-	"""For scripts, which cannot import Defer."""
+	"""Raise Defer, for scripts, which cannot import it."""
 	raise Defer(seconds)

@@ -1,4 +1,4 @@
-"""What arrives at an HTTP endpoint and what is sent back, whichever endpoint it is."""
+"""Requests to an HTTP endpoint and its responses, whichever endpoint it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stored token belongs to is told with the client secret now: without it, none of them is used again.
+"""Write to each stored token that it belongs to the client secret, too: without that, none of them is used again.
 
 For a refresh token that was rotated that is the end: the one in the settings has been used.
 """

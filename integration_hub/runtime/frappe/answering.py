@@ -1,4 +1,4 @@
-"""Whether somebody waits for an answer while code runs."""
+"""Requests that somebody waits for: tells whether code runs within one."""
 
 import frappe
 

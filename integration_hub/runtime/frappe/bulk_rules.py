@@ -1,4 +1,4 @@
-"""Which DocTypes may be written in bulk: those whose rows mean nothing to any code but their own Documents' fields.
+"""Rules for bulk: it may write DocTypes whose rows mean nothing to any code but their own Documents' fields.
 
 Bulk runs no controller, no event, no workflow. Where there is one, a row that is written past it may be anything that
 Frappe, or an app, then trusts: a script, a role, a template. So what a DocType is decides, and no list of names.

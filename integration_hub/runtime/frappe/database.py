@@ -165,7 +165,7 @@ class _Transaction:
 	"""Stands for a transaction: the first of what is called when it is rolled back, forgotten when it ends."""
 
 	def __call__(self) -> None:
-		"""There is nothing to do."""
+		"""Do nothing: the callback only has to be there."""
 
 
 def _current_transaction() -> _Transaction:

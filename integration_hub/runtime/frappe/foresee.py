@@ -1,4 +1,4 @@
-"""What saving a Document would do, foretold without saving it: no controller, no hook, no script is run.
+"""Foresight of what saving a Document would do, without saving it: no controller, no hook, no script is run.
 
 Frappe's own checks are made here in the order in which a save makes them, as far as they need no code of the DocType.
 """

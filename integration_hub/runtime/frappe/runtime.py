@@ -207,7 +207,7 @@ class FrappeRuntime:
 			frappe.enqueue(method, integration=integration, **options)
 
 	def drain_begins(self, integration: str) -> None:
-		"""From now on an event that comes in may be too late for this drain: it is worth another one."""
+		"""Note that an event that comes in from now on may be too late for this drain: it is worth another one."""
 		with suppress(RedisError):
 			frappe.cache.delete(self._drain_note(integration))
 

@@ -1,4 +1,4 @@
-"""When the tokens end that integrations were given and nothing renews."""
+"""Expiry of the tokens that integrations were given and nothing renews."""
 
 from __future__ import annotations
 

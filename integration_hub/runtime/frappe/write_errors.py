@@ -1,4 +1,4 @@
-"""Why a document was not written, in words that name it: what Frappe raises is markup, a tuple, or nothing at all."""
+"""Errors of writes in words that name the document: what Frappe raises is markup, a tuple, or nothing at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of a runtime can be read by others than their owner."""
+"""Permissions of a runtime's files: which of them others than their owner can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a file is still the one that was read."""
+"""Stamps of files: they tell whether a file is still the one that was read."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ class StandaloneRuntime:
 		return "integration-hub"
 
 	def events_ended(self, integration: str) -> None:
-		"""Nobody looks on: there are no forms."""
+		"""Do nothing: there are no forms to tell."""
 
 	def progress(self, run: Any) -> None:
 		"""Hand the counts of a run to the watcher, if there is one."""

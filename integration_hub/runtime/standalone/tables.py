@@ -219,7 +219,7 @@ def _save(
 
 
 def _keep_target(runtime: OpenHub, stream: str, before: str, now: str) -> None:
-	"""What is bound is bound to documents of one table."""
+	"""Refuse another target while records are bound to rows of the one before; raises HubError."""
 	bound = count_live(runtime.db, stream) if before != now else 0
 	if bound:
 		raise HubError(
@@ -230,7 +230,7 @@ def _keep_target(runtime: OpenHub, stream: str, before: str, now: str) -> None:
 
 
 def _disable_missing(runtime: OpenHub, doctype: str, documents: Mapping[str, Any]) -> None:
-	"""What is no longer in the file rests: its rows stay, so that nothing is doubled if it comes back."""
+	"""Switch off what is no longer in the file; its rows stay, so that nothing is doubled if it comes back."""
 	for row in runtime.db.query(f"SELECT `name` FROM `tab{doctype}`"):
 		if row["name"] not in documents:
 			update(runtime.db, doctype, row["name"], {"enabled": 0})

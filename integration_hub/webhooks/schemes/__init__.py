@@ -1,4 +1,4 @@
-"""Who sent this? The signature schemes by name, built in and registered by other apps."""
+"""Signature schemes, by name: built in, or registered by other apps."""
 
 from __future__ import annotations
 

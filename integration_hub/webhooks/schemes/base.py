@@ -1,4 +1,4 @@
-"""What all signature schemes share: reading what was sent, comparing in constant time, telling the time."""
+"""The base of all signature schemes: reading what was sent, comparing in constant time, telling the time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BadSignature(Exception):
 
 
 class CannotSign(Exception):
-	"""We cannot sign as this sender does. The text says why."""
+	"""A test event cannot be signed as this sender does; the text says why."""
 
 
 @dataclass(frozen=True)
