@@ -62,6 +62,7 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff format --check -q .
 	@said=$$($(BIN)/lint-imports 2>&1) || { echo "$$said"; exit 1; }
 	@$(BIN)/python scripts/check_app.py
+	@$(BIN)/python scripts/check_style.py
 
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix -q .

@@ -92,7 +92,7 @@ class SettledHMAC(HMACScheme):
 
 
 class GitHubScheme(SettledHMAC):
-	"""https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+	"""GitHub: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 
 	The older X-Hub-Signature (SHA-1) is not looked at. A redelivery keeps its X-GitHub-Delivery.
 	https://docs.github.com/en/webhooks/webhook-events-and-payloads
@@ -113,7 +113,7 @@ class GitHubScheme(SettledHMAC):
 
 
 class ShopifyScheme(SettledHMAC):
-	"""https://shopify.dev/docs/apps/build/webhooks/subscribe/https
+	"""Shopify: https://shopify.dev/docs/apps/build/webhooks/subscribe/https
 
 	X-Shopify-Event-Id tells duplicates, but for topics: what one action does is told under several of them with one
 	id. https://shopify.dev/docs/apps/build/webhooks/ignore-duplicates

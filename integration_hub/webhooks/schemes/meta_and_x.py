@@ -16,7 +16,7 @@ _CRC_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{1,128}={0,2}")
 
 
 class MetaScheme(SettledHMAC):
-	"""https://developers.facebook.com/docs/graph-api/webhooks/getting-started"""
+	"""Meta: https://developers.facebook.com/docs/graph-api/webhooks/getting-started"""
 
 	header, prefix = "X-Hub-Signature-256", "sha256="
 	forms = False
@@ -35,7 +35,7 @@ class MetaScheme(SettledHMAC):
 
 
 class XScheme(SettledHMAC):
-	"""https://docs.x.com/x-api/webhooks/quickstart
+	"""X: https://docs.x.com/x-api/webhooks/quickstart
 
 	The answer to a CRC is what an event's signature is: an HMAC, under the same secret, of a text anybody may
 	choose. So only texts are signed that no event's body can be.

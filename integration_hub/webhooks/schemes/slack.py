@@ -39,7 +39,7 @@ class SlackScheme(Scheme):
 		return with_headers(request, headers)
 
 	def challenge(self, payload: Any) -> Response | None:
-		"""https://docs.slack.dev/reference/events/url_verification"""
+		"""Answer a URL verification: https://docs.slack.dev/reference/events/url_verification"""
 		if not isinstance(payload, dict) or payload.get("type") != "url_verification":
 			return None
 		return Response(200, "challenge", json.dumps({"challenge": str(payload.get("challenge", ""))}))
