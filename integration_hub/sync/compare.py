@@ -94,7 +94,7 @@ def _datetime(value: Any) -> str:
 	return value.isoformat(" ")  # its microseconds only where it has some
 
 
-def _time(value: Any) -> str:
+def time_text(value: Any) -> str:
 	"""Return a time of day, which MariaDB's driver gives as a timedelta, as HH:MM:SS, with microseconds if it has some."""
 	if not isinstance(value, timedelta):
 		hours, minutes, *seconds = (value.isoformat() if isinstance(value, time) else str(value)).split(":")
@@ -116,7 +116,7 @@ def _password(value: Any) -> str:
 _FORMS = {
 	"Date": _date,
 	"Datetime": _datetime,
-	"Time": _time,
+	"Time": time_text,
 	"JSON": _json,
 	"Select": lambda value: str(value).strip() or None,
 	"Password": _password,

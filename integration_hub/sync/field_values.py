@@ -14,6 +14,7 @@ from typing import Any
 
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.schema import INTEGER, NUMERIC
+from integration_hub.sync.compare import time_text
 from integration_hub.sync.conversions import text
 from integration_hub.sync.numbers import integer, number, shown
 from integration_hub.sync.times import check_year, is_no_time, parse_date
@@ -149,10 +150,11 @@ def _datetime(value: Any) -> str | None:
 
 
 def _time(value: Any) -> str:
+	# With two digits each, seconds and all: SQLite keeps what it is given, and Frappe then cannot read «9:30».
 	if isinstance(value, time | timedelta):
-		return str(value)
+		return time_text(value)
 	if isinstance(value, str) and _TIME.fullmatch(value.strip()):
-		return value.strip()
+		return time_text(value.strip())
 	raise ValueError(f"{shown(value)} is not a time of day, as 13:45:00")
 
 

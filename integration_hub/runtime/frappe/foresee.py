@@ -28,6 +28,7 @@ from integration_hub.sync.compare import differences
 from integration_hub.sync.field_values import InvalidValue
 from integration_hub.sync.unique import Claims
 
+_NO_LIMIT = 2**31
 _SIGNED = ("Int", "Float", "Currency")
 
 
@@ -190,7 +191,10 @@ def _held(doc: Document, field: str) -> Any:
 def _optional(field: Field) -> Field:
 	"""Return a field as it is checked here: whether it is required is asked of the whole document."""
 	inner = {name: _optional(child) for name, child in field.fields.items()}
-	return replace(field, required=False, fields=inner)
+	length = (
+		_NO_LIMIT if frappe.db.db_type == "sqlite" else field.length
+	)  # whose columns, and Frappe with them, have none
+	return replace(field, required=False, length=length, fields=inner)
 
 
 def _links(doc: Document, fields: Fields) -> dict[str, Any]:
