@@ -14,6 +14,7 @@ from integration_hub.lazy_messages import LazyMessage
 
 def _marked(_) -> tuple[str, ...]:
 	return (
+		_("To Look At"),
 		_("The request to the external system failed."),
 		_("The settings are incomplete or wrong."),
 		_("Authentication failed. Check credentials."),

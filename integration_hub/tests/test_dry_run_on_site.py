@@ -254,7 +254,7 @@ class TestFailuresAreForetold(DryRunTestCase):
 		self.crm.customers._rows[ids[10]]["odd"]["code"] = "20"
 		found = self.foretold(stream)
 		self.assertEqual(set(found), self.then_fails(stream))
-		self.assertEqual(len(found), len(bad) + 1)
+		self.assertEqual(len(found), len(bad) + 1 - (frappe.db.db_type == "sqlite"), "SQLite has no lengths")
 
 	def test_who_may_not_write_is_foretold_to_fail(self):
 		for name in self.ids():
