@@ -71,7 +71,7 @@ class TestPermissions(HubTestCase):
 			"approve_deletions": lambda: api.approve_deletions(self.log),
 			"send_test_webhook": lambda: api.send_test_webhook("crm"),
 			"removal_plan": lambda: api.removal_plan("crm"),
-			"delete_integration": lambda: api.delete_integration("crm"),
+			"delete_integration": self.delete_nothing,
 			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", "another-secret", True),
 		}
 		readers = {
@@ -167,6 +167,11 @@ class TestPermissions(HubTestCase):
 			frappe.set_user("Administrator")
 			frappe.db.commit()
 		return True
+
+	def delete_nothing(self) -> None:
+		"""Ask for the removal of the integration, which the others go on to try, as far as who may."""
+		with patch("integration_hub.integration_hub.removal.remove"):
+			api.delete_integration("crm")
 
 	def reset_target(self) -> None:
 		reset_perms("Sandbox Customer")
