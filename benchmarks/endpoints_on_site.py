@@ -182,7 +182,7 @@ def main(site: str) -> None:
 	)
 	frappe.db.commit()
 	api = "/api/method"
-	doors = (
+	endpoints = (
 		("frappe.ping", "frappe", f"{api}/frappe.ping"),
 		("naive endpoint", "frappe", f"{api}/integration_hub.api.naive"),
 		("site's endpoint", "frappe", f"{api}/integration_hub.api.webhook/{NAME}"),
@@ -190,7 +190,7 @@ def main(site: str) -> None:
 		("bare WSGI", "bare", "/"),
 	)
 	try:
-		figures = [figure for endpoint in doors for figure in measure(site, *endpoint)]
+		figures = [figure for endpoint in endpoints for figure in measure(site, *endpoint)]
 	finally:
 		frappe.db.rollback()
 		clear()

@@ -534,12 +534,12 @@ def test_a_total_of_nothing_on_an_empty_page_does_not_undo_what_was_said_before(
 
 def test_the_second_look_has_to_be_complete_as_well(tmp_path):
 	"""Six are met, the first time; the list is then capped."""
-	walks = []
+	passes = []
 
 	def answer(path, query):
 		number = int(query["page"])
-		walks.append(number)
-		capped = walks.count(1) > 1
+		passes.append(number)
+		capped = passes.count(1) > 1
 		return {
 			"data": [things(3), things(3, 4), []][number - 1 if not capped else (0 if number == 1 else 2)],
 			"has_more": capped,

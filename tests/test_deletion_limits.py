@@ -101,11 +101,11 @@ def stream(runtime: StandaloneRuntime) -> dict:
 
 def test_a_record_that_slipped_to_the_page_before_is_met_by_the_second_look(sync):
 	runtime = sync("Incremental")
-	walks = [[[thing(1, 1)], [thing(3, 9)]], [[thing(2, 2)], [thing(3, 9)]]]
+	passes = [[[thing(1, 1)], [thing(3, 9)]], [[thing(2, 2)], [thing(3, 9)]]]
 
 	def source(request: ListRequest) -> Iterator[list[dict]]:
 		assert request.state == "", "each look begins at the beginning"
-		return iter(walks.pop(0))
+		return iter(passes.pop(0))
 
 	row = run(runtime, source)
 	assert titles(runtime) == ["Thing 1", "Thing 2", "Thing 3"]
@@ -116,16 +116,16 @@ def test_a_record_that_slipped_to_the_page_before_is_met_by_the_second_look(sync
 def test_a_record_that_changed_behind_the_walk_is_written_as_it_is_now(sync):
 	"""Sorted by id: the watermark of a later record would pass the change for good."""
 	runtime = sync("Incremental", "stable_pages = true")
-	walks = [[[thing(1, 1)], [thing(2, 9)]], [[thing(1, 5, title="New")], [thing(2, 9)]]]
-	run(runtime, lambda request: iter(walks.pop(0)))
+	passes = [[[thing(1, 1)], [thing(2, 9)]], [[thing(1, 5, title="New")], [thing(2, 9)]]]
+	run(runtime, lambda request: iter(passes.pop(0)))
 	assert titles(runtime) == ["New", "Thing 2"]
 
 
 def test_one_walk_is_enough_for_a_source_that_lists_by_change_and_pages_by_key(sync):
 	runtime = sync("Incremental", "stable_pages = true\nordered = true")
-	walks = []
-	run(runtime, lambda request: (walks.append(1), iter([[thing(1, 1)], [thing(2, 9)]]))[1])
-	assert len(walks) == 1 and titles(runtime) == ["Thing 1", "Thing 2"]
+	passes = []
+	run(runtime, lambda request: (passes.append(1), iter([[thing(1, 1)], [thing(2, 9)]]))[1])
+	assert len(passes) == 1 and titles(runtime) == ["Thing 1", "Thing 2"]
 
 
 def test_an_empty_source_deletes_nothing_though_an_old_record_was_tried_again(sync):

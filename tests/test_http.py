@@ -820,7 +820,7 @@ LIST = {
 }
 
 
-def walked(*answers: bytes, **changes) -> list[dict]:
+def fetched(*answers: bytes, **changes) -> list[dict]:
 	"""Return the records of a list, whose requests are answered in turn."""
 	pagination = {**LIST["pagination"], **changes.pop("pagination", {})}
 	with raw_server(in_turn(*answers)) as port:
@@ -859,15 +859,15 @@ def walked(*answers: bytes, **changes) -> list[dict]:
 )
 def test_an_error_about_a_list_says_what_was_asked_and_what_came(body, kind, words):
 	with pytest.raises(kind, match=words) as caught:
-		walked(answer(body=body))
+		fetched(answer(body=body))
 	error = caught.value
 	assert (error.method, error.status) == ("GET", 200) and error.url.endswith("/x")
 	assert error.body and len(error.body) < 600 and "s3cret" not in error.body + str(error)
 
 
 def test_a_success_with_records_is_one_whatever_stands_beside_them():
-	assert walked(answer(body=b'{"data": [{"id": 1}], "errors": [{"message": "other"}]}')) == [{"id": 1}]
-	assert walked(answer(body=b'{"data": [], "error": null, "ok": true}')) == []
+	assert fetched(answer(body=b'{"data": [{"id": 1}], "errors": [{"message": "other"}]}')) == [{"id": 1}]
+	assert fetched(answer(body=b'{"data": [], "error": null, "ok": true}')) == []
 
 
 @pytest.mark.parametrize(
@@ -883,7 +883,7 @@ def test_a_success_with_records_is_one_whatever_stands_beside_them():
 )
 def test_an_error_about_the_next_page_says_where_it_stood(pagination, body):
 	with pytest.raises(errors.MalformedAnswer) as caught:
-		walked(answer(body=body), pagination=pagination)
+		fetched(answer(body=body), pagination=pagination)
 	assert caught.value.url and caught.value.status == 200 and caught.value.body
 	assert "A word" not in str(caught.value)
 

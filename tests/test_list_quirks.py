@@ -11,7 +11,7 @@ from integration_hub.sync.run import run_stream
 from tests.compare import source, table
 
 
-def walk(crm, size: int = 20) -> list[dict]:
+def fetch(crm, size: int = 20) -> list[dict]:
 	"""Return the answers to pages 1, 2, … as long as the sandbox says that more waits."""
 	answers, more = [], True
 	while more:
@@ -29,21 +29,21 @@ def listed(answers: list[dict]) -> list[str]:
 
 def test_holes_hold_back_nothing(crm):
 	crm.be("holes")
-	answers = walk(crm)
+	answers = fetch(crm)
 	assert listed(answers) == [row["id"] for row in crm.customers.alive()]
 	assert [len(answer["data"]) for answer in answers[1::2]] == [0] * (len(answers) // 2)
 
 
 def test_filters_count_what_they_leave_out(crm):
 	crm.be("filters")
-	answers = walk(crm)
+	answers = fetch(crm)
 	assert len(listed(answers)) < crm.counts()["alive"] == answers[0]["total"]
 
 
 @pytest.mark.parametrize("mood", ["caps", "lies"])
 def test_an_end_that_is_none_can_be_told_by_the_counts(crm, mood):
 	crm.be(mood)
-	[answer] = walk(crm)
+	[answer] = fetch(crm)
 	said = answer["headers"].get("X-Total-Count") or answer["meta"]["total_pages"] * 20
 	assert len(answer["data"]) == 20 and int(said) >= crm.counts()["alive"]
 

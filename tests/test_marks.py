@@ -225,7 +225,7 @@ def test_what_an_event_makes_behind_a_walk_stays(hub, clock, ahead, stable):  # 
 	assert ran(runtime)["deleted"] == 1
 	assert same(runtime)
 	del Shelf.things[5]
-	assert ran(runtime)["deleted"] == 1 and same(runtime), "its next walk finds it gone"
+	assert ran(runtime)["deleted"] == 1 and same(runtime), "its next fetch finds it gone"
 
 
 @pytest.mark.parametrize("ahead", [0, *HOURS])
@@ -388,7 +388,7 @@ def test_who_has_seen_a_record_since_stays_who_has_seen_it_last(hub):
 	assert seen(event_mark(ids.new_id(), 4)) == ("run 5", 5), "an event that had looked before the run began"
 	assert seen(told) == (told.by, 5)
 	assert seen(Mark("run 5", 5)) == (told.by, 5), "an event has seen it since"
-	assert seen(Mark("run 4", 4)) == (told.by, 5), "a walk that goes on"
+	assert seen(Mark("run 4", 4)) == (told.by, 5), "a fetch that goes on"
 	assert seen(Mark("run 6", 6)) == ("run 6", 6)
 
 

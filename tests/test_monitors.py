@@ -1,4 +1,4 @@
-"""What is told of without looking: silence by a source's own habit, failing streams, events given up."""
+"""Problems that are reported without anybody looking: silence by a source's own habit, failing streams, events given up."""
 
 from __future__ import annotations
 

@@ -267,7 +267,7 @@ def test_a_failed_refresh_is_not_stampeded(crm, redis_url):
 	assert crm.tokens.refused == 1
 
 
-def walk(
+def fetch(
 	crm: Sandbox, lanes: int, kind: str = "Page Number", style: str = "page", size: int = 20, **pagination
 ):
 	options = {
@@ -292,14 +292,14 @@ def walk(
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8])
 def test_lanes_bring_the_same_records_in_the_same_order(crm, kind, style, lanes):
 	crm.faults.set(rates={"500": 0.1, "reset": 0.05})
-	assert walk(crm, lanes, kind, style) == [row["id"] for row in crm.customers.alive()]
+	assert fetch(crm, lanes, kind, style) == [row["id"] for row in crm.customers.alive()]
 
 
 @pytest.mark.parametrize("lanes", [1, 4])
 def test_a_server_that_caps_the_page_size_loses_nothing(lanes):
 	with Sandbox(customers=2500) as crm:  # it gives at most 1000 a page
-		assert len(set(walk(crm, lanes, "Offset", "offset", size=5000))) == 2500
-		assert len(set(walk(crm, lanes, "Page Number", "page", size=5000))) == 2500
+		assert len(set(fetch(crm, lanes, "Offset", "offset", size=5000))) == 2500
+		assert len(set(fetch(crm, lanes, "Page Number", "page", size=5000))) == 2500
 
 
 def test_lanes_fetch_side_by_side(crm):
@@ -314,7 +314,7 @@ def test_lanes_fetch_side_by_side(crm):
 		return draw()
 
 	crm.faults.draw = wait
-	assert len(walk(crm, 4)) == 250
+	assert len(fetch(crm, 4)) == 250
 
 
 def test_lanes_keep_their_connections(crm, monkeypatch):
@@ -322,7 +322,7 @@ def test_lanes_keep_their_connections(crm, monkeypatch):
 	accepted = []
 	accept = type(crm._server).get_request
 	monkeypatch.setattr(type(crm._server), "get_request", lambda server: accepted.append(1) or accept(server))
-	walk(crm, 4, size=5)
+	fetch(crm, 4, size=5)
 	assert len(accepted) <= 4 and crm.requests > 50
 
 
@@ -369,7 +369,7 @@ def test_a_token_that_runs_out_in_a_lane_is_renewed(crm):
 )
 def test_pagination_that_leads_in_circles_is_an_error(crm, style, pagination):
 	with pytest.raises(errors.MalformedAnswer):
-		walk(crm, 1, style=style, **pagination)
+		fetch(crm, 1, style=style, **pagination)
 
 
 def test_a_next_link_to_another_host_is_not_followed(crm):
@@ -385,6 +385,6 @@ def test_a_next_link_to_another_host_is_not_followed(crm):
 	routes.STYLES["next"] = elsewhere
 	try:
 		with pytest.raises(errors.ConfigurationError, match="not on the host"):
-			walk(crm, 1, "Next Link", "next")
+			fetch(crm, 1, "Next Link", "next")
 	finally:
 		routes.STYLES["next"] = original

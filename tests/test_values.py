@@ -258,7 +258,7 @@ def test_json_keeps_every_digit():
 
 @pytest.mark.parametrize(("open_", "close"), [("[", "]"), ('{"a":', "}"), ('[{"b":1},', "]")])
 def test_json_is_read_as_deeply_by_each_python(open_: str, close: str):
-	"""Python 3.14 reads tens of thousands of levels, which nothing that walks through them can."""
+	"""Python 3.14 reads tens of thousands of levels, which nothing that goes through them can."""
 
 	def nested(depth: int) -> str:
 		return open_ * depth + "1" + close * depth

@@ -214,8 +214,8 @@ def test_what_a_killed_worker_had_in_hand_is_taken_up_at_once(hub):
 		from integration_hub.runtime.standalone import StandaloneRuntime
 		from integration_hub.stores import claims
 		runtime = StandaloneRuntime(sys.argv[1])
-		with claims.slot(runtime, "crm") as seat:
-			print(len(claims.claim_due(runtime, "crm", 10, seat)), flush=True)
+		with claims.slot(runtime, "crm") as slot:
+			print(len(claims.claim_due(runtime, "crm", 10, slot)), flush=True)
 			sys.stdin.read()
 	"""
 	command = [sys.executable, "-c", code, str(hub.file.folder / "hub.toml")]

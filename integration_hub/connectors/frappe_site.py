@@ -102,7 +102,7 @@ class FrappeConnector(BaseConnector):
 		"""Return what was renamed or merged since a time: the old names as deletions, the documents as they are now.
 
 		A rename leaves `modified` as it was; only a comment of the document tells of it. A user who may not read
-		comments is told of no renames.
+		comments sees no renames.
 		"""
 		of = [["reference_doctype", "=", _doctype(endpoint)], ["comment_type", "=", "Edit"]]
 		columns = ["name", "creation", "reference_name", "content"]

@@ -61,7 +61,7 @@ def shallow(value: Any) -> Any:
 
 
 def _reads_deeply() -> bool:
-	"""Tell whether Python's reader goes on where code that walks through what it read would not.
+	"""Tell whether Python's reader goes on where code that goes through what it read would not.
 
 	Up to 3.11 it keeps to the limit of calls; later ones go as far as the machine's stack allows.
 	"""

@@ -83,7 +83,7 @@ class RequestTemplate:
 		"""Tell whether a placeholder of this name stands anywhere."""
 		return any(name in (place.name, place.root) for place in self.placeholders)
 
-	def call(self, walk: Paginator, values: Mapping[str, Any], params: Mapping[str, Any]) -> Call:
+	def call(self, paginator: Paginator, values: Mapping[str, Any], params: Mapping[str, Any]) -> Call:
 		"""Return the request for the page that a paginator stands at.
 
 		values: of the placeholders. params: further query parameters. What the paginator sends is a query parameter
@@ -91,12 +91,14 @@ class RequestTemplate:
 		"""
 		try:
 			return self._call(
-				walk, {**values, **{name: value for name, (_p, value) in walk.sent().items()}}, params
+				paginator,
+				{**values, **{name: value for name, (_p, value) in paginator.sent().items()}},
+				params,
 			)
 		except TemplateError as error:
 			raise ConfigurationError(f"endpoint: {error}", field="endpoint") from None
 
-	def _call(self, walk: Paginator, values: Mapping[str, Any], params: Mapping[str, Any]) -> Call:
+	def _call(self, paginator: Paginator, values: Mapping[str, Any], params: Mapping[str, Any]) -> Call:
 		path = path_text(self.path, values)
 		if path is None:
 			missing = ", ".join(str(place) for place in self.path.placeholders)
@@ -104,14 +106,14 @@ class RequestTemplate:
 		query = {**_filled(self.params, values), **params}
 		paging = {
 			param: str(value)
-			for name, (param, value) in walk.sent().items()
+			for name, (param, value) in paginator.sent().items()
 			if param and value is not None and not self._is_placed(name)
 		}
 		headers = {
 			name: text for name, template in self.headers if (text := template.text(values)) is not None
 		}
 		options: dict[str, Any] = {"headers": headers} if headers else {}
-		path, options["params"] = walk.update_request(path, {**query, **paging})
+		path, options["params"] = paginator.update_request(path, {**query, **paging})
 		if self.method != "GET":
 			options |= {"repeatable": True, **self._body_options(values)}
 		return Call(self.method, path, options)

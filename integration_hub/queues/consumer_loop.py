@@ -106,7 +106,7 @@ class ConsumerLoop:
 		return pause
 
 	def _tell(self, error: Exception) -> bool:
-		"""Log the failure once; False where the database is away too, and the next one has to be told of."""
+		"""Log the failure once; False where the database is away too, and the next failure has to be reported."""
 		try:
 			self._state.fails(error, redactor_of_readable(self.runtime.secrets(self.integration)))
 		except Exception:  # noqa: BLE001 - the boundary of a consumer: the next failure tries again

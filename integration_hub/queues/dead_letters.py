@@ -27,7 +27,7 @@ class DeadLetter:
 
 	@property
 	def public_reason(self) -> str:
-		"""Return what others are told of the reason: a database's words quote the statement, and so the body."""
+		"""Return what others may read of the reason: a database's words quote the statement, and so the body."""
 		return ":".join(self.reason.split(":")[:2]) if self.reason.startswith(NOT_STORED) else self.reason
 
 	def text(self) -> str:
@@ -58,7 +58,7 @@ def log_dead_letters(
 ) -> None:
 	"""Log dead letters, a row a reason: nobody looks into a list of Redis unasked.
 
-	Before they are acknowledged: one that is told of twice is better than one that is not.
+	Before they are acknowledged: one that is reported twice is better than one that is not.
 	"""
 	for reason, count in Counter(dead_letter.public_reason for dead_letter in dead_letters).items():
 		error = DeadLettered(reason, place)

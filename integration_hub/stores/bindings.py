@@ -311,7 +311,7 @@ def mark_seen(db: Database, names: Iterable[str], mark: Mark) -> None:
 
 
 def mark_told(db: Database, found: Iterable[Binding], number: int) -> None:
-	"""Note that run `number` has fetched records, which an event had told of in a later state: it still counts as the last."""
+	"""Note that run `number` has fetched records, of which an event had brought a later state: it still counts as the last."""
 	for binding in found:
 		mark_seen(db, [binding.name], Mark(told(told_at(binding.last_seen)), number))
 

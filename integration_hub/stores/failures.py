@@ -43,7 +43,7 @@ def find(
 ) -> list[Row]:
 	"""Return failures, the last seen first, without request, answer and traceback; status: "" for any.
 
-	What people were told of (the operation Watch) is none by itself: its cause has a row of its own.
+	A problem that people were notified of (the operation Watch) is none by itself: its cause has a row of its own.
 	"""
 	where, values = ["`operation` <> %s"], [TOLD_OF]
 	for column, value in (("integration", integration), ("stream", stream), ("status", status)):

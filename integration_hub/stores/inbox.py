@@ -66,7 +66,7 @@ class Event:
 
 	@property
 	def verdict(self) -> Verdict:
-		"""Return what a sender is told of it if it is new."""
+		"""Return the verdict its sender gets if it is new."""
 		return "conflict" if self.held else "received"
 
 
@@ -80,7 +80,7 @@ def store(runtime: Runtime, events: Sequence[Event]) -> list[Verdict]:
 
 	The same id, type and body again counts a delivery; another body is what `other_body` says: a row in Conflict,
 	the same delivery, or an event of its own.
-	All of it is one transaction: who is told of a failure and repeats the events finds none of them here.
+	All of it is one transaction: a sender that gets a failure and repeats the events finds none of them here.
 	"""
 	if not events:
 		return []

@@ -59,7 +59,7 @@ class Run:
 	error_log: str | None = None
 	status: str = "Running"
 	note: str = ""  # what a person should know of a run that did not fail
-	waiting: str = ""  # what failed and is tried again, while it is told of
+	waiting: str = ""  # what failed and is tried again, while people see that
 	counts: Counts = field(default_factory=Counts)
 	started: float = field(default_factory=time.monotonic)
 

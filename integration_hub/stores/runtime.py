@@ -153,7 +153,7 @@ class Runtime(Protocol):
 		"""Return the field by which people know documents of a DocType, "" where it names none."""
 
 	def seen(self, doctype: str, names: set[str]) -> set[str]:
-		"""Return those of some documents that may be told of: all, but for a person who looks and may not read them."""
+		"""Return those of some documents that may be named: all, but for a person who looks and may not read them."""
 
 	def is_new(self, stream: str) -> bool:
 		"""Tell whether a stream is off because nobody has switched it on yet, and not because somebody switched it off."""

@@ -76,7 +76,7 @@ def deletion_allowed(
 				)
 				run.counts.pages += 1
 		except RetryLater:
-			note = "The source put off the second look at its list: nothing was removed this time."
+			note = "The source put off the second pass over its list: nothing was removed this time."
 			run.note = f"{run.note} {note}".strip()
 			return False
 		mode.doubt = proof.doubt
@@ -93,7 +93,7 @@ def _fetch(
 		checkpoint = mode.after_page(page, writer.mapper)
 		if not mode.met:
 			mode.met = sum(map(writer.planner.is_ours, page.records))
-		mode.walked += 1
+		mode.pages_read += 1
 		_commit(runtime, run, writer, mode.wanted(page, writer.mapper), checkpoint)
 		mode.note_page(page)
 		if time.monotonic() - kept >= KEEP_SECONDS:

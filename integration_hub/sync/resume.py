@@ -51,7 +51,7 @@ def resume(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full) -> None
 	mode.resumed, mode.watermark = left["state"], left["watermark"]
 	run.mark = Mark(left["seen"], left["number"])
 	mode.whole, mode.again = left.get("whole", mode.whole), left.get("again", False)
-	mode.walked, mode.met = left.get("walked", 0), left.get("met", 0)
+	mode.pages_read, mode.met = left.get("walked", 0), left.get("met", 0)
 	mode.passed = (left.get("passed_pages", 0), left.get("passed", 0))
 	run.unidentified = left.get("unidentified", 0)
 
@@ -65,7 +65,7 @@ def _keep(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, state: s
 		"watermark": mode.watermark,
 		"whole": mode.whole,
 		"again": mode.again,
-		"walked": mode.walked,
+		"walked": mode.pages_read,
 		"met": mode.met,
 		"passed_pages": mode.passed[0],
 		"passed": mode.passed[1],

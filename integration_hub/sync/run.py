@@ -214,7 +214,7 @@ def _sync(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor
 		try:
 			if not mode.again:
 				fetch_all(runtime, stream, run, mode, writer, connector)
-			if mode.looks_twice and mode.walked > 1 and not mode.doubt:
+			if mode.looks_twice and mode.pages_read > 1 and not mode.doubt:
 				second_pass(runtime, run, mode, writer, connector)
 		except BaseException as error:
 			# Put off, or asked to stop: the next run goes on here. What failed begins at the beginning.

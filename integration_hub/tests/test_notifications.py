@@ -1,4 +1,4 @@
-"""Who is told of what, once, and how it is switched off."""
+"""Who is notified of what, once, and how it is switched off."""
 
 import base64
 import json

@@ -17,10 +17,10 @@ import requests
 from frappe.utils.password import get_decrypted_password
 
 from integration_hub.connectors.secrets import SECRET_FIELDS
-from integration_hub.tests import test_roles_and_entry_points as walked
+from integration_hub.tests import test_roles_and_entry_points as entry_points
 from integration_hub.tests.support import site_endpoint
 
-MANAGER, VIEWER = walked.MANAGER, "viewer@example.com"
+MANAGER, VIEWER = entry_points.MANAGER, "viewer@example.com"
 SETTINGS, STREAM = "Integration Settings", "Sync Settings"
 CRM = {"doctype": SETTINGS, "name": "crm"}
 Attack = tuple[str, str, str, dict[str, Any]]  # what it is, method, path, arguments
@@ -60,7 +60,7 @@ ENTRY_POINTS_OF_FRAPPE = (
 )
 
 
-class RedTeam(walked.TestRolesAndEntryPoints):
+class RedTeam(entry_points.TestRolesAndEntryPoints):
 	"""The settings and people of that table, and what changed in it."""
 
 	test_the_table_of_the_page = None
@@ -73,11 +73,11 @@ class RedTeam(walked.TestRolesAndEntryPoints):
 		self.addCleanup(
 			frappe.db.rollback
 		)  # SQLite refuses to write from a snapshot that a request has outdated
-		self.manager = walked.Caller(self.base, MANAGER, "crm", "customers-full")
-		self.mine = walked.Caller(self.base, MANAGER, "mine", "mine-full")
-		self.viewer = walked.Caller(self.base, VIEWER, "crm", "customers-full")
+		self.manager = entry_points.Caller(self.base, MANAGER, "crm", "customers-full")
+		self.mine = entry_points.Caller(self.base, MANAGER, "mine", "mine-full")
+		self.viewer = entry_points.Caller(self.base, VIEWER, "crm", "customers-full")
 
-	def try_all(self, caller: walked.Caller, attacks: Iterator[Attack]) -> None:
+	def try_all(self, caller: entry_points.Caller, attacks: Iterator[Attack]) -> None:
 		"""Assert that nothing of the settings is other than it was, after each attack."""
 		for what, method, path, arguments in attacks:
 			answer = caller.call(method, path, **arguments)
@@ -188,7 +188,7 @@ class TestOtherEntryPoints(RedTeam):
 			caller.method("frappe.core.doctype.deleted_document.deleted_document.restore", name=deleted)
 			frappe.db.rollback()
 			self.assertFalse(frappe.db.exists(STREAM, "customers-cursor"))
-		self.kept = {table: self.rows(table) for table in walked.TABLES}
+		self.kept = {table: self.rows(table) for table in entry_points.TABLES}
 
 	def test_what_decides_about_our_doctypes_is_not_a_managers(self):
 		"""Nobody but a System Manager makes a customization, a script, a permission or a report of code for them."""

@@ -66,7 +66,7 @@ class Receiver:
 			with self._open_runtime() as runtime:
 				return work(runtime)
 		except Exception:
-			logger.exception("The home could not be opened")
+			logger.exception("The runtime could not be opened")
 			return otherwise
 
 

@@ -19,7 +19,7 @@ from integration_hub.webhooks.source_confirmation import is_unsigned
 
 FAILED = ("Failed", "Dead", "Unrouted")
 Action = Literal["Nothing", "Create", "Update", "Delete", "Fail", "Refuse", "Call"]
-_SHOWN = ("Upsert Record", "Delete Record")  # what nothing but the database is told of
+_SHOWN = ("Upsert Record", "Delete Record")  # what only the database notices
 
 
 @dataclass

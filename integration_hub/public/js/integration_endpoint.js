@@ -1,10 +1,10 @@
-// The webhook door on Integration Settings: its URL, a test event, the secret's rotation.
+// The webhook endpoint on Integration Settings: its URL, a test event, the secret's rotation.
 
 function webhook_url(frm) {
 	return `${window.location.origin}/api/method/integration_hub.api.webhook/${frm.doc.name}`;
 }
 
-function show_door(frm) {
+function show_endpoint(frm) {
 	const $place = frm.fields_dict.webhook_door.$wrapper.empty();
 	if (!frm.doc.webhook_enabled) return;
 	if (frm.is_new()) {

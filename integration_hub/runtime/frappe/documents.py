@@ -336,7 +336,7 @@ class FrappeBulkTarget(BulkTarget):
 
 
 def not_in_bulk(problem: str) -> str:
-	"""Return what a person is told of a DocType that Bulk does not write."""
+	"""Return the message on a DocType that Bulk does not write."""
 	return f"is not written in Bulk: {problem}. Use Documents"
 
 

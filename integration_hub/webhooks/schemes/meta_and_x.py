@@ -1,4 +1,4 @@
-"""Senders that ask, by a GET, whether the endpoint is the one they were told of: Meta and X."""
+"""Senders that ask, by a GET, whether the endpoint is the one that was entered with them: Meta and X."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ frappe.ui.form.on("Integration Settings", {
 	},
 	refresh(frm) {
 		offer_choices(frm);
-		show_door(frm);
+		show_endpoint(frm);
 		if (frm.is_new()) return;
 		frm.savetrash = () => delete_all(frm); // Frappe's own knows nothing of what belongs to it
 		if (frm.has_perm("write")) {
@@ -40,9 +40,9 @@ frappe.ui.form.on("Integration Settings", {
 		}
 		load_health(frm);
 	},
-	webhook_enabled: show_door,
+	webhook_enabled: show_endpoint,
 	webhook_scheme(frm) {
-		show_door(frm);
+		show_endpoint(frm);
 		move_record_paths(frm);
 	},
 });
