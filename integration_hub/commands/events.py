@@ -117,7 +117,7 @@ def _pretty(text: str | None) -> str:
 @click.argument("events", nargs=-1)
 @click.option("--integration", default="", help="Only events of this integration.")
 @click.option("--failed", is_flag=True, help="All that are Failed, Dead or Unrouted.")
-@click.option("--since", type=click.DateTime(), help="All received since then (time of the home).")
+@click.option("--since", type=click.DateTime(), help="All received since then (time of the runtime).")
 @click.option("--conflict", is_flag=True, help="Handle the named conflicts, as events of their own.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.pass_context
