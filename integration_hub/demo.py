@@ -197,7 +197,7 @@ def _after_changes(demo: Demo) -> None:
 
 
 def _moods(demo: Demo) -> None:
-	"""The source empties pages in the middle, filters, caps its list and lies about its end: nothing that lives goes."""
+	"""Sync from a source that empties pages, filters, caps its list and lies about its end: nothing that lives goes."""
 	for mood in MOODS:
 		demo.crm.be(mood)
 		row = _sync(demo, "customers-full", _SAYS[mood], None)
@@ -222,7 +222,7 @@ def _sync(demo: Demo, stream: str, label: str, total: int | None) -> dict[str, A
 
 
 def _webhooks(demo: Demo) -> None:
-	"""Each change as a signed event, every fifth sent twice, and one that is forged."""
+	"""Send each change as a signed event, every fifth twice, and one that is forged."""
 	deliveries = [sender.make(event, record) for event, record in _changes(demo, updates=60)]
 	answers: dict[str, int] = {}
 	sent = [copy for number, d in enumerate(deliveries) for copy in ([d, d] if number % 5 == 0 else [d])]

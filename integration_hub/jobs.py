@@ -25,19 +25,19 @@ QUEUE_SECONDS = 50.0  # the next minute's job goes on
 
 
 def sync_due_streams() -> None:
-	"""Each minute: hand the streams that are due to workers."""
+	"""Hand the streams that are due to workers; each minute."""
 	forget_dead_schedule()
 	schedule.enqueue_due_streams(FrappeRuntime())
 
 
 def sweep_webhook_inbox() -> None:
-	"""Each minute: take up events that were left behind, and retries that are due."""
+	"""Take up events that were left behind, and retries that are due; each minute."""
 	forget_dead_schedule()
 	drain.sweep(FrappeRuntime())
 
 
 def drain_external_queues() -> None:
-	"""Each minute: take what waits in external Redis queues, where no consumer process runs."""
+	"""Take what waits in external Redis queues, where no consumer process runs; each minute."""
 	forget_dead_schedule()
 	runtime = FrappeRuntime()
 	sql = "SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1 AND `queue_enabled` = 1"
@@ -133,6 +133,6 @@ def drain_inbox(integration: str) -> None:
 
 
 def watch_for_problems() -> None:
-	"""Every quarter of an hour: tell people of what no single failure shows."""
+	"""Tell people of what no single failure shows; every quarter of an hour."""
 	forget_dead_schedule()
 	alerts.notify_of_problems()

@@ -19,12 +19,12 @@ def webhook(**kwargs) -> Response:
 
 
 def prepare_webhook_request() -> None:
-	"""Before each request; see runtime.frappe.endpoint."""
+	"""Prepare each request; see runtime.frappe.endpoint."""
 	endpoint.prepare()
 
 
 def finish_webhook_request(response: Response | None = None, request: Request | None = None) -> None:
-	"""After each request; see runtime.frappe.endpoint."""
+	"""Finish each request; see runtime.frappe.endpoint."""
 	if request is not None:
 		endpoint.finish(request, response)
 		exports.finish(request, response)

@@ -106,7 +106,7 @@ def _event(row: dict[str, Any], first: str, differences: list[Any]) -> Iterator[
 
 
 def _pretty(text: str | None) -> str:
-	"""Return JSON with its letters, a key a line; other text as it is."""
+	"""Return JSON unescaped, a key a line; other text as it is."""
 	try:
 		return json.dumps(json.loads(text or ""), indent=2, ensure_ascii=False)
 	except (ValueError, RecursionError):

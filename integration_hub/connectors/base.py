@@ -321,7 +321,7 @@ class BaseConnector:
 		wanted: Callable[[], bool] | None = None,
 		**options: Any,
 	) -> requests.Response:
-		"""One attempt, and one more with renewed authentication after a 401."""
+		"""Send once, and once more with renewed authentication after a 401."""
 		auth = given or self.authenticate()
 		response = self._exchange(method, url, auth, wanted, **options)
 		rule = self._rule_for(response)

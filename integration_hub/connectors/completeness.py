@@ -70,7 +70,7 @@ class Evidence:
 		self._keep_total(self._last)
 
 	def take_back(self) -> None:
-		"""The last answer repeated the one before it: it is no further page."""
+		"""Take the last answer back: it repeated the one before it, and is no further page."""
 		self._pages -= 1
 		self._records -= self._sent
 

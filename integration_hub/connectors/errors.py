@@ -45,12 +45,12 @@ class ConnectorError(Exception):
 
 	@property
 	def detail(self) -> str:
-		"""Details for a person: ours, then the words of the answer."""
+		"""Return details for a person: ours, then the words of the answer."""
 		return " ".join(part for part in (self._told, self._said) if part)
 
 	@property
 	def distinct(self) -> str:
-		"""The text without the words of the answer: one failure stays one, whatever is said with it each time."""
+		"""Return the text without the words of the answer: a failure stays the same one, whatever each answer says."""
 		return self._text(self._told)
 
 	def about(self, other: ConnectorError) -> ConnectorError:

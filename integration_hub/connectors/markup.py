@@ -110,7 +110,7 @@ def plain_text(message: str) -> str:
 
 
 def _cut(text: str, opening: str, closing: str) -> str:
-	"""Return a text without what stands between two marks, in any case of letters; what is not closed stays."""
+	"""Return a text without what stands between two marks, in upper or lower case; what is not closed stays."""
 	folded, kept, at = text.lower(), [], 0  # as long, for what these marks are made of
 	while len(folded) == len(text) and (start := folded.find(opening, at)) >= 0:
 		end = folded.find(closing, start)

@@ -51,7 +51,7 @@ class Placeholder:
 
 	@property
 	def root(self) -> str:
-		"""The first part of the name: `parent` of `parent.id`."""
+		"""Return the first part of the name: `parent` of `parent.id`."""
 		return self.name.partition(".")[0]
 
 	def __str__(self) -> str:

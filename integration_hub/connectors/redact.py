@@ -50,12 +50,12 @@ class Redactor:
 
 	@property
 	def known(self) -> frozenset[str]:
-		"""The secrets themselves, for those who look for them."""
+		"""Return the secrets themselves, to look for them in other texts."""
 		return frozenset(self._known)
 
 	@property
 	def size(self) -> int:
-		"""The number of known secrets; it grows when one is learned."""
+		"""Return the number of known secrets; it grows when one is learned."""
 		return len(self._known)
 
 	def text(self, text: object, limit: int | None = None) -> str:

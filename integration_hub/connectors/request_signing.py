@@ -16,7 +16,7 @@ from requests.auth import AuthBase
 
 
 class HMACAuth(AuthBase):
-	"""Signs each request again, so that a repeat has a timestamp of its own."""
+	"""Signs each request by itself: a repeat has a timestamp of its own."""
 
 	def __init__(self, header: str, secret: str, timestamp_header: str = "X-Timestamp"):
 		self.header, self.timestamp_header = header, timestamp_header

@@ -149,7 +149,7 @@ def _envelope(value: Any, names: tuple[str, ...]) -> Iterator[tuple[str, str, An
 
 
 def _bare(path: Sequence[str]) -> str:
-	"""Return the last name in letters alone; of `{"next": {"href": …}}` the one that says something."""
+	"""Return the last name in lower case, without punctuation; of `{"next": {"href": …}}` the one that says something."""
 	bare = re.sub(r"[\W_]", "", path[-1]).lower()
 	if bare in ("href", "url") and len(path) > 1:
 		return "next" if re.sub(r"[\W_]", "", path[-2]).lower() == "next" else ""

@@ -26,7 +26,7 @@ from integration_hub.connectors.response_limits import LimitedResponse
 
 
 class _HideQuery(logging.Filter):
-	"""urllib3 logs each request's target at DEBUG; a query may carry an API key."""
+	"""Hides the query of each request that urllib3 logs at DEBUG: it may carry an API key."""
 
 	def filter(self, record: logging.LogRecord) -> bool:
 		if isinstance(record.args, tuple):
@@ -78,7 +78,7 @@ def is_public(address: _Address) -> bool:
 def vetted(host: str, port: int, allowed: Iterable[str], own_port: int) -> list[str]:
 	"""Return the addresses of a host; raises AddressRefused if one of them is not to be called.
 
-	allowed: hosts that may have any address, with ports; see allowed.place. own_port: that of the URL's scheme.
+	allowed: hosts that may have any address, with ports; see allowed_hosts.place. own_port: that of the URL's scheme.
 	"""
 	found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 	addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -155,11 +155,11 @@ class GuardedAdapter(HTTPAdapter):
 		self.poolmanager.pool_classes_by_scheme = self._pools()
 
 	def proxy_headers(self, proxy: str) -> dict[str, str]:
-		"""The headers for a proxy: its URL, which may be shown, holds no credentials."""
+		"""Return the headers for a proxy, with its credentials: its URL, which may be shown, holds none."""
 		return {"Proxy-Authorization": self._proxy_authorization} if self._proxy_authorization else {}
 
 	def proxy_manager_for(self, proxy: str, **kwargs):
-		"""A proxy's own address is vetted like any other; what it connects to is its own to decide."""
+		"""Return a manager that vets the proxy's own address; the proxy decides about the addresses it connects to."""
 		if not proxy.lower().startswith(("http://", "https://")):
 			raise InvalidSchema("Only http and https proxies are supported.")
 		manager = super().proxy_manager_for(proxy, **kwargs)

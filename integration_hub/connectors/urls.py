@@ -41,7 +41,7 @@ def origin(url: str) -> tuple[str, str, int | None]:
 def joined(base_url: str, path: str) -> str:
 	"""Return `path` below the base URL, or an absolute `path` where it is on the same host.
 
-	Raises Elsewhere where it is not, ConfigurationError where it is no URL.
+	Raises OtherOrigin where it is not, ConfigurationError where it is no URL.
 	"""
 	base = base_url.rstrip("/") + "/"
 	absolute = _ABSOLUTE.fullmatch(path)
@@ -51,7 +51,7 @@ def joined(base_url: str, path: str) -> str:
 
 
 def redirected(url: str, location: str) -> str:
-	"""Return where a redirect leads. Raises Elsewhere or ConfigurationError like `joined`, ValueError for no URL."""
+	"""Return where a redirect leads. Raises OtherOrigin or ConfigurationError like `joined`, ValueError for no URL."""
 	target = urljoin(url, location.strip(" "))
 	absolute = _ABSOLUTE.fullmatch(target)
 	target = _spaced(absolute) if absolute else target
@@ -68,7 +68,7 @@ def on_base_origin(base: str, url: str) -> str:
 	"""Return `url` on the origin of `base`: its own spelling of the same host, and its scheme.
 
 	Behind a proxy that ends TLS, many servers write links with http. They are followed over the scheme of the base
-	URL, so that nothing travels less safely than a person wanted. Raises Elsewhere where host or port differ.
+	URL, so that nothing travels less safely than a person wanted. Raises OtherOrigin where host or port differ.
 	"""
 	base_parts, there = origin(base), origin(url)
 	if base_parts == there:

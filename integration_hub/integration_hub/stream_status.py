@@ -114,7 +114,7 @@ def deletions(stream: str) -> dict[str, Any]:
 	"""Return what an approval would remove, of the run that waits.
 
 	{"sync_log", "total", "go", "policy", "doctype", "rows": [{"external_id", "target_name", "adopted"}]}; rows: the
-	first MOST_SHOWN; go: see repair.held_documents. Raises HubError where nothing waits.
+	first MOST_SHOWN; go: see operator_actions.held_documents. Raises HubError where nothing waits.
 	"""
 	waiting = _held(FrappeRuntime(), stream)
 	if not waiting:

@@ -22,7 +22,7 @@ ENDPOINT_PATH = "/api/method/integration_hub.api.webhook/"
 
 
 class _UncachedRuntime(EndpointRuntime):
-	"""An endpoint that looks at the settings each time: who has just saved them tries what they saved."""
+	"""A runtime that reads the settings each time: a person who has just saved them tries what they saved."""
 
 	def settings_stamp(self, integration: str) -> str:
 		return FrappeRuntime.settings_stamp(self, integration)

@@ -54,7 +54,7 @@ class _Pinned(Connection):
 
 
 class _PinnedTLS(SSLConnection, _Pinned):
-	"""SSLConnection wraps what the next class, which is _Pinned, has connected."""
+	"""Connects with TLS: SSLConnection wraps what the next class, which is _Pinned, has connected."""
 
 	def __init__(self, **options: Any) -> None:
 		# redis-py before 6 takes any valid certificate, of any host.

@@ -130,7 +130,7 @@ class Customers:
 
 	@property
 	def clock(self) -> datetime:
-		"""The CRM's time, which changes are dated by; it can be put forward and back, as any clock."""
+		"""Return the CRM's time, which changes are dated by; it can be put forward and back, as any clock."""
 		return self._clock
 
 	@clock.setter

@@ -181,7 +181,7 @@ def _link(call: Call, position: int) -> str:
 
 
 def _control(crm: CRM, call: Call) -> Reply:
-	"""Controls of the sandbox itself, for demo and tests in other processes."""
+	"""Answer the controls of the sandbox itself, for demo and tests in other processes."""
 	name = call.path.removeprefix("/_sandbox/")
 	if name == "counts":
 		return Reply(200, crm.counts())

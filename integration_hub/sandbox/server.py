@@ -89,7 +89,7 @@ class _Server(ThreadingHTTPServer):
 		super().__init__(address, _Handler)
 
 	def handle_error(self, request: Any, client_address: Any) -> None:
-		"""A client that hangs up is no news."""
+		"""Do nothing: a client that hangs up is no news."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 	server: _Server
 
 	def log_message(self, format: str, *args: Any) -> None:
-		"""The counts tell what happened."""
+		"""Log nothing: the counts tell what happened."""
 
 	def do_GET(self) -> None:
 		sandbox = self.server.sandbox

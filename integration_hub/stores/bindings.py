@@ -514,6 +514,6 @@ def _as_read(state: Row) -> tuple[str, str, str]:
 
 
 def _texts(row: Row) -> Row:
-	"""Columns that are compared as text are never None."""
+	"""Return the row without None in the columns that are compared."""
 	texts = {name: row[name] or "" for name in ("source_time", "content_hash", "last_seen")}
 	return {**row, **texts, "run_number": row["run_number"] or 0}

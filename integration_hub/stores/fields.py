@@ -40,7 +40,7 @@ class Field:
 
 	@property
 	def max_length(self) -> int:
-		"""The most characters that its column holds, 0 if that is no concern."""
+		"""Return the most characters that its column holds, 0 if that is no concern."""
 		if self.kind in _VARCHAR_TYPES:
 			return self.length or _VARCHAR
 		return (

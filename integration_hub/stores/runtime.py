@@ -103,10 +103,10 @@ class Target(Protocol):
 		"""Return a sentence for what `foresee` cannot know of this DocType, "" if there is nothing."""
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
-		"""Delete documents; return why, by name, those that cannot go stay. What is gone already is fine."""
+		"""Delete documents; return the errors by the names of those that stay. One that is gone already is no error."""
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
-		"""Set one field of documents; return why, by name, where it could not be."""
+		"""Set one field of documents; return the errors by the names of those it could not be set of."""
 
 
 class Runtime(Protocol):
@@ -116,7 +116,7 @@ class Runtime(Protocol):
 
 	@property
 	def identity(self) -> str:
-		"""Return what tells this runtime from others in the same process."""
+		"""Return a text that tells this runtime from others in the same process."""
 
 	@property
 	def zone(self) -> str:
@@ -135,10 +135,10 @@ class Runtime(Protocol):
 		"""Return the IntegrationConfig; raises HubError if there is none."""
 
 	def settings_stamp(self, integration: str) -> str:
-		"""Return what changes with an integration's settings, secrets and routes; "" if they are not to be kept."""
+		"""Return a text that changes with an integration's settings, secrets and routes; "" if none may be kept."""
 
 	def secrets(self, integration: str) -> Any:
-		"""Return the integration's secrets (see connectors.base.Secrets)."""
+		"""Return the integration's secrets (see connectors.secrets.Secrets)."""
 
 	def connector(self, integration: str) -> Any:
 		"""Return a connector, to be closed by the caller."""
@@ -186,7 +186,7 @@ class Runtime(Protocol):
 		"""Return the hosts of private networks that may be called (see connectors.ssrf_guard)."""
 
 	def warnings(self) -> list[str]:
-		"""Return what keeps the runtime from working by itself, for an operator."""
+		"""Return sentences for an operator about what keeps the runtime from working by itself."""
 
 	def reconnect(self) -> None:
 		"""Begin with a new database connection, where the old one may be broken."""

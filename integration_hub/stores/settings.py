@@ -24,7 +24,7 @@ STATE = (
 def settings_row(db: Database, doctype: str, name: str) -> Row:
 	"""Return one settings row; raises HubError if there is none.
 
-	MariaDB finds a name in other letters as well, and with blanks behind it: what goes by the name (locks, bindings,
+	MariaDB finds a name in another case as well, and with blanks behind it: what goes by the name (locks, bindings,
 	keys of events) would take that for another one.
 	"""
 	rows = db.query(f"SELECT * FROM `tab{doctype}` WHERE `name` = %s", [name])

@@ -61,7 +61,7 @@ class SQLiteDatabase:
 
 	@property
 	def version(self) -> int:
-		"""The number of the last migration of a file's rows; 0 for a new file."""
+		"""Return the number of the last migration of the file's rows; 0 for a new file."""
 		return self.query("PRAGMA user_version")[0]["user_version"]
 
 	@version.setter
@@ -120,7 +120,7 @@ class SQLiteDatabase:
 		return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 	def recover(self, error: BaseException) -> None:
-		"""A file does not go away."""
+		"""Do nothing: a file does not go away."""
 
 	def _run(self, sql: str, params: Params) -> sqlite3.Cursor:
 		if isinstance(params, Mapping):

@@ -131,7 +131,7 @@ class StreamConfig:
 
 	@property
 	def as_is(self) -> frozenset[str]:
-		"""The fields whose text Bulk stores as it comes."""
+		"""Return the fields whose text Bulk stores as it comes."""
 		return frozenset(row.field for row in self.mapping if row.as_is)
 
 	@property
@@ -153,7 +153,7 @@ class StreamConfig:
 
 	@property
 	def query(self) -> dict[str, str | list[str]]:
-		"""The query parameters of `params`, one `name=value` a line; a name that comes again has a list of values."""
+		"""Return the query parameters of `params`, one `name=value` a line; a repeated name has a list of values."""
 		found: dict[str, list[str]] = {}
 		for line in self.params.splitlines():
 			name, equals, value = line.strip().partition("=")

@@ -113,7 +113,7 @@ def _pages(
 def _commit(
 	runtime: Runtime, run: Run, writer: PageWriter, page: Page, checkpoint: str | None, again: bool = False
 ) -> None:
-	"""One page is one transaction: documents, bindings, checkpoint and counts.
+	"""Commit a page as one transaction: documents, bindings, checkpoint and counts.
 
 	What takes long, and a source that has all in one page, gets several: each with its documents, bindings and
 	counts, the checkpoint with the last. Killed in between, a run meets the others when it fetches the page again.

@@ -87,7 +87,7 @@ def _find(runtime: Runtime, mode: str, lookup: Lookup, values: list[str]) -> dic
 
 
 def matched(found: Mapping[str, str], wanted: Iterable[str]) -> dict[str, str]:
-	"""Return the names found by the values that were wanted; where no value is the same, one in other letters' case
+	"""Return the names found by the values that were wanted; where no value is the same, one in another case
 	is: most databases compare so, and most people."""
 	folded = {value.strip().casefold(): name for value, name in found.items()}
 	names = ((value, found.get(value) or folded.get(value.strip().casefold())) for value in wanted)

@@ -82,7 +82,7 @@ class Mapper:
 
 	@property
 	def known(self) -> KnownSecrets | None:
-		"""Finds secrets of the integration, which become no values."""
+		"""Return the finder of the integration's secrets, which become no values."""
 		return self._guard.known
 
 	@known.setter

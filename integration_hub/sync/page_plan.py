@@ -263,7 +263,7 @@ class Planner:
 				del mapped[item.external_id]
 
 	def _forget_lost_documents(self, found: Iterable[Binding]) -> None:
-		"""A document that a person deleted is made again, like one that never was."""
+		"""Forget documents that a person deleted, so that they are made again like ones that never were."""
 		bound = [binding for binding in found if binding.target_name]
 		names = existing_names(self.runtime.db, self.stream.target_doctype, [b.target_name for b in bound])
 		for binding in bound:

@@ -78,7 +78,7 @@ class PageWriter:
 
 	@property
 	def _by(self) -> str:
-		"""The row of the run or event it writes for, for those who ask later where a document came from."""
+		"""Return the row of the run or event it writes for, which tells later where a document came from."""
 		return self.run.name if self.run else self.where.get("webhook_log") or ""
 
 	def write(self, records: Sequence[Record], *, deleted: bool | None = None, again: bool = False) -> Counts:

@@ -300,7 +300,7 @@ def _silent(run: Run, mode: Full, writer: PageWriter, first: bool, apart: bool) 
 
 
 def _arrived(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor: Redactor) -> None:
-	"""The fetch ran to its end; the watermark moves there only where that is known to be the list's."""
+	"""Take notice that the fetch ran to its end; the watermark moves there only where that is known to be the list's."""
 	advance(runtime, run, Counts(), None if mode.doubt else mode.after_all(), pages=0)
 	if mode.whole and not mode.doubt:
 		bindings.drop_unidentified(runtime.db, stream.name, run.mark.by)

@@ -284,7 +284,7 @@ def from_asgi(scope: Scope, integration: str, headers: Mapping[str, str], body: 
 
 
 def _url(scope: Scope, headers: Mapping[str, str], query: str) -> str:
-	"""The URL as it was called, escapes and all: some senders sign it."""
+	"""Return the URL as it was called, escapes and all: some senders sign it."""
 	raw = scope.get("raw_path")
 	path = raw.decode("latin-1") if raw else quote(scope["path"])
 	server = ":".join(str(part) for part in scope.get("server") or ())

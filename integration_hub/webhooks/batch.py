@@ -194,7 +194,7 @@ class Batch:
 		self.done.unrouted += (end.status == "Unrouted") * len(rows)
 
 	def _forget(self) -> None:
-		"""The transaction was rolled back, and with it what was handled in it."""
+		"""Forget what was handled in a transaction that was rolled back."""
 		self._watching = False
 		self._undone += [row for row, _ in self._pending]
 		self._pending = []

@@ -128,7 +128,7 @@ def ordering_key(value: str) -> str:
 
 
 def _text(body: bytes, payload: Any) -> str:
-	"""A JSON body as it came; anything else as the JSON it was read as."""
+	"""Return a JSON body as it came; anything else as the JSON it was read as."""
 	text = body.decode("utf-8", "replace")
 	if text.lstrip()[:1] in ("{", "["):
 		return text
@@ -136,7 +136,7 @@ def _text(body: bytes, payload: Any) -> str:
 
 
 def _json(value: Any) -> str:
-	"""Return JSON whose letters are letters, but for what is not Unicode."""
+	"""Return JSON with its characters unescaped, but for what is not Unicode."""
 	text = json.dumps(value, ensure_ascii=False)
 	return text if _encodes(text) else json.dumps(value)
 

@@ -116,7 +116,7 @@ def from_wsgi(environ: Environ, integration: str, body: bytes) -> Request:
 
 
 def _url(environ: Environ) -> str:
-	"""The URL as it was called, escapes and all: some senders sign it."""
+	"""Return the URL as it was called, escapes and all: some senders sign it."""
 	target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""  # of servers that tell
 	if not target.startswith("/"):
 		query = environ.get("QUERY_STRING", "")

@@ -215,7 +215,7 @@ def _callback_managers() -> list[Any]:
 
 @cache
 def _mariadb_row_lock() -> str:
-	"""SKIP LOCKED came with MariaDB 10.6 and MySQL 8.0; before them one waits for the other."""
+	"""Return the locking clause: SKIP LOCKED came with MariaDB 10.6 and MySQL 8.0; older ones wait for each other."""
 	text = frappe.db.sql("SELECT VERSION()")[0][0]
 	version = tuple(int(part) for part in text.split("-")[0].split(".")[:2])
 	enough = version >= ((10, 6) if "mariadb" in text.lower() else (8, 0))

@@ -81,12 +81,12 @@ class HubFile:
 
 	@property
 	def forgotten(self) -> list[str]:
-		"""Streams that are no longer in the file, and whose documents are no longer any stream's."""
+		"""Return the streams to forget: they are no longer in the file, and their documents stay as nobody's."""
 		return list(self.hub.get("forget_streams", ()))
 
 	@property
 	def allowed_hosts(self) -> list[str]:
-		"""Hosts of a private network that integrations may call; see connectors.allowed_hosts."""
+		"""Return the hosts of private networks that integrations may call; see connectors.allowed_hosts."""
 		return list(self.hub.get("allowed_hosts", ()))
 
 	def secret(self, integration: str, fieldname: str) -> str | None:

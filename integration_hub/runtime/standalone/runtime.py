@@ -177,11 +177,11 @@ class StandaloneRuntime:
 		yield
 
 	def enqueue_sync(self, stream: str, triggered_by: str) -> None:
-		"""`integration-hub work` looks for wanted streams by itself."""
+		"""Do nothing: `integration-hub work` looks for wanted streams by itself."""
 		want(self, stream)
 
 	def enqueue_drain(self, integration: str, number: int = 0) -> None:
-		"""`integration-hub work` looks into the inbox by itself."""
+		"""Do nothing: `integration-hub work` looks into the inbox by itself."""
 
 	def run_script(self, name: str, args: Mapping[str, Any]) -> None:
 		"""Raise HubError: there are no Server Scripts here."""
@@ -199,7 +199,7 @@ class StandaloneRuntime:
 		return [*file_permissions.warnings(self.file), *(off.format(name) for name in self.new_streams())]
 
 	def reconnect(self) -> None:
-		"""A file does not go away."""
+		"""Do nothing: a file does not go away."""
 
 	def log_days(self) -> Mapping[str, int]:
 		"""Return for how many days settled rows are kept, by log, as hub.toml says or by default."""

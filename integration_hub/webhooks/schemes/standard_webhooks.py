@@ -55,7 +55,7 @@ class StandardScheme(Scheme):
 			raise BadSignature("signature_wrong")
 
 	def signed(self, request: Request, secret: str) -> Request:
-		"""Sign with the event's id, which is in its header already."""
+		"""Return the request signed with the current time and the event's id, which is in its header already."""
 		key = _key(secret, self.config.name)
 		if not isinstance(key, bytes):
 			raise CannotSign("The secret is the sender's public key (v1a): only the sender can sign.")

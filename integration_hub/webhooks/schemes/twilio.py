@@ -52,7 +52,7 @@ class TwilioScheme(Scheme):
 		)
 
 	def signed(self, request: Request, secret: str) -> Request:
-		"""Sign a JSON body: the URL is signed, and has the body's hash."""
+		"""Return a JSON request signed by its URL, which has the body's hash."""
 		query = f"bodySHA256={hashlib.sha256(request.body).hexdigest()}"
 		called = urlsplit(request.url)._replace(query=query).geturl()
 		entered = urlsplit(self.config.webhook_url or called)._replace(query=query).geturl()
@@ -61,14 +61,14 @@ class TwilioScheme(Scheme):
 
 
 def _algorithm(request: Request) -> str:
-	"""A SharedKey may sign with SHA-256, which this header says; an Auth Token signs with SHA-1."""
+	"""Return the hash of the signature: SHA-256 where a SharedKey's header says so, else SHA-1, as of an Auth Token."""
 	settings = request.headers.get("x-twilio-webhooks-signature-settings", "")
 	named = dict(part.strip().partition("=")[::2] for part in settings.split(","))
 	return named.get("algorithm", "HMAC_SHA1").upper()
 
 
 def _parameters(body: bytes) -> str:
-	"""Names and values of a form, sorted, each value once, without anything between them."""
+	"""Return names and values of a form, sorted, each value once, without anything between them."""
 	try:
 		pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000)
 	except ValueError:
@@ -84,7 +84,7 @@ def _require_body_hash(url: SplitResult, body: bytes) -> None:
 
 
 def _spellings(url: SplitResult) -> Iterator[str]:
-	"""The URL with and without its port: Twilio's own side is not consistent, its libraries try both."""
+	"""Return the URL with and without its port: Twilio is not consistent, so its libraries try both."""
 	host = url.netloc.rpartition("@")[2]
 	name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and ":" in host else host
 	yield url.geturl()

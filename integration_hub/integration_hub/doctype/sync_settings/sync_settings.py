@@ -74,7 +74,7 @@ class SyncSettings(Document):
 			)
 
 	def check_target(self) -> None:
-		"""A stream does for its author what its author may do: not more, and never to the hub itself."""
+		"""Refuse a target that its author may not write, or one of the hub's own DocTypes."""
 		if frappe.get_meta(self.target_doctype).module == MODULE:
 			refuse(self, "target_doctype", f"{self.target_doctype} is not written this way")
 		kinds = ["create", "write"] + (["delete"] if self.deletion_policy == "Delete" else [])
@@ -148,7 +148,7 @@ class SyncSettings(Document):
 			refuse(self, "", str(error))
 
 	def start_over_if_moved(self) -> None:
-		"""A checkpoint means something only to the source it came from, and in the mode it was made in."""
+		"""Drop a checkpoint of another source or mode, to which alone it means something."""
 		before = self.get_doc_before_save()
 		if not before:
 			return
@@ -185,13 +185,13 @@ class SyncSettings(Document):
 				)
 
 	def after_rename(self, old: str, new: str, merge: bool = False) -> None:
-		"""Links follow by themselves; the names of bindings, and what other streams' links say, do not."""
+		"""Rename the bindings, and the stream in other streams' mappings; Frappe renames the links only."""
 		db = FrappeRuntime().db
 		move_bindings(db, old, new)
 		move_links(db, old, new)
 
 	def check_rest(self) -> None:
-		"""A run whose stream is gone would find nothing bound, and make each document once more."""
+		"""Refuse to delete a stream during a run: that would find nothing bound, and make each document once more."""
 		runtime = FrappeRuntime()
 		with runtime.lock(f"sync:{self.name}") as free:
 			if not free:
