@@ -27,7 +27,7 @@ _TOLD = (HubError, ConnectorError, click.ClickException, click.Abort, click.exce
 
 
 def say(text: object, err: bool = False) -> None:
-	"""Print a line: what it holds of texts from outside moves no cursor, and makes no line of its own."""
+	"""Print a line; texts from outside that stand in it can neither move the cursor nor begin a line."""
 	click.echo(plain(text), err=err)
 
 
@@ -71,7 +71,7 @@ def _standalone(make: Callable[[str], Any], config: str) -> Any:
 
 @contextmanager
 def opened(ctx: click.Context) -> Iterator[Any]:
-	"""Open the command's runtime for a block. What fails in it with anything is told in one line, without its secrets."""
+	"""Open the command's runtime for a block; any failure in it becomes an error of one line, without secrets."""
 	with runtime_opener(ctx)() as runtime:
 		try:
 			yield runtime
@@ -84,7 +84,7 @@ def opened(ctx: click.Context) -> Iterator[Any]:
 def _ended(
 	ctx: click.Context, error: Exception, runtime: str, redacted: Callable[[str], str] = str
 ) -> click.ClickException:
-	"""Return what a command ends with where something failed that is not its own word; --debug shows its traceback."""
+	"""Return the error of one line that a command ends with after any other error; --debug shows the traceback."""
 	if getattr(error, "errno", None) == errno.EPIPE:
 		raise error  # nobody reads on, which click knows
 	if ctx.meta.get("hub_debug"):
@@ -191,5 +191,5 @@ def say_pauses(runtime: Any) -> None:
 
 
 def line_begins() -> str:
-	"""Return what takes away the counts that stand on a terminal's line, "" where stderr is none."""
+	"""Return the text that clears the counts on a terminal's line, "" where stderr is no terminal."""
 	return "\r\x1b[K" if sys.stderr.isatty() else ""

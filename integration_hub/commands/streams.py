@@ -92,7 +92,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _left(failed: list[str], running: list[str]) -> Iterator[str]:
-	"""Return what is to be said at the end of the streams that did not come to theirs."""
+	"""Return lines about the streams that did not run to their end."""
 	if failed:
 		yield f"Not completed: {', '.join(failed)}. `status` shows open errors."
 	if running:

@@ -17,7 +17,7 @@ class ExitAttempted(Exception):
 
 
 def contained(function: Callable[..., Any]) -> Callable[..., Any]:
-	"""Return a function that raises Left where `function` raises what ends a process; Ctrl+C still ends it."""
+	"""Return a function that raises ExitAttempted where `function` would end the process; Ctrl+C still ends it."""
 
 	@wraps(function)
 	def call(*args: Any, **options: Any) -> Any:
@@ -32,13 +32,13 @@ def contained(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def error_text(error: object) -> str:
-	"""Return the text of an error, as plain text if it is Frappe's HTML: of one that has none to tell, its class."""
+	"""Return the text of an error, plain where it is Frappe's HTML; the name of its class if it has no text."""
 	text = untouched(error)
 	return plain_text(text) if is_markup(error) else text
 
 
 def untouched(error: object) -> str:
-	"""Return the text of an error as it is: of one that has none to tell, its class."""
+	"""Return the text of an error as it is; the name of its class if it has no text."""
 	try:
 		return str(error)
 	except Exception:  # noqa: BLE001 - the boundary of an app's own class, while another failure is told

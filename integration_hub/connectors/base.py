@@ -54,7 +54,7 @@ _BUDGET_USED = 0.96
 
 @dataclass(frozen=True)
 class Budget:
-	"""A rate budget now: of `limit` requests in `period` seconds, `left` may still leave within the next such
+	"""The state of a rate budget: of `limit` requests in `period` seconds, `left` may still leave within the next such
 	period; the first after `wait` seconds, since requests leave evenly, or the system asked for a pause."""
 
 	limit: int

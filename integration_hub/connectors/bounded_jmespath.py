@@ -39,11 +39,11 @@ _UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError,
 
 
 class PathError(ValueError):
-	"""An expression that gives nothing for what came; the text says why."""
+	"""An expression that cannot be applied to the data; the text says why."""
 
 
 class PathTooCostly(PathError):
-	"""An expression that would make too much of what came."""
+	"""An expression whose result would be out of proportion to the data."""
 
 
 def reader(path: str) -> Reader:
@@ -102,7 +102,7 @@ def _evaluated(path: str) -> Reader:
 
 @lru_cache(1000)
 def computes(path: str) -> bool:
-	"""Tell whether an expression makes something of what it meets, and does not only choose; raises PathError."""
+	"""Tell whether an expression computes values, and does not only select them; raises PathError."""
 	return not _PLAIN.fullmatch(path) and _has_any(parsed(path), _COMPUTING)
 
 
@@ -134,7 +134,7 @@ def parsed(path: str) -> Node:
 
 
 def _wrong_calls(path: str, node: Node) -> Iterator[str]:
-	"""Yield what no record could mend: calls of functions that do not exist, or with other arguments than they take."""
+	"""Yield mistakes that no data can mend: calls of functions that do not exist, or with other arguments than they take."""
 	if node["type"] == "function_expression":
 		yield from _wrong_call(path, node["value"], node["children"])
 	for child in node["children"]:
@@ -249,7 +249,7 @@ class _Bounded(TreeInterpreter):
 		return value
 
 	def _listed(self, value: Any) -> Any:
-		"""Count a list that holds what was there before."""
+		"""Count a list whose elements were counted before; return it."""
 		if value:
 			self._spend(len(value) >> 2)
 		return value
@@ -260,7 +260,7 @@ class _Bounded(TreeInterpreter):
 			self._extend()
 
 	def _extend(self) -> None:
-		"""Add what the size of the data allows, once."""
+		"""Raise the budget by what the size of the data allows, once."""
 		if not self._extended:
 			self._extended = True
 			self._left += min(_EACH * _weight(self._data, _MOST // _EACH), _MOST)
@@ -305,7 +305,7 @@ def _weight(value: Any, most: int) -> int:
 
 
 def _mistake(error: Exception) -> str:
-	"""Return what JMESPath says of an expression, and how that is written which others write otherwise."""
+	"""Return what JMESPath says of an expression, and how it spells what other languages spell differently."""
 	said = _first_line(error).removesuffix(":").removesuffix(", for expression")
 	if said.endswith("(NUMBER)"):
 		return f"{said}; a number is written in backticks: `30`"

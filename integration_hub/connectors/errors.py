@@ -158,7 +158,7 @@ class ConnectionFailed(ConnectorError):
 
 
 class AddressNotAllowed(ConnectionFailed):
-	"""The host is of a private network that may not be called: it would be so the next time."""
+	"""The host belongs to a private network that may not be called; a repeat would not help."""
 
 	sentence, retry = "The address is not allowed.", "never"
 	cause = "Not allowed"
@@ -167,7 +167,7 @@ class AddressNotAllowed(ConnectionFailed):
 class InsecureConnection(ConnectionFailed):
 	"""TLS could not be agreed on: a certificate that does not verify, or a server that speaks plain HTTP there.
 
-	It would be so the next time.
+	A repeat would not help.
 	"""
 
 	sentence, retry = "No secure connection could be made. Check the address and its certificate.", "never"
@@ -234,7 +234,7 @@ class RetryLater(ConnectorError):
 
 
 class Paused(RetryLater):
-	"""The rate budget lets the next call out only then: it is used up, or the system asked for a pause. Nothing was sent."""
+	"""The rate budget is used up until then, or the system asked for a pause; nothing was sent."""
 
 	sentence = "Calls are paused."
 

@@ -60,7 +60,7 @@ class KnownSecrets:
 
 
 def is_secret() -> LazyMessage:
-	"""Return why a value is not taken. It names neither the value nor the secret."""
+	"""Return the reason for refusing a value that is a secret; it names neither the value nor the secret."""
 	return _("there stands a secret of this integration, which is kept out of documents and logs")
 
 

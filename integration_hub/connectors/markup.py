@@ -122,7 +122,7 @@ def _cut(text: str, opening: str, closing: str) -> str:
 
 
 def mark_plain(error: BaseException) -> None:
-	"""Note that the text of an error is plain: a tag in it is one that it tells of."""
+	"""Note that the text of an error is plain: tags in it are part of the text."""
 	setattr(error, _READ, True)
 
 

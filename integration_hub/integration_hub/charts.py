@@ -61,7 +61,7 @@ def records_a_day() -> dict:
 
 
 def _events() -> list[Row]:
-	"""Return {"day", "status", "n"} of the last days' events; what others have just been shown is not counted again."""
+	"""Return {"day", "status", "n"} of the last days' events, counted at most once in _FRESH seconds."""
 	integrations = _integrations("Webhook Log")
 	name = f"{CACHED}:{nowdate()}:{key(*integrations)}"
 	rows = frappe.cache.get_value(name, expires=True)

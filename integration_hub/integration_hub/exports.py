@@ -14,7 +14,7 @@ _MODULE = "Integration Hub"
 
 
 def finish(request: Request, response: Response | None) -> None:
-	"""Make a table of ours text, after whichever function of Frappe made it; one that cannot be is not handed out."""
+	"""Make an exported table of this app's DocTypes text, whatever made it; one that cannot be is not handed out."""
 	kind = _kind(response) if response is not None else ""
 	if not (kind and any(is_ours(doctype) for doctype in _doctypes())):
 		return

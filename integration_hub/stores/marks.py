@@ -46,7 +46,7 @@ def event_mark(event: str, number: int) -> Mark:
 
 
 def told(at: float) -> str:
-	"""Return what stands for an event that was received at a time, in seconds since the epoch."""
+	"""Return the mark's text for an event that was received at a time, in seconds since the epoch."""
 	now = new_id()
 	waited = int((made_at(now) - at) * 1000)
 	return f"{now[:14]}-{min(max(waited, 0), _LONGEST_WAIT):09x}"

@@ -26,7 +26,7 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 class Unreadable(HubError):
-	"""Settings that are there, and say what cannot be."""
+	"""Settings that exist and cannot be read."""
 
 
 def statuses(text: str) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ _MOST = 10
 
 
 class NotSaved(Exception):
-	"""A document's own code failed over a record; the text says what the record has nothing for."""
+	"""A document's own code failed on a record; the text names the fields that the record lacks."""
 
 	def __init__(self, error: Exception, doctype: str, missing: Sequence[str]):
 		self.kind = type(error).__name__

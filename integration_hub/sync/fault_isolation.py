@@ -62,7 +62,7 @@ def note_fault(
 
 
 class ClockAhead(Exception):
-	"""Times that a clock has written which was ahead; they were mended."""
+	"""A clock that was ahead has written times in the future; they were corrected."""
 
 
 def note_clock(runtime: Runtime, integration: str, message: str, stream: str = "") -> None:

@@ -91,7 +91,7 @@ class Mapper:
 		self._guard.known, self._guard.clear = known, None
 
 	def never_found(self) -> list[str]:
-		"""Return the source paths at which no record so far had anything: a slip of the pen, maybe."""
+		"""Return the source paths at which no record so far had anything: they may be mistyped."""
 		return [row.source_path for row in self._unfound] if self._looked else []
 
 	def external_id(self, record: Mapping[str, Any]) -> str:

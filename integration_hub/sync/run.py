@@ -283,7 +283,7 @@ def _take_notes(
 
 
 def _silent(run: Run, mode: Full, writer: PageWriter, first: bool, apart: bool) -> str:
-	"""Return the source's own marks at which no record had anything, as text: a slip of the pen, maybe.
+	"""Return the source's own marks at which no record had anything, as text: they may be mistyped.
 
 	first: does the stream complete for the first time? apart: does the source tell of deletions in records of their
 	own, which there need not be?

@@ -30,14 +30,17 @@ def source_pages(
 
 
 class _Asked(Exception):
-	"""The request for a list, before it is made."""
+	"""The request for a list, carried out of the connector instead of being sent."""
 
 	def __init__(self, request: ListRequest):
 		self.request = request
 
 
 def first_request(runtime: Runtime, connector: BaseConnector, stream: StreamConfig) -> ListRequest:
-	"""Return what asks for the first page of a stream, of the first of its lists where it has many. Raises what source_pages does."""
+	"""Return the request for the first page of a stream, of the first of its lists where it has many.
+
+	Raises what source_pages does.
+	"""
 
 	def ask(request: ListRequest) -> Iterator[Page]:
 		raise _Asked(request)

@@ -1,4 +1,4 @@
-"""A stream says now whether records of it have failed; one that does not say so never tries them again."""
+"""Let each stream say whether records of it have failed: one that does not never tries them again."""
 
 import frappe
 

@@ -1,4 +1,4 @@
-"""An event's type is a part of what makes it one event now: what came before is to be known when it is sent again."""
+"""Key events by their type, too: those that came before have to be recognized when they are sent again."""
 
 from integration_hub.runtime.frappe.database import FrappeDatabase
 from integration_hub.stores.rekey_events import rekey

@@ -1,6 +1,6 @@
-"""Say of the app's alerts that their conditions are Python: v16 looks at no condition of which it is not said.
+"""Set Condition Type of the app's alerts to Python: v16 ignores a condition without it.
 
-An alert that was imported before its file said so would be sent for every problem, whatever its kind.
+An alert that was imported before its file had it would be sent for every problem, whatever its kind.
 """
 
 import frappe

@@ -1,4 +1,4 @@
-"""Each row of the inbox says now what it waits for; one that says nothing would never be looked at."""
+"""Let each row of the inbox say what it waits for: one that says nothing would never be looked at."""
 
 from integration_hub.runtime.frappe.database import FrappeDatabase
 from integration_hub.stores.database import Row, in_list, in_transaction

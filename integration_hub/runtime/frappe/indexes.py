@@ -1,8 +1,8 @@
 """Indexes of the app's tables that a DocType's JSON cannot say, and keys that Frappe loses on SQLite.
 
 To change a column there, Frappe 16 makes the table again from its columns' names and types: without its primary key,
-its other indexes, and what its columns are by default (frappe/database/sqlite/schema.py, alter). What is to be there
-once would be so no more.
+its other indexes, and what its columns are by default (frappe/database/sqlite/schema.py, alter). Names would no
+longer be unique.
 """
 
 from __future__ import annotations

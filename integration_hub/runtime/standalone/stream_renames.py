@@ -1,4 +1,4 @@
-"""Streams that hub.toml calls otherwise than before: nothing is doubled, and nothing forgotten unsaid."""
+"""Streams that hub.toml calls by another name than before: nothing is doubled, and nothing dropped silently."""
 
 from __future__ import annotations
 
