@@ -135,7 +135,7 @@ BOMB = BOMBS[0]
 def test_in_a_mapping_it_is_that_records_failure_by_name(field):
 	settings = {"id_path": "id", field: (FieldMapping(BOMB, "mapping"),) if field == "mapping" else BOMB}
 	mapper = Mapper(StreamConfig("s", **settings), lambda moment: moment.isoformat())
-	with pytest.raises(MappingError, match=f"^{field}: the expression makes too much"):
+	with pytest.raises(MappingError, match=f"^{field}: the expression produces too much"):
 		mapper.map(RECORD)
 
 
@@ -164,7 +164,7 @@ def deliver(runtime):
 def test_at_the_endpoint_it_is_the_settings_fault(make_runtime, caplog):
 	runtime = make_runtime(('event_id_path = "id"', f'event_id_path = "{BOMB}"'))
 	assert deliver(runtime).status == 503
-	assert "the expression makes too much of what came" in caplog.text
+	assert "the expression produces too much from its input" in caplog.text
 
 
 def test_in_a_route_it_is_the_events_failure(make_runtime):
@@ -173,7 +173,7 @@ def test_in_a_route_it_is_the_events_failure(make_runtime):
 	drain(runtime, "crm")
 	[row] = runtime.db.query("SELECT `status`, `error` FROM `tabWebhook Log`")
 	assert row["status"] == "Failed"
-	assert row["error"].startswith("record_path") and "makes too much" in row["error"]
+	assert row["error"].startswith("record_path") and "produces too much" in row["error"]
 
 
 @pytest.mark.parametrize("path", ["join(a)", "join(',', a, a)", "join()"])

@@ -483,14 +483,14 @@ def test_a_typo_in_has_more_path_proves_no_end(tmp_path):
 def test_a_typo_in_has_more_path_is_named_though_a_total_shows_it_as_well(tmp_path):
 	answer = always({"data": things(2), "total": 5})
 	loaded = load(tmp_path, answer, paged(more='more_path = "has_mor"'))
-	nothing_is_lost(loaded, "the source counts 5 records", "has_mor", "Look at Has More Path (more_path)")
+	nothing_is_lost(loaded, "the source counts 5 records", "has_mor", "Check Has More Path (more_path)")
 
 
 def test_a_has_more_path_that_never_says_no_is_named(tmp_path, monkeypatch):
 	monkeypatch.setattr("integration_hub.connectors.rest.MAX_EMPTY", 5)
 	answer = lambda path, query: {"data": things(2) if query["page"] == "1" else [], "total": 2}  # noqa: E731
 	*_, row, _server = load(tmp_path, answer, paged(more='more_path = "total"'))
-	assert row["status"] == "Failed" and "Look at Has More Path (more_path)" in row["error"]
+	assert row["status"] == "Failed" and "Check Has More Path (more_path)" in row["error"]
 
 
 def test_a_link_in_a_header_of_its_own_is_followed_by_settings_alone(tmp_path):
@@ -696,14 +696,14 @@ def test_pages_may_be_counted_from_zero(tmp_path):
 
 def test_a_last_page_that_comes_for_ever_proves_nothing_by_itself(tmp_path):
 	row = nothing_is_lost(
-		load(tmp_path, for_ever([things(3), things(2, 4)]), paged()), "same page came twice", "page_param"
+		load(tmp_path, for_ever([things(3), things(2, 4)]), paged()), "same page arrived twice", "page_param"
 	)
 	assert row["status"] == "Completed"
 
 
 def test_a_server_that_ignores_the_page_is_told_from_one_that_repeats_its_last(tmp_path):
 	ignored = always({"data": things(3)})
-	nothing_is_lost(load(tmp_path, ignored, paged()), "same page came twice")
+	nothing_is_lost(load(tmp_path, ignored, paged()), "same page arrived twice")
 
 
 def test_the_same_records_with_a_time_of_their_own_are_the_same_page(tmp_path):
@@ -712,7 +712,7 @@ def test_the_same_records_with_a_time_of_their_own_are_the_same_page(tmp_path):
 	def ignored(path, query):
 		return {"data": [{**one, "served": next(clock)} for one in things(3)], "total": 8}
 
-	row = nothing_is_lost(load(tmp_path, ignored, paged()), "same page came twice", "total")
+	row = nothing_is_lost(load(tmp_path, ignored, paged()), "same page arrived twice", "total")
 	assert row["status"] == "Failed", "the source itself says that there is more"
 
 
@@ -730,7 +730,7 @@ def test_null_and_no_content_are_no_records(tmp_path, nothing):
 @pytest.mark.parametrize("body", [{"items": [], "total": 3}, {}, [], "text", 5, True])
 def test_a_key_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path, body):
 	row = nothing_is_lost(
-		load(tmp_path, lambda path, query: body, 'records_path = "data"'), "no list is there"
+		load(tmp_path, lambda path, query: body, 'records_path = "data"'), "there is no list at this path"
 	)
 	assert row["status"] == "Failed"
 	if isinstance(body, dict) and body:

@@ -835,9 +835,13 @@ def fetched(*answers: bytes, **changes) -> list[dict]:
 @pytest.mark.parametrize(
 	("body", "kind", "words"),
 	[
-		(b'{"items": [], "total": 0}', errors.MalformedAnswer, "the answer has the keys items, total"),
-		(b'{"data": {"rows": []}}', errors.MalformedAnswer, "no list is there; the answer has the keys data"),
-		(b"[1]", errors.MalformedAnswer, "the answer is a list of 1"),
+		(b'{"items": [], "total": 0}', errors.MalformedAnswer, "the response has the keys items, total"),
+		(
+			b'{"data": {"rows": []}}',
+			errors.MalformedAnswer,
+			"there is no list at this path; the response has the keys data",
+		),
+		(b"[1]", errors.MalformedAnswer, "the response is a list of 1"),
 		(b'{"data": [1]}', errors.MalformedAnswer, "a record is not an object"),
 		(
 			b'{"ok": false, "error": "s3cret is not_authed"}',

@@ -265,7 +265,7 @@ def test_one_cause_is_one_failure_whatever_meets_it(make_runtime, crm):
 	]
 	assert [str(why) for why in integration_of(runtime, "crm").why] == [
 		"Failing streams: 3.",
-		"The last call failed.",
+		"The last request failed.",
 	]
 	in_transaction(runtime.db, lambda: note_success(runtime, "crm"))
 	assert errors(runtime)[0]["status"] == "Resolved"

@@ -35,7 +35,7 @@ def test_what_was_refused_stays_and_is_not_asked_about_again(runtime, crm, held)
 	assert refuse_deletions(runtime, held, "Jane") == 20
 	assert status(runtime) == "OK"
 	log = settings_row(runtime.db, "Sync Log", held)
-	assert (log["status"], log["error"]) == ("Completed", "20 documents were kept on the word of Jane.")
+	assert (log["status"], log["error"]) == ("Completed", "20 documents were kept by decision of Jane.")
 	for _ in range(2):
 		row = run_stream(runtime, FULL)
 		assert (row["status"], row["to_delete"], row["deleted"]) == ("Completed", 0, 0)

@@ -67,7 +67,7 @@ def test_an_integration_is_no_better_than_its_worst_part(ops, desk: Desk):
 	health = desk.page.locator(".frappe-control[data-fieldname=health]:visible")
 	expect(health.locator(".hub-standing")).to_contain_text("The queue cannot be read: Error 111")
 	expect(health.locator(".hub-standing")).to_contain_text("Failing streams: 1.")
-	expect(health.locator(".hub-standing")).to_contain_text("Events that were given up: 1.")
+	expect(health.locator(".hub-standing")).to_contain_text("Dead events: 1.")
 	expect(health.locator(".hub-standing")).to_contain_text("Events that no route fits: 1.")
 	expect(health).to_contain_text("Cannot be read")
 	desk.fits()

@@ -27,7 +27,7 @@ def replay_since(integration: str, since: str | None = None, failed: bool | str 
 	try:
 		time = frappe.utils.get_datetime(since).strftime("%Y-%m-%d %H:%M:%S") if since else ""
 	except (ValueError, AttributeError):
-		frappe.throw(_("{0}: {1} is no time.").format(_("Received Since"), escape_html(since)))
+		frappe.throw(_("{0}: {1} is not a time.").format(_("Received Since"), escape_html(since)))
 	return replay.replay(
 		runtime, inbox.select(runtime, integration=integration, statuses=statuses, since=time)
 	)

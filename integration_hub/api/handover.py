@@ -36,5 +36,5 @@ def hand_over(job: str, **arguments: str) -> list[str]:
 	try:
 		enqueue_once(job, triggered_by=f"Person {frappe.session.user}", **arguments)
 	except RedisError:
-		frappe.throw(_("The job queue (Redis) does not answer: nothing can be handed to a worker."))
+		frappe.throw(_("The job queue (Redis) does not answer, so no job can be started."))
 	return worker_checks.warnings()

@@ -67,7 +67,7 @@ def backfill_again(sync_log: str) -> list[str]:
 	log.check_permission("read")
 	doc = runnable(log.stream, out_of_turn=True)
 	if log.mode != "Backfill" or not log.period:
-		frappe.throw(_("{0} is no backfill.").format(sync_log))
+		frappe.throw(_("{0} is not a backfill.").format(sync_log))
 	return _backfill(doc, lambda: Period.parse(log.period))
 
 

@@ -25,7 +25,7 @@ def contained(function: Callable[..., Any]) -> Callable[..., Any]:
 			return function(*args, **options)
 		except _LEAVING as error:
 			raise ExitAttempted(
-				f"{type(error).__name__}({error}): a function may not end the process it runs in"
+				f"{type(error).__name__}({error}): a function must not end the process it runs in"
 			) from error
 
 	return call

@@ -396,10 +396,10 @@ class BaseConnector:
 			try:
 				target = redirected(url, location)
 			except OtherOrigin as error:
-				detail = f"It redirects to another host; not followed. The redirect {self.redactor.text(error, 200)}"
+				detail = f"It redirects to another host, which is not followed. The redirect {self.redactor.text(error, 200)}"
 				raise self._error(errors.UnexpectedStatus, response, detail) from None
 			except (ValueError, errors.ConfigurationError):
-				detail = "It redirects to what is no URL."
+				detail = "It redirects to an address that is not a URL."
 				raise self._error(errors.UnexpectedStatus, response, detail) from None
 			url = target
 		raise errors.UnexpectedStatus("Too many redirects.", method=method, url=self.redactor.text(url))

@@ -129,7 +129,7 @@ def parsed(path: str) -> Node:
 	if depth > _DEEPEST:
 		raise PathError(_("{0!r} is nested deeper than {1} levels", path[:80], _DEEPEST))
 	if copies > _MOST_COPIES:
-		raise PathError(_("{0!r} would make over {1} copies of what it is given", path[:80], _MOST_COPIES))
+		raise PathError(_("{0!r} would make more than {1} copies of its input", path[:80], _MOST_COPIES))
 	return tree
 
 
@@ -144,7 +144,7 @@ def _wrong_calls(path: str, node: Node) -> Iterator[str]:
 
 def _wrong_call(path: str, name: str, given: Sequence[Node]) -> Iterator[str]:
 	if name not in Functions.FUNCTION_TABLE:
-		yield _("{0!r} calls {1}(), which is no function of JMESPath", path, name)
+		yield _("{0!r} calls {1}(), which is not a function of JMESPath", path, name)
 		return
 	takes = Functions.FUNCTION_TABLE[name]["signature"]
 	more = bool(takes) and takes[-1].get("variadic")
@@ -265,7 +265,7 @@ class _Bounded(TreeInterpreter):
 			self._extended = True
 			self._left += min(_EACH * _weight(self._data, _MOST // _EACH), _MOST)
 		if self._left < 0:
-			raise PathTooCostly(_("the expression makes too much of what came"))
+			raise PathTooCostly(_("the expression produces too much from its input"))
 
 
 _OPTIONS = Options(custom_functions=Functions())

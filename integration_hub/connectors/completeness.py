@@ -90,17 +90,17 @@ class Evidence:
 		"""
 		last = self._last
 		if last.more:
-			return Doubt(f"the answer says that there is more ({last.more})", self._flag_setting(last.more))
+			return Doubt(f"the response says that there is more ({last.more})", self._flag_setting(last.more))
 		if last.next and not said:
-			return Doubt(f"the answer has a next page ({last.next})", _next_setting(last))
+			return Doubt(f"the response has a next page ({last.next})", _next_setting(last))
 		if not self._is_counted:
 			return None
 		if self._total and self._total[0] > self._records:
 			total, place = self._total
-			sign = f"the source counts {total} records ({place}), and {self._records} came"
+			sign = f"the source counts {total} records ({place}), and {self._records} arrived"
 			return Doubt(sign, self._paging_setting)
 		if last.pages and last.pages > self._pages:
-			sign = f"the source counts {last.pages} pages ({last.pages_at}), and {self._pages} came"
+			sign = f"the source counts {last.pages} pages ({last.pages_at}), and {self._pages} arrived"
 			return Doubt(sign, self._paging_setting)
 		return None
 
@@ -119,9 +119,9 @@ class Evidence:
 		if said or self.says_all:
 			return None
 		if self._last.weak:
-			return Doubt(f"the answer may have a next page ({self._last.weak})", self._paging_setting)
+			return Doubt(f"the response may have a next page ({self._last.weak})", self._paging_setting)
 		if self._sent and self._sent in self._asked:
-			sign = f"{self._sent} records came, exactly as many as were asked for, and nothing says that they are all"
+			sign = f"{self._sent} records arrived, exactly as many as were asked for, and nothing says that they are all"
 			return Doubt(sign, self._paging_setting)
 		return None
 
@@ -129,7 +129,7 @@ class Evidence:
 		"""Return why a fetch that ends since a page came twice does not prove the list complete, None if it does."""
 		if self.says_all and not self._fault:
 			return None
-		return Doubt("the same page came twice", self._paging_setting)
+		return Doubt("the same page arrived twice", self._paging_setting)
 
 	def _keep_total(self, signs: Signs) -> None:
 		total, place = signs.total, signs.total_at
@@ -170,7 +170,7 @@ class Evidence:
 
 def _mistyped(more_path: str, seen: Doubt | None = None) -> Doubt:
 	"""Return the doubt about a Has More Path that nothing was found at: that ended the fetch, whatever else was seen."""
-	sign, setting = f"no answer has anything at Has More Path {more_path!r}", "Has More Path (more_path)"
+	sign, setting = f"no response has a value at Has More Path {more_path!r}", "Has More Path (more_path)"
 	if seen is None:
 		return Doubt(sign, setting)
 	return Doubt(f"{seen.sign}; {sign}", seen.setting if setting in seen.setting else setting)

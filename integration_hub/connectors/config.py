@@ -141,7 +141,7 @@ def integration_problems(
 	):
 		problems.append(("secret", _("is needed for {0}", config.auth_type)))
 	if config.auth_type == "Basic" and not (config.username or secrets.get("secret")):
-		problems.append(("username", _("and the secret must not both be empty for Basic")))
+		problems.append(("username", _("must not be empty if the secret is empty too, for Basic")))
 	if config.auth_type.startswith("OAuth2"):
 		if not config.token_url.startswith(("http://", "https://")):
 			problems.append(("token_url", _("must start with http:// or https://")))
@@ -173,11 +173,11 @@ def integration_problems(
 
 # What is wrong with credentials in the URLs of the settings, which all their readers see.
 _CREDENTIALS = {
-	"base_url": _("must hold no user and password: Authentication has fields for them"),
-	"test_path": _("must hold no user and password: Authentication has fields for them"),
-	"token_url": _("must hold no user and password: Client ID and Client Secret are for them"),
-	"proxy": _("must hold no user and password: Proxy Secret (proxy_secret) is for them, as user:password"),
-	"webhook_url": _("must hold no user and password: it is signed without them"),
+	"base_url": _("must not contain a user and password: use the fields under Authentication"),
+	"test_path": _("must not contain a user and password: use the fields under Authentication"),
+	"token_url": _("must not contain a user and password: use Client ID and Client Secret"),
+	"proxy": _("must not contain a user and password: use Proxy Secret (proxy_secret), as user:password"),
+	"webhook_url": _("must not contain a user and password: the address is signed without them"),
 }
 _USERINFO = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//[^/?#\\]*@", re.IGNORECASE)
 

@@ -43,7 +43,8 @@ def header_problems(config: IntegrationConfig) -> Iterator[tuple[str, str]]:
 		header = getattr(config, field)
 		if proves(header, config):
 			sentence = _(
-				"{0} carries a signature or credentials: it would be kept and shown with the event", header
+				"{0} contains a signature or credentials, and would be stored and shown with the event",
+				header,
 			)
 			yield field, sentence
 	names = kept_names(config)
@@ -51,11 +52,11 @@ def header_problems(config: IntegrationConfig) -> Iterator[tuple[str, str]]:
 		if not _HEADER.fullmatch(name):
 			yield "headers_to_keep", _("{0!r} is not the name of a header", name)
 		elif proves(name, config):
-			yield "headers_to_keep", _("{0} carries a signature or credentials: no event keeps it", name)
+			yield "headers_to_keep", _("{0} contains a signature or credentials, which no event stores", name)
 	if len(names) > _MOST_KEPT:
 		yield "headers_to_keep", _("lists more than {0} headers", _MOST_KEPT)
 	if config.signature_header.strip().lower() in _KEPT:
 		yield (
 			"signature_header",
-			_("{0} is kept with each event: a signature may not stand there", config.signature_header),
+			_("{0} is stored with each event, so it must not contain the signature", config.signature_header),
 		)

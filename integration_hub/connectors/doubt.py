@@ -13,5 +13,5 @@ class Doubt:
 	setting: str = ""
 
 	def __str__(self) -> str:
-		look = f" Look at {self.setting}." if self.setting else ""
+		look = f" Check {self.setting}." if self.setting else ""
 		return f"The list is not known to be complete: {self.sign}.{look}"

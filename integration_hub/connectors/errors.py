@@ -135,7 +135,7 @@ class InvalidRequest(ConnectorError):
 class UnexpectedStatus(ConnectorError):
 	"""The answer has a status that no other error stands for."""
 
-	kind, sentence = "Unexpected Status", "The external system gave an answer we did not expect."
+	kind, sentence = "Unexpected Status", "The external system sent an unexpected response."
 
 
 class RateLimited(ConnectorError):
@@ -179,7 +179,7 @@ class ConnectionBroken(ConnectorError):
 
 	kind, sentence, retry = (
 		"Connection",
-		"The connection broke before the answer was complete.",
+		"The connection broke before the response was complete.",
 		"if idempotent",
 	)
 
@@ -205,13 +205,13 @@ class ServerCannot(ServerError):
 class TooLarge(ConnectorError):
 	"""The answer is larger than the settings allow; the rest of it was not read."""
 
-	kind, sentence = "Too Large", "The answer is larger than the settings allow."
+	kind, sentence = "Too Large", "The response is larger than the settings allow."
 
 
 class MalformedAnswer(ConnectorError):
 	"""The answer is not what it claims to be (not JSON, records missing)."""
 
-	kind, sentence = "Malformed Answer", "The answer could not be read."
+	kind, sentence = "Malformed Answer", "The response could not be read."
 
 
 class RefusedWithin(MalformedAnswer):
@@ -226,7 +226,7 @@ class RetryLater(ConnectorError):
 	`seconds` is how long to wait; the caller reschedules itself.
 	"""
 
-	kind, sentence = "Retry Later", "The external system asks to come back later."
+	kind, sentence = "Retry Later", "The external system asks for a pause."
 
 	def __init__(self, seconds: float, detail: str = "", **context):
 		self.seconds = seconds
@@ -236,13 +236,13 @@ class RetryLater(ConnectorError):
 class Paused(RetryLater):
 	"""The rate budget is used up until then, or the system asked for a pause; nothing was sent."""
 
-	sentence = "Calls are paused."
+	sentence = "Requests are paused."
 
 
 class BreakerOpen(RetryLater):
 	"""The system failed several times in a row; nothing is sent to it for a while."""
 
-	kind, sentence = "Circuit Open", "The external system has failed repeatedly; calls are paused."
+	kind, sentence = "Circuit Open", "The external system has failed repeatedly; requests are paused."
 
 
 BY_STATUS: dict[int, type[ConnectorError]] = {

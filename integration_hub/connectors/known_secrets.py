@@ -61,7 +61,7 @@ class KnownSecrets:
 
 def is_secret() -> LazyMessage:
 	"""Return the reason for refusing a value that is a secret; it names neither the value nor the secret."""
-	return _("there stands a secret of this integration, which is kept out of documents and logs")
+	return _("it contains a secret of this integration, which must not reach documents and logs")
 
 
 def _forms(value: str) -> Iterator[str]:

@@ -230,7 +230,7 @@ class OAuth2Connector(BaseConnector):
 		"""Return what a token endpoint granted; raises AuthenticationFailed with its words where it refused."""
 		if response.status_code >= 300 and response.status_code not in (400, 401, 403):
 			raise self._error(
-				errors.error_class(response.status_code), response, "The token endpoint gave no token."
+				errors.error_class(response.status_code), response, "The token endpoint sent no token."
 			)
 		text = Secret(shown_text(response))
 		try:
@@ -246,7 +246,9 @@ class OAuth2Connector(BaseConnector):
 		"""Return the error of an answer without a token, with its own words in whatever shape they come."""
 		if page := page_of(response):
 			kind = errors.AuthenticationFailed if response.status_code >= 300 else errors.MalformedAnswer
-			return self._error(kind, response, "The token endpoint's answer is no token:", f"{page}.")
+			return self._error(
+				kind, response, "The response of the token endpoint is not a token:", f"{page}."
+			)
 		try:
 			words = complaint(loaded(response))
 		except NotJSON:
@@ -256,7 +258,7 @@ class OAuth2Connector(BaseConnector):
 		if words:
 			return self._error(kind, response, "The token endpoint answered:", words)
 		named = self.redactor.text(error, 200) if isinstance(error, OAuth2Error) else type(error).__name__
-		return self._error(kind, response, f"The token endpoint's answer is no token ({named}).")
+		return self._error(kind, response, f"The response of the token endpoint is not a token ({named}).")
 
 
 def _lifetime(expires_in: Any) -> float:

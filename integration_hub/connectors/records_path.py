@@ -54,7 +54,7 @@ def list_problem(path: str) -> str | None:
 			repr(found[1]),
 		)
 	return _(
-		"{0} may drop elements of the list, and then its end cannot be told. Name the list itself; "
+		"{0} may drop elements of the list, so its end could not be recognized. Name the list itself; "
 		"for a part of each element write map(&part, list), for the values of an object values(object), "
 		"and choose records by Record Filter",
 		dropping,

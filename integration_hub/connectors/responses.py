@@ -212,13 +212,17 @@ def shape(answer: Any) -> str:
 	if isinstance(answer, dict):
 		keys = [_plain(str(key)[:40]) for key in list(answer)[:_SHOWN_KEYS]]
 		more = ", …" if len(answer) > _SHOWN_KEYS else ""
-		return f"the answer has the keys {', '.join(keys)}{more}" if keys else "the answer is an empty object"
+		return (
+			f"the response has the keys {', '.join(keys)}{more}"
+			if keys
+			else "the response is an empty object"
+		)
 	if isinstance(answer, list):
-		return f"the answer is a list of {len(answer)}"
+		return f"the response is a list of {len(answer)}"
 	if answer is None:
-		return "the answer is empty"
-	return {str: "the answer is a text", bool: "the answer is true or false"}.get(
-		type(answer), "the answer is a number"
+		return "the response is empty"
+	return {str: "the response is a text", bool: "the response is true or false"}.get(
+		type(answer), "the response is a number"
 	)
 
 

@@ -139,7 +139,7 @@ def _read(
 			if is_repeated:
 				last = _repeated(evidence, paginator, len(response.content))
 			elif paginator.state in states and not paginator.done:
-				raise MalformedAnswer("The pages lead in a circle.")
+				raise MalformedAnswer("The pages lead back to an earlier page.")
 		if is_repeated:
 			yield last
 			return
@@ -189,7 +189,7 @@ def _endless(pages: int, empty: int, paginator: Paginator) -> str:
 		look = (
 			f"Has More Path (more_path): what is at {paginator.more_path!r} says each time that there is more"
 		)
-	return f"No end after {pages} pages, the last {empty} of them empty. Look at {look}."
+	return f"No end after {pages} pages, the last {empty} of them empty. Check {look}."
 
 
 def _check_answer(answer: Any, request: ListRequest, known: KnownSecrets) -> None:
@@ -234,7 +234,7 @@ def _repeated(evidence: Evidence, paginator: Paginator, size: int) -> Page:
 		return Page([], paginator.state, True, size, _doubt(evidence, paginator))
 	if more := evidence.more():
 		raise MalformedAnswer(
-			f"The same page came twice, though {more.sign}; the pagination settings do not fit the source. "
+			f"The same page arrived twice, though {more.sign}; the pagination settings do not match the source. "
 			f"Look at {more.setting}."
 		)
 	return Page([], paginator.state, True, size, evidence.repeated())
@@ -257,7 +257,7 @@ def _records(response: requests.Response, answer: Any, records_path: str) -> lis
 	if not response.content.strip():
 		if response.status_code in _NO_CONTENT:
 			return []
-		raise MalformedAnswer("The answer is empty.")
+		raise MalformedAnswer("The response is empty.")
 	return find_records(answer, records_path)
 
 
@@ -297,7 +297,9 @@ def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
 	if found is None and (answer is None or is_there(records_path, answer)):
 		return []
 	if not isinstance(found, list):
-		raise MalformedAnswer(f"{place}: no list is there; {shape(answer)}{_nearer(answer, records_path)}.")
+		raise MalformedAnswer(
+			f"{place}: there is no list at this path; {shape(answer)}{_nearer(answer, records_path)}."
+		)
 	if not all(isinstance(record, dict) for record in found):
 		raise MalformedAnswer(f"{place}: a record is not an object.")
 	return found

@@ -54,8 +54,8 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 REFUSED = (
-	"is an address of a private network. integration_hub_allowed_hosts of site_config.json (allowed_hosts of hub.toml)"
-	" names those that may be called, as HOST, or as HOST:PORT where the port is not the scheme's own."
+	"is an address of a private network. To allow it, add it to integration_hub_allowed_hosts of site_config.json"
+	" (allowed_hosts of hub.toml), as HOST, or as HOST:PORT if the port is not the scheme's own."
 )
 
 

@@ -22,14 +22,12 @@ def _marked(_) -> tuple[str, ...]:
 	return (
 		_("Stream {0} keeps failing"),
 		_("Events of {0} failed for good"),
-		_("{0} sends nothing anymore"),
+		_("Nothing arrives from {0} anymore"),
 		_("The access token of {0} ends soon"),
 		_("Integration Hub: {0}, {1}"),
 		_("They are kept. Fix the cause, then replay them."),
 		_("Open the failure"),
-		_(
-			"Look whether the source still sends, and whether its address and secret are still the right ones."
-		),
+		_("Check whether the source still sends, and whether its address and secret are still right."),
 		_("Open the failure to retry it; the stream's runs say what went wrong."),
 		_("Set a new one in the Integration Settings, or connect the Connected App again."),
 	)

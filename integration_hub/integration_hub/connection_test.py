@@ -76,7 +76,7 @@ def hint(error: errors.ConnectorError, config: IntegrationConfig) -> str:
 	"""Return what a person may do about a failed call, "" where nothing better than the error is known."""
 	if REFUSED in error.detail:
 		return _(
-			"If this site may call it, name the host, with its port, in integration_hub_allowed_hosts of site_config.json."
+			"To allow it, add the host, with its port, to integration_hub_allowed_hosts of site_config.json."
 		)
 	if "CERTIFICATE_VERIFY_FAILED" in error.detail:
 		return _("Its certificate is not trusted here. Is the host name right? Has the certificate expired?")
@@ -102,27 +102,25 @@ def _authentication_hint(error: errors.ConnectorError, config: IntegrationConfig
 def _hints(config: IntegrationConfig) -> list[tuple[type[errors.ConnectorError], str]]:
 	"""Return what to do by kind of error; the first that fits counts."""
 	return [
-		(errors.ConfigurationError, _("Mend the settings named above, save, and test again.")),
+		(errors.ConfigurationError, _("Correct the settings named above, save, and test again.")),
 		(
 			errors.AccessDenied,
-			_(
-				"The credentials are known, and may not do this: ask for the permission, or set another Test Path."
-			),
+			_("The credentials are valid, but lack the permission: ask for it, or set another Test Path."),
 		),
-		(errors.NotFound, _("The host answers, and has no such path: check Base URL and Test Path.")),
-		(errors.Gone, _("The host answers, and no longer has this path: check Base URL and Test Path.")),
+		(errors.NotFound, _("The host answers, but has no such path: check Base URL and Test Path.")),
+		(errors.Gone, _("The host answers, but no longer has this path: check Base URL and Test Path.")),
 		(
 			errors.RateLimited,
-			_("Wait, and lower Requests under Rate Budget so that it does not come to this."),
+			_("Wait, and lower Requests under Rate Budget to avoid this."),
 		),
-		(errors.ServerError, _("The fault is on the other side. Try again later, or ask who runs it.")),
+		(errors.ServerError, _("The fault is in the external system. Try again later, or ask its operator.")),
 		(
 			errors.ConnectionFailed,
 			_("Nothing was sent: check host name, port, proxy and firewall, and that the system is up."),
 		),
 		(
 			errors.ConnectionBroken,
-			_("It broke off on the way: try again; if it stays, look at proxies between."),
+			_("The connection broke: try again. If it happens again, check the proxies in between."),
 		),
 		(
 			errors.RequestTimeout,
@@ -130,10 +128,12 @@ def _hints(config: IntegrationConfig) -> list[tuple[type[errors.ConnectorError],
 				f"{config.read_timeout:g}"
 			),
 		),
-		(errors.TooLarge, _("Set a Test Path with a small answer, or raise Largest Answer.")),
+		(errors.TooLarge, _("Set a Test Path with a small response, or raise Largest Response.")),
 		(
 			errors.MalformedAnswer,
-			_("It answered, but no JSON: is the Base URL that of the API, not of a page?"),
+			_(
+				"It answered, but not with JSON: check that the Base URL is that of the API, not of a web page."
+			),
 		),
 		(errors.UnexpectedStatus, _("Check the Base URL: scheme (https), host, and path of the API.")),
 	]

@@ -82,11 +82,11 @@ def handle_conflict(name: str) -> int:
 	"""Have an event that is in conflict with another one handled as one of its own; return how many there were: 0 or 1."""
 	[row] = actionable("Webhook Log", [name], "status")
 	if row.status != "Conflict":
-		frappe.throw(_("{0} is in no conflict.").format(row.name))
+		frappe.throw(_("{0} is not in conflict.").format(row.name))
 	count = replay.replay(FrappeRuntime(), [row.name], conflicts=True)
 	if count:
 		log = frappe.get_doc("Webhook Log", row.name)
-		log.add_comment("Info", _("handled as a new event what was in conflict with another one"))
+		log.add_comment("Info", _("handled this event, which was in conflict, as a new event"))
 	return count
 
 

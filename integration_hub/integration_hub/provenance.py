@@ -52,7 +52,7 @@ def _entries(row: Any, kinds: dict[str, str]) -> list[dict[str, Any]]:
 	stream = _link("Sync Settings", row.stream, row.stream)
 	by = _by(row.made_by, kinds)
 	if row.adopted:
-		came = _("{0} of {1} was bound to this document, which was there before, {2}")
+		came = _("{0} of {1} was bound to this document, which existed before, {2}")
 	else:
 		came = _("This document came from {0} of {1}, {2}")
 	bound = {field: row[field] for field in ("name", "external_id", "stream", "status")}
@@ -62,7 +62,7 @@ def _entries(row: Any, kinds: dict[str, str]) -> list[dict[str, Any]]:
 			_entry(row.modified, _last_change(row).format(record, stream, _by(row.changed_by, kinds)))
 		)
 	if row.last_seen not in (row.made_by, row.changed_by) and kinds.get(row.last_seen) == "Sync Log":
-		seen = _("{0} was met unchanged in {1}, {2}").format(record, stream, _by(row.last_seen, kinds))
+		seen = _("{0} was received unchanged from {1}, {2}").format(record, stream, _by(row.last_seen, kinds))
 		entries.append(_entry(_site_time(row.last_seen), seen))
 	return entries
 

@@ -157,7 +157,9 @@ def _check_queue(doc: Document, before: Document | None) -> None:
 		return
 	changed = (field for field in changes(doc, before) if field.startswith("queue_"))
 	if field := next(changed, None):
-		sentence = _("only a System Manager may say what is read from external_redis_url of site_config.json")
+		sentence = _(
+			"only a System Manager may decide what is read from external_redis_url of site_config.json"
+		)
 		refuse(doc, field, sentence, NotAllowed)
 
 
@@ -166,7 +168,7 @@ def check_stream(doc: Document) -> None:
 	before = doc.get_doc_before_save()
 	rows = [*doc.mapping, *(before.mapping if before else ())]
 	if any(row.as_is for row in rows) and not is_system_manager() and next(decisions(doc), None):
-		sentence = _("only a System Manager may have text stored as it is, or change a stream that does")
+		sentence = _("only a System Manager may store text as it is, or change a stream that does")
 		refuse(doc, "mapping", sentence, NotAllowed)
 	for integration in {before.integration, doc.integration} if before else {doc.integration}:
 		_check_decisions(doc, integration)
@@ -220,7 +222,7 @@ def _check_token(doc: Document, before: Document | None, user: str) -> None:
 			doc,
 			"connected_user",
 			_(
-				"these calls carry the token of {0}. Set yourself, or have a System Manager save this: only they may change where another one's token is sent"
+				"the requests use the token of {0}. Set yourself, or ask a System Manager to save this: only they may change where another user's token is sent"
 			).format(doc.connected_user or "Administrator"),
 			NotAllowed,
 		)
@@ -249,9 +251,9 @@ def _stores_as_it_is(integration: Document | str) -> str:
 
 def _what_to_do(integration: str | None, run_as_user: str) -> str:
 	if run_as_user == frappe.session.user and (stream := _stores_as_it_is(integration or "")):
-		return _("{0} stores text as it is. Have a System Manager do this").format(stream)
+		return _("{0} stores text as it is. Ask a System Manager to do this").format(stream)
 	return _(
-		"{0} writes as {1}. Have a System Manager do this, or set Run As User of {0} to yourself first: only a System Manager may say what is done as somebody else"
+		"{0} writes as {1}. Ask a System Manager to do this, or set Run As User of {0} to yourself first: only a System Manager may decide what is done as another user"
 	).format(integration, run_as_user)
 
 

@@ -73,7 +73,7 @@ def _require(doc: Document, secrets: Iterable[str], moved: list[str]) -> None:
 			refuse(
 				doc,
 				field,
-				_("enter it again: {0} has changed, and it would be sent another way").format(label),
+				_("enter it again: {0} has changed, and the secret would be sent another way").format(label),
 			)
 
 

@@ -69,12 +69,12 @@ def rotate_secret(integration: str, secret: str, drop_previous: bool = False) ->
 	doc = frappe.get_doc("Integration Settings", integration)
 	current = FrappeSecrets(integration).get("webhook_secret")
 	if secret == current:
-		frappe.throw(_("That is the secret in use."))
+		frappe.throw(_("This is the current secret already."))
 	if doc.webhook_secret_old and not drop_previous:
 		place = f"{_(doc.doctype)} {doc.name}, {_(doc.meta.get_label('webhook_secret_old'))}"
 		frappe.throw(
 			_(
-				"{0}: it is still taken, and would be no longer. Empty it once no sender uses it, or confirm that none does."
+				"{0}: this secret is still accepted, and would not be anymore. Clear it when no sender uses it, or confirm that none does."
 			).format(place),
 			title=_("The Secret Was Not Rotated"),
 		)

@@ -15,12 +15,12 @@ def warnings(*queues: str) -> list[str]:
 	try:
 		names = {name for worker in get_workers() for name in worker.queue_names()}
 		found += [
-			_("No worker takes jobs of the queue {0}: nothing runs until one is started.").format(queue)
+			_("No worker takes jobs of the queue {0}. Nothing runs until you start one.").format(queue)
 			for queue in queues or ("long",)
 			if generate_qname(queue) not in names
 		]
 	except RedisError:
-		found.append(_("The job queue (Redis) does not answer: nothing can be handed to a worker."))
+		found.append(_("The job queue (Redis) does not answer, so no job can be started."))
 	if is_scheduler_inactive(verbose=False):
 		command = f"bench --site {frappe.local.site} enable-scheduler"
 		found.append(

@@ -47,7 +47,7 @@ class DeadLettered(Exception):
 
 	def __init__(self, reason: str, place: str):
 		super().__init__(
-			f"Messages of the queue cannot be events: {reason}. They wait, whole, in the list {place}."
+			f"Messages of the queue cannot be read as events: {reason}. They are kept, whole, in the list {place}."
 		)
 		self.kind = reason[:60]
 		self.distinct = reason

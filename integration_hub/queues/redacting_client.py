@@ -19,7 +19,7 @@ from integration_hub.connectors.deadline import deadline
 _ANSWER_SECONDS = (
 	60.0  # for a command and its whole answer, however it drips; blocking ones wait for much less
 )
-_UNSAID = "the server's words are not shown: they may hold what was sent"
+_UNSAID = "the server's words are not shown: they may contain what was sent"
 _CODE = re.compile(r"[A-Z]{2,20}(?= |$)")
 _COMMAND = re.compile(r"unknown command ['`\"]?([A-Za-z]{2,20})['`\",]", re.IGNORECASE)
 _MOVED = re.compile(r"(?:MOVED|ASK) \d{1,5} [\w.:-]{0,255}:\d{1,5}")  # a node of a cluster names another one

@@ -129,7 +129,7 @@ def failing_streams(runtime: Runtime) -> Iterator[Problem]:
 	failing = "`enabled` = 1 AND `alert_after` > 0 AND `consecutive_failures` >= `alert_after`"
 	for row in stream_rows(runtime.db, columns, failing):
 		last = str(row["last_success_at"] or "")[:19]
-		message = f"{row['name']} keeps failing; it went well last: {last or 'never'}."
+		message = f"{row['name']} keeps failing; its last success: {last or 'never'}."
 		detail = f"Failures in a row: {row['consecutive_failures']}. {_last_error(runtime, row['name'])}"
 		yield Problem(FAILING, row["integration"], message, stream=row["name"], detail=detail)
 
@@ -150,9 +150,7 @@ def dead_events(runtime: Runtime) -> Iterator[Problem]:
 		ORDER BY `modified` DESC LIMIT 1"""
 	for row in runtime.db.query(sql):
 		for event in runtime.db.query(last, [row["integration"]]):
-			message = (
-				f"Events of {row['integration']} were given up, the latest at {str(event['modified'])[:19]}."
-			)
+			message = f"Events of {row['integration']} are dead, the latest at {str(event['modified'])[:19]}."
 			count = inbox.counts(runtime, row["integration"])["Dead"]
 			cause = f" The last one: {event['error']}" if event["error"] else ""
 			detail = f"Events that were given up: {count}.{cause}"
@@ -196,7 +194,7 @@ def _silence(runtime: Runtime, arrivals: Arrivals, integration: str, stream: str
 		yield Problem(
 			SILENCE,
 			integration,
-			f"Nothing has come from {stream or integration} since {said}, which is unusual.",
+			f"Nothing has arrived from {stream or integration} since {said}, which is unusual.",
 			stream=stream,
 		)
 
@@ -205,7 +203,7 @@ def clock_ahead(runtime: Runtime) -> Iterator[Problem]:
 	"""Runs or events that are dated to come: a clock was ahead, or still is elsewhere."""
 	if ahead := newest_ahead(runtime):
 		yield Problem(
-			CLOCK, "", f"Runs or events are dated up to {local(runtime, ahead)}, which is still to come."
+			CLOCK, "", f"Runs or events are dated up to {local(runtime, ahead)}, which is in the future."
 		)
 
 

@@ -19,7 +19,7 @@ def lines(runtime: Runtime) -> Iterator[str]:
 	shared = "shared through Redis" if runtime.coordination.shared else "of this process only (no Redis)"
 	yield from runtime.warnings()
 	if ahead := newest_ahead(runtime):
-		yield f"A clock was ahead: runs or events are dated up to {_dated(runtime, ahead)}, which is still to come."
+		yield f"A clock was ahead: runs or events are dated up to {_dated(runtime, ahead)}, which is in the future."
 	yield f"Locks, tokens and budgets are {shared}. Times are in {runtime.zone}."
 	yield ""
 	yield from _integrations(runtime)

@@ -187,7 +187,7 @@ def hold(db: Database, found: Sequence[Binding]) -> None:
 		if not row or _as_read(row) != binding.read:
 			raise Outdated(
 				f"{DOCTYPE} of {binding.external_id!r}: an event or another run changed it meanwhile, "
-				"as often as this one tried"
+				"at every attempt"
 			)
 
 
@@ -227,7 +227,7 @@ def give_up(db: Database, found: Iterable[Binding]) -> None:
 def _made_meanwhile(stream: str) -> str:
 	return (
 		f"{DOCTYPE} of stream {stream!r}: events or another run made records of this page meanwhile, "
-		"as often as this one tried"
+		"at every attempt"
 	)
 
 

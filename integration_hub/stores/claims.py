@@ -205,7 +205,7 @@ def give_back(runtime: Runtime, rows: Sequence[Row]) -> None:
 
 
 _RELEASED_AT_ONCE = 500
-_GONE = "The worker that handled it is gone."
+_GONE = "The worker that handled the event has died."
 # Nobody has claimed anything at a time to come: a clock was ahead, and it is not said how long ago that was.
 _SILENT = "(`claimed_at` < %s OR `claimed_at` IS NULL OR `claimed_at` > %s)"
 

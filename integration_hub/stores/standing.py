@@ -55,7 +55,11 @@ class StreamFacts:
 def stream_standing(facts: StreamFacts) -> Standing:
 	"""Return the status of a stream: no failure stands behind an OK."""
 	why = tuple(_failing(facts))
-	held = (_("Documents whose removal waits for a person: {0}.", facts.held),) if facts.held else ()
+	held = (
+		(_("Documents that wait for approval before they are deleted: {0}.", facts.held),)
+		if facts.held
+		else ()
+	)
 	if facts.running:
 		return Standing("Running", why + held)
 	if why:
@@ -63,7 +67,7 @@ def stream_standing(facts: StreamFacts) -> Standing:
 	if held:
 		return Standing("Needs Approval", held)
 	if facts.last == "Postponed":
-		return Standing("Waiting", (_("The source asked to come back later, or its calls are paused."),))
+		return Standing("Waiting", (_("The source asked for a later time, or its requests are paused."),))
 	return Standing("OK" if facts.last else "New")
 
 
@@ -115,7 +119,7 @@ def integration_standing(facts: IntegrationFacts) -> Standing:
 		return Standing("Disabled")
 	failing, waiting = tuple(_broken(facts)), tuple(_to_look_at(facts))
 	if facts.paused:
-		paused = _("Calls are paused after failures.")
+		paused = _("Requests are paused after failures.")
 		return Standing("Paused", (paused, *failing, *waiting))
 	if failing:
 		return Standing("Failing", failing + waiting)
@@ -132,19 +136,19 @@ def _broken(facts: IntegrationFacts) -> Iterator[LazyMessage]:
 	if count := facts.streams.get("Failing"):
 		yield _("Failing streams: {0}.", count)
 	if count := facts.events.get("Dead"):
-		yield _("Events that were given up: {0}.", count)
+		yield _("Dead events: {0}.", count)
 	if count := facts.events.get("Failed"):
-		yield _("Events that failed and are tried again: {0}.", count)
+		yield _("Failed events that are tried again: {0}.", count)
 	if facts.call_failed:
-		yield _("The last call failed.")
+		yield _("The last request failed.")
 	elif facts.open and not (facts.queue and facts.queue.error):
 		yield _("Open failures: {0}.", facts.open)
 
 
 def _to_look_at(facts: IntegrationFacts) -> Iterator[LazyMessage]:
 	if count := facts.streams.get("Needs Approval"):
-		yield _("Streams whose deletions wait for a person: {0}.", count)
+		yield _("Streams whose deletions wait for approval: {0}.", count)
 	if count := facts.events.get("Unrouted"):
-		yield _("Events that no route fits: {0}.", count)
+		yield _("Events without a matching route: {0}.", count)
 	if count := facts.events.get("Conflict"):
 		yield _("Events in conflict: {0}.", count)

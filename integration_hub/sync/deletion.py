@@ -120,7 +120,7 @@ def _remove_all(
 			break
 		runtime.progress(run)
 	if kept:
-		note = f"{kept} documents could not be removed; External Record says of each why."
+		note = f"{kept} documents could not be deleted; their External Records say why."
 		run.note = f"{run.note} {note}".strip()
 
 

@@ -128,7 +128,7 @@ def _look(
 		gone = result.orphans + result.counts.deleted
 		result.approval = needs_approval(stream, gone, count_live(runtime.db, stream.name))
 		if result.approval:
-			result.notes.append(_("That is more than may go by itself: it waits for a person's approval."))
+			result.notes.append(_("That is more than Largest Deletion allows: a person has to approve it."))
 		result.notes += [_("Nothing was found at {0}.", path) for path in planner.mapper.never_found()]
 
 
@@ -212,7 +212,7 @@ def _while_room(pages: Iterator[Page], result: DryRun, hurried: bool) -> Iterato
 		seconds = f"{error.seconds:.0f}"
 		result.notes.append(
 			_(
-				"Only the first {0} pages were looked at: calls are paused for {1} s.",
+				"Only the first {0} pages were looked at: requests are paused for {1} s.",
 				result.counts.pages,
 				seconds,
 			)

@@ -37,7 +37,7 @@ def fetch_all(
 			raise
 		run.note = "The cursor had expired: everything was fetched again."
 		if not mode.finds_orphans:
-			run.note += " What the source deleted meanwhile was not found out."
+			run.note += " What the source deleted in between is not known."
 		# What an earlier fetch has met may be gone since.
 		run.mark = writer.planner.mark = in_transaction(runtime.db, lambda: new_mark(runtime.db, stream.name))
 		_fetch(runtime, stream, run, mode, writer, connector)
@@ -76,7 +76,7 @@ def deletion_allowed(
 				)
 				run.counts.pages += 1
 		except RetryLater:
-			note = "The source put off the second pass over its list: nothing was removed this time."
+			note = "The source postponed the second pass over its list: nothing was removed this time."
 			run.note = f"{run.note} {note}".strip()
 			return False
 		mode.doubt = proof.doubt

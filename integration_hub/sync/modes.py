@@ -215,7 +215,7 @@ class Backfill(Full):
 				)
 		if stream.mode == "Cursor":
 			raise HubError(
-				_("a change feed has no range of time to ask for; reset its checkpoint instead"),
+				_("a change feed has no period to ask for; reset its checkpoint instead"),
 				doctype="Sync Settings",
 				name=stream.name,
 				field="mode",

@@ -74,7 +74,7 @@ def let_go(runtime: Runtime, stream: str) -> None:
 	sql = "SELECT * FROM `tabSync Log` WHERE `stream` = %s AND `status` = 'Needs Approval'"
 	for row in runtime.db.query(sql, [stream]):
 		if not count_held(runtime.db, stream, row["name"]):
-			said = "What it held back is in the source again, was decided on, or a later run holds it."
+			said = "Nothing waits anymore: the records are in the source again, were decided on, or wait in a later run."
 			values = {"status": ended_alone(row), "error": row["error"] if row["failed"] else said}
 			update(runtime.db, "Sync Log", row["name"], values)
 

@@ -165,9 +165,7 @@ class PageWriter:
 			if not self.runtime.db.is_transient(error):
 				raise
 			# Nothing is written yet: to begin again costs nothing but the look at the page.
-			raise Outdated(
-				f"Another transaction was in the way, as often as this one tried: {error}"
-			) from error
+			raise Outdated(f"Another transaction was in the way at every attempt: {error}") from error
 
 	def _has_failed(self, binding: Binding) -> bool:
 		"""Tell whether this run has met a record already, and failed to write it."""

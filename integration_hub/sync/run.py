@@ -121,7 +121,7 @@ def refuse_deletions(runtime: Runtime, held_by: str, person: str = "") -> int:
 	def keep() -> int:
 		count = bindings.keep_missing(runtime.db, held["stream"], held_by)
 		let_go(runtime, held["stream"])
-		said = f"{count} documents were kept on the word of {person or 'a person'}."
+		said = f"{count} documents were kept by decision of {person or 'a person'}."
 		update(runtime.db, "Sync Log", held_by, {"error": said})
 		restate(runtime, held["stream"])
 		return count
@@ -190,7 +190,7 @@ def _guarded(runtime: Runtime, stream: StreamConfig, run: Run, work: Callable[[R
 	except Exception as error:  # noqa: BLE001 - the run's owner is a worker: the failure goes to the logs
 		fail_run(runtime, stream, run, redactor, error)
 	except BaseException:
-		end_run(runtime, stream, run, "Interrupted", error="The process was asked to stop.")
+		end_run(runtime, stream, run, "Interrupted", error="The process was stopped.")
 		raise
 	else:
 		end_run(
@@ -263,7 +263,7 @@ def _take_notes(
 		notes.append(f"In {run.counts.fetched} records nothing was found at {silent}.")
 	if mode.passed[1] and stream.record_filter and not mode.met:
 		notes.append(
-			f"None of the {mode.passed[1]} records that came passes the Record Filter (record_filter)."
+			f"None of the {mode.passed[1]} records received passes the Record Filter (record_filter)."
 		)
 	if writer.first_error:
 		failed = run.counts.failed - run.retried
@@ -277,7 +277,7 @@ def _take_notes(
 	if writer.overruled:
 		fields = ", ".join(sorted(writer.overruled))
 		notes.append(
-			f"In {fields} documents hold another value than the source: their DocType's code decides there."
+			f"In {fields} documents have another value than the source, because their DocType's code decides there."
 		)
 	run.note = " ".join(filter(None, notes))
 
@@ -295,7 +295,7 @@ def _silent(run: Run, mode: Full, writer: PageWriter, first: bool, apart: bool) 
 		silent.pop("deleted_path", None)
 	said = [f"{path!r} ({name})" for name, path in silent.items()]
 	if "deleted_path" in silent:
-		said[-1] += ", which is right only where none but deleted records have it"
+		said[-1] += ", which is correct only if only deleted records have it"
 	return " and ".join(said)
 
 
@@ -308,7 +308,7 @@ def _arrived(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redac
 	if mode.in_the_future:
 		error = HubError(
 			_(
-				"{0} records are dated more than a day from now; no watermark is made of that",
+				"{0} records have a change time more than a day in the future, which the watermark ignores",
 				mode.in_the_future,
 			),
 			doctype=DOCTYPE,

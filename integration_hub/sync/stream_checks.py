@@ -91,15 +91,15 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 	if has_credentials(stream.endpoint):
 		yield (
 			"endpoint",
-			_("must hold no user and password: the integration's Authentication has fields for them"),
+			_("must not contain a user and password: use the fields under the integration's Authentication"),
 		)
 	yield from range_problems(stream)
 	if stream.record_endpoint and "{id}" not in stream.record_endpoint:
-		yield "record_endpoint", _("holds no {0}, which stands for the record's id", "{id}")
+		yield "record_endpoint", _("does not contain {0}, which stands for the record's id", "{id}")
 	if has_credentials(stream.record_endpoint):
 		yield (
 			"record_endpoint",
-			_("must hold no user and password: the integration's Authentication has fields for them"),
+			_("must not contain a user and password: use the fields under the integration's Authentication"),
 		)
 	if len(statuses(stream.end_statuses)) != len(stream.end_statuses.replace(",", " ").split()):
 		yield "end_statuses", _("{0!r} is not a list of HTTP statuses like 400, 404", stream.end_statuses)
@@ -175,7 +175,7 @@ def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
 		if stream.disable_field not in plain:
 			yield "disable_field", _("{0} has no field {1!r}", stream.target_doctype, stream.disable_field)
 		elif stream.value_of_returned == "":
-			yield "enable_value", _("is needed: what a record that returns is set to")
+			yield "enable_value", _("is needed: the value for a record that is in the source again")
 		for field in ("disable_value", "value_of_returned") if stream.disable_field in plain else ():
 			choices, value = fields[stream.disable_field].choices, str(getattr(stream, field))
 			if choices and value not in choices:
@@ -207,7 +207,7 @@ def _mapping(stream: StreamConfig, fields: Fields, context: StreamContext) -> It
 			leaf = _leaf(fields, row.field)
 			problems = [*_link(row, leaf, context)] if row.conversion == "Link" else []
 			if row.as_is and (stream.write_mode != "Bulk" or leaf.fields):
-				problems.append(_("{0!r} as it is: that is for text that Bulk writes", row.field))
+				problems.append(_("{0!r}: As It Is is only for text that Bulk writes", row.field))
 			if stream.write_mode == "Bulk" and leaf.kind == "Password":
 				problems.append(_("{0!r} is a password, which Bulk would store as it is", row.field))
 		if row.field in seen:
@@ -236,9 +236,9 @@ def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) ->
 		yield _("table {0!r} needs a row of its own with conversion Rows", name)
 	elif not dot and bool(field.fields) != (row.conversion == "Rows"):
 		if field.fields:
-			yield _("{0!r} is a table: it takes the conversion Rows", name)
+			yield _("{0!r} is a table: it needs the conversion Rows", name)
 		else:
-			yield _("{0!r} is no table: the conversion Rows is for tables alone", name)
+			yield _("{0!r} is not a table: the conversion Rows is only for tables", name)
 	elif row.conversion == "Link":
 		yield from _is_link(row, _leaf(fields, row.field))
 
@@ -246,9 +246,9 @@ def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) ->
 def _is_link(row: FieldMapping, field: Field) -> Iterator[str]:
 	"""Say what is wrong with a Link to a field: only a stream knows the DocType that a dynamic link leads to."""
 	if field.kind == DYNAMIC and not row.argument.strip().startswith(STREAM):
-		yield _("{0!r} leads to no DocType of its own: it takes stream:NAME", row.field)
+		yield _("{0!r} is a Dynamic Link, which names no DocType: use stream:NAME", row.field)
 	elif field.kind not in (DYNAMIC, "Link"):
-		yield _("{0!r} is no link to a DocType", row.field)
+		yield _("{0!r} is not a Link field", row.field)
 
 
 def _leaf(fields: Fields, path: str) -> Field:
@@ -293,4 +293,4 @@ def _schedule(stream: StreamConfig) -> Iterator[Problem]:
 	if stream.schedule == "Cron" and not is_cron(stream.cron):
 		yield "cron", _("{0!r} is not a cron expression", stream.cron[:LONGEST_CRON])
 	elif stream.schedule == "Cron" and not next_times(stream.cron, datetime.now(), 1):
-		yield "cron", _("{0!r} never comes due", stream.cron)
+		yield "cron", _("{0!r} is never due", stream.cron)

@@ -73,7 +73,7 @@ class TestNotifications(HubTestCase):
 
 	def test_events_that_were_given_up(self):
 		self.arrive(time.time(), status="Dead")
-		self.assertNotifiedOnce("Events of crm were given up")
+		self.assertNotifiedOnce("Events of crm are dead")
 
 	def test_a_source_gone_silent(self):
 		start = time.time() - 2 * DAY

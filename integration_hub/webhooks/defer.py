@@ -14,4 +14,4 @@ class Defer(Exception):
 
 	def __init__(self, seconds: float):
 		self.seconds = min(max(float(seconds), 1.0), LONGEST)
-		super().__init__(f"Its handler asked to come back in {self.seconds:.0f} s.")
+		super().__init__(f"The handler postponed the event by {self.seconds:.0f} s.")

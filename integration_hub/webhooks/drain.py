@@ -58,7 +58,7 @@ def sweep(runtime: Runtime) -> list[str]:
 				note_clock(
 					runtime,
 					name,
-					f"{mended} waiting events were put off by a clock that was ahead; they are tried now.",
+					f"{mended} waiting events were postponed by a clock that was ahead; they are tried now.",
 				)
 			ordering.find_headless(runtime, name)
 			if count := ordering.count_due(runtime, name, until):

@@ -115,7 +115,11 @@ class Handling:
 				moment = Moment(utc_made_at(new_id()))
 		elif deleted is None and is_unsigned(row) and _says_nothing(stream, record):
 			raise Held(
-				str(_("Its type is not signed, and its record holds nothing but an id, as of a deletion."))
+				str(
+					_(
+						"The event's type is not signed, and its record has nothing but an id, as for a deletion."
+					)
+				)
 			)
 		# A webhook body holds the record where the route says; a list's own deletion mark may not apply.
 		stream = stream if deleted is None else replace(stream, deleted_path="")

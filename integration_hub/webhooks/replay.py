@@ -74,15 +74,15 @@ def _preview(runtime: Runtime, row: Row) -> Effect:
 	effect = Effect(row["name"])
 	route = route_for(load_routes(runtime, row["integration"]), row["event_type"] or "")
 	if row["status"] == "Processing":
-		effect.action, effect.does = "Refuse", "It is being handled just now."
+		effect.action, effect.does = "Refuse", "The event is being handled."
 	elif row["status"] == "Conflict":
-		effect.action, effect.does = "Refuse", "It is in conflict with another one: it is not replayed."
+		effect.action, effect.does = "Refuse", "The event is in conflict: use Handle as a New Event."
 	elif row["payload"] is None:
-		effect.action, effect.does = "Refuse", "Its body is no longer kept: it cannot be replayed."
+		effect.action, effect.does = "Refuse", "The event's body is no longer kept: it cannot be replayed."
 	elif route is None:
-		effect.does = "No route fits it: it stays Unrouted."
+		effect.does = "No route matches the event, so it stays Unrouted."
 	elif route.action == "Ignore":
-		effect.does = "Its route says to ignore it."
+		effect.does = "The route of the event says to ignore it."
 	elif route.action == "Delete Record" and is_unsigned(row):
 		effect.action = "Call"
 		effect.does = f"Asks the source for the record; then deletes it, or writes it: {route.stream}"

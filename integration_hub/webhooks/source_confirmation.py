@@ -19,8 +19,8 @@ from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.mapping import Mapper
 
 HELD = _(
-	"Its type is not signed, and nothing confirms that the record is gone: the stream names no Endpoint of One Record. "
-	"Handle it as a new event if it is."
+	"The event's type is not signed, and nothing confirms that the record is gone, because the stream has no Endpoint of "
+	"One Record. If the record is gone, use Handle as a New Event."
 )
 
 
@@ -63,7 +63,7 @@ def ask(runtime: Runtime, stream: StreamConfig, record: Mapping[str, Any]) -> As
 	found = search(inside, answer) if inside else answer
 	if not isinstance(found, Mapping) or mapper.external_id(found) != external_id:
 		raise HubError(
-			_("what it answers is not the record {0!r}", external_id),
+			_("the response is not the record {0!r}", external_id),
 			doctype="Sync Settings",
 			name=stream.name,
 			field="record_endpoint",

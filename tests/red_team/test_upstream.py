@@ -1,4 +1,4 @@
-"""Attacks: «an answer ends at Largest Answer and at a deadline», «a request never leaves its origin», by the external system.
+"""Attacks: «an answer ends at Largest Response and at a deadline», «a request never leaves its origin», by the external system.
 
 `tests/test_http.py` drips each part of an answer; here a system lies about its answer's frame, or leads elsewhere.
 """

@@ -37,7 +37,7 @@ def unforeseen(doctype: str) -> str:
 	if not code_of(doctype):
 		return ""
 	return _(
-		"The code of {0} runs only when a document is saved: what it checks, fills in or sets back is not foretold.",
+		"The code of {0} runs only when a document is saved: what it checks or changes is not predicted.",
 		doctype,
 	)
 
@@ -133,7 +133,7 @@ class Foresight:
 			return found
 		missing = _missing(doc)
 		if missing and code_of(self.doctype):
-			found.doubt = _("Nothing is in {0}: it fails unless code fills that in.", ", ".join(missing))
+			found.doubt = _("{0} is empty: the record fails unless code fills it in.", ", ".join(missing))
 		elif missing:
 			found.error = InvalidValue(f"{missing[0]}: is required")
 		return found

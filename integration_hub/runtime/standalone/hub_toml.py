@@ -298,7 +298,7 @@ def _check_texts(data: Mapping) -> None:
 def _check_days(value: Any, key: str) -> None:
 	if type(value) is not int or not 0 <= value <= MOST_DAYS:
 		raise HubError(
-			f"must be a number of days, at most {MOST_DAYS}; 0 keeps rows for good",
+			f"must be a number of days, at most {MOST_DAYS}; 0 keeps rows forever",
 			name="hub.toml [hub]",
 			field=key,
 		)

@@ -128,12 +128,12 @@ def _no_table(file: HubFile, table: str) -> str:
 def _check_table(file: HubFile, table: str) -> None:
 	place = f'{file.name} [table."{table}"]'
 	if table in doctypes():
-		raise HubError("is a table of the hub itself", name=place)
+		raise HubError("is a table of the app itself", name=place)
 	if kept := sorted(KEPT_COLUMNS & file.tables[table].keys()):
-		raise HubError("is kept by the hub itself; give the field another name", name=place, field=kept[0])
+		raise HubError("is set by the app itself; give the field another name", name=place, field=kept[0])
 	for name in (table, *file.tables[table]):
 		if not name.replace("_", "").replace(" ", "").replace("-", "").isalnum():
-			raise HubError("holds characters a table cannot have", name=place, field=name)
+			raise HubError("has characters that a table cannot have", name=place, field=name)
 	for field, row in file.tables[table].items():
 		kind = row["fieldtype"]
 		if kind not in FIELDTYPES | {"Table"}:

@@ -66,7 +66,7 @@ class SyncSettings(Document):
 		other = not self.match_field and frappe.db.get_value("Sync Settings", filters)
 		if other and (self.is_new() or self.has_value_changed("target_doctype")):
 			frappe.msgprint(
-				_("{0} writes {1} too. Without a Match Field, each makes documents of its own.").format(
+				_("{0} writes {1} too. Without a Match Field, each creates its own documents.").format(
 					frappe.bold(other), frappe.bold(self.target_doctype)
 				),
 				title=_("Documents May Be Duplicated"),
@@ -111,7 +111,7 @@ class SyncSettings(Document):
 				_("Bulk runs none of these for {0}: {1}").format(
 					frappe.bold(self.target_doctype), ", ".join(unheard)
 				),
-				title=_("Not Told"),
+				title=_("Not Run by Bulk"),
 				indicator="orange",
 			)
 
@@ -165,7 +165,10 @@ class SyncSettings(Document):
 		run_as.check_removal(self, self.integration)
 		route = frappe.db.get_value("Webhook Route", {"stream": self.name}, "parent")
 		if route:
-			frappe.throw(_("A route of {0} leads here.").format(route), frappe.LinkExistsError)
+			frappe.throw(
+				_("A route of {0} uses this stream. Remove the route first.").format(route),
+				frappe.LinkExistsError,
+			)
 		self.check_rest()
 		forget(FrappeRuntime().db, self.name)
 		close_stream(FrappeRuntime(), self.name)
@@ -174,7 +177,7 @@ class SyncSettings(Document):
 		"""Refuse to rename onto another stream, or while a run goes on under the old name."""
 		run_as.check_removal(self, self.integration)
 		if merge:
-			frappe.throw(_("Two streams cannot become one."), title=_("Not Renamed"))
+			frappe.throw(_("Two streams cannot be merged."), title=_("Not Renamed"))
 		with FrappeRuntime().lock(f"sync:{old}") as free:
 			if not free:
 				frappe.throw(
