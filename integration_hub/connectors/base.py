@@ -46,7 +46,9 @@ _SHOWN_SAID = 250
 _MAX_REDIRECTS = 5
 _TOLD_SECONDS = 5.0  # a pause of the budget that is worth a word
 _HURRIED_SECONDS = 2.0  # the longest pause while a person waits, and a web worker with them
-_LOOK_SECONDS = 0.2  # how often one that waits for the budget asks whether it is needed still
+_LOOK_SECONDS = (
+	0.2  # seconds between two questions whether a request that waits for the budget is still wanted
+)
 # Requests leave evenly and arrive with jitter: at the full rate, a late one and an early one would meet in the
 # server's window. What is left unused is the room for that.
 _BUDGET_USED = 0.96
@@ -113,14 +115,14 @@ class BaseConnector:
 
 	hurried = False  # does a person wait?
 
-	# Is a record that stays in the source surely met by one fetch of a list, whatever changes meanwhile?
+	# Is one fetch of a list sure to meet each record that stays in the source, whatever changes meanwhile?
 	stable_pages = False
 
-	# Fields of a stream that say nothing to this connector, and values that fields of its streams have.
+	# Fields of a stream that this connector does not use, and the usual values of others.
 	unused: ClassVar[frozenset[str]] = frozenset()
 	usual: ClassVar[Mapping[str, str]] = {}
 
-	# Does the system tell of deletions in records of their own, so that the others say nothing of it?
+	# Does the system report deletions in records of their own, and never within others?
 	deletions_apart = False
 
 	def __enter__(self) -> BaseConnector:
@@ -219,7 +221,7 @@ class BaseConnector:
 			if made:
 				with suppress(
 					errors.AuthenticationFailed, errors.BreakerOpen
-				):  # here the token can be renewed
+				):  # in this thread the token can be renewed
 					return made.pop()()
 			return self._send(method, url, auth, wanted, json=json, data=data, headers=headers)
 
@@ -231,7 +233,7 @@ class BaseConnector:
 				response = self._through_breaker(lambda: self.retry.run(send, idempotent=idempotent))
 			return response if raw else self.parse(response)
 		except errors.ConnectorError as error:
-			# It may never have come to a request.
+			# There may have been no request.
 			error.about(errors.ConnectorError(method=method, url=self.redactor.text(url, 300)))
 			if self.failed and not wanted and not isinstance(error, errors.RetryLater):
 				self.failed(error)

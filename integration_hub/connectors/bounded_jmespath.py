@@ -28,13 +28,13 @@ _LONGEST = 2000  # characters of an expression
 _DEEPEST = 60  # levels of one: Python's own stack takes some hundred
 _MOST_COPIES = 100_000  # that an expression may make of what it is given, judged before it meets data
 # A unit is a step of the evaluation, a value that it makes, or sixteen characters of text.
-_FREE = 250_000  # units for whatever came
-_EACH = 10  # and so many for each unit that came
+_FREE = 250_000  # units, whatever the size of the data
+_EACH = 10  # more units for each unit of the data
 _MOST = 10_000_000  # in all: some five seconds
-# What gives something else than stands there: a part of it, its order, whether it is what was guessed.
+# Nodes that give more than what stands in the data: a part of it, its order, whether a guess is right.
 _COMPUTING = frozenset({"function_expression", "comparator"})
 _BESIDE = frozenset({"multi_select_list", "multi_select_dict", "function_expression"})
-# What a function that does not fit the values raises, and what values do that JSON allows and Python does not.
+# Raised by functions that do not fit the values, and by values that JSON allows and Python does not.
 _UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError, LookupError)
 
 

@@ -56,7 +56,7 @@ class Breaker:
 	def after(self, error: BaseException | None) -> None:
 		"""Take the outcome of a request into account."""
 		if not self.threshold or isinstance(error, RetryLater):
-			return  # a pause that was asked for says neither
+			return  # a pause that was asked for is neither a failure nor a success
 		if not isinstance(error, _SICK):
 			# An answer, even a refusal, shows that the system is there.
 			if error is None or (isinstance(error, ConnectorError) and error.status):

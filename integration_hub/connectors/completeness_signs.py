@@ -29,7 +29,7 @@ _WORDS = {
 	"1": True,
 }
 
-_NOWHERE = frozenset({"", "0", "-1", "null", "none", "false"})  # a cursor may be "no", the key of Norway
+_NOWHERE = frozenset({"", "0", "-1", "null", "none", "false"})  # a cursor may be "no": the key of Norway
 
 _LEVELS = 3  # of objects beside the way to the records
 _KEYS = 200  # looked at in each object
@@ -38,7 +38,7 @@ _MORE = re.compile(
 	rf"(?:has|is|microsoftdynamicscrm)?(?:more|next)(?:{_RESULTS}|available)?(?:incollection)?"
 	r"|(?:is)?truncated|incompleteresults|exceededtransferlimit"
 )
-# Says, where it is true, that something is missing; where it is not, nothing of what follows.
+# Where it is true, something is missing; where it is false, it says nothing about what follows.
 _CUT = re.compile(
 	r"timedout|terminatedearly|(?:is)?partial(?:results?|content|response)?|(?:\w*limit)?(?:reached|exceeded)"
 )

@@ -248,7 +248,7 @@ class RedisCoordination:
 			with self._local.lock(name, seconds, wait):
 				yield
 		finally:
-			# It may have run out meanwhile: its new holder keeps it.
+			# The lock may have run out meanwhile: then its new holder keeps it.
 			with suppress(redis.exceptions.LockError, *_UNREACHABLE):
 				lock.release()
 

@@ -22,9 +22,7 @@ class ConnectorError(Exception):
 	sentence = "The request to the external system failed."
 	retry: Retry = "never"
 	is_redacted = True  # what it says of request and answer may be kept
-	cause = (
-		""  # one cause of whatever fails with it, in any stream or call of the system; "" if each has its own
-	)
+	cause = ""  # the cause that all failures with this error share, in any stream or call of the system; "" if each has its own
 
 	def __init__(
 		self,

@@ -49,7 +49,7 @@ class Token:
 	def fresh(self, seed: str) -> bool:
 		"""Tell whether the token was fetched with these credentials (`seed`) and is far enough from its end to be used."""
 		leeway = min(LEEWAY, max(self.expires_at - time.time(), 0) / 2)
-		# One that was made at a time to come was made by a clock that was ahead: its end is as wrong.
+		# A token made at a time to come was made by a clock that was ahead: its end is wrong by as much.
 		real = self.made_at <= time.time() + LEEWAY
 		return real and self.seed == seed and time.time() < self.expires_at - leeway
 

@@ -55,7 +55,7 @@ class Prefetcher:
 			except BaseException as error:  # noqa: BLE001 - it is raised where the page is asked for
 				future.set_exception(error)
 
-		# A daemon: who is told to stop does not wait for an answer that nobody wants any more. It ends with the
+		# A daemon: a process that is told to stop does not wait for an answer that nobody wants. It ends with the
 		# attempt it is at, once the connector is closed.
 		threading.Thread(target=work, name="ahead", daemon=True).start()
 

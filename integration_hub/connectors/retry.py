@@ -20,7 +20,7 @@ from integration_hub.lazy_messages import _
 
 T = TypeVar("T")
 
-_LONGEST = 7 * 24 * 3600.0  # who asks to be left alone for years is asked again after a week
+_LONGEST = 7 * 24 * 3600.0  # a server that asks for a pause of years is asked again after a week
 _DECADES = 30 * 366 * 24 * 3600.0
 _NUMBER = re.compile(r"\+?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})")
 _PART = re.compile(r"(\d{1,12}(?:\.\d{0,12})?) ?([A-Za-z]{1,12})", re.ASCII)

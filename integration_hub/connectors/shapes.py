@@ -10,7 +10,7 @@ from typing import Any
 
 from integration_hub.connectors.link_header import next_link
 
-_LEVELS = 5  # of objects that lists are looked for in
+_LEVELS = 5  # levels of objects that lists are looked for in
 _DEEP = 3  # of objects within a record whose keys are named
 _MOST_KEYS = 200
 _LOOKED_AT = 50  # records of a list
@@ -84,7 +84,7 @@ def _is_rows(value: Any) -> bool:
 	return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-# How answers name what leads on, in lower case and letters alone, and what its parameter is then called mostly.
+# Names under which answers give the next page, in lower case without punctuation, and the usual parameter for each.
 _NEXT = ("next", "nexturl", "nextpageurl", "nextlink", "nextpagelink", "odatanextlink", "nexthref", "href")
 _CURSORS = {
 	"nextcursor": "cursor",

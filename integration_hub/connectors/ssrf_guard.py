@@ -66,7 +66,7 @@ class AddressRefused(OSError):
 def is_public(address: _Address) -> bool:
 	"""Tell whether an address is one of the internet, and not of this machine, its network or its cloud."""
 	if isinstance(address, ipaddress.IPv6Address):
-		# An IPv4 address in another dress is judged as what it is.
+		# An IPv4 address within an IPv6 one is judged as the IPv4 address.
 		inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
 		if inner is None and address in _NAT64:
 			inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

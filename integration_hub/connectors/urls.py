@@ -23,7 +23,7 @@ class OtherOrigin(ValueError):
 
 def origin(url: str) -> tuple[str, str, int | None]:
 	"""Return (scheme, host, port) of a URL. Raises ConfigurationError where it has none."""
-	# What parsers read differently, one of them sends elsewhere: only what all read alike is a URL here. The
+	# A text that parsers read differently may lead elsewhere: only what all read alike is a URL here. The
 	# parser is the one that connects.
 	if _AMBIGUOUS.search(url):
 		raise ConfigurationError("The URL holds characters that do not belong in one.", field="base_url")

@@ -262,7 +262,7 @@ def _has_changed(doc: Document, before: Document, field: str) -> bool:
 	if df.fieldtype in table_fields:
 		return [_values(row) for row in doc.get(field)] != [_values(row) for row in before.get(field)]
 	if df.fieldtype == "Password" and doc.get(field) and doc.is_dummy_password(doc.get(field)):
-		return False  # as a form sends back what it does not know
+		return False  # a form sends the mask back: the secret stays
 	return _value(doc, field) != _value(before, field)
 
 

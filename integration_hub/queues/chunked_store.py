@@ -50,7 +50,7 @@ def _store_chunk(runtime: Runtime, events: Sequence[inbox.Event], chunk: Sequenc
 		try:
 			done.verdicts += inbox.store(runtime, [events[number]])
 		except Exception as error:
-			# A disk that is full or a table that is locked is no message's fault: it waits for better times.
+			# A full disk or a locked table is no fault of a message: the batch waits until it is over.
 			if runtime.db.is_transient(error) or not _takes_rows(runtime):
 				raise
 			done.refused[number] = f"{NOT_STORED}: {type(error).__name__}: {error}"[:500]

@@ -20,7 +20,7 @@ from integration_hub.queues.redis_servers import is_full
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runtime import Runtime
 
-# In each script what makes room comes before what takes it: a server that is full lets it pass then.
+# In each script the commands that free memory come first: even without memory left, Redis allows the others then.
 
 # Moves up to ARGV[2] messages, no more once they have ARGV[3] bytes, from the arrived list and the queue, by ARGV[4], to
 # the processing list, each behind a stamp `<ARGV[1]>-<number>:`. Returns the stamped messages, oldest first. The consumer
@@ -78,7 +78,7 @@ class ListConsumer(Consumer):
 
 	def take_up(self, until: float = math.inf) -> bool:
 		"""Store the messages that dead consumers left, and this one's own; False if `until` came first."""
-		# Earlier versions named their lists without braces: what they have left there is as old as can be.
+		# Earlier versions named their lists without braces: messages left there are the oldest, and go first.
 		for prefix in (self.queue, self.prefix) if self.former else (self.prefix,):
 			if not self._take_up(prefix, until):
 				return False

@@ -101,7 +101,9 @@ class StreamConsumer(Consumer):
 		super().store(messages)
 		pending = self.redis.xpending(self.queue, self.group)
 		last = max((message.token for message in messages), key=_order)
-		with _unless_full():  # an older mark will do: what is read twice is known by its id
+		with (
+			_unless_full()
+		):  # an older mark is good enough: entries that are read twice are known by their id
 			self.redis.set(self._mark, _before(pending["min"]) if pending["pending"] else last)
 
 	def _entries(self, since: str, block: float = 0.0) -> list[tuple[bytes, Any]]:

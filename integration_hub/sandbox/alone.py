@@ -27,7 +27,7 @@ def start(port: int = PORT, seconds: float = SECONDS) -> str:
 			"PATH": os.environ.get("PATH", ""),
 			"PYTHONPATH": os.pathsep.join([str(_ROOT), *sys.path]),
 		}
-		# It leaves its parent at once: no worker of ours waits for its end, and none takes it along.
+		# It leaves its parent at once: no worker waits for its end, or ends it by ending.
 		subprocess.run(
 			[sys.executable, "-c", code],
 			env=environment,
@@ -57,7 +57,7 @@ def run(port: int, seconds: float) -> None:
 	from integration_hub.sandbox.server import Sandbox
 
 	threading.Timer(seconds, os._exit, (0,)).start()
-	with suppress(OSError):  # another one was faster
+	with suppress(OSError):  # another process was faster
 		# It answers any process of this machine: it takes no orders to call somebody, to change or to fail.
 		Sandbox(port=port, takes_orders=False).serve_forever()
 	os._exit(0)

@@ -37,7 +37,7 @@ _COMPARED = (
 )
 _MARK = ("last_seen", "run_number")
 _STATE = (*_COMPARED, "error", "payload", "retry_at")
-# Records that the source has, as far as is known. Not those without an id, which stand for no record for sure.
+# Records that the source has, as far as is known. Not those without an id: which records they are is not known.
 LIVE = "`status` IN ('Bound', 'Failed', 'Dead')"
 _FAILURES = "`status` IN ('Failed', 'Unidentified')"  # tried again by themselves
 NOT_WRITTEN = ("Failed", "Dead", "Unidentified")
@@ -71,7 +71,7 @@ class Binding:
 	new: bool = True
 	read: tuple[str, str, str] | None = None  # what it was when it was read: status, hash, last seen
 	taken: bool = False  # made by this transaction before its document was
-	written: str = ""  # what its document went through just now: "", changed, first
+	written: str = ""  # what has just happened to its document: "", changed, first
 
 	@property
 	def is_plain(self) -> bool:
@@ -175,7 +175,9 @@ def hold(db: Database, found: Sequence[Binding]) -> None:
 
 	Raises Outdated if one is no longer as it was read: the snapshot is older than an event's commit.
 	"""
-	if not found or db.dialect == "sqlite":  # one writer at a time, who has read after it began to write
+	if (
+		not found or db.dialect == "sqlite"
+	):  # there is one writer at a time, and it reads after it has begun to write
 		return
 	read = {binding.name: binding for binding in found}
 	marks, names = in_list(read)
@@ -200,7 +202,7 @@ def take(runtime: Runtime, stream: str, target_doctype: str, mark: Mark, found: 
 	new = sorted((b for b in found if b.new), key=lambda b: b.name)  # an order that all keep to: no deadlock
 	if (
 		not new or runtime.db.dialect == "sqlite"
-	):  # one writer at a time, who has read after it began to write
+	):  # there is one writer at a time, and it reads after it has begun to write
 		return
 	now = runtime.now()
 	same = {
@@ -268,7 +270,7 @@ def _save(
 	)
 	state = tuple(column for column in _STATE if column not in _MARK)
 	columns = ("name", "external_id", *state)
-	# What could not be written was written by nobody yet; who writes it later is the first.
+	# A record that could not be written has no writer yet; the one that writes it later is the first.
 	for failed, who in ((True, {**same, "changed_by": by}), (False, written)):
 		others = [b for b in bindings if b.new and not b.is_plain and b.has_failed is failed]
 		insert_many(runtime.db, DOCTYPE, columns, _rows(others, columns), who)
@@ -413,7 +415,7 @@ def mark_deleted(
 def due_failures(runtime: Runtime, stream: str, most: int) -> list[str]:
 	"""Return the names of a stream's bindings that are due for another attempt, by source time, `most` of them."""
 	where, params = of_stream(stream)
-	due = "(`retry_at` IS NULL OR `retry_at` <= %s OR `retry_at` > %s)"  # a clock was ahead: nothing waits so long
+	due = "(`retry_at` IS NULL OR `retry_at` <= %s OR `retry_at` > %s)"  # a clock was ahead, for nothing waits so long
 	sql = f"""SELECT `name` FROM `tab{DOCTYPE}`
 		WHERE {where} AND {_FAILURES} AND `payload` IS NOT NULL AND {due}
 		ORDER BY COALESCE(`source_time`, ''), `name` LIMIT {int(most)}"""

@@ -172,7 +172,7 @@ def settle(runtime: Runtime, rows: Sequence[Row], attempt: Attempt | None = None
 	end = {"modified": runtime.now(), "claim": None, **values}
 	sets = ", ".join(f"`{column}` = %s" for column in end)
 	told = [with_attempt(row["attempts_log"], attempt) for row in rows] if attempt else []
-	if len(set(told)) == 1:  # nearly always: of a first attempt
+	if len(set(told)) == 1:  # nearly always empty, as of a first attempt
 		sets, told = f"{sets}, `attempts_log` = %s", told[:1]
 	elif told:
 		sets += f", `attempts_log` = CASE `name` {'WHEN %s THEN %s ' * len(told)}END"
@@ -224,7 +224,7 @@ def release_abandoned(
 	while rows := runtime.db.query(f"{sql} OFFSET {alive}"):
 		count = _release(runtime, rows, max_attempts, _SILENT, silent)
 		for (integration, slot), mine in _by_slot(rows).items():
-			with runtime.lock(_slot_lock(integration, slot)) as free:  # and nobody sits down meanwhile
+			with runtime.lock(_slot_lock(integration, slot)) as free:  # and nobody takes the slot meanwhile
 				if free:
 					claims, values = in_list({row["claim"] for row in mine})
 					count += _release(runtime, mine, max_attempts, f"`claim` IN ({claims})", values)

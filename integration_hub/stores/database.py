@@ -180,7 +180,7 @@ def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
 			with db.transaction():
 				return work()
 		except Exception as error:
-			# What others have made meanwhile, they need not make again: each attempt finds more of it there.
+			# Rows that others have made meanwhile need not be made again: each attempt finds more of them.
 			outdated = isinstance(error, Outdated)
 			most = _ATTEMPTS_OUTDATED if outdated and time.monotonic() < until else attempts
 			again = outdated or db.is_transient(error) or db.is_duplicate(error)

@@ -108,7 +108,7 @@ def queue_facts(runtime: Runtime, row: Row) -> QueueFacts | None:
 		return None
 	since = max(
 		str(row["queue_read_at"] or ""), str(row["modified"] or "")
-	)  # settings of now have their time first
+	)  # settings that were just saved get their time first
 	unread = bool(since) and since < runtime.now(ahead=-UNREAD_SECONDS)
 	return QueueFacts(error=row["queue_error"] or "", unread=unread)
 

@@ -129,7 +129,7 @@ def advance(runtime: Runtime, run: Run, added: Counts, checkpoint: str | None = 
 	if not update(runtime.db, DOCTYPE, run.name, values, where="`status` = 'Running'"):
 		raise Superseded(f"Run {run.name} of {run.stream} was closed by another run.")
 	if checkpoint is not None:
-		# Only where this run left it: a person who reset it, or changed the source, meanwhile, is right.
+		# Only where this run left it: a person who has reset it, or changed the source, meanwhile decides.
 		update(
 			runtime.db,
 			"Sync Settings",

@@ -60,7 +60,7 @@ class Full:
 	def __init__(self, stream: StreamConfig):
 		self.stream = stream
 		self.met = 0  # records of the stream's on the first page that has any: the source is not empty
-		self.pages_read = 0  # pages of it
+		self.pages_read = 0  # pages of the list
 		self.passed = (0, 0)  # pages and records of the fetch that goes on: the first, or the second pass
 		self.doubt: Doubt | None = None  # why what was fetched is not known to be the whole list
 		self.resumed = ""  # the paginator's state that a postponed run left

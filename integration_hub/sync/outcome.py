@@ -57,8 +57,8 @@ def end_run(
 
 	def work() -> None:
 		if not close_run(runtime, run, status, **values):
-			return  # another run has taken over: the stream is its now
-		if run.own_turn:  # the end of another says nothing of the stream's next turn
+			return  # another run has taken over the stream
+		if run.own_turn:  # the end of a run beside the stream's own says nothing of its next turn
 			update(runtime.db, DOCTYPE, stream.name, _next_turn(runtime, stream, run, status, delay))
 		close_after(runtime, run, status)
 		let_go(runtime, stream.name)

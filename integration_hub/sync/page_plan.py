@@ -22,7 +22,7 @@ from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 
 Record = Mapping[str, Any]
 
-# For so many seconds a list may be behind what an event has told (a cache, a replica); later it is believed, for a
+# Seconds by which a list may be behind an event (a cache, a replica); after them the list is believed, for a
 # source that was set back says so in no other way.
 _LISTS_LAG = 3600
 
@@ -320,7 +320,7 @@ class Planner:
 		elif same and not stale and item.source_time not in ("", binding.source_time):
 			plan.newer.append(item)
 		elif stale and binding.status == "Deleted" and not self.current:
-			plan.stale += 1  # what deleted it stays who has seen it last
+			plan.stale += 1  # the deletion still counts as the last to have seen it
 		else:
 			plan.unchanged.append(binding)
 		return False
@@ -337,7 +337,7 @@ class Planner:
 		if self.current and self._is_of_before(binding):
 			return self._is_lagging(item, binding)
 		if self.current and not self._seen_since(binding):
-			# This fetch has met it already. What it found gone, and nobody has dated, is dated as the fetch is.
+			# This fetch has met it already. An undated deletion that it found is dated as the fetch is.
 			return item.source_time < known and not in_order and not (gone and known >= self.moment.received)
 		return item.source_time < known or (gone and item.source_time == known)
 

@@ -109,7 +109,7 @@ class PageWriter:
 			# The page is undone, and so is what was noted of it.
 			self.first_error, self.error_log, self.unidentified = before
 			if isinstance(error, Outdated) or self.runtime.db.is_duplicate(error):
-				self.planner.first_load = False  # something was there after all: the next attempt looks
+				self.planner.first_load = False  # a row was there after all: the next attempt looks it up
 			raise
 
 	def _carry_out(self, plan: Plan, again: bool, until: float) -> Counts:

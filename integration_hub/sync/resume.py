@@ -44,7 +44,7 @@ def resume(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full) -> None
 		return  # a column that Frappe added to a SQLite table holds the text «None»
 	if not mode.scheduled or left.get("source") != _source(stream):
 		return
-	if "number" not in left:  # the hub marked otherwise what it had met when that run left off
+	if "number" not in left:  # that run marked the records it had met in another way
 		if left.get("whole", mode.whole):
 			mode.begin_again()
 		return

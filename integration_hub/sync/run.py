@@ -169,7 +169,7 @@ def _open(runtime: Runtime, stream: StreamConfig, triggered_by: str, kind: str =
 		run.mode, run.own_turn = kind, False
 		update(runtime.db, "Sync Log", run.name, {"mode": kind, "period": period or None})
 	else:
-		# What is asked for from now on is asked for again: this run may have passed it. And if it is killed, it is
+		# A request for a run from now on is for another one: this one may have passed what it is about. Killed, it is
 		# not due again before it is found out (see schedule.close_silent_runs).
 		state |= {"wanted": 0, "next_run_at": next_run(stream, runtime.now())}
 	if runtime.is_new(stream.name):
@@ -204,7 +204,7 @@ def _sync(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor
 	writer = PageWriter(
 		runtime, stream, redactor, mark=run.mark, operation="Sync", run=run, sync_log=run.name
 	)
-	# To try a record again is not to meet it: where what is not met is gone, the fetch itself brings it again.
+	# A retry does not count as meeting the record: where unmet records are gone, the fetch itself has to bring it.
 	if mode.retries_failed and not mode.finds_orphans:
 		retry_failed(runtime, stream, run, writer)
 	with closing(runtime.connector(stream.integration)) as connector:

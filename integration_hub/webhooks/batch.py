@@ -124,7 +124,7 @@ class Batch:
 			with self.runtime.as_user(self.user):
 				row["asked"] = self.handling.ask(row, route_for(self.routes, row["event_type"] or ""))
 		except Held:
-			pass  # said again where it is handled
+			pass  # raised again where it is handled
 		except Exception as error:  # noqa: BLE001 - as of any handler: it is tried again
 			return self._failed(row, error)
 		return self._alone(row)

@@ -88,7 +88,7 @@ def _load(runtime: Runtime, name: str) -> Endpoint | None:
 		raise
 	except HubError:
 		return None
-	if config.name != name:  # MariaDB finds it in other spellings too, and there is no end of them
+	if config.name != name:  # MariaDB finds it in any of many other spellings, too
 		return None
 	if not (config.enabled and config.webhook_enabled):
 		return None

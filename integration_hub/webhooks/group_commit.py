@@ -42,7 +42,7 @@ class GroupCommit:
 		with self._turn:
 			if mine.verdicts is None and not mine.alone:
 				self._store(runtime, mine)
-		# What could not be stored together may be one event's fault: each for itself.
+		# The failure may be one event's fault: store each by itself.
 		return mine.verdicts if mine.verdicts is not None else inbox.store(runtime, events)
 
 	def _store(self, runtime: Runtime, mine: _Waiting) -> None:

@@ -110,7 +110,7 @@ class Handling:
 		if self.is_to_confirm(row, route):
 			if not row.get("asked"):
 				raise Held(str(HELD))
-			if row["asked"].record is not None:  # it is there: what it is now is written
+			if row["asked"].record is not None:  # the source has it: its present state is written
 				record, deleted = row["asked"].record, None
 				moment = Moment(utc_made_at(new_id()))
 		elif deleted is None and is_unsigned(row) and _says_nothing(stream, record):

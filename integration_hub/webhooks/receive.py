@@ -120,7 +120,7 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 	)
 	check_event(event, found.known)
 	if len(body) > MEGABYTE and 0 < longest_statement(runtime) < size_of(event):
-		raise _Refused(413, "body_too_large_for_database")  # by nothing that a sender's repeating would mend
+		raise _Refused(413, "body_too_large_for_database")  # for a reason that a repeat would not change
 	[verdict] = store(runtime, [event])
 	return _stored(runtime, event, verdict)
 

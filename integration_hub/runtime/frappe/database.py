@@ -95,11 +95,13 @@ class FrappeDatabase:
 	def savepoint(self) -> Iterator[None]:
 		"""Undo only the block if it raises, and drop the callbacks that it registered with Frappe."""
 		name, transaction = f"hub_{next(_numbers)}", _current_transaction()
-		frappe.db._cursor.execute(f"SAVEPOINT {name}")  # one a record: through frappe.db it costs thrice that
+		frappe.db._cursor.execute(
+			f"SAVEPOINT {name}"
+		)  # once a record, and three times as slow through frappe.db
 		callbacks = [(manager, len(manager._functions)) for manager in _callback_managers()]
 		try:
 			yield
-			# Who commits or rolls back within the block takes the savepoint along.
+			# A commit or rollback within the block ends the savepoint, too.
 			there = _current_transaction() is transaction and _release(name)
 		except Exception as error:
 			if not self.is_transient(error):  # a deadlock has rolled back everything, savepoints too

@@ -98,7 +98,9 @@ class DocumentTarget:
 	def _update(self, change: Change, fresh: bool) -> Written:
 		# As it is now, whatever the snapshot shows, where it turned out to have changed meanwhile.
 		doc = frappe.get_doc(self.doctype, change.name, **({"for_update": True} if fresh else {}))
-		doc.check_permission("write")  # as it stands: its new values alone may be of those that one may write
+		doc.check_permission(
+			"write"
+		)  # as it is stored: the new values could make it one that the user may write
 		changed = apply(doc, change.values)
 		if not changed:
 			return Written(doc.name, same=True)
@@ -237,7 +239,7 @@ class FrappeBulkTarget(BulkTarget):
 			if not refusal
 		]
 		if frappe.db.db_type == "sqlite":
-			keep_name_unique(self.doctype)  # each time: what is rolled back takes it along
+			keep_name_unique(self.doctype)  # each time, for a rollback undoes it
 		written = iter(super().write(good))
 		return [Written(None, refusal) if refusal else next(written) for refusal in refusals]
 

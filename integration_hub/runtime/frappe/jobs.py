@@ -45,7 +45,7 @@ def forget_dead_schedule() -> None:
 	Each of them calls this for all: those that are called less often, too, so that one is always left.
 	"""
 	ours = {"method": ["like", "integration_hub.%"]}
-	with suppress(RedisError):  # a job that was called by hand goes on without it
+	with suppress(RedisError):  # a job that was called by hand goes on without Redis
 		for name in frappe.get_all("Scheduled Job Type", filters=ours, pluck="name"):
 			forget_dead(frappe.get_doc("Scheduled Job Type", name).rq_job_id)
 

@@ -148,7 +148,7 @@ class StandaloneRuntime:
 
 	def is_new(self, stream: str) -> bool:
 		"""Tell whether hub.toml leaves `enabled` open and no sync has switched the stream on."""
-		# `enabled = false` is somebody's word; a file that says nothing leaves it to the first sync.
+		# `enabled = false` was decided; a file that says nothing leaves the decision to the first sync.
 		if "enabled" in self.file.streams.get(stream, {"enabled": False}):
 			return False
 		return not self.db.query(

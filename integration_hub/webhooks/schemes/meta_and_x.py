@@ -29,7 +29,7 @@ class MetaScheme(SettledHMAC):
 		if not verify_token:
 			raise BadSignature("no_secret_set")
 		require([request.query.get("hub.verify_token", "")], [verify_token])
-		# As text, and not as a page: what is repeated here is whatever somebody sent.
+		# As text, and not as a page: anybody can choose what is repeated here.
 		content = request.query.get("hub.challenge", "")[:_MAX_CHALLENGE]
 		return Response(200, "challenge", content, "text/plain")
 
