@@ -21,7 +21,7 @@ from integration_hub.stores.near import near
 from integration_hub.stores.runtime import HubError
 from integration_hub.terminal_text import plain, plain_traceback
 
-NUMBER = click.IntRange(1, 10_000)  # of rows that a list shows
+NUMBER = click.IntRange(1, 10_000)  # how many rows a list shows
 _LONGEST = 1000  # characters of a sentence that a command ends with
 _TOLD = (HubError, ConnectorError, click.ClickException, click.Abort, click.exceptions.Exit)
 

@@ -26,11 +26,11 @@ _PLAIN = re.compile(r"(\^|[A-Za-z_][A-Za-z0-9_]*)(\.(\^|[A-Za-z_][A-Za-z0-9_]*))
 _OUTER = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`)|\^""", re.DOTALL)
 _LONGEST = 2000  # characters of an expression
 _DEEPEST = 60  # levels of one: Python's own stack takes some hundred
-_MOST_COPIES = 100_000  # that an expression may make of what it is given, judged before it meets data
+_MOST_COPIES = 100_000  # copies that an expression may make of its data, judged before it meets any
 # A unit is a step of the evaluation, a value that it makes, or sixteen characters of text.
 _FREE = 250_000  # units, whatever the size of the data
 _EACH = 10  # more units for each unit of the data
-_MOST = 10_000_000  # in all: some five seconds
+_MOST = 10_000_000  # units in all: some five seconds
 # Nodes that give more than what stands in the data: a part of it, its order, whether a guess is right.
 _COMPUTING = frozenset({"function_expression", "comparator"})
 _BESIDE = frozenset({"multi_select_list", "multi_select_dict", "function_expression"})
@@ -67,7 +67,7 @@ def reader(path: str) -> Reader:
 	return read
 
 
-_kept_reader = lru_cache(1000)(reader)  # of the few paths that settings name
+_kept_reader = lru_cache(1000)(reader)  # for the few paths that settings name
 
 
 def search(path: str, data: Any) -> Any:

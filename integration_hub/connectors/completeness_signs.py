@@ -31,7 +31,7 @@ _WORDS = {
 
 _NOWHERE = frozenset({"", "0", "-1", "null", "none", "false"})  # a cursor may be "no": the key of Norway
 
-_LEVELS = 3  # of objects beside the way to the records
+_LEVELS = 3  # levels of objects beside the way to the records
 _KEYS = 200  # looked at in each object
 _RESULTS = "page|pages|items|results|records|data|rows|entries|elements|hits|objects|documents"
 _MORE = re.compile(

@@ -22,7 +22,7 @@ from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.responses import shape
 
 Filters = list[list[Any]]
-_NAMES = 10  # that are asked for at a time
+_NAMES = 10  # names that are asked for at a time
 _BOLD = re.compile(r"<(?:strong|b)>(.*?)</(?:strong|b)>", re.DOTALL)
 Read = tuple[list[dict[str, Any]], int, bool]  # documents, bytes, is it the last page
 

@@ -50,7 +50,7 @@ class RequestTemplate:
 	headers: Sequence[tuple[str, Template]] = ()
 	body_format: str = ""
 	body: Any = None
-	query: str = ""  # of GraphQL; braces are its own there
+	query: str = ""  # GraphQL's, whose own braces are no placeholders
 
 	@classmethod
 	def read(cls, request: ListRequest) -> RequestTemplate:

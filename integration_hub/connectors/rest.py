@@ -32,7 +32,7 @@ _BEHIND_END = (
 	416,
 	422,
 )  # how a page is refused that there is not (Django REST framework, WordPress)
-_LISTS = 5  # that a complaint names
+_LISTS = 5  # lists that a complaint names
 MAX_PAGES = 100_000
 MAX_EMPTY = (
 	1000  # pages without a record, one after the other: some sources filter what they have counted off

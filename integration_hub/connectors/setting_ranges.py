@@ -14,7 +14,7 @@ from integration_hub.lazy_messages import _
 _DAY = 86_400
 _YEAR = 366 * _DAY
 _LEAST_SECONDS = 0.001
-MOST_DAYS = 36_500  # that rows are kept: a hundred years
+MOST_DAYS = 36_500  # the longest that rows are kept: a hundred years
 
 
 class Range(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 from integration_hub.connectors.link_header import next_link
 
 _LEVELS = 5  # levels of objects that lists are looked for in
-_DEEP = 3  # of objects within a record whose keys are named
+_DEEP = 3  # levels of objects within a record whose keys are named
 _MOST_KEYS = 200
 _LOOKED_AT = 50  # records of a list
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -32,7 +32,7 @@ from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.receive import hand_over
 
 BATCH = 100
-BATCH_BYTES = 8 * 1024 * 1024  # of a batch, about: large messages are read fewer at a time
+BATCH_BYTES = 8 * 1024 * 1024  # about what a batch may have: large messages are read fewer at a time
 Follow = Callable[[str, int], redis.Redis]  # a client for another node of the same cluster
 _ALLOW_FULL = "#!lua flags=allow-oom\n"  # of scripts, from Redis 7 on: they make more room than they take
 SILENT_SECONDS = 120  # a consumer that says nothing for longer is taken for gone

@@ -12,7 +12,7 @@ from integration_hub.stores.ids import new_id
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.statement_size import longest_statement, size_of
 
-MOST_BYTES = 1_000_000  # of payloads in one statement, which databases limit
+MOST_BYTES = 1_000_000  # bytes of payloads in one statement, which databases limit
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Stored:
 	"""The outcome of storing events: a verdict for each that was committed, a reason for each that no database takes."""
 
 	verdicts: list[inbox.Verdict] = field(default_factory=list)
-	refused: dict[int, str] = field(default_factory=dict)  # by the event's place in the batch
+	refused: dict[int, str] = field(default_factory=dict)  # reasons, by the event's place in the batch
 
 
 def store_in_chunks(runtime: Runtime, events: Sequence[inbox.Event]) -> Stored:

@@ -34,7 +34,7 @@ class ConsumerLoop:
 		self._done = Consumed()
 		self._failures = 0
 		self._look_at = self._recover_at = 0.0
-		self._told = False  # of the trouble that is now
+		self._told = False  # is the present trouble logged?
 		self._state = QueueState(runtime, integration)
 
 	def run(self, stop: threading.Event, on_batch: Callable[[Consumed], None] | None = None) -> Consumed:

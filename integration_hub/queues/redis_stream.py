@@ -49,7 +49,7 @@ class StreamConsumer(Consumer):
 		self.group = config.queue_group
 		# Up to here everything is acknowledged: where a group that got lost begins again.
 		self._mark = f"{self.prefix}:done:{self.group}"
-		self._size = BATCH_BYTES // _CAREFUL  # of the largest entry, as far as they were large lately
+		self._size = BATCH_BYTES // _CAREFUL  # bytes of the largest entry, as far as they were large lately
 
 	def take_up(self, until: float = math.inf) -> bool:
 		"""Store this consumer's pending messages and those of silent ones (XAUTOCLAIM); False if `until` came first."""

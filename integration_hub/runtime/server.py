@@ -25,12 +25,12 @@ from integration_hub.terminal_text import log_plainly
 from integration_hub.webhooks.asgi import CONNECTIONS, AsgiReceiver
 from integration_hub.webhooks.receiver import Receiver
 
-KILL_SECONDS = 5  # for what is in progress when the receiver is stopped
+KILL_SECONDS = 5  # granted to what is in progress when the receiver is stopped
 HEAD_SECONDS = 10  # for the head of a request; a connection at rest is closed after that, too
 _LOOK_SECONDS = 1.0
-_TAKEN_SECONDS = 5.0  # for workers of a receiver that was killed to end
+_TAKEN_SECONDS = 5.0  # granted to the workers of a killed receiver to end
 _BACKLOG = 2048
-_SPARE_FILES = 256  # beside those of connections: databases, pipes, logs
+_SPARE_FILES = 256  # file descriptors beside those of connections: databases, pipes, logs
 
 MakeReceiver = Callable[[], Receiver]
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 HOST, PORT, SECONDS = "127.0.0.1", 8765, 3600.0
-_ROOT = Path(__file__).parent.parent.parent  # of the package
+_ROOT = Path(__file__).parent.parent.parent  # the folder that the package is in
 _BEGINS = 20.0  # seconds in which it has to answer
 
 

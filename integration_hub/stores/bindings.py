@@ -41,7 +41,7 @@ _STATE = (*_COMPARED, "error", "payload", "retry_at")
 LIVE = "`status` IN ('Bound', 'Failed', 'Dead')"
 _FAILURES = "`status` IN ('Failed', 'Unidentified')"  # tried again by themselves
 NOT_WRITTEN = ("Failed", "Dead", "Unidentified")
-KEPT = "kept"  # in the place of the run that missed a record: a person has refused its removal
+KEPT = "kept"  # stands in place of the run that missed a record: a person has refused its removal
 _ASKED = f"COALESCE(`missing_run`, '') <> '{KEPT}'"
 MOST_ATTEMPTS = 10
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 5 * 60, 24 * 3600  # seconds
@@ -61,7 +61,7 @@ class Binding:
 	source_time: str = ""
 	content_hash: str = ""
 	last_seen: str = ""
-	run_number: int = 0  # of the stream's last run when it was seen last (see stores.marks)
+	run_number: int = 0  # number of the stream's last run when it was seen last (see stores.marks)
 	missing_run: str | None = None
 	error: str | None = None
 	error_log: str | None = None  # the failure that keeps it from being written

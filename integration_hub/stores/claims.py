@@ -30,7 +30,9 @@ _RETRIES = 20  # how many are tried for one that nobody else has locked
 _MOST_RETRIES = 100
 _MOST_AT_ONCE = 400  # rows looked at in one go, where there is nothing to take among fewer
 
-_MOST_BYTES = 8_000_000  # of the payloads of one claim, which are all in memory; a single one may be larger
+_MOST_BYTES = (
+	8_000_000  # bytes of the payloads of one claim, which are all in memory; a single one may be larger
+)
 
 # What handling needs of a row, beside its payload.
 _COLUMNS = [

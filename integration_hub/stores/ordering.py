@@ -26,14 +26,14 @@ from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.schema import along
 
 MY_TURN, BEHIND, AT_TIME = 0, 1, 2
-LOOK_SECONDS = 0.25  # after so long a look ends; what it has found is written down, and the next one goes on
+LOOK_SECONDS = 0.25  # a look ends after so long; what it has found is written down, and the next one goes on
 WINDOW = 200  # rows looked at in one go
 MOST_DUE = 4000  # more are not counted
 _LET_ON = 100  # rows let on at a time, as many as a drain takes in one go
-_SAMPLE = 300  # of those behind others, looked at in each sweep: is there still somebody in front of them?
-_MOST_KEYS = 5000  # of events that come together; of more, nobody asks whether all of them wait
+_SAMPLE = 300  # rows behind others that each sweep looks at: is there still one in front of them?
+_MOST_KEYS = 5000  # ordering keys of events that come together; of more, nobody asks whether all of them wait
 LONGEST_WAIT = 9 * 3600.0  # nothing is tried again, or comes back, later than that
-_AGAIN_SECONDS = 60.0  # after which a deferred event is looked at again that finds another one before it
+_AGAIN_SECONDS = 60.0  # until a deferred event that finds another one before it is looked at again
 
 # The indexes that what is asked here goes along (see schema.INDEXES).
 BY_NAME = ("integration", "status", "turn", "name", "ordering_key", "next_attempt_at", "deferrals")

@@ -33,7 +33,7 @@ NUMERIC = INTEGER | _REAL
 _TEXT = frozenset(
 	{"Data", "Small Text", "Text", "Long Text", "Code", "JSON", "Select", "Link", "Date", "Datetime", "Time"}
 )
-FIELDTYPES = NUMERIC | _TEXT  # of tables in the runtime without Frappe
+FIELDTYPES = NUMERIC | _TEXT  # those that columns of the standalone runtime's tables may have
 
 
 @cache

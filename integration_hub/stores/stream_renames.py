@@ -5,7 +5,7 @@ from __future__ import annotations
 from integration_hub.stores.bindings import DOCTYPE, name_range
 from integration_hub.stores.database import Database
 
-STREAM = "stream:"  # before a stream's name, in the argument of a link
+STREAM = "stream:"  # stands before a stream's name in the argument of a link
 _PREFIX = 8  # what stands for the stream in a binding's name
 
 

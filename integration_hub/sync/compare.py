@@ -13,7 +13,7 @@ from integration_hub.stores.schema import INTEGER, NUMERIC
 
 Pair = tuple[Any, Any]  # what a field holds now, and then
 
-_DECIMALS = {"Rating": 2}  # of the columns; 9 of all others
+_DECIMALS = {"Rating": 2}  # decimals of the columns; 9 of all others
 
 
 def differences(now: Mapping[str, Any], then: Mapping[str, Any], fields: Fields) -> dict[str, Pair]:

@@ -63,7 +63,9 @@ def remove_orphans(runtime: Runtime, stream: StreamConfig, run: Run, redactor: R
 	gone = bindings.count_live(runtime.db, stream.name, run.mark.number)
 	if not gone:
 		return
-	before = run.counts.deleted + run.counts.to_delete  # of what the source itself has marked as deleted
+	before = (
+		run.counts.deleted + run.counts.to_delete
+	)  # removals of records that the source itself has marked as deleted
 	live = bindings.count_live(runtime.db, stream.name) + run.counts.deleted
 	if needs_approval(stream, before + gone, live):
 		run.counts.add(in_transaction(runtime.db, lambda: _hold(runtime, stream, run)))

@@ -22,7 +22,7 @@ from integration_hub.sync.resume import keep_whole, leave_off
 from integration_hub.sync.source import source_pages
 
 DOCTYPE = "Sync Settings"
-KEEP_SECONDS = 15.0  # after which a run notes how far it came, should it be killed
+KEEP_SECONDS = 15.0  # between two notes of how far a run came, should it be killed
 _MOST_AT_ONCE, _FEWEST_AT_ONCE = 5000, 50  # records a transaction
 
 

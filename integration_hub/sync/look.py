@@ -19,10 +19,10 @@ from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.source import first_request
 
-_ITEMS = 3  # of a list that are shown
-_KEYS = 100  # of an object
+_ITEMS = 3  # items of a list that are shown
+_KEYS = 100  # keys of an object that are shown
 _TEXT = 200  # characters of a value
-_NODES = 3000  # of the whole answer
+_NODES = 3000  # values of the whole answer that are shown
 _LISTS = 8
 
 

@@ -145,7 +145,9 @@ class PageWriter:
 			self.runtime, self.stream.name, self.stream.target_doctype, self.mark, changed, self._by
 		)
 		if not self.run and any(binding.had_failed and not binding.has_failed for binding in changed):
-			close_records(self.runtime, self.stream.name)  # of a run, its end does this
+			close_records(
+				self.runtime, self.stream.name
+			)  # for an event; the end of a run does this for a run
 			restate(self.runtime, self.stream.name)
 		if self.runtime.db.broken and self.run:
 			raise BrokenTransaction(

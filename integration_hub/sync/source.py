@@ -17,7 +17,7 @@ from integration_hub.sync.config import StreamConfig, load_stream
 from integration_hub.sync.flatten import flattened_page
 from integration_hub.sync.slices import Parents, Slicer, Values, Windows, sliced, window_seconds
 
-MOST_LEVELS = 3  # of streams within streams
+MOST_LEVELS = 3  # levels of streams within streams
 
 
 def source_pages(

@@ -16,7 +16,7 @@ ReadTime = Callable[[Any], datetime]
 
 FIRST_YEAR = 1000  # the first that MariaDB's DATE and DATETIME hold for sure
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # of them in a second
+_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # how many are a second
 # As seconds, a number from here on is of the year 2286 or later; as milliseconds, up to there of 1973 or earlier.
 _LARGEST_SECONDS, _LEAST_MILLISECONDS = 10**10, 10**11
 

@@ -38,12 +38,14 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 CONNECTIONS = 1000  # requests in progress at a time, unless set
-BODY_SECONDS = 10.0  # for a body, and
-LEAST_RATE = 50_000  # a second more for each so many bytes that have come
+BODY_SECONDS = 10.0  # for any body to arrive
+LEAST_RATE = 50_000  # so many bytes that have come give it a second more
 LONGEST_SECONDS = 120.0
-WAIT_SECONDS = 5.0  # for a thread: senders wait no longer
-_HELD_BYTES = 256 * MEGABYTE  # of bodies at a time, of all senders together
-_DRAINED_BYTES = 64 * MEGABYTE  # of one that is refused: a sender that has sent all of it reads the answer
+WAIT_SECONDS = 5.0  # for a free thread: senders wait no longer
+_HELD_BYTES = 256 * MEGABYTE  # bytes of bodies at a time, of all senders together
+_DRAINED_BYTES = (
+	64 * MEGABYTE
+)  # bytes that are read of a refused body: a sender that has sent all of it reads the answer
 _LOOK_SECONDS = 0.25
 # A name, an IPv4 address or nothing; or an IPv6 address, and a port (RFC 3986, 3.2.2).
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-fv:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d*)?", re.ASCII)

@@ -7,8 +7,12 @@ import zlib
 from collections.abc import Mapping
 from email.message import Message
 
-GZIP, ZLIB, RAW = 31, 15, -15  # of zlib: https://docs.python.org/3/library/zlib.html#zlib.decompressobj
-_MOST_MEMBERS = 16  # of a gzip file: each costs a copy of what follows it
+GZIP, ZLIB, RAW = (
+	31,
+	15,
+	-15,
+)  # window bits of zlib: https://docs.python.org/3/library/zlib.html#zlib.decompressobj
+_MOST_MEMBERS = 16  # members of a gzip file: each costs a copy of what follows it
 # Those that senders use and that stand for text: Python knows others, which do much, or nothing.
 _CHARSETS = re.compile(
 	r"utf-?8|us-ascii|ascii|utf-?16(le|be)?|latin-?1|iso-?8859-?\d{1,2}|windows-125\d|cp125\d|koi8-[ru]"

@@ -10,7 +10,7 @@ from threading import Lock
 from integration_hub.stores import inbox
 from integration_hub.stores.runtime import Runtime
 
-_MOST_CHARACTERS = 1_000_000  # of payloads in one statement, which databases limit
+_MOST_CHARACTERS = 1_000_000  # characters of payloads in one statement, which databases limit
 
 
 @dataclass(eq=False)

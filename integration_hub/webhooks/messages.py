@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 MEGABYTE = 1024 * 1024
 DEFAULT_MB = 5
 MAX_BODY = DEFAULT_MB * MEGABYTE  # unless an integration's settings say otherwise
-PREFIX = "/webhooks/"  # of the receiver's addresses
+PREFIX = "/webhooks/"  # begins the receiver's addresses
 HEALTH = "/health"
 
 

@@ -117,7 +117,7 @@ def from_wsgi(environ: Environ, integration: str, body: bytes) -> Request:
 
 def _url(environ: Environ) -> str:
 	"""Return the URL as it was called, escapes and all: some senders sign it."""
-	target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""  # of servers that tell
+	target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""  # set by some servers
 	if not target.startswith("/"):
 		query = environ.get("QUERY_STRING", "")
 		path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")

@@ -17,7 +17,7 @@ from frappe.utils import cint, cstr, flt, get_datetime, getdate, to_timedelta
 from integration_hub.runtime.frappe.sanitize import sanitize
 from integration_hub.stores.schema import INTEGER, NUMERIC
 
-_DECIMALS = 9  # of a Float's column
+_DECIMALS = 9  # decimals of a Float's column
 _MOST_COMPARED = 10_000  # pairs of rows
 LINKS = ("Link", "Dynamic Link")
 

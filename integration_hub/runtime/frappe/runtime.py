@@ -48,7 +48,7 @@ class FrappeRuntime:
 	def __init__(self) -> None:
 		self.db = FrappeDatabase()
 		self.watcher: Callable[[Any], None] | None = None
-		self.on_pause: Callable[[str], None] | None = None  # of pauses of connectors, where nothing runs
+		self.on_pause: Callable[[str], None] | None = None  # gets connectors' pauses outside of runs
 
 	@classmethod
 	@contextmanager

@@ -66,7 +66,7 @@ class HubFile:
 	renamed: Mapping[str, str] = field(default_factory=dict)
 	text: str = field(default="", repr=False)
 	stamp: Stamp | None = (
-		None  # of the file that was read; None if it may have changed since without a sign of it
+		None  # stamp of the file that was read; None if it may have changed since without a sign of it
 	)
 
 	@cached_property

@@ -37,7 +37,7 @@ from integration_hub.sync.schedule import want
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = {}  # shared by the threads of this process
 _PREPARED: set[Path] = set()  # databases whose tables this process has looked after
-_VERSION = 1  # of the rows of a file, where not only its columns are others
+_VERSION = 1  # number of the last migration of a file's rows
 
 
 class StandaloneRuntime:
@@ -57,7 +57,7 @@ class StandaloneRuntime:
 			_PREPARED.add(self.file.database)
 		self.coordination: Coordination = self._coordination()
 		self.watcher: Callable[[Any], None] | None = None
-		self.on_pause: Callable[[str], None] | None = None  # of pauses of connectors, where nothing runs
+		self.on_pause: Callable[[str], None] | None = None  # gets connectors' pauses outside of runs
 
 	def _carry_over(self) -> None:
 		"""Bring rows that an earlier version made to what this one expects, once."""
