@@ -27,7 +27,7 @@ P90 = 16
 _BAD_START = re.compile(
 	r"(What|Where|Whether|Who|Whose|Whoever|How|Why|Which|When|Only|Not|Like|For|From|Within|Across|There|Nobody|Nothing"
 	r"|Something|Those|Its|A person(?!')|We|Is|Are|Does|Do they|Has|Was|Were|May|Can|Called|Said|Asked|Told|Raised)\b"
-	r"|[a-z_]+:|https?:"
+	r"|[a-z_]+:"
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
