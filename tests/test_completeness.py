@@ -493,6 +493,23 @@ def test_a_has_more_path_that_never_says_no_is_named(tmp_path, monkeypatch):
 	assert row["status"] == "Failed" and "Check Has More Path (more_path)" in row["error"]
 
 
+def test_a_has_more_path_that_never_says_no_costs_some_dozen_requests(tmp_path):
+	answer = lambda path, query: {"data": things(2) if query["page"] == "1" else [], "total": 2}  # noqa: E731
+	*_, row, server = load(tmp_path, answer, paged(more='more_path = "total"'))
+	assert row["status"] == "Failed" and "the last 51 of them empty" in row["error"]
+
+
+def test_empty_pages_that_lead_on_are_walked(tmp_path):
+	"""A source that filters what it has counted off says where it is: its pages differ."""
+
+	def answer(path, query):
+		page = int(query["page"])
+		return {"data": things(2) if page in (1, 120) else [], "page": page, "more": page < 120}
+
+	*_, row, _server = load(tmp_path, answer, paged(more='more_path = "more"'))
+	assert row["status"] == "Completed" and row["pages"] >= 120
+
+
 def test_a_link_in_a_header_of_its_own_is_followed_by_settings_alone(tmp_path):
 	"""As Kinto sends it."""
 

@@ -128,3 +128,25 @@ def test_a_dry_run_ends_with_its_summary(hub):
 def test_a_refused_get_is_not_told_as_refused_data():
 	assert "refused the request" in str(InvalidRequest("x", method="GET", url="http://x", status=400))
 	assert "refused the data" in str(InvalidRequest("x", method="POST", url="http://x", status=400))
+
+
+def test_work_says_how_many_events_failed(runtime, hub, crm):
+	post(runtime, {"id": "e1", "event": "customer.updated", "data": {"id": "C1", "credit_limit": "much"}})
+	assert "1 events, 1 of them failed" in hub("work", "--once")
+
+
+def test_what_is_open_to_others_is_told_once_and_again_when_it_changes(runtime, hub):
+	(runtime.file.folder / "hub.toml").chmod(0o644)
+	assert "open to others" in hub("runs")
+	assert "open to others" not in hub("runs")
+	(runtime.file.folder / "hub.toml").chmod(0o640)
+	assert "open to others" in hub("events")
+	for _ in range(2):
+		assert "open to others" in hub("status")
+
+
+def test_a_very_short_secret_is_told_and_not_shown(runtime, hub, monkeypatch):
+	assert "shorter than 8" not in hub("status")
+	monkeypatch.setenv("CRM_WEBHOOK_SECRET", "qzx")
+	said = hub("status")
+	assert "[integration.crm], webhook_secret is shorter than 8 characters" in said and "qzx" not in said

@@ -132,11 +132,28 @@ def say_exposed(config: Path) -> None:
 	from integration_hub.runtime.standalone.hub_toml import load
 
 	try:
-		found = [*file_permissions.warnings(load(config))]
+		file = load(config)
+		found = [*file_permissions.warnings(file)]
 	except HubError:  # the command says what is wrong
 		return
-	for line in found:
-		say(line, err=True)
+	if _is_news(file.database.with_suffix(".locks") / "told", "\n".join(found)):
+		for line in found:
+			say(line, err=True)
+
+
+def _is_news(mark: Path, text: str) -> bool:
+	"""Tell whether a text is another one than was told last, and note it; true where that cannot be noted."""
+	from integration_hub.stores.private_files import make_file, make_folder
+
+	try:
+		if (mark.read_text() if mark.exists() else "") == text:
+			return False
+		make_folder(mark.parent)
+		mark.unlink(missing_ok=True)
+		make_file(mark, text)
+	except (OSError, ValueError):  # a folder that cannot be read, or a disk that takes nothing
+		return bool(text)
+	return bool(text)
 
 
 def report_errors(command: Callable) -> Callable:

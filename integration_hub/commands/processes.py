@@ -69,7 +69,8 @@ def work(ctx: click.Context, once: bool) -> None:
 	from integration_hub.runtime.worker import work as run
 
 	def report(done: Worked) -> None:
-		say(f"{done.runs} runs, {done.events} events")
+		failed = f", {done.failed} of them failed: `failures` says why" if done.failed else ""
+		say(f"{done.runs} runs, {done.events} events{failed}")
 		for refusal in done.refused:
 			say(f"  {refusal}", err=True)
 

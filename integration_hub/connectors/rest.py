@@ -39,6 +39,9 @@ MAX_EMPTY = (
 )
 
 
+MAX_SAME = 50  # of those that say the same each, letter for letter: nothing in them leads on
+
+
 class RestConnector(BaseConnector):
 	"""Any REST API, by settings alone."""
 
@@ -120,15 +123,15 @@ def _read(
 	evidence, known = Evidence(request), KnownSecrets(connector.redactor)
 	previous: list | None = None
 	states: set[str] = set()
-	empty = 0
+	empty = _Empty()
 	for number, response in enumerate(_to_the_end(responses, paginator, evidence, request.end_statuses), 1):
 		answer = connector.parse(response)
 		with _explained(connector, response):
 			_check_answer(answer, request, known)
 			records = _records(response, answer, request.records_path)
-			empty = 0 if records else empty + 1
-			if number > MAX_PAGES or empty > MAX_EMPTY:
-				raise MalformedAnswer(_endless(number, empty, paginator))
+			empty.see(records, response.content)
+			if number > MAX_PAGES or empty.too_many:
+				raise MalformedAnswer(_endless(number, empty.count, paginator))
 			if ignored := getattr(response, "ignored_status", 0):
 				yield Page([], paginator.state, True, len(response.content), _doubt_of_ignored(ignored))
 				return
@@ -180,6 +183,25 @@ def _doubt_of_ignored(status: int) -> Doubt | None:
 	if status in _NOT_THERE:
 		return None
 	return Doubt(f"an answer was ignored (HTTP {status})", "Answer Rules (answer_rules)")
+
+
+class _Empty:
+	"""Counts pages without a record, one after the other, and those of them that say the same."""
+
+	def __init__(self) -> None:
+		self.count = self._same = 0
+		self._said = b""
+
+	def see(self, records: list, content: bytes) -> None:
+		if records:
+			self.count = self._same = 0
+			return
+		self._same = self._same + 1 if self.count and content == self._said else 0
+		self.count, self._said = self.count + 1, content
+
+	@property
+	def too_many(self) -> bool:
+		return self.count > MAX_EMPTY or self._same >= MAX_SAME
 
 
 def _endless(pages: int, empty: int, paginator: Paginator) -> str:

@@ -30,6 +30,7 @@ class Worked:
 
 	runs: int = 0
 	events: int = 0
+	failed: int = 0
 	refused: tuple[str, ...] = ()
 
 	def refuse(self, reason: str) -> None:
@@ -91,7 +92,9 @@ def _drain(runtime: Runtime, done: Worked, backoffs: Backoffs, integration: str)
 	place = f"drain {integration}"
 	if place not in backoffs:
 		with isolated(runtime, operation="Webhook", integration=integration) as kept:
-			done.events += drain(runtime, integration).total
+			drained = drain(runtime, integration)
+			done.events += drained.total
+			done.failed += drained.failed
 		_note(done, backoffs, place, kept.error)
 
 

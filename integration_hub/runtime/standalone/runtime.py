@@ -22,6 +22,7 @@ from integration_hub.runtime.standalone import file_permissions
 from integration_hub.runtime.standalone.file_stamps import identity, stamp
 from integration_hub.runtime.standalone.hub_toml import KEPT, HubFile, load
 from integration_hub.runtime.standalone.secrets import TABLE, StandaloneSecrets
+from integration_hub.runtime.standalone.short_secrets import short_secrets
 from integration_hub.runtime.standalone.tables import apply, is_applied, target_fields
 from integration_hub.stores.clock import shifted
 from integration_hub.stores.file_lock import file_lock
@@ -196,7 +197,11 @@ class StandaloneRuntime:
 	def warnings(self) -> list[str]:
 		"""Return which files others can read, and which streams wait for their first sync."""
 		off = "{0} is off until its first `integration-hub sync {0}`, which switches it on; so does `enabled = true`."
-		return [*file_permissions.warnings(self.file), *(off.format(name) for name in self.new_streams())]
+		return [
+			*file_permissions.warnings(self.file),
+			*short_secrets(self.file),
+			*(off.format(name) for name in self.new_streams()),
+		]
 
 	def reconnect(self) -> None:
 		"""Do nothing: a file does not go away."""
