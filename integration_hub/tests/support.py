@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 import frappe
+from frappe import _
 from frappe.utils.background_jobs import get_queue
 from werkzeug.serving import make_server
 
@@ -79,6 +80,11 @@ class HubTestCase(IntegrationTestCase):
 			for row in self.crm.customers.alive()
 		]
 		self.assertEqual([dict(row) for row in rows], source)
+
+
+def on_screen(doctype: str, name: str) -> str:
+	"""Return a document as messages name it: by the word for its DocType, which `en.po` has once it is compiled."""
+	return f"{_(doctype)} {name}"
 
 
 def errors() -> list[Any]:

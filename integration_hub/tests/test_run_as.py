@@ -8,7 +8,7 @@ from frappe.permissions import add_permission, reset_perms, update_permission_pr
 
 from integration_hub.api import approve_deletions
 from integration_hub.integration_hub.run_as import CLOSES, TUNES, check_integration, check_stream, may
-from integration_hub.tests.support import HubTestCase
+from integration_hub.tests.support import HubTestCase, on_screen
 
 MANAGER, BOSS = "manager@example.com", "boss@example.com"
 
@@ -54,7 +54,7 @@ class TestAuthority(HubTestCase):
 		doc.base_url = f"{self.crm.url}/v1"
 		doc.save()  # the same host
 		doc.base_url = "https://elsewhere.example.com"
-		self.refused(doc, "Integration Settings shop, Secret", "Base URL")
+		self.refused(doc, on_screen("Integration Settings", "shop, Secret"), "Base URL")
 		doc = frappe.get_doc("Integration Settings", "shop")
 		doc.update({"base_url": "https://elsewhere.example.com", "secret": "another"})
 		doc.save()
@@ -89,7 +89,7 @@ class TestAuthority(HubTestCase):
 			{"connector": "Frappe"},
 		):
 			doc = frappe.get_doc("Integration Settings", "shop").update(change)
-			self.refused(doc, "Integration Settings shop, Secret", "enter it again")
+			self.refused(doc, on_screen("Integration Settings", "shop, Secret"), "enter it again")
 			doc = frappe.get_doc("Integration Settings", "shop").update({**change, "secret": "entered-again"})
 			doc.save()
 			frappe.db.rollback()
@@ -102,7 +102,7 @@ class TestAuthority(HubTestCase):
 		there = {"token_url": "https://elsewhere.example.com/oauth/token"}
 		for again, left in (({}, "Client Secret"), ({"client_secret": "x"}, "Refresh Token")):
 			doc = frappe.get_doc("Integration Settings", "shop").update({**there, **again})
-			self.refused(doc, "Integration Settings shop", left)
+			self.refused(doc, on_screen("Integration Settings", "shop"), left)
 
 	def test_a_proxys_secret_is_told_no_other_proxy(self):
 		self.make_own(proxy="http://proxy.example:3128", proxy_secret="ada:lovelace")
@@ -143,7 +143,9 @@ class TestAuthority(HubTestCase):
 
 	def test_the_token_of_another_is_not_sent_where_a_manager_says(self):
 		for user in (BOSS, "Administrator"):
-			self.refused(self.with_token_of(user), "Integration Settings mail", "Connected User", user)
+			self.refused(
+				self.with_token_of(user), on_screen("Integration Settings", "mail"), "Connected User", user
+			)
 
 	def test_a_manager_uses_a_token_of_their_own(self):
 		doc = self.with_token_of("").insert()
@@ -191,7 +193,13 @@ class TestAuthority(HubTestCase):
 	def test_a_stream_that_writes_as_another_is_not_made(self):
 		for user in ("", BOSS):
 			self.set_run_as(user)
-			words = ("Sync Settings mine", "crm", user or "Administrator", "System Manager", "Run As User")
+			words = (
+				on_screen("Sync Settings", "mine"),
+				"crm",
+				user or "Administrator",
+				"System Manager",
+				"Run As User",
+			)
 			self.refused(self.make_stream(), *words)
 		self.set_run_as(MANAGER)
 		self.make_stream().insert()
@@ -200,7 +208,7 @@ class TestAuthority(HubTestCase):
 		self.set_run_as(BOSS)
 		stream = frappe.get_doc("Sync Settings", "customers-full")
 		stream.mapping[0].default_value = "forged"
-		self.refused(stream, "Sync Settings customers-full", BOSS)
+		self.refused(stream, on_screen("Sync Settings", "customers-full"), BOSS)
 		stream = frappe.get_doc("Sync Settings", "customers-full")
 		self.refused(stream.update({"deletion_policy": "Keep", "max_delete_percent": 99}), BOSS)
 		self.set_run_as(MANAGER)
@@ -230,7 +238,7 @@ class TestAuthority(HubTestCase):
 		route = {"event_pattern": "x.*", "action": "Delete Record", "stream": "customers-full"}
 		doc = frappe.get_doc("Integration Settings", "crm")
 		doc.append("routes", route)
-		self.refused(doc, "Integration Settings crm", "Routes", "Administrator", "Run As User")
+		self.refused(doc, on_screen("Integration Settings", "crm"), "Routes", "Administrator", "Run As User")
 		doc = frappe.get_doc("Integration Settings", "crm")
 		doc.routes[0].event_pattern = "*"
 		self.refused(doc, "Routes")
@@ -283,11 +291,11 @@ class TestAuthority(HubTestCase):
 		frappe.db.commit()
 		route = frappe.get_doc("Integration Settings", "crm").routes[0]
 		mine.set("routes", [route.as_dict()])
-		self.refused(mine, "Integration Settings rows", "Routes", "crm")
+		self.refused(mine, on_screen("Integration Settings", "rows"), "Routes", "crm")
 		stream = self.make_stream().update({"integration": "rows"}).insert()
 		row = frappe.get_doc("Sync Settings", "customers-full").mapping[0]
 		stream.set("mapping", [row.as_dict()])
-		self.refused(stream, "Sync Settings mine", "Mapping", "customers-full")
+		self.refused(stream, on_screen("Sync Settings", "mine"), "Mapping", "customers-full")
 
 	# which fields
 

@@ -8,7 +8,7 @@ from integration_hub.patches.v0_1 import move_proxy_credentials
 from integration_hub.runtime.frappe.autonomous import autonomous_transaction
 from integration_hub.sandbox.access import REFRESH_TOKEN
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase
+from integration_hub.tests.support import HubTestCase, on_screen
 
 
 class TestSettings(HubTestCase):
@@ -23,7 +23,7 @@ class TestSettings(HubTestCase):
 
 	def test_wrong_integrations_are_refused_by_field(self):
 		for values, words in (
-			({"base_url": "ftp://x"}, ("Integration Settings crm", "Base URL")),
+			({"base_url": "ftp://x"}, (on_screen("Integration Settings", "crm"), "Base URL")),
 			({"token_url": "x"}, ("Token URL",)),
 			({"base_url": "https://ada:lovelace@crm.example"}, ("Base URL", "user and password")),
 			({"token_url": "https://ada:lovelace@crm.example/t"}, ("Token URL", "Client Secret")),
@@ -58,7 +58,10 @@ class TestSettings(HubTestCase):
 	def test_wrong_streams_are_refused_by_field(self):
 		mapping = [{"field": "nosuch", "source_path": "id"}]
 		for values, words in (
-			({"mapping": mapping}, ("Sync Settings customers-full", "Mapping", "no field 'nosuch'")),
+			(
+				{"mapping": mapping},
+				(on_screen("Sync Settings", "customers-full"), "Mapping", "no field 'nosuch'"),
+			),
 			({"target_doctype": "Nothing"}, ("Target DocType", "Nothing")),
 			({"target_doctype": "System Settings"}, ("Target DocType", "Single")),
 			({"records_path": "data["}, ("Records Path", "JMESPath")),
