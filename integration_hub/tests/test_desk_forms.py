@@ -176,13 +176,13 @@ class TestDeskForms(HubTestCase):
 		self.assertEqual(secrets.get("webhook_secret"), "a-new-secret")
 		self.assertEqual(secrets.get("webhook_secret_old"), "sandbox-webhook-secret")
 		self.assertEqual(api.send_test_webhook("crm")["status"], 202)
-		with self.assertRaisesRegex(frappe.ValidationError, "in use"):
+		with self.assertRaisesRegex(frappe.ValidationError, "current secret"):
 			api.rotate_webhook_secret("crm", "a-new-secret")
 
 	def test_a_secret_that_senders_may_still_use_is_dropped_on_a_persons_word_only(self):
 		api.rotate_webhook_secret("crm", "mistyped")
 		with self.assertRaisesRegex(
-			frappe.ValidationError, "crm, Previous Webhook Secret: it is still taken"
+			frappe.ValidationError, "crm, Previous Webhook Secret: this secret is still accepted"
 		):
 			api.rotate_webhook_secret("crm", "as-it-was-meant")
 		secrets = FrappeSecrets("crm")

@@ -332,7 +332,7 @@ class TestKept(DocumentsTestCase):
 		with events(validate="decide_second"):
 			row = run_stream(self.runtime, "notes")
 		self.assertEqual((row["status"], row["updated"]), ("Completed", 1))
-		self.assertIn("In second documents hold another value", row["error"])
+		self.assertIn("In second documents have another value", row["error"])
 
 	def test_a_run_says_which_documents_stay_enabled(self):
 		mapping = [{"source_path": "name", "field": "title"}]

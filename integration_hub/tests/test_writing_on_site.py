@@ -131,7 +131,7 @@ class TestDocuments(WritingTestCase):
 			self.crm.customers._rows.pop(id)
 		row = run_stream(self.runtime, "contacts")
 		self.assertEqual((row["status"], row["deleted"], row["failed"]), ("Partial", 1, 2))
-		self.assertIn("2 documents could not be removed", row["error"])
+		self.assertIn("2 documents could not be deleted", row["error"])
 		for id, name in linked.items():
 			self.assertTrue(frappe.db.exists("Contact", name))
 			said = frappe.db.get_value("External Record", binding_name("contacts", id), "error")
