@@ -60,7 +60,7 @@ def drain_queue(runtime: FrappeRuntime, integration: str, seconds: float) -> boo
 				state.goes_well(consumer, took=done.total > 0)
 		except SwitchedOff:  # since the names were read
 			return False
-		except Exception as error:  # noqa: BLE001 - logged, and the next queue has its turn
+		except Exception as error:  # noqa: BLE001 - the boundary of one queue: the next has its turn
 			state.fails(error, redactor_of_readable(runtime.secrets(integration)))
 			return False
 	return done.more

@@ -72,13 +72,19 @@ def _standalone(make: Callable[[str], Any], config: str) -> Any:
 @contextmanager
 def opened(ctx: click.Context) -> Iterator[Any]:
 	"""Open the command's runtime for a block; any failure in it becomes an error of one line, without secrets."""
-	with runtime_opener(ctx)() as runtime:
-		try:
-			yield runtime
-		except _TOLD:
-			raise
-		except Exception as error:  # noqa: BLE001 - the boundary of a command, which runs what others have written
-			raise _ended(ctx, error, runtime.identity, partial(_redacted, runtime)) from None
+	with runtime_opener(ctx)() as runtime, _one_line(ctx, runtime.identity, partial(_redacted, runtime)):
+		yield runtime
+
+
+@contextmanager
+def _one_line(ctx: click.Context, runtime: str, redacted: Callable[[str], str] = str) -> Iterator[None]:
+	"""Have what a block fails with end the command in one line; runtime: what it was to work on."""
+	try:
+		yield
+	except _TOLD:
+		raise
+	except Exception as error:  # noqa: BLE001 - the boundary of a command, which runs what others have written
+		raise _ended(ctx, error, runtime, redacted) from None
 
 
 def _ended(
@@ -163,13 +169,10 @@ def report_errors(command: Callable) -> Callable:
 	def wrapper(*args: Any, **options: Any) -> Any:
 		ctx = click.get_current_context()
 		try:
-			return command(*args, **options)
+			with _one_line(ctx, ctx.meta.get("hub_config", "")):
+				return command(*args, **options)
 		except (HubError, ConnectorError) as error:
 			raise click.ClickException(clipped(plain(error))) from None
-		except _TOLD:
-			raise
-		except Exception as error:  # noqa: BLE001 - the boundary of a command, where its runtime is not open
-			raise _ended(ctx, error, ctx.meta["hub_config"]) from None
 
 	return wrapper
 

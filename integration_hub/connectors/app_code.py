@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 from integration_hub.connectors.markup import is_markup, plain_text
 
 _LEAVING = (SystemExit, GeneratorExit, CancelledError)
+
+
+class Attempt:
+	"""The outcome of a block that may fail. error: what it failed with, None if it went well."""
+
+	error: Exception | None = None
+
+
+@contextmanager
+def attempt(passes: Callable[[Exception], bool] = lambda error: False) -> Iterator[Attempt]:
+	"""Run a block that calls code of other apps, or writes one record of many: a failure is its outcome, and ends no more.
+
+	passes: tells which failures are raised all the same, since they are not the block's own.
+	"""
+	outcome = Attempt()
+	try:
+		yield outcome
+	except Exception as error:  # the boundary of other apps' code, and of one record of many
+		if passes(error):
+			raise
+		outcome.error = error
 
 
 class ExitAttempted(Exception):
@@ -39,7 +61,6 @@ def error_text(error: object) -> str:
 
 def untouched(error: object) -> str:
 	"""Return the text of an error as it is; the name of its class if it has no text."""
-	try:
+	with attempt():
 		return str(error)
-	except Exception:  # noqa: BLE001 - the boundary of an app's own class, while another failure is told
-		return type(error).__name__
+	return type(error).__name__

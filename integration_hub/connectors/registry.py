@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from integration_hub.connectors.app_code import contained, error_text
+from integration_hub.connectors.app_code import attempt, contained, error_text
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination
@@ -65,11 +65,9 @@ def connector_for(
 def resolve(path: str) -> Any:
 	"""Import `package.module.attribute`. Raises ConfigurationError where it leads nowhere."""
 	module, _, attribute = path.rpartition(".")
-	try:
+	with attempt() as found:
 		return getattr(contained(import_module)(module), attribute)
-	except (ImportError, AttributeError, ValueError) as error:
+	error = found.error
+	if isinstance(error, ImportError | AttributeError | ValueError):
 		raise ConfigurationError(f"{path}: {error}") from error
-	except (
-		Exception
-	) as error:  # the boundary of an app's module: it may fail with anything while it is imported
-		raise ConfigurationError(f"{path}: {type(error).__name__}: {error_text(error)}") from error
+	raise ConfigurationError(f"{path}: {type(error).__name__}: {error_text(error)}") from error

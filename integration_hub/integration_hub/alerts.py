@@ -6,9 +6,12 @@ changed.
 
 from __future__ import annotations
 
+import traceback
+
 import frappe
 from frappe import _
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.runtime import monitors
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.runtime.frappe.token_expiry import expiring_tokens
@@ -43,11 +46,13 @@ def _notify(name: str) -> None:
 	"""Run the Notifications for one problem; one that cannot be sent keeps no other from being."""
 	problem = frappe.get_doc("Integration Error Log", name)
 	for event in (TOLD, *([TOLD_BY_MAIL] if _can_mail() else [])):
-		try:
+		with attempt() as sent:  # a mail server, somebody's own Notification
 			problem.run_notifications(event)
-		except Exception:  # noqa: BLE001 - of a mail server, of somebody's own Notification
+		if sent.error:
 			frappe.clear_messages()
-			problem.log_error(_("A problem could not be reported"))
+			problem.log_error(
+				_("A problem could not be reported"), "".join(traceback.format_exception(sent.error))
+			)
 
 
 def _can_mail() -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import frappe
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.runtime.frappe import FrappeRuntime
@@ -29,10 +30,11 @@ def log_call(integration: str, error: ConnectorError) -> None:
 
 
 def _try(integration: str, error: ConnectorError, log: Callable[[str, ConnectorError], None]) -> None:
-	try:
+	with attempt() as logged:  # the app's own code is given the error of its call, and not that of a log
 		log(integration, error)
-	except Exception as failure:  # noqa: BLE001 - the caller is given the error of its call, and not that of a log
-		frappe.logger("integration_hub").error(f"A failed call could not be logged: {type(failure).__name__}")
+	if logged.error:
+		kind = type(logged.error).__name__
+		frappe.logger("integration_hub").error(f"A failed call could not be logged: {kind}")
 
 
 def _log(integration: str, error: ConnectorError) -> None:

@@ -20,7 +20,9 @@ def finish(request: Request, response: Response | None) -> None:
 		return
 	try:
 		response.data = as_text(response.data, kind, frappe.form_dict.get("csv_delimiter") or ",")
-	except Exception:  # the boundary: Frappe would log what is raised here, and hand out the table as it is
+	except (
+		Exception
+	):  # the boundary of an export: Frappe would log what is raised here, and hand out the table as it is
 		response.data, response.status_code = b"", 500
 		raise
 

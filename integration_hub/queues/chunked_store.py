@@ -43,13 +43,13 @@ def _store_chunk(runtime: Runtime, events: Sequence[inbox.Event], chunk: Sequenc
 	try:
 		done.verdicts += inbox.store(runtime, [events[number] for number in chunk])
 		return
-	except Exception as error:
+	except (*runtime.db.errors, ValueError) as error:  # ValueError: text that the driver cannot encode
 		if runtime.db.is_transient(error):
 			raise
 	for number in chunk:
 		try:
 			done.verdicts += inbox.store(runtime, [events[number]])
-		except Exception as error:
+		except (*runtime.db.errors, ValueError) as error:
 			# A full disk or a locked table is no fault of a message: the batch waits until it is over.
 			if runtime.db.is_transient(error) or not _takes_rows(runtime):
 				raise
@@ -84,5 +84,5 @@ def _takes_rows(runtime: Runtime) -> bool:
 			raise _Undone
 	except _Undone:
 		return True
-	except Exception:  # noqa: BLE001 - what it is, the caller's own error says
+	except runtime.db.errors:  # what it is, the caller's own error says
 		return False

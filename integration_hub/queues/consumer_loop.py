@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.secrets import redactor_of_readable
 from integration_hub.queues.base import SILENT_SECONDS, Consumed, Consumer
 from integration_hub.queues.consumer import SwitchedOff, consumer_for
@@ -49,7 +50,7 @@ class ConsumerLoop:
 				self._goes_well(bool(count))
 			except SwitchedOff:
 				raise
-			except Exception as error:  # noqa: BLE001 - Redis or the database is away: nothing is lost meanwhile
+			except Exception as error:  # noqa: BLE001 - the boundary of a consumer: Redis or the database is away
 				stop.wait(self._failed(error))
 				continue
 			if count and on_batch:
@@ -107,11 +108,9 @@ class ConsumerLoop:
 
 	def _tell(self, error: Exception) -> bool:
 		"""Log the failure once; False where the database is away too, and the next failure has to be reported."""
-		try:
+		with attempt() as noting:  # the next failure tries again
 			self._state.fails(error, redactor_of_readable(self.runtime.secrets(self.integration)))
-		except Exception:  # noqa: BLE001 - the boundary of a consumer: the next failure tries again
-			return False
-		return True
+		return not noting.error
 
 	def _goes_well(self, took: bool) -> None:
 		self._state.goes_well(self._consumer, took)

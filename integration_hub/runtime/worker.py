@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.retention import clear_logs
 from integration_hub.stores.runtime import Runtime
-from integration_hub.sync.fault_isolation import chore_guard, isolated, note_fault
+from integration_hub.sync.fault_isolation import chore_guard, isolated
 from integration_hub.sync.run import AlreadyRunning, run_stream
 from integration_hub.sync.schedule import close_silent_runs, due_streams, put_off
 from integration_hub.terminal_text import logger_of
@@ -107,18 +107,14 @@ def _note(done: Worked, backoffs: Backoffs, place: str, error: str) -> None:
 def _run(runtime: Runtime, done: Worked, stream: str) -> None:
 	"""Run a stream; one that cannot begin has it logged, and waits for its next turn."""
 	try:
-		run_stream(runtime, stream, "Schedule")
-		done.runs += 1
+		with isolated(runtime, operation="Sync", stream=stream, passing=AlreadyRunning) as kept:
+			run_stream(runtime, stream, "Schedule")
+			done.runs += 1
 	except AlreadyRunning as error:
-		done.refuse(str(error))
+		kept.error = str(error)
+	if kept.error:
+		done.refuse(kept.error)
 		in_transaction(runtime.db, lambda: put_off(runtime, stream))
-	except Exception as error:  # noqa: BLE001 - the boundary of one stream: the others have their turn
-		_put_off(runtime, done, stream, error)
-
-
-def _put_off(runtime: Runtime, done: Worked, stream: str, error: Exception) -> None:
-	done.refuse(note_fault(runtime, error, operation="Sync", stream=stream))
-	in_transaction(runtime.db, lambda: put_off(runtime, stream))
 
 
 def work(runtime: Runtime, stop: threading.Event, report: Callable[[Worked], None]) -> None:
@@ -131,7 +127,7 @@ def work(runtime: Runtime, stop: threading.Event, report: Callable[[Worked], Non
 			if time.monotonic() >= clear_at:
 				clear_at = time.monotonic() + _DAY
 				clear_logs(runtime, chore_guard(runtime))
-		except Exception as error:  # noqa: BLE001 - the database is away: what was begun is taken up again
+		except Exception as error:  # noqa: BLE001 - the boundary of a worker: the database is away
 			failures += 1
 			pause = min(2.0 ** min(failures, 10) / 2, _LONGEST_BACKOFF)
 			logger.warning("Work is broken off (%s); again in %.0f s", type(error).__name__, pause)

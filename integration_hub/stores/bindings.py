@@ -242,7 +242,7 @@ def save(
 	"""
 	try:
 		_save(runtime, stream, target_doctype, mark, bindings, by)
-	except Exception as error:
+	except runtime.db.errors as error:
 		if runtime.db.is_duplicate(error) or runtime.db.is_transient(error):
 			raise Outdated(_made_meanwhile(stream)) from error
 		raise

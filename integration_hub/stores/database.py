@@ -41,6 +41,9 @@ class Database(Protocol):
 	broken: whether the current transaction was ended by code that had not begun it."""
 
 	dialect: Dialect
+	errors: tuple[
+		type[Exception], ...
+	]  # what the database raises: all that `is_duplicate` or `is_transient` may be said of
 	broken: bool  # was the current transaction ended by somebody it does not belong to?
 
 	@property
@@ -179,7 +182,7 @@ def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
 		try:
 			with db.transaction():
 				return work()
-		except Exception as error:
+		except (Outdated, *db.errors) as error:
 			# Rows that others have made meanwhile need not be made again: each attempt finds more of them.
 			outdated = isinstance(error, Outdated)
 			most = _ATTEMPTS_OUTDATED if outdated and time.monotonic() < until else attempts

@@ -66,7 +66,7 @@ def record_error(
 	try:
 		with runtime.db.savepoint():
 			return _add(runtime, {**row, **values})
-	except Exception as failure:
+	except runtime.db.errors as failure:
 		if not runtime.db.is_duplicate(failure):
 			raise
 		# None: it was written since our snapshot, and is counted there.
@@ -121,7 +121,7 @@ def _own_text(error: BaseException, name: str) -> str:
 	"""Return what an error says of itself under a name, "" where that is no text: an app's errors have any attributes."""
 	try:
 		value = getattr(error, name, "")
-	except Exception:  # noqa: BLE001 - the boundary of an app's own class
+	except Exception:  # noqa: BLE001 - the boundary of an app's error class, whose attributes may fail with anything
 		return ""
 	return value if isinstance(value, str) else ""
 

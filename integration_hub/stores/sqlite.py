@@ -111,6 +111,8 @@ class SQLiteDatabase:
 			raise
 		self._connection.execute(f"RELEASE {name}")
 
+	errors = (sqlite3.Error,)
+
 	def is_duplicate(self, error: BaseException) -> bool:
 		"""Tell whether an error is a violated unique key."""
 		return isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.lazy_messages import _
 from integration_hub.stores.database import in_list, insert_many, upsert_many
 from integration_hub.stores.fields import Field, Fields
@@ -124,26 +125,17 @@ class BulkTarget:
 	def _all_or_errors(self, names: Sequence[str], work: Any) -> dict[str, Exception]:
 		if not names:
 			return {}
-		try:
-			with self.runtime.db.savepoint():
-				work()
-		except Exception as error:
-			if self.runtime.db.is_transient(error):
-				raise
-			return dict.fromkeys(names, error)
-		return {}
+		with attempt(self.runtime.db.is_transient) as tried, self.runtime.db.savepoint():
+			work()
+		return dict.fromkeys(names, tried.error) if tried.error else {}
 
 	def _write(self, changes: Sequence[Change]) -> list[Written]:
 		if not changes:
 			return []
-		try:
-			with self.runtime.db.savepoint():
-				return self._upsert(changes)
-		except Exception as error:
-			if len(changes) == 1 and not self.runtime.db.is_transient(error):
-				return [Written(None, error)]
-			if self.runtime.db.is_transient(error):
-				raise
+		with attempt(self.runtime.db.is_transient) as tried, self.runtime.db.savepoint():
+			return self._upsert(changes)
+		if len(changes) == 1:
+			return [Written(None, tried.error)]
 		# One row is bad: halve until it stands alone, and keep the others.
 		middle = len(changes) // 2
 		return [*self._write(changes[:middle]), *self._write(changes[middle:])]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from integration_hub.connectors.app_code import contained, error_text
+from integration_hub.connectors.app_code import attempt, contained, error_text
 from integration_hub.connectors.json_text import write_json
 from integration_hub.connectors.registry import resolve
 from integration_hub.sync.numbers import integer, number
@@ -138,10 +138,10 @@ def _python(argument: str, local_time: LocalTime, transforms: Mapping[str, str])
 	function = contained(resolve(transforms[name]))
 
 	def convert(value: Any) -> Any:
-		try:
+		with attempt() as called:
 			return function(value)
-		except Exception as error:
-			raise ValueError(f"{name}: {type(error).__name__}: {error_text(error)}") from error
+		kind = type(called.error).__name__
+		raise ValueError(f"{name}: {kind}: {error_text(called.error)}") from called.error
 
 	return convert
 

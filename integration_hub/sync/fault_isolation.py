@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.secrets import redactor_of_readable
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.error_log import record_error
@@ -22,21 +23,32 @@ class Kept:
 
 
 @contextmanager
-def isolated(runtime: Runtime, *, operation: str, integration: str = "", stream: str = "") -> Iterator[Kept]:
+def isolated(
+	runtime: Runtime,
+	*,
+	operation: str,
+	integration: str = "",
+	stream: str = "",
+	passing: type[Exception] | tuple[()] = (),
+) -> Iterator[Kept]:
 	"""Keep the failure of a block from what comes after it: it is logged, and not raised.
+
+	passing: a kind of error that is raised all the same.
 
 	Raises it after all where it cannot be logged: then the database is away, for everybody.
 	"""
 	kept = Kept()
 	try:
 		yield kept
-	except Exception as error:  # noqa: BLE001 - one stream, integration or chore: the next has its turn
-		try:
+	except passing:
+		raise
+	except Exception as error:  # noqa: BLE001 - the boundary of one stream, integration or chore: the next has its turn
+		with attempt() as noting:
 			kept.error = note_fault(
 				runtime, error, operation=operation, integration=integration, stream=stream
 			)
-		except Exception as another:  # noqa: BLE001 - the first failure is raised in its stead
-			logger.error("A failure could not be logged (%s)", type(another).__name__)
+		if noting.error:
+			logger.error("A failure could not be logged (%s)", type(noting.error).__name__)
 			raise error from None
 
 

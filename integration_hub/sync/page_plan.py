@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.known_secrets import KnownSecrets
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
@@ -199,14 +200,13 @@ class Planner:
 		self, record: Record, external_id: str, deleted: bool | None
 	) -> tuple[Mapped, Exception | None]:
 		"""Map a record; of one that cannot be mapped, return its time, and why."""
-		try:
+		with attempt(
+			self.runtime.db.is_transient
+		) as tried:  # a registered function may have asked the database
 			if self.stream.record_filter and not deleted:
 				self.mapper.passes(record)  # raises where the filter does not fit the record
 			return self._dated(self.mapper.map(record, deleted=deleted, external_id=external_id)), None
-		except Exception as error:
-			if self.runtime.db.is_transient(error):  # a registered function had asked the database
-				raise
-			return Mapped(external_id, {}, self._time_of(record), False), error
+		return Mapped(external_id, {}, self._time_of(record), False), tried.error
 
 	def _is_older(self, item: Mapped, met: str) -> bool:
 		"""Tell whether a page has met a record in a later state already. A feed tells things in their order."""
@@ -227,10 +227,9 @@ class Planner:
 
 	def _time_of(self, record: Record) -> str:
 		"""Return the source time of a record that cannot be mapped, "" if that is why."""
-		try:
+		time = ""
+		with attempt():  # the record is a failure already, and this may be why
 			time = self.mapper.source_time(record)
-		except Exception:  # noqa: BLE001 - the record is a failure already, and this may be why
-			return ""
 		return "" if time > self.mapper.latest else time
 
 	def _leave_out_late_failures(self, plan: Plan) -> None:

@@ -101,16 +101,19 @@ class PageWriter:
 		self, records: Sequence[Record], deleted: bool | None, again: bool, until: float
 	) -> tuple[Counts, list[Record]]:
 		before = (self.first_error, self.error_log, self.unidentified)
+		whole = False
 		try:
 			plan = self.planner.plan(records, deleted=deleted)
 			counts = self._carry_out(plan, again, until)
+			whole = True
 			return counts, [plan.records[external_id] for external_id in plan.left]
-		except Exception as error:
-			# The page is undone, and so is what was noted of it.
-			self.first_error, self.error_log, self.unidentified = before
+		except (Outdated, *self.runtime.db.errors) as error:
 			if isinstance(error, Outdated) or self.runtime.db.is_duplicate(error):
 				self.planner.first_load = False  # a row was there after all: the next attempt looks it up
 			raise
+		finally:
+			if not whole:  # the page is undone, and so is what was noted of it
+				self.first_error, self.error_log, self.unidentified = before
 
 	def _carry_out(self, plan: Plan, again: bool, until: float) -> Counts:
 		"""Do what a plan of this transaction says; return what became of its records.
@@ -163,7 +166,7 @@ class PageWriter:
 			if self.stream.write_mode == "Documents":  # they take their time, in which events go on
 				new = [plan.found[item.external_id] for item, _ in plan.changes]
 				bindings.take(self.runtime, self.stream.name, self.stream.target_doctype, self.mark, new)
-		except Exception as error:
+		except self.runtime.db.errors as error:
 			if not self.runtime.db.is_transient(error):
 				raise
 			# Nothing is written yet: to begin again costs nothing but the look at the page.

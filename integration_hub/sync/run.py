@@ -187,7 +187,7 @@ def _guarded(runtime: Runtime, stream: StreamConfig, run: Run, work: Callable[[R
 		waiting = contained(work)(redactor)  # a connector of an app may want to end the process
 	except RetryLater as error:
 		end_run(runtime, stream, run, "Postponed", delay=error.seconds, error=redactor.text(error, 500))
-	except Exception as error:  # noqa: BLE001 - the run's owner is a worker: the failure goes to the logs
+	except Exception as error:  # noqa: BLE001 - the boundary of a run: its failure goes to the logs
 		fail_run(runtime, stream, run, redactor, error)
 	except BaseException:
 		end_run(runtime, stream, run, "Interrupted", error="The process was stopped.")

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from integration_hub.webhooks.logged import logged
 from integration_hub.webhooks.messages import (
 	BUSY,
 	HEALTH,
@@ -143,11 +144,9 @@ class _Threads:
 		while True:
 			until, loop, done, work, given = self._waiting.get()
 			result = None
-			try:
+			with logged("A request was not answered"):
 				if time.monotonic() < until:
 					result = work(*given)
-			except Exception:  # the boundary of a thread that has others to serve
-				logger.exception("A request was not answered")
 			with suppress(RuntimeError):  # the loop has ended
 				loop.call_soon_threadsafe(_settle, done, result)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import claims
 from integration_hub.stores.attempts import Attempt
@@ -90,21 +91,19 @@ class Batch:
 			return self._without(rows[1:], {self._confirmed(rows[0])})
 		tried, failure = 0, None
 		before, until = replace(self.done), time.monotonic() + _TOGETHER_SECONDS
-		try:
-			with self.runtime.db.transaction():
-				for row in rows:
-					if self._is_to_confirm(row):
-						break
-					tried += 1
-					failure = self._try(row)
-					if failure or time.monotonic() >= until:
-						break
-				self._write_ends()
-		except Exception:  # noqa: BLE001 - undone all together: now each by itself
+		with attempt() as together, self.runtime.db.transaction():
+			for row in rows:
+				if self._is_to_confirm(row):
+					break
+				tried += 1
+				failure = self._try(row)
+				if failure or time.monotonic() >= until:
+					break
+			self._write_ends()
+		again = self._undone
+		if together.error:  # undone all together: now each by itself
 			vars(self.done).update(vars(before))
 			again, failure = rows[:tried], None
-		else:
-			again = self._undone
 		self._pending, self._undone, self._watching = [], [], False
 		held_back = {self._alone(row) for row in again}
 		if failure:
@@ -120,13 +119,10 @@ class Batch:
 
 		No transaction waits for the answer.
 		"""
-		try:
-			with self.runtime.as_user(self.user):
-				row["asked"] = self.handling.ask(row, route_for(self.routes, row["event_type"] or ""))
-		except Held:
-			pass  # raised again where it is handled
-		except Exception as error:  # noqa: BLE001 - as of any handler: it is tried again
-			return self._failed(row, error)
+		with attempt() as asked, self.runtime.as_user(self.user):
+			row["asked"] = self.handling.ask(row, route_for(self.routes, row["event_type"] or ""))
+		if asked.error and not isinstance(asked.error, Held):  # which is raised again where it is handled
+			return self._failed(row, asked.error)
 		return self._alone(row)
 
 	def _try(self, row: Row) -> Exception | None:
@@ -137,15 +133,15 @@ class Batch:
 		if not self._watching:
 			self.runtime.db.watch(self._write_ends, self._forget)
 			self._watching = True
-		try:
-			with self.runtime.db.savepoint():
-				end = self._handle(row)
-		except Exception as error:
-			if isinstance(error, Outdated) or self.runtime.db.is_transient(error):
-				raise
-			return error
+		with attempt(self._undoes_all) as handled, self.runtime.db.savepoint():
+			end = self._handle(row)
+		if handled.error:
+			return handled.error
 		self._pending.append((row, end))
 		return None
+
+	def _undoes_all(self, error: Exception) -> bool:
+		return isinstance(error, Outdated) or self.runtime.db.is_transient(error)
 
 	def _handle(self, row: Row) -> End:
 		row["began"] = time.perf_counter()
@@ -201,11 +197,9 @@ class Batch:
 
 	def _alone(self, row: Row) -> str:
 		"""Handle a row in a transaction of its own; return the ordering key it holds back, if it does."""
-		try:
+		with attempt() as handled:
 			in_transaction(self.runtime.db, lambda: self._handle_and_end(row))
-		except Exception as error:  # noqa: BLE001 - any app's handler may fail, with any error
-			return self._failed(row, error)
-		return ""
+		return self._failed(row, handled.error) if handled.error else ""
 
 	def _handle_and_end(self, row: Row) -> None:
 		self._end([row], self._handle(row))

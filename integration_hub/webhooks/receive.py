@@ -15,6 +15,7 @@ from integration_hub.webhooks.bodies import BodyTooLarge, MalformedEvent, Unsupp
 from integration_hub.webhooks.endpoint import Endpoint, endpoint_of
 from integration_hub.webhooks.event_secrets import check_event
 from integration_hub.webhooks.events import read_event
+from integration_hub.webhooks.logged import logged
 from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Request, Response
 from integration_hub.webhooks.rejections import reject
 from integration_hub.webhooks.schemes import BadSignature, Scheme
@@ -52,7 +53,7 @@ def receive(runtime: Runtime, request: Request, store: Store = inbox.store) -> R
 		# The settings are wrong, not the sender: it should try again when they are mended.
 		logger.error("Webhook for %s not accepted: %s", request.integration[:140], error)
 		answer = Response(503, "not_configured")
-	except Exception:
+	except Exception:  # the boundary of a request: its sender gets an answer, whatever has failed
 		logger.exception("Webhook for %s could not be stored", request.integration[:140])
 		runtime.reconnect()  # what the sender repeats must not meet the same broken connection
 		return Response(503, "not_stored")
@@ -63,22 +64,17 @@ def receive(runtime: Runtime, request: Request, store: Store = inbox.store) -> R
 def too_large(runtime: Runtime, integration: str, method: str) -> Response:
 	"""Answer a request whose body was not read, because its length alone says that it is refused; counts it."""
 	answer = Response(413, "body_too_large")
-	try:
+	with logged("The settings of %s could not be read", integration[:140]):
 		known = endpoint_of(runtime, integration) is not None
-	except Exception:
-		logger.exception("The settings of %s could not be read", integration[:140])
-	else:
 		reject(runtime, Request(integration, method, {}, b""), answer, known=known)
 	return answer
 
 
 def largest_body(runtime: Runtime, integration: str) -> int:
 	"""Return how many bytes a body may have; nothing is raised: what is wrong is said once the body is there."""
-	try:
+	found = None
+	with logged("The settings of %s could not be read", integration[:140]):
 		found = endpoint_of(runtime, integration)
-	except Exception:
-		logger.exception("The settings of %s could not be read", integration[:140])
-		found = None
 	return found.largest_body if found else MAX_BODY
 
 
@@ -174,8 +170,6 @@ def hand_over(runtime: Runtime, integration: str, keys: Collection[str] = ()) ->
 
 	keys: the ordering keys of what is new; the worker is spared where all of it waits for an earlier one's retry.
 	"""
-	try:
+	with logged("Inbox of %s not handed over; the sweep will", integration):
 		if not waits_for_retry(runtime, integration, keys):
 			runtime.enqueue_drain(integration)
-	except Exception:
-		logger.exception("Inbox of %s not handed over; the sweep will", integration)

@@ -19,6 +19,7 @@ from werkzeug.wsgi import get_host, get_input_stream
 from integration_hub.stores.runtime import Runtime
 from integration_hub.terminal_text import logger_of
 from integration_hub.webhooks.group_commit import GroupCommit
+from integration_hub.webhooks.logged import logged
 from integration_hub.webhooks.messages import (
 	HEALTH,
 	MAX_BODY,
@@ -62,12 +63,9 @@ class Receiver:
 		return self._with_runtime(lambda runtime: largest_body(runtime, integration), MAX_BODY)
 
 	def _with_runtime(self, work: Callable[[Runtime], Any], otherwise: Any) -> Any:
-		try:
-			with self._open_runtime() as runtime:
-				return work(runtime)
-		except Exception:
-			logger.exception("The runtime could not be opened")
-			return otherwise
+		with logged("The runtime could not be opened"), self._open_runtime() as runtime:
+			return work(runtime)
+		return otherwise
 
 
 def receiver(open_runtime: OpenRuntime) -> Callable[[Environ, Callable], Iterable[bytes]]:

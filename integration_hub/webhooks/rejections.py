@@ -18,6 +18,7 @@ from integration_hub.stores.error_log import record_error
 from integration_hub.stores.runtime import Runtime
 from integration_hub.terminal_text import logger_of
 from integration_hub.webhooks.bodies import media_type
+from integration_hub.webhooks.logged import logged
 from integration_hub.webhooks.messages import Request, Response
 
 logger = logger_of("integration_hub.webhooks")
@@ -70,10 +71,8 @@ def reject(runtime: Runtime, request: Request, answer: Response, *, known: bool)
 			about=REJECTED,
 		)
 
-	try:
+	with logged("%d rejected webhooks (%s) not counted", count, answer.reason):
 		in_transaction(runtime.db, log)
-	except Exception:
-		logger.exception("%d rejected webhooks (%s) not counted", count, answer.reason)
 
 
 def _due(cause: tuple[str, str, str]) -> int:

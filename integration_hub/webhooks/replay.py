@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.lazy_messages import _
 from integration_hub.stores import inbox
@@ -98,16 +99,17 @@ def _handle_and_undo(runtime: Runtime, row: Row, route: Any, effect: Effect) -> 
 	redactor = redactor_for(runtime.secrets(row["integration"]))
 	handling = Handling(runtime, redactor, lambda target: _Watched(target, effect))
 	effect.does = "Nothing would change."
-	try:
-		with runtime.as_user(runtime.integration(row["integration"]).run_as_user), runtime.db.transaction():
-			runtime.db.watch(_refuse, lambda: None)
-			handling.handle(row, route)
-			raise _Undone
-	except _Undone:
-		return
-	except Exception as error:  # noqa: BLE001 - whatever a handler fails with is what the replay would do
+	with (
+		attempt() as handled,
+		runtime.as_user(runtime.integration(row["integration"]).run_as_user),
+		runtime.db.transaction(),
+	):
+		runtime.db.watch(_refuse, lambda: None)
+		handling.handle(row, route)
+		raise _Undone
+	if not isinstance(handled.error, _Undone):
 		effect.action, effect.changes = "Fail", {}
-		effect.does = f"It would fail: {redactor.text(error, 500)}"
+		effect.does = f"It would fail: {redactor.text(handled.error, 500)}"
 
 
 def _refuse() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
-from functools import cache
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -99,18 +99,28 @@ class FrappeDatabase:
 			f"SAVEPOINT {name}"
 		)  # once a record, and three times as slow through frappe.db
 		callbacks = [(manager, len(manager._functions)) for manager in _callback_managers()]
-		try:
+		with ExitStack() as ends:
+			ends.push(partial(self._undo, name, callbacks))
 			yield
 			# A commit or rollback within the block ends the savepoint, too.
 			there = _current_transaction() is transaction and _release(name)
-		except Exception as error:
-			if not self.is_transient(error):  # a deadlock has rolled back everything, savepoints too
-				_roll_back_to(name)
-				for manager, size in callbacks:  # what was to happen after the commit was part of it
-					while len(manager._functions) > size:
-						manager._functions.pop()
-			raise
 		self.broken = self.broken or not there
+
+	def _undo(self, name: str, callbacks: list[tuple[Any, int]], kind: Any, error: Any, trace: Any) -> None:
+		"""Roll back to a savepoint where its block has failed, and drop the callbacks that it registered."""
+		if not isinstance(error, Exception) or self.is_transient(error):
+			return  # a deadlock has rolled back everything, savepoints too
+		_roll_back_to(name)
+		for manager, size in callbacks:  # what was to happen after the commit was part of it
+			while len(manager._functions) > size:
+				manager._functions.pop()
+
+	@property
+	def errors(self) -> tuple[type[Exception], ...]:
+		"""Return the base class of the driver's errors, and what Frappe raises in their stead."""
+		driver = next(kind for kind in frappe.db.OperationalError.__mro__ if kind.__name__ == "Error")
+		mine = (frappe.QueryDeadlockError, frappe.QueryTimeoutError)
+		return (driver, *mine, frappe.DuplicateEntryError, frappe.UniqueValidationError)
 
 	def is_duplicate(self, error: BaseException) -> bool:
 		"""Tell whether an error is a violated unique key, in Frappe's classes or the driver's."""
@@ -181,7 +191,7 @@ def _current_transaction() -> _Transaction:
 def _roll_back_to(name: str) -> None:
 	try:
 		frappe.db.rollback(save_point=name)
-	except Exception as error:
+	except FrappeDatabase().errors as error:
 		if not _is_gone(error):
 			raise
 		frappe.db.rollback()  # somebody else's code has committed within the block: undo what came after
@@ -195,7 +205,7 @@ def _release(name: str) -> bool:
 	"""
 	try:
 		frappe.db._cursor.execute(f"RELEASE SAVEPOINT {name}")
-	except Exception as error:
+	except FrappeDatabase().errors as error:
 		if frappe.db.db_type == "postgres" or not _is_gone(error):
 			raise
 		return False

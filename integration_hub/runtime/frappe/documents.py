@@ -10,6 +10,7 @@ from typing import Any
 
 import frappe
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.runtime.frappe.bulk_rules import bulk_problem
 from integration_hub.runtime.frappe.document_changes import change as apply
 from integration_hub.runtime.frappe.document_changes import is_same, overruled
@@ -192,18 +193,20 @@ class DocumentTarget:
 		"""
 		for fresh in (False, True, True):
 			try:
-				with self.runtime.db.savepoint(), without_gravatar():
+				with (
+					attempt(self.runtime.db.is_transient) as tried,
+					self.runtime.db.savepoint(),
+					without_gravatar(),
+				):
 					work(fresh)
-				return None
-			except frappe.TimestampMismatchError as error:
-				failure = explained(error, self.doctype, name)
-			except Exception as error:
-				if self.runtime.db.is_transient(error):
-					raise
-				return explained(error, self.doctype, name)
 			finally:
 				# Frappe empties this only on a commit, and inserts never do: it is scanned on each save.
 				frappe.flags.currently_saving = []
+			if not tried.error:
+				return None
+			failure = explained(tried.error, self.doctype, name)
+			if not isinstance(tried.error, frappe.TimestampMismatchError):
+				return failure
 		if external_id not in self._begun_again:
 			# A controller saves another document, which the snapshot does not show as it is: one that is new does.
 			self._begun_again.add(external_id)

@@ -13,6 +13,7 @@ import frappe
 from frappe.model.document import Document
 from frappe.utils import cstr, flt
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.lazy_messages import _
 from integration_hub.runtime.frappe.bulk_rules import code_of
 from integration_hub.runtime.frappe.document_changes import LINKS
@@ -58,15 +59,10 @@ class Foresight:
 		return [self._look(change) for change in changes]
 
 	def _look(self, change: Change) -> Foreseen:
-		try:
-			with self.runtime.db.savepoint():
-				return self._updated(change) if change.name else self._inserted(change)
-		except (
-			Exception
-		) as error:  # the boundary of one record: what reading its document fails with, a save does too
-			if self.runtime.db.is_transient(error):
-				raise
-			return Foreseen(error=explained(error, self.doctype, change.name))
+		# What reading its document fails with, a save does too.
+		with attempt(self.runtime.db.is_transient) as tried, self.runtime.db.savepoint():
+			return self._updated(change) if change.name else self._inserted(change)
+		return Foreseen(error=explained(tried.error, self.doctype, change.name))
 
 	def _inserted(self, change: Change) -> Foreseen:
 		doc = frappe.get_doc({"doctype": self.doctype})

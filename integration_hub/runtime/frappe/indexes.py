@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import frappe
 
+from integration_hub.runtime.frappe.database import FrappeDatabase
 from integration_hub.stores.schema import (
 	FORMER_INDEXES,
 	INDEXES,
@@ -113,7 +114,7 @@ def _remake(doctype: str) -> None:
 			*kept,
 		):
 			frappe.db._cursor.execute(sql)
-	except Exception:
+	except FrappeDatabase().errors:
 		frappe.db.rollback()
 		raise
 	frappe.db.commit()

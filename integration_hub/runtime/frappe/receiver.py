@@ -13,6 +13,7 @@ from integration_hub.runtime.frappe.database import FrappeDatabase
 from integration_hub.runtime.frappe.runtime import FrappeRuntime
 from integration_hub.stores.database import Params, Row
 from integration_hub.terminal_text import logger_of
+from integration_hub.webhooks.logged import logged
 from integration_hub.webhooks.receiver import Receiver
 
 logger = logger_of("integration_hub.webhooks")
@@ -161,7 +162,7 @@ class ThreadRuntimes:
 		):  # the database may have been restarted; one that breaks in use is made again then
 			try:
 				frappe.db.rollback()
-			except Exception:  # noqa: BLE001 - whatever it is, another connection is needed
+			except FrappeDatabase().errors:  # another connection is needed
 				return False
 		return True
 
@@ -180,8 +181,8 @@ class ThreadRuntimes:
 			time.sleep(_HAND_OVER_SECONDS)
 			while self._waiting:
 				integration = self._waiting.pop()
-				try:
-					with self._runtime() as runtime:
-						FrappeRuntime.enqueue_drain(runtime, integration)
-				except Exception:
-					logger.exception("Inbox of %s not handed over; the sweep will", integration)
+				with (
+					logged("Inbox of %s not handed over; the sweep will", integration),
+					self._runtime() as runtime,
+				):
+					FrappeRuntime.enqueue_drain(runtime, integration)
