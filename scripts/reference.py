@@ -82,7 +82,7 @@ HUB_KEYS: dict[str, tuple[str, str, str]] = {
 		key: (
 			"whole number, from 0 to 36500",
 			f"`{days}`",
-			f"Days to keep settled rows of {log}. 0: for good.",
+			f"Days to keep settled rows of {log}. 0: forever.",
 		)
 		for key, (log, days) in KEPT.items()
 	},
