@@ -29,8 +29,8 @@ from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores import bindings
 from integration_hub.stores.database import in_transaction, insert
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Run
+from integration_hub.stores.seen_marks import Mark
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import remove_orphans
 from integration_hub.sync.page_writer import PageWriter

@@ -20,7 +20,7 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.marks import Mark
+from integration_hub.stores.seen_marks import Mark
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.page_writer import PageWriter
 

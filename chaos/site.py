@@ -17,7 +17,7 @@ from chaos.mariadb import MariaDB
 from chaos.settings import INTEGRATIONS, STREAMS
 from chaos.site_services import SiteServices
 from integration_hub.runtime.frappe import FrappeRuntime
-from integration_hub.runtime.frappe.load_hub_toml import load_into_site
+from integration_hub.runtime.frappe.import_hub_toml import load_into_site
 from integration_hub.sandbox.example import TABLES
 from integration_hub.stores.runtime import HubError, Runtime
 

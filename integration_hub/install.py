@@ -22,7 +22,7 @@ def after_migrate() -> None:
 	"""Bring back, on SQLite, what a change of a column has taken, by a migration or by Customize Form."""
 	if frappe.db.db_type == "sqlite":
 		from integration_hub.runtime.frappe.indexes import restore
-		from integration_hub.stores.schema import doctypes
+		from integration_hub.stores.doctype_tables import doctypes
 
 		for doctype in doctypes():
 			restore(doctype)

@@ -18,7 +18,7 @@ if __name__ == "__main__":
 from integration_hub.connectors.secrets import SECRET_FIELDS  # noqa: E402
 from integration_hub.connectors.setting_ranges import RANGES  # noqa: E402
 from integration_hub.runtime.standalone.hub_toml import KEPT, TITLE_FIELDS  # noqa: E402
-from integration_hub.stores.schema import NO_COLUMN, TABLES, doctypes  # noqa: E402
+from integration_hub.stores.doctype_tables import NO_COLUMN, TABLES, doctypes  # noqa: E402
 
 PAGE = ROOT / "docs/reference.md"
 BEGIN, END = "<!-- tables: make reference -->", "<!-- /tables -->"

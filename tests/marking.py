@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import new_mark
+from integration_hub.stores.seen_marks import Mark
 
 
 def begin(runtime: StandaloneRuntime, stream: str) -> Mark:

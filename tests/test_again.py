@@ -8,8 +8,8 @@ from integration_hub.stores import failures
 from integration_hub.stores.database import update
 from integration_hub.stores.runtime import HubError
 from integration_hub.stores.settings import settings_row
-from integration_hub.sync import again
-from integration_hub.sync.again import retry_records
+from integration_hub.sync import retry_run
+from integration_hub.sync.retry_run import retry_records
 from integration_hub.sync.run import run_stream
 from tests.compare import errors, table
 
@@ -79,7 +79,7 @@ def test_what_nothing_is_kept_of_is_said(runtime, crm, broken):
 
 
 def test_no_more_than_some_are_tried_at_once(runtime, crm, broken, monkeypatch):
-	monkeypatch.setattr(again, "MOST", 10)
+	monkeypatch.setattr(retry_run, "MOST", 10)
 	mend(runtime, *BROKEN)
 	assert "31 are left for another retry." in retry_records(runtime, broken)["error"]
 	assert len(failures.records(runtime, broken, statuses=("Failed",), limit=100)) in (31, 32)

@@ -13,7 +13,7 @@ from jmespath.exceptions import JMESPathError
 from integration_hub.connectors.bounded_jmespath import PathError, PathTooCostly, path_problem, reader, search
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.rest import find_records
-from integration_hub.runtime.standalone.tables import check
+from integration_hub.runtime.standalone.apply_hub_toml import check
 from integration_hub.sandbox.sender import make
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import FieldMapping, StreamConfig

@@ -16,10 +16,10 @@ from cryptography.fernet import Fernet
 
 from integration_hub import __version__
 from integration_hub.commands import integration_hub
+from integration_hub.runtime.standalone.apply_hub_toml import check
 from integration_hub.runtime.standalone.hub_toml import _HUB_KEYS, load
-from integration_hub.runtime.standalone.tables import check
+from integration_hub.stores.doctype_tables import NO_COLUMN, doctypes
 from integration_hub.stores.runtime import HubError
-from integration_hub.stores.schema import NO_COLUMN, doctypes
 from tests.red_team.test_settings import VALUES
 
 HUB = [sys.executable, "-c", "from integration_hub.commands import main; main()"]

@@ -16,8 +16,8 @@ from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.marks import event_mark
 from integration_hub.stores.runtime import HubError
+from integration_hub.stores.seen_marks import event_mark
 from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.page_writer import PageWriter
 from integration_hub.sync.run import load_stream, run_stream

@@ -13,9 +13,9 @@ from integration_hub.connectors.errors import Gone, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.stores.database import update
-from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Counts, Run, Superseded, advance
 from integration_hub.stores.runtime import HubError
+from integration_hub.stores.seen_marks import Mark
 from integration_hub.sync.modes import Period
 from integration_hub.sync.run import approve_deletions, run_stream
 

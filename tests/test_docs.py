@@ -33,9 +33,9 @@ from integration_hub.sandbox import sender
 from integration_hub.sandbox.redis import free_port
 from integration_hub.stores import inbox
 from integration_hub.stores.database import in_transaction, update
+from integration_hub.stores.doctype_tables import doctypes
 from integration_hub.stores.inbox import Event
-from integration_hub.stores.schema import doctypes
-from integration_hub.stores.standing import BROKEN_OFF, StreamFacts, stream_standing
+from integration_hub.stores.statuses import BROKEN_OFF, StreamFacts, stream_standing
 from integration_hub.sync.run import load_stream, run_stream
 from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import Request

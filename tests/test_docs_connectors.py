@@ -16,7 +16,7 @@ from integration_hub.connectors.bounded_jmespath import path_problem
 from integration_hub.connectors.pages import Page
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox.access import API_KEY, CLIENT_SECRET
-from integration_hub.stores.schema import doctypes
+from integration_hub.stores.doctype_tables import doctypes
 from integration_hub.sync.run import run_stream
 from tests.compare import source, table
 from tests.test_docs import ROOT, blocks, rows

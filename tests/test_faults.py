@@ -20,8 +20,8 @@ from integration_hub.runtime.worker import work, work_once
 from integration_hub.sandbox import sender
 from integration_hub.stores import inbox, retention
 from integration_hub.stores.database import update
+from integration_hub.stores.doctype_tables import INTEGER, doctypes
 from integration_hub.stores.runtime import HubError
-from integration_hub.stores.schema import INTEGER, doctypes
 from integration_hub.sync import schedule
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.dry_runs import dry_run, preview

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from integration_hub.stores import inbox
-from integration_hub.stores.schema import FORMER_INDEXES, INDEXES, index
+from integration_hub.stores.doctype_tables import FORMER_INDEXES, INDEXES, index
 
 EVENT = inbox.Event("crm", "1", "x", "{}", "hash", "HTTP")
 

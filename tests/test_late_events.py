@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from integration_hub.connectors.redact import Redactor
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import sender
-from integration_hub.stores import inbox, marks
+from integration_hub.stores import inbox, seen_marks
 from integration_hub.stores.ids import first_id, new_id, utc_made_at
 from integration_hub.sync.page_writer import PageWriter
 from integration_hub.sync.run import load_stream, run_stream
@@ -140,7 +140,9 @@ def test_a_source_that_was_set_back_is_believed(runtime):
 
 	told(runtime, "updated", record("paid", "05"))
 	event = first_id(time.time() - 2 * 3600) + "0" * 10
-	runtime.db.execute("UPDATE `tabExternal Record` SET `last_seen` = %s", [marks.event_mark(event, 0).by])
+	runtime.db.execute(
+		"UPDATE `tabExternal Record` SET `last_seen` = %s", [seen_marks.event_mark(event, 0).by]
+	)
 	Fetch(runtime).page(record("pending", "04"))
 	assert city(runtime) == "pending", "for longer than an hour no list is behind"
 
@@ -392,15 +394,15 @@ def test_a_record_that_failed_first_names_who_wrote_it(runtime, crm):
 
 def test_who_has_seen_a_record_last_fits_its_column_and_says_when_it_was_received():
 	event = new_id()
-	seen = marks.event_mark(event, 1).by
-	assert len(seen) == len(event) and marks.is_event(seen) and not marks.is_event(event)
-	at = marks.received(seen)
+	seen = seen_marks.event_mark(event, 1).by
+	assert len(seen) == len(event) and seen_marks.is_event(seen) and not seen_marks.is_event(event)
+	at = seen_marks.received(seen)
 	assert at[:19] in (utc_made_at(event)[:19], now()[:19])
 	old = first_id(time.time() - 86400) + "0" * 10
-	at = marks.received(marks.event_mark(old, 1).by)
+	at = seen_marks.received(seen_marks.event_mark(old, 1).by)
 	assert abs(datetime.fromisoformat(at[:-1]) - datetime.fromisoformat(utc_made_at(old)[:-1])) < timedelta(
 		seconds=1
 	)
 	for name in (first_id(0) + "0" * 10, "of another kind"):
-		assert len(marks.event_mark(name, 1).by) == 24
-	assert marks.received("") == ""
+		assert len(seen_marks.event_mark(name, 1).by) == 24
+	assert seen_marks.received("") == ""

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integration_hub.connectors.answer_shape import keys_in, lists_in, name_path, pagination_in
 from integration_hub.connectors.bounded_jmespath import search
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import LocalCoordination
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.rest import RestConnector, find_records
-from integration_hub.connectors.shapes import keys_in, lists_in, name_path, pagination_in
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.look import _Shown, look
 from integration_hub.sync.mapping import Mapper, MappingError
 from integration_hub.sync.run import load_stream
+from integration_hub.sync.source_look import _Shown, look
 from tests.test_connectors import LOCAL, Memory
 
 ROWS = [{"id": 1, "name": "Ada"}]

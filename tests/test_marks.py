@@ -23,7 +23,7 @@ from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import sender
 from integration_hub.stores import bindings, ids
 from integration_hub.stores.database import update
-from integration_hub.stores.marks import Mark, event_mark
+from integration_hub.stores.seen_marks import Mark, event_mark
 from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.modes import Period
 from integration_hub.sync.run import approve_deletions, run_stream

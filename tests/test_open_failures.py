@@ -17,11 +17,11 @@ from integration_hub.sandbox.redis import free_port
 from integration_hub.stores import failures, inbox
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.error_log import record_error
-from integration_hub.stores.facts import integration_of, standing_of
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.retention import clear_logs
 from integration_hub.stores.runtime import HubError
 from integration_hub.stores.settings import note_success, settings_row
+from integration_hub.stores.status_facts import integration_of, standing_of
 from integration_hub.sync.modes import Period
 from integration_hub.sync.run import approve_deletions, run_stream
 from integration_hub.webhooks.batch import MAX_ATTEMPTS

@@ -8,7 +8,7 @@ import pytest
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.runtime.standalone.hub_toml import _HUB_KEYS
-from integration_hub.stores.schema import NO_COLUMN, doctypes
+from integration_hub.stores.doctype_tables import NO_COLUMN, doctypes
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.run import run_stream
 from scripts import reference

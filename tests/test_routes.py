@@ -10,7 +10,7 @@ import pytest
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.sandbox import sender
-from integration_hub.stores.schema import doctypes
+from integration_hub.stores.doctype_tables import doctypes
 from integration_hub.stores.settings import child_rows
 from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import Request

@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from integration_hub.stores.schema import doctypes
-from integration_hub.stores.standing import (
+from integration_hub.stores.doctype_tables import doctypes
+from integration_hub.stores.statuses import (
 	BROKEN_OFF,
 	IntegrationFacts,
 	QueueFacts,

@@ -5,8 +5,8 @@ import frappe
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores import bindings
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.facts import restate
 from integration_hub.stores.ids import new_id
+from integration_hub.stores.status_facts import restate
 
 if not frappe.db.exists("Integration Settings", "desk-ops"):
 	frappe.get_doc(

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from integration_hub.api.handover import hand_over, runnable
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.integration_hub import bulk, field_permissions, looking, stream_status, worker_checks
+from integration_hub.integration_hub import bulk, field_permissions, source_look, stream_status, worker_checks
 from integration_hub.integration_hub.messages import in_language, refuse
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores.database import in_transaction
@@ -117,7 +117,7 @@ def preview(stream: str) -> list[dict]:
 @frappe.whitelist(methods=["POST"])
 def look_at_source(doc: str | dict) -> dict:
 	"""Fetch the first page of a form's source and return what is in it; see looking.look_at_source."""
-	return looking.look_at_source(doc)
+	return source_look.look_at_source(doc)
 
 
 @frappe.whitelist(methods=["POST"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from integration_hub.commands import events, failures, first_steps, looking, processes, streams
+from integration_hub.commands import events, failures, inspection, processes, setup, streams
 from integration_hub.commands.group import integration_hub, main
 from integration_hub.preload import WORKERS, preload
 
@@ -16,11 +16,11 @@ __all__ = [
 	"commands",
 	"events",
 	"failures",
-	"first_steps",
+	"inspection",
 	"integration_hub",
-	"looking",
 	"main",
 	"processes",
+	"setup",
 	"streams",
 ]
 

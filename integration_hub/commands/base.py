@@ -17,7 +17,7 @@ import click
 
 from integration_hub.connectors.app_code import error_text as told_by
 from integration_hub.connectors.errors import ConnectorError
-from integration_hub.stores.near import near
+from integration_hub.stores.did_you_mean import near
 from integration_hub.stores.runtime import HubError
 from integration_hub.terminal_text import plain, plain_traceback
 

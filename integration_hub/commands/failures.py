@@ -154,7 +154,7 @@ def _record(row: dict[str, Any]) -> Iterator[str]:
 @report_errors
 def retry(ctx: click.Context, stream: str, failure: str) -> None:
 	"""Write the records again that could not be written, those that were given up as well. Fetches nothing."""
-	from integration_hub.sync.again import retry_records
+	from integration_hub.sync.retry_run import retry_records
 
 	with opened(ctx) as runtime:
 		say_pauses(runtime)

@@ -194,7 +194,7 @@ def approve(ctx: click.Context, sync_log: str) -> None:
 @report_errors
 def deletions(ctx: click.Context, stream: str, limit: int, ask_again: bool) -> None:
 	"""List the documents whose removal waits for a person: `approve` or `keep` decides."""
-	from integration_hub.sync.held import held_deletions, waiting_runs
+	from integration_hub.sync.held_deletions import held_deletions, waiting_runs
 	from integration_hub.sync.run import ask_again as forget
 	from integration_hub.sync.run import load_stream
 

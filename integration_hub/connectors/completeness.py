@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from integration_hub.connectors.completeness_doubt import Doubt
 from integration_hub.connectors.completeness_signs import Signs, read_signs
-from integration_hub.connectors.doubt import Doubt
 from integration_hub.connectors.pages import ListRequest, Page
 
 _SIZE = re.compile(r"(?:limit|size|count|top|rows|max|first|take|perpage|pagesize|maxresults|length|num|n)$")

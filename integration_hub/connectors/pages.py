@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from integration_hub.connectors.doubt import Doubt
+from integration_hub.connectors.completeness_doubt import Doubt
 
 
 @dataclass(frozen=True)

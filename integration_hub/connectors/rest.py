@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from integration_hub.connectors.answer_shape import lists_in, name_path
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.bounded_jmespath import PathError, computes
 from integration_hub.connectors.completeness import Doubt, Evidence
@@ -22,7 +23,6 @@ from integration_hub.connectors.prefetch import Prefetcher
 from integration_hub.connectors.records_path import is_there, spine
 from integration_hub.connectors.request_template import RequestTemplate
 from integration_hub.connectors.responses import refuses, shape
-from integration_hub.connectors.shapes import lists_in, name_path
 
 _NO_CONTENT = (204, 205)
 _NOT_THERE = (404, 410)

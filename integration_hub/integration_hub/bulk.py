@@ -19,7 +19,7 @@ from integration_hub.integration_hub.messages import translated
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores.bindings import NOT_WRITTEN
 from integration_hub.stores.runtime import HubError
-from integration_hub.sync.again import MOST, retry_records
+from integration_hub.sync.retry_run import MOST, retry_records
 from integration_hub.webhooks import replay
 
 # What of a list can be tried again: the states that its rows have then.

@@ -15,8 +15,8 @@ from frappe import _
 from frappe.model import get_permitted_fields
 
 from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.stores.doctype_tables import TABLES
 from integration_hub.stores.runtime import Change, Foreseen, Target
-from integration_hub.stores.schema import TABLES
 
 
 class ViewerRuntime(FrappeRuntime):

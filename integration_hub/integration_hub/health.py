@@ -16,10 +16,10 @@ from integration_hub.integration_hub import worker_checks
 from integration_hub.integration_hub.messages import in_language, translated
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores import inbox
-from integration_hub.stores.facts import integration_of, queue_facts
 from integration_hub.stores.runtime import HubError
 from integration_hub.stores.settings import settings_row
-from integration_hub.stores.standing import Standing
+from integration_hub.stores.status_facts import integration_of, queue_facts
+from integration_hub.stores.statuses import Standing
 
 _LOOK_AT = ("Failed", "Dead")
 _TO_DECIDE = ("Unrouted", "Conflict")

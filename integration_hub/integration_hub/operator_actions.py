@@ -24,9 +24,9 @@ from integration_hub.runtime.frappe.runtime import SYNC_SECONDS
 from integration_hub.runtime.monitors import DEAD
 from integration_hub.stores import failures, inbox
 from integration_hub.stores.bindings import kept_back, make_due, name_range
-from integration_hub.stores.closing import RECORD
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.error_log import SYSTEM
+from integration_hub.stores.failure_closing import RECORD
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.run import ready
 from integration_hub.sync.schedule import want

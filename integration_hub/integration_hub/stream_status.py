@@ -12,8 +12,8 @@ from integration_hub.integration_hub.messages import in_language
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores.bindings import count_held, count_kept
 from integration_hub.stores.database import Row
-from integration_hub.stores.facts import standing_of
 from integration_hub.stores.runtime import HubError
+from integration_hub.stores.status_facts import standing_of
 
 LAST_RUNS = 20
 MOST_SHOWN = 200  # documents of a list of deletions

@@ -8,9 +8,9 @@ from contextlib import suppress
 import redis
 
 from integration_hub.queues.base import Consumer
-from integration_hub.stores.closing import close_operation
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.error_log import Redacts, record_error
+from integration_hub.stores.failure_closing import close_operation
 from integration_hub.stores.runtime import Runtime
 
 OPERATION = "Queue"  # in the error log

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from integration_hub.stores.clock import newest_ahead
-from integration_hub.stores.facts import integration_of
 from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.status_facts import integration_of
 from integration_hub.terminal_text import plain
 
 _FRACTION = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+$")  # of a second: more than a person reads

@@ -18,8 +18,8 @@ from integration_hub.stores.database import (
 	upsert_many,
 )
 from integration_hub.stores.ids import HASH_LENGTH, key
-from integration_hub.stores.marks import Mark, told, told_at
 from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.seen_marks import Mark, told, told_at
 
 DOCTYPE = "External Record"
 
@@ -61,7 +61,7 @@ class Binding:
 	source_time: str = ""
 	content_hash: str = ""
 	last_seen: str = ""
-	run_number: int = 0  # number of the stream's last run when it was seen last (see stores.marks)
+	run_number: int = 0  # number of the stream's last run when it was seen last (see stores.seen_marks)
 	missing_run: str | None = None
 	error: str | None = None
 	error_log: str | None = None  # the failure that keeps it from being written

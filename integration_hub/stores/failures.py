@@ -8,9 +8,9 @@ from integration_hub.lazy_messages import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import Row, chunks, in_list
 from integration_hub.stores.error_log import DOCTYPE, TOLD_OF
-from integration_hub.stores.facts import restate
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.settings import existing_names
+from integration_hub.stores.status_facts import restate
 
 STATUSES = ("Open", "Resolved")
 _SHOWN = (

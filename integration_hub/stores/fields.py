@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from integration_hub.stores.schema import NO_COLUMN, TABLES
+from integration_hub.stores.doctype_tables import NO_COLUMN, TABLES
 
 # Frappe's own (frappe.model.varchar_len and its column types); longer text needs another fieldtype.
 _VARCHAR = 140

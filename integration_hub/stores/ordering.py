@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 
 from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Database, Row, as_it_is, in_list, in_transaction
+from integration_hub.stores.doctype_tables import along
 from integration_hub.stores.inbox import DOCTYPE, WAITING
 from integration_hub.stores.runtime import Runtime
-from integration_hub.stores.schema import along
 
 MY_TURN, BEHIND, AT_TIME = 0, 1, 2
 LOOK_SECONDS = 0.25  # a look ends after so long; what it has found is written down, and the next one goes on

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from integration_hub.stores.closing import close_all_events
 from integration_hub.stores.database import Row, in_list, in_transaction
+from integration_hub.stores.failure_closing import close_all_events
 from integration_hub.stores.inbox import DOCTYPE
 from integration_hub.stores.runtime import Runtime
 

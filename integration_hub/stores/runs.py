@@ -12,8 +12,8 @@ from integration_hub.stores.bindings import greatest_number
 from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Database, insert, update
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.marks import Mark
 from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.seen_marks import Mark
 
 DOCTYPE = "Sync Log"
 

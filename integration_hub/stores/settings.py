@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from integration_hub.lazy_messages import _
-from integration_hub.stores.closing import close_calls
 from integration_hub.stores.database import Database, Row, in_list, update
+from integration_hub.stores.failure_closing import close_calls
 from integration_hub.stores.runtime import HubError, Runtime
 
 # Fields of Integration Settings that the engine keeps: no settings.

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from integration_hub.stores.database import Params, Row
+from integration_hub.stores.doctype_tables import columns, create_statements, doctypes
 from integration_hub.stores.private_files import make_file
-from integration_hub.stores.schema import columns, create_statements, doctypes
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 BUSY_SECONDS = 30.0

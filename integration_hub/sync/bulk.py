@@ -8,14 +8,14 @@ from typing import Any
 from integration_hub.connectors.app_code import attempt
 from integration_hub.lazy_messages import _
 from integration_hub.stores.database import in_list, insert_many, upsert_many
+from integration_hub.stores.doctype_tables import NUMERIC
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.ids import new_id, new_ids
 from integration_hub.stores.runtime import Change, Foreseen, HubError, Runtime, Target, Written
-from integration_hub.stores.schema import NUMERIC
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.bulk_validation import invalid
 from integration_hub.sync.compare import differences
-from integration_hub.sync.unique import Claims
+from integration_hub.sync.unique_values import Claims
 
 
 class BulkTarget:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from integration_hub.stores.doctype_tables import NUMERIC
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.runtime import Change
-from integration_hub.stores.schema import NUMERIC
 from integration_hub.sync.field_values import InvalidValue
 
 Existing = Callable[[str, Sequence[str]], set[str]]

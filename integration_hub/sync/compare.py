@@ -8,8 +8,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from integration_hub.connectors.redact import MASK
+from integration_hub.stores.doctype_tables import INTEGER, NUMERIC
 from integration_hub.stores.fields import Field, Fields
-from integration_hub.stores.schema import INTEGER, NUMERIC
 
 Pair = tuple[Any, Any]  # what a field holds now, and then
 

@@ -10,9 +10,9 @@ from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, chunks, in_transaction
 from integration_hub.stores.error_log import record_error
-from integration_hub.stores.marks import begun
 from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.stores.runtime import CancelledDocument, Runtime, Target
+from integration_hub.stores.seen_marks import begun
 from integration_hub.sync.config import StreamConfig
 
 _MOST_AT_ONCE = 1000  # documents that go without a person's approval, however small their share

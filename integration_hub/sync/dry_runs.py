@@ -19,9 +19,9 @@ from integration_hub.connectors.secrets import redactor_for
 from integration_hub.lazy_messages import _
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Counts, last_number
 from integration_hub.stores.runtime import Change, Foreseen, Runtime
+from integration_hub.stores.seen_marks import Mark
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval
 from integration_hub.sync.link_conversions import lookups, resolve

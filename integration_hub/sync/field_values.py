@@ -12,8 +12,8 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
+from integration_hub.stores.doctype_tables import INTEGER, NUMERIC
 from integration_hub.stores.fields import Field, Fields
-from integration_hub.stores.schema import INTEGER, NUMERIC
 from integration_hub.sync.compare import time_text
 from integration_hub.sync.conversions import text
 from integration_hub.sync.numbers import integer, number, shown

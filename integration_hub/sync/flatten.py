@@ -10,7 +10,7 @@ from integration_hub.connectors.bounded_jmespath import PathError, search
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.pages import Page
 from integration_hub.lazy_messages import _
-from integration_hub.sync.slices import OUTER
+from integration_hub.sync.stream_slices import OUTER
 
 
 def flattened_page(page: Page, path: str) -> Page:

@@ -18,7 +18,7 @@ from integration_hub.connectors.responses import shape
 from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter
-from integration_hub.sync.slices import OUTER
+from integration_hub.sync.stream_slices import OUTER
 from integration_hub.sync.times import is_no_time, utc_text, utc_text_of
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")

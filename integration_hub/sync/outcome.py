@@ -6,14 +6,14 @@ from typing import Any
 
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores.bindings import count_held
-from integration_hub.stores.closing import BESIDE, close_after
 from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.error_log import record_error
-from integration_hub.stores.facts import restate
+from integration_hub.stores.failure_closing import BESIDE, close_after
 from integration_hub.stores.runs import Run, close_run, outcome
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import note_failure, settings_row
-from integration_hub.stores.standing import BROKEN_OFF, run_status
+from integration_hub.stores.status_facts import restate
+from integration_hub.stores.statuses import BROKEN_OFF, run_status
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.schedule import next_run, soon
 

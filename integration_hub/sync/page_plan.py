@@ -10,10 +10,10 @@ from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.known_secrets import KnownSecrets
 from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.stores import bindings, marks
+from integration_hub.stores import bindings, seen_marks
 from integration_hub.stores.bindings import Binding
-from integration_hub.stores.marks import Mark
 from integration_hub.stores.runtime import Change, Runtime, Target
+from integration_hub.stores.seen_marks import Mark
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.failed_payloads import payload_of
@@ -215,7 +215,7 @@ class Planner:
 	@property
 	def moment(self) -> Moment:
 		"""Return when the planned changes happened; a list's undated deletions, before it was asked for."""
-		return self._moment or Moment(marks.begun(self.mark.by))
+		return self._moment or Moment(seen_marks.begun(self.mark.by))
 
 	def _dated(self, item: Mapped) -> Mapped:
 		"""Have an event's sender say when a record changed, where the record does not, or was deleted since."""
@@ -303,7 +303,7 @@ class Planner:
 		if self.current:
 			late = binding.status == "Deleted" or self._seen_since(binding)
 		else:
-			late = marks.received(binding.last_seen) > received
+			late = seen_marks.received(binding.last_seen) > received
 		item.source_time = max(received, binding.source_time)
 		return late and (binding.source_time > received or (self.current and binding.status == "Deleted"))
 
@@ -352,15 +352,15 @@ class Planner:
 		"""Tell whether an undated record is of before what deleted it, as far as our clock can tell."""
 		if self.current:
 			return self._seen_since(binding)
-		return marks.received(binding.last_seen) > self.moment.received
+		return seen_marks.received(binding.last_seen) > self.moment.received
 
 	def _is_lagging(self, item: Mapped, binding: Binding) -> bool:
 		"""Tell whether a list may be behind an event that was handled before the list was asked for."""
 		if not (self.current and "" < item.source_time < binding.source_time and binding.status != "Deleted"):
 			return False
-		if not (self._is_of_before(binding) and marks.is_event(binding.last_seen)):
+		if not (self._is_of_before(binding) and seen_marks.is_event(binding.last_seen)):
 			return False
-		return marks.told_at(self.mark.by) - marks.told_at(binding.last_seen) < _LISTS_LAG
+		return seen_marks.told_at(self.mark.by) - seen_marks.told_at(binding.last_seen) < _LISTS_LAG
 
 	def _enabled(self, values: dict[str, Any]) -> dict[str, Any]:
 		"""Take back an earlier Disable, for a record that is in the source again."""

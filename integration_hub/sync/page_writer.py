@@ -10,13 +10,13 @@ from integration_hub.connectors.app_code import error_text
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
-from integration_hub.stores.closing import CANCELLED, RECORD, close_records
 from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, Outdated, chunks, update
 from integration_hub.stores.error_log import record_error
-from integration_hub.stores.facts import restate
-from integration_hub.stores.marks import Mark
+from integration_hub.stores.failure_closing import CANCELLED, RECORD, close_records
 from integration_hub.stores.runs import Counts, Run
 from integration_hub.stores.runtime import CancelledDocument, Runtime
+from integration_hub.stores.seen_marks import Mark
+from integration_hub.stores.status_facts import restate
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval, remove_documents
 from integration_hub.sync.error_hints import explained

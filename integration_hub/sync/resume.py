@@ -12,9 +12,9 @@ from dataclasses import astuple
 
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.ids import content_hash
-from integration_hub.stores.marks import Mark
 from integration_hub.stores.runs import Run
 from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.seen_marks import Mark
 from integration_hub.stores.settings import settings_row
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.modes import Full

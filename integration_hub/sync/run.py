@@ -16,10 +16,10 @@ from integration_hub.lazy_messages import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.error_log import record_error
-from integration_hub.stores.facts import restate
 from integration_hub.stores.runs import Counts, Run, advance, close_abandoned, open_run
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.settings import note_success, settings_row
+from integration_hub.stores.status_facts import restate
 from integration_hub.sync.config import StreamConfig, load_stream
 from integration_hub.sync.deletion import remove_approved, remove_orphans
 from integration_hub.sync.fetch_loop import deletion_allowed, fetch_all, second_pass

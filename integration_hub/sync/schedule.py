@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from integration_hub.connectors.setting_ranges import RANGES
 from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Row, in_transaction, update
-from integration_hub.stores.facts import restate
 from integration_hub.stores.runs import close_abandoned, silent_streams
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import stream_rows
+from integration_hub.stores.status_facts import restate
 from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
 from integration_hub.sync.cron import next_times
 from integration_hub.sync.fault_isolation import isolated, note_clock

@@ -15,7 +15,7 @@ from integration_hub.lazy_messages import _
 from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.config import StreamConfig, load_stream
 from integration_hub.sync.flatten import flattened_page
-from integration_hub.sync.slices import Parents, Slicer, Values, Windows, sliced, window_seconds
+from integration_hub.sync.stream_slices import Parents, Slicer, Values, Windows, sliced, window_seconds
 
 MOST_LEVELS = 3  # levels of streams within streams
 

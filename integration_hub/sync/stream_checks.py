@@ -14,15 +14,15 @@ from integration_hub.connectors.records_path import list_problem
 from integration_hub.connectors.request_template import template_problems
 from integration_hub.connectors.setting_ranges import range_problems
 from integration_hub.lazy_messages import _
+from integration_hub.stores.doctype_tables import KEPT_COLUMNS
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.runtime import Runtime
-from integration_hub.stores.schema import KEPT_COLUMNS
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig, statuses
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, next_times
 from integration_hub.sync.link_conversions import DYNAMIC, STREAM
-from integration_hub.sync.slices import window_seconds
+from integration_hub.sync.stream_slices import window_seconds
 from integration_hub.sync.times import parse_time
 
 Problem = tuple[str, str]  # field, sentence

@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 
 from integration_hub.integration_hub.charts import CACHED
 from integration_hub.runtime.frappe import FrappeRuntime
-from integration_hub.runtime.frappe.load_hub_toml import load_into_site
+from integration_hub.runtime.frappe.import_hub_toml import load_into_site
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.example import FIELDS, TABLES
 from integration_hub.sandbox.redis import free_port

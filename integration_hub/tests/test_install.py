@@ -13,7 +13,7 @@ from integration_hub.patches.v0_1 import let_the_onboarding_end
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.runtime.frappe.indexes import indexed
 from integration_hub.stores.database import insert
-from integration_hub.stores.schema import INDEXES, columns, doctypes, index_name
+from integration_hub.stores.doctype_tables import INDEXES, columns, doctypes, index_name
 from integration_hub.tests.support import IntegrationTestCase
 
 

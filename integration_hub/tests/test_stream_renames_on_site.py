@@ -9,7 +9,7 @@ import frappe
 
 from integration_hub.patches.v0_1 import move_filters_and_limits
 from integration_hub.runtime.frappe.autonomous import autonomous_transaction
-from integration_hub.runtime.frappe.load_hub_toml import load_into_site
+from integration_hub.runtime.frappe.import_hub_toml import load_into_site
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import hub_toml
 from integration_hub.sandbox.sender import SECRET

@@ -11,9 +11,9 @@ from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import claims
 from integration_hub.stores.attempts import Attempt
-from integration_hub.stores.closing import EVENT
 from integration_hub.stores.database import Outdated, Row, in_transaction
 from integration_hub.stores.error_log import record_error
+from integration_hub.stores.failure_closing import EVENT
 from integration_hub.stores.ordering import AT_TIME, MY_TURN, let_on
 from integration_hub.stores.runtime import Runtime
 from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer

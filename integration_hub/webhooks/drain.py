@@ -7,8 +7,8 @@ import time
 
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores import claims, ordering
-from integration_hub.stores.closing import close_events
 from integration_hub.stores.database import in_transaction
+from integration_hub.stores.failure_closing import close_events
 from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.fault_isolation import isolated, note_clock
 from integration_hub.webhooks.batch import MAX_ATTEMPTS, Batch, Drained

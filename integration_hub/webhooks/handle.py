@@ -17,9 +17,9 @@ from integration_hub.lazy_messages import _
 from integration_hub.stores import bindings
 from integration_hub.stores.database import Row
 from integration_hub.stores.ids import new_id, utc_made_at
-from integration_hub.stores.marks import event_mark
 from integration_hub.stores.runs import last_number
 from integration_hub.stores.runtime import HubError, Runtime, Target
+from integration_hub.stores.seen_marks import event_mark
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.flatten import flattened
 from integration_hub.sync.page_plan import Moment

@@ -12,9 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from integration_hub.connectors.redact import Redactor
-from integration_hub.stores.closing import REJECTED
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.error_log import record_error
+from integration_hub.stores.failure_closing import REJECTED
 from integration_hub.stores.runtime import Runtime
 from integration_hub.terminal_text import logger_of
 from integration_hub.webhooks.bodies import media_type

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.standalone.apply_hub_toml import check
 from integration_hub.runtime.standalone.hub_toml import load
-from integration_hub.runtime.standalone.tables import check
 from integration_hub.runtime.worker import work_once
 from integration_hub.sandbox.example import hub_toml
+from integration_hub.stores.doctype_tables import NO_COLUMN, doctypes
 from integration_hub.stores.runtime import HubError
-from integration_hub.stores.schema import NO_COLUMN, doctypes
 
 BASE = """
 [integration.crm]

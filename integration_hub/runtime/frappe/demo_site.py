@@ -9,7 +9,7 @@ from pathlib import Path
 
 import frappe
 
-from integration_hub.runtime.frappe.load_hub_toml import load_into_site
+from integration_hub.runtime.frappe.import_hub_toml import load_into_site
 from integration_hub.runtime.frappe.runtime import FrappeRuntime
 from integration_hub.sandbox.example import TABLES
 from integration_hub.stores.runtime import HubError

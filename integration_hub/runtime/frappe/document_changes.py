@@ -15,7 +15,7 @@ from frappe.model.document import Document
 from frappe.utils import cint, cstr, flt, get_datetime, getdate, to_timedelta
 
 from integration_hub.runtime.frappe.sanitize import sanitize
-from integration_hub.stores.schema import INTEGER, NUMERIC
+from integration_hub.stores.doctype_tables import INTEGER, NUMERIC
 
 _DECIMALS = 9  # decimals of a Float's column
 _MOST_COMPARED = 10_000  # pairs of rows

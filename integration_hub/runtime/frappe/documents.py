@@ -33,6 +33,7 @@ from integration_hub.runtime.frappe.write_permissions import (
 	refused_levels,
 )
 from integration_hub.stores.database import LONG_ENOUGH, Outdated
+from integration_hub.stores.doctype_tables import NUMERIC, TABLES
 from integration_hub.stores.fields import Field, Fields, fields_of
 from integration_hub.stores.runtime import (
 	CancelledDocument,
@@ -43,7 +44,6 @@ from integration_hub.stores.runtime import (
 	Target,
 	Written,
 )
-from integration_hub.stores.schema import NUMERIC, TABLES
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.bulk import BulkTarget
 

@@ -21,13 +21,13 @@ from integration_hub.runtime.frappe.document_changes import change as apply
 from integration_hub.runtime.frappe.sanitize import sanitize_record
 from integration_hub.runtime.frappe.write_errors import explained
 from integration_hub.runtime.frappe.write_permissions import level_sentence, refused, refused_levels
+from integration_hub.stores.doctype_tables import CHILD_COLUMNS
 from integration_hub.stores.fields import Field, Fields, fields_of
 from integration_hub.stores.runtime import CancelledDocument, Change, Foreseen, Target
-from integration_hub.stores.schema import CHILD_COLUMNS
 from integration_hub.sync.bulk_validation import invalid
 from integration_hub.sync.compare import differences
 from integration_hub.sync.field_values import InvalidValue
-from integration_hub.sync.unique import Claims
+from integration_hub.sync.unique_values import Claims
 
 _NO_LIMIT = 2**31
 _SIGNED = ("Int", "Float", "Currency")

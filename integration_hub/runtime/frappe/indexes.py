@@ -12,7 +12,7 @@ from typing import NamedTuple
 import frappe
 
 from integration_hub.runtime.frappe.database import FrappeDatabase
-from integration_hub.stores.schema import (
+from integration_hub.stores.doctype_tables import (
 	FORMER_INDEXES,
 	INDEXES,
 	NUMERIC,

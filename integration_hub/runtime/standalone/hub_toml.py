@@ -21,9 +21,9 @@ from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.connectors.setting_ranges import MOST_DAYS
 from integration_hub.runtime.standalone.file_stamps import Stamp, stamp
 from integration_hub.runtime.standalone.value_types import check_name, check_text, typed
-from integration_hub.stores.near import near
+from integration_hub.stores.did_you_mean import near
+from integration_hub.stores.doctype_tables import NO_COLUMN, doctypes
 from integration_hub.stores.runtime import HubError
-from integration_hub.stores.schema import NO_COLUMN, doctypes
 from integration_hub.webhooks.schemes import record_path_of
 
 if sys.version_info >= (3, 11):

@@ -19,11 +19,11 @@ from integration_hub.connectors.coordination import Coordination, LocalCoordinat
 from integration_hub.connectors.registry import connector_for
 from integration_hub.queues.pinned_connections import owners_client
 from integration_hub.runtime.standalone import file_permissions
+from integration_hub.runtime.standalone.apply_hub_toml import apply, is_applied, target_fields
 from integration_hub.runtime.standalone.file_stamps import identity, stamp
 from integration_hub.runtime.standalone.hub_toml import KEPT, HubFile, load
 from integration_hub.runtime.standalone.secrets import TABLE, StandaloneSecrets
 from integration_hub.runtime.standalone.short_secrets import short_secrets
-from integration_hub.runtime.standalone.tables import apply, is_applied, target_fields
 from integration_hub.stores.clock import shifted
 from integration_hub.stores.file_lock import file_lock
 from integration_hub.stores.private_files import make_folder

@@ -11,7 +11,7 @@ from integration_hub.runtime.frappe.bulk_rules import bulk_problem, not_told
 from integration_hub.runtime.frappe.documents import not_in_bulk
 from integration_hub.runtime.frappe.write_permissions import level_sentence, refused_levels
 from integration_hub.stores.bindings import count_live, forget
-from integration_hub.stores.closing import close_stream
+from integration_hub.stores.failure_closing import close_stream
 from integration_hub.stores.fields import Fields
 from integration_hub.stores.runs import close_abandoned
 from integration_hub.stores.runtime import HubError

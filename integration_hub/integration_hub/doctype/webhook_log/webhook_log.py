@@ -5,7 +5,7 @@ from frappe.model.document import Document
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.runtime.frappe.indexes import add_indexes
 from integration_hub.stores.attempts import attempts
-from integration_hub.stores.closing import close_events
+from integration_hub.stores.failure_closing import close_events
 from integration_hub.stores.ordering import let_on_key
 from integration_hub.stores.retention import clear_inbox
 from integration_hub.sync.fault_isolation import chore_guard

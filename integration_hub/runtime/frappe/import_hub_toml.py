@@ -11,8 +11,8 @@ import frappe
 
 from integration_hub.connectors.app_code import error_text
 from integration_hub.connectors.secrets import SECRET_FIELDS
+from integration_hub.runtime.standalone.apply_hub_toml import child_tables
 from integration_hub.runtime.standalone.hub_toml import TITLE_FIELDS, HubFile, load
-from integration_hub.runtime.standalone.tables import child_tables
 from integration_hub.sandbox.access import CLIENT_SECRET
 from integration_hub.sandbox.example import hub_toml
 from integration_hub.sandbox.sender import SECRET

@@ -14,11 +14,8 @@ from integration_hub.runtime.standalone.open_hub import OpenHub
 from integration_hub.runtime.standalone.stream_renames import carry_over
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import insert, update, upsert_many
-from integration_hub.stores.fields import Fields, fields_of
-from integration_hub.stores.ids import new_id
-from integration_hub.stores.near import near
-from integration_hub.stores.runtime import HubError
-from integration_hub.stores.schema import (
+from integration_hub.stores.did_you_mean import near
+from integration_hub.stores.doctype_tables import (
 	FIELDTYPES,
 	KEPT_COLUMNS,
 	NO_COLUMN,
@@ -27,6 +24,9 @@ from integration_hub.stores.schema import (
 	index,
 	sqlite_type,
 )
+from integration_hub.stores.fields import Fields, fields_of
+from integration_hub.stores.ids import new_id
+from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import StreamConfig, moved
 from integration_hub.sync.stream_checks import StreamContext, stream_problems
 from integration_hub.webhooks.settings_checks import Registered, endpoint_problems

@@ -9,7 +9,7 @@ from integration_hub.stores.error_log import DOCTYPE as FAILURES
 from integration_hub.stores.error_log import TOLD_OF
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import settings_row
-from integration_hub.stores.standing import (
+from integration_hub.stores.statuses import (
 	IntegrationFacts,
 	QueueFacts,
 	Standing,

@@ -42,7 +42,7 @@ def _chances(ctx: click.Context, parameter: click.Parameter, faults: tuple[str, 
 def init(ctx: click.Context, source: Path | None, url: str) -> None:
 	"""Make a hub.toml for the sandbox and its database; on a site, load a hub.toml into it."""
 	if site_of(ctx):
-		from integration_hub.runtime.frappe.load_hub_toml import load_into_site
+		from integration_hub.runtime.frappe.import_hub_toml import load_into_site
 
 		with opened(ctx) as runtime:
 			for line in load_into_site(runtime, source, url):

@@ -18,7 +18,7 @@ from integration_hub.integration_hub.settings import refuse as refuse_field
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.look import look
+from integration_hub.sync.source_look import look
 
 DOCTYPE = "Sync Settings"
 # What does not matter to what is asked of a source, and how its answer is read.
@@ -46,7 +46,7 @@ ASKED = tuple(field.name for field in fields(StreamConfig) if field.name not in 
 
 
 def look_at_source(given: str | Mapping[str, Any]) -> dict[str, Any]:
-	"""Return what is at a source; see sync.look.look. given: the values of the form, saved or not.
+	"""Return what is at a source; see sync.source_look.look. given: the values of the form, saved or not.
 
 	Only who could save a stream like that is shown it: the call goes out with the integration's credentials.
 	"""

@@ -7,13 +7,13 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
+from integration_hub.connectors.answer_shape import Place, keys_in, lists_in, pagination_in
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.bounded_jmespath import PathError, computes, search
 from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.redact import MASK
 from integration_hub.connectors.rest import find_records
-from integration_hub.connectors.shapes import Place, keys_in, lists_in, pagination_in
 from integration_hub.lazy_messages import _
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.sync.config import StreamConfig

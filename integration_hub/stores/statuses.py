@@ -1,6 +1,6 @@
 """The status of a run, a stream and an integration: each follows from what is known of it, in one function.
 
-Pure: the facts are read in stores.facts, for both runtimes.
+Pure: the facts are read in stores.status_facts, for both runtimes.
 """
 
 from __future__ import annotations
