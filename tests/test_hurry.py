@@ -99,7 +99,7 @@ def test_a_dry_run_shows_the_pages_that_came_before_a_pause(make_runtime, crm, m
 	crm.budget.limit, crm.budget.period = 3, 30  # the token is one of them
 	found = dry_run(runtime, "customers-full", max_pages=5)
 	assert found.counts.pages and found.sample
-	assert "calls are paused for" in found.notes[-1]
+	assert "requests are paused for" in found.notes[-1]
 
 
 def _in_a_hurry(make):

@@ -309,7 +309,7 @@ def test_numbers_into_text_keep_their_digits_on_sqlite(make_runtime, crm):
 
 @pytest.mark.parametrize("field", ["name", "creation", "modified", "owner", "docstatus", "idx", "parent"])
 def test_a_column_that_the_hub_keeps_is_no_field(make_runtime, field: str):
-	with pytest.raises(HubError, match="is kept by the hub itself") as caught:
+	with pytest.raises(HubError, match="is set by the app itself") as caught:
 		make_runtime(('customer_name = "Data"', f'customer_name = "Data"\n{field} = "Data"'))
 	assert caught.value.field == field
 
