@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from integration_hub.stores.bindings import MOST_ATTEMPTS, make_due
+from integration_hub.stores.bindings import make_due
 from integration_hub.stores.database import in_transaction
+from integration_hub.stores.record_backoff import MOST_ATTEMPTS
 from integration_hub.stores.settings import settings_row
 from integration_hub.sync.run import run_stream
 from tests.compare import errors, source, table

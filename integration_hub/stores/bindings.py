@@ -18,6 +18,7 @@ from integration_hub.stores.database import (
 	upsert_many,
 )
 from integration_hub.stores.ids import HASH_LENGTH, key
+from integration_hub.stores.record_backoff import LONGEST_BACKOFF, backoff, is_given_up
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.seen_marks import Mark, told, told_at
 
@@ -43,8 +44,6 @@ _FAILURES = "`status` IN ('Failed', 'Unidentified')"  # tried again by themselve
 NOT_WRITTEN = ("Failed", "Dead", "Unidentified")
 KEPT = "kept"  # stands in place of the run that missed a record: a person has refused its removal
 _ASKED = f"COALESCE(`missing_run`, '') <> '{KEPT}'"
-MOST_ATTEMPTS = 10
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 5 * 60, 24 * 3600  # seconds
 _PREFIX = 8  # hex digits of a binding's name that stand for its stream
 _PLAIN_STATE = ("target_name", "source_time", "content_hash")
 
@@ -91,17 +90,17 @@ class Binding:
 	def fail(self, runtime: Runtime, error: str, payload: str | None, counts: bool = True) -> bool:
 		"""Note that the record could not be written; tell whether it is given up with that.
 
-		The next run tries it again; from then on it waits 5 minutes, and each time twice as long, up to a day.
+		It waits as stores.record_backoff says.
 		counts: is it another attempt, and not the same one met again?
 		"""
 		self.attempts += counts
 		self.missing_run, self.error, self.payload = None, error, payload
 		self.content_hash = payload_hash(payload) if payload else ""
-		wait = _FIRST_BACKOFF * 2 ** (self.attempts - 2) if self.attempts > 1 else 0
-		self.retry_at = runtime.now(ahead=min(wait, _LONGEST_BACKOFF)) if wait else None
+		wait = backoff(self.attempts)
+		self.retry_at = runtime.now(ahead=wait) if wait else None
 		if self.status == "Dead":
 			return False
-		given_up = self.attempts >= MOST_ATTEMPTS
+		given_up = is_given_up(self.attempts)
 		self.status = "Dead" if given_up else "Failed" if self.external_id else "Unidentified"
 		return given_up
 
@@ -419,7 +418,7 @@ def due_failures(runtime: Runtime, stream: str, most: int) -> list[str]:
 	sql = f"""SELECT `name` FROM `tab{DOCTYPE}`
 		WHERE {where} AND {_FAILURES} AND `payload` IS NOT NULL AND {due}
 		ORDER BY COALESCE(`source_time`, ''), `name` LIMIT {int(most)}"""
-	between = [runtime.now(), runtime.now(ahead=_LONGEST_BACKOFF + slack(runtime))]
+	between = [runtime.now(), runtime.now(ahead=LONGEST_BACKOFF + slack(runtime))]
 	return [row["name"] for row in runtime.db.query(sql, [*params, *between])]
 
 

@@ -13,6 +13,7 @@ from integration_hub.stores import bindings
 from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import chunks, in_transaction, update
 from integration_hub.stores.error_log import record_error
+from integration_hub.stores.record_backoff import MOST_ATTEMPTS
 from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import settings_row
@@ -78,7 +79,7 @@ def report_given_up(runtime: Runtime, stream: StreamConfig, run: Run, writer: Pa
 	if not writer.given_up:
 		return
 	error = RecordsGivenUp(
-		f"{writer.given_up} records of {stream.name} could not be written {bindings.MOST_ATTEMPTS} times and are "
+		f"{writer.given_up} records of {stream.name} could not be written {MOST_ATTEMPTS} times and are "
 		"not tried again by themselves; External Record lists them with status Dead."
 	)
 	where = {"stream": stream.name, "sync_log": run.name}
