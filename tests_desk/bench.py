@@ -84,6 +84,14 @@ def _await(url: str) -> None:
 	raise TimeoutError(f"{url} does not answer")
 
 
+def end_sandbox() -> None:
+	"""End the sandbox that a press of the onboarding's link left running."""
+	for process in Path("/proc").glob("[0-9]*"):
+		with suppress(OSError):
+			if b"integration_hub.sandbox.alone import run" in (process / "cmdline").read_bytes():
+				os.kill(int(process.name), signal.SIGTERM)
+
+
 def run_on_site(bench: Bench, site: str, script: Path) -> str:
 	"""Run a script of this folder with the site connected."""
 	head = f"import frappe; frappe.init(site={site!r}); frappe.connect(); frappe.set_user('Administrator')\n"

@@ -1,6 +1,7 @@
 """Chromium before a real site. FRAPPE_BENCH: the bench's path; SITE: a site of it that has the app.
 
-CHROMIUM: the browser, else one that is found. The site loses the documents named desk-… and the DocType Desk Customer.
+CHROMIUM: the browser, else one that is found. The site loses the documents named desk-…, the DocType Desk Customer,
+and what the onboarding makes of the sandbox: sandbox-crm with its stream contacts, and their Contacts.
 """
 
 from __future__ import annotations

@@ -2,18 +2,20 @@
 
 import frappe
 
-for stream in frappe.get_all(
-	"Sync Settings", filters={"integration": ["in", ("desk-crm", "desk-ops")]}, pluck="name"
-):
+INTEGRATIONS = ("desk-crm", "desk-ops", "sandbox-crm")
+contacts = {"stream": "contacts", "target_doctype": "Contact", "target_name": ["is", "set"]}
+for name in frappe.get_all("External Record", filters=contacts, pluck="target_name"):
+	frappe.delete_doc("Contact", name, force=True, ignore_missing=True)
+for stream in frappe.get_all("Sync Settings", filters={"integration": ["in", INTEGRATIONS]}, pluck="name"):
 	frappe.db.set_value("Sync Settings", stream, "status", "New")
 	frappe.db.delete("Sync Log", {"stream": stream})
 	frappe.db.delete("External Record", {"stream": stream})
-frappe.db.delete("Webhook Route", {"parent": ["in", ("desk-crm", "desk-ops")]})
+frappe.db.delete("Webhook Route", {"parent": ["in", INTEGRATIONS]})
 for doctype in ("Webhook Log", "Integration Error Log"):
-	frappe.db.delete(doctype, {"integration": ["in", ("desk-crm", "desk-ops")]})
+	frappe.db.delete(doctype, {"integration": ["in", INTEGRATIONS]})
 for doctype, filters in (
-	("Sync Settings", {"integration": ["in", ("desk-crm", "desk-ops")]}),
-	("Integration Settings", {"name": ["in", ("desk-crm", "desk-ops", "desk-oauth")]}),
+	("Sync Settings", {"integration": ["in", INTEGRATIONS]}),
+	("Integration Settings", {"name": ["in", (*INTEGRATIONS, "desk-oauth")]}),
 	("User", {"name": ["in", ("desk-viewer@example.com", "desk-manager@example.com")]}),
 ):
 	for name in frappe.get_all(doctype, filters=filters, pluck="name"):

@@ -16,6 +16,7 @@ for doctype in ("Module Onboarding", "Onboarding Step"):
 			frappe.db.set_value(doctype, name, "is_skipped", 0)
 frappe.db.set_single_value("System Settings", "enable_scheduler", 1)
 update_site_config("developer_mode", 0)  # an onboarding that is done would be written into the app's folder
+update_site_config("integration_hub_sandbox", 1)
 update_site_config("integration_hub_allowed_hosts", ["127.0.0.1:*"])
 if not frappe.db.exists("DocType", "Desk Customer"):
 	fields = [

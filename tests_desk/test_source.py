@@ -12,7 +12,7 @@ from tests_desk.test_forms import make_integration
 def test_a_source_is_looked_at_before_the_stream_is_saved(desk: Desk, crm: Sandbox):
 	make_integration(desk, crm)
 	desk.new("Sync Settings")
-	desk.fill(stream_name="desk-customers", integration="desk-crm", target_doctype="Desk Customer")
+	desk.fill(stream_name="desk-source", integration="desk-crm", target_doctype="Desk Customer")
 	desk.fill(endpoint="/v1/customers/page")
 	desk.field("source_look").get_by_role("button", name="Look at the Source").click()
 	expect(desk.dialog).to_contain_text("What the Source Answers")
@@ -56,7 +56,7 @@ def test_paths_are_suggested_and_others_may_be_written(desk: Desk):
 
 def test_it_is_saved_off_and_says_so_and_its_preview_keeps_the_order(desk: Desk):
 	desk.save()
-	assert not value(desk, "Sync Settings", "desk-customers", "enabled")
+	assert not value(desk, "Sync Settings", "desk-source", "enabled")
 	expect(desk.page.locator(".form-message:visible")).to_contain_text(
 		"This stream is off. Sync Now runs it and switches it on."
 	)
