@@ -16,7 +16,7 @@ from pathlib import Path
 import requests
 
 from integration_hub.sandbox.redis import free_port
-from scripts.benches import Bench, listens
+from scripts.benches import Bench
 
 _SCRIPTS = ("site_setup.py", "site_clear.py", "site_markup.py")
 SETUP, CLEAR, MARKUP = (Path(__file__).parent / name for name in _SCRIPTS)
@@ -55,21 +55,35 @@ def started(command: list[str], cwd: Path) -> Iterator[subprocess.Popen]:
 
 
 @contextmanager
+def configured(path: Path, **values: object) -> Iterator[None]:
+	"""Have a site's configuration say something for a block."""
+	before = json.loads(path.read_text())
+	path.write_text(json.dumps(before | values, indent=1))
+	try:
+		yield
+	finally:
+		now = json.loads(path.read_text())
+		kept = {name: before[name] for name in values if name in before}
+		path.write_text(json.dumps({name: now[name] for name in now if name not in values} | kept, indent=1))
+
+
+@contextmanager
 def served(bench: Bench, site: str) -> Iterator[tuple[str, bool]]:
 	"""Serve a site with all that Desk needs; give its URL, and whether realtime events reach a browser."""
 	helper = [str(bench.path / "env/bin/python"), "-m", "frappe.utils.bench_helper", "frappe", "--site", site]
-	sites, port = bench.path / "sites", free_port()
-	config = json.loads((sites / "common_site_config.json").read_text())
-	socketio = int(config.get("socketio_port", 9000))
+	sites, port, socketio = bench.path / "sites", free_port(), free_port()
 	with ExitStack() as stack:
+		stack.enter_context(configured(sites / site / "site_config.json", socketio_port=socketio))
 		web = owned(bench, [*helper, "serve", "--port", str(port), "--noreload"], DEV_SERVER="1")
 		stack.enter_context(started(web, sites))
 		worker = owned(bench, [*helper, "worker", "--queue", "short,default,long"])
 		stack.enter_context(started(worker, sites))
-		live = bool(shutil.which("node")) and not listens(socketio)
+		live = bool(shutil.which("node"))
 		if live:
-			node = ["node", "apps/frappe/socketio.js"]
-			stack.enter_context(started(owned(bench, node, FRAPPE_SITE=site), bench.path))
+			# A port of its own: what another bench, or this one, has running there does not know the site.
+			named = {"FRAPPE_SITE": site, "FRAPPE_SOCKETIO_PORT": str(socketio)}
+			node = owned(bench, ["node", "apps/frappe/socketio.js"], **named)
+			stack.enter_context(started(node, bench.path))
 		url = f"http://127.0.0.1:{port}"
 		_await(url)
 		yield url, live

@@ -92,7 +92,7 @@ def test_the_webhook_endpoint_is_shown_and_tried(desk: Desk, crm: Sandbox):
 def test_the_health_line_shows_what_waits(desk: Desk):
 	desk.open("Integration Settings", "desk-crm")
 	health = desk.field("health")
-	expect(health).to_contain_text("Events That Need Attention")
+	expect(health).to_contain_text("Events to Look At")
 	expect(health.get_by_role("link", name="1")).to_be_visible()
 	desk.fits()
 	desk.show("integration", height=820)
@@ -177,7 +177,7 @@ def test_a_failing_source_is_found_from_the_workspace(desk: Desk, crm: Sandbox):
 	desk.page.locator(".list-row-container:visible").get_by_text("desk-customers").first.click()
 	desk.page.wait_for_function("cur_frm && cur_frm.doc.name === 'desk-customers'")
 	desk.rest()
-	desk.press("Errors", "View")
+	desk.press("Failures", "View")
 	desk.page.wait_for_function(
 		"cur_list && cur_list.doctype === 'Integration Error Log' && cur_list.data.length"
 	)

@@ -23,7 +23,8 @@ def route(desk: Desk, path: str) -> None:
 	"""Say where the events' records lie; and let one attempt do, so that nothing is tried again meanwhile."""
 	desk.open("Integration Settings", "desk-crm")
 	desk.page.evaluate(
-		"path => frappe.model.set_value('Webhook Route', cur_frm.doc.routes[0].name, 'record_path', path)",
+		"""path => frappe.model.set_value('Webhook Route', cur_frm.doc.routes[0].name,
+			{ record_path: path, stream: 'desk-customers' })""",
 		path,
 	)
 	desk.page.evaluate("cur_frm.set_value('max_attempts', 1)")
