@@ -64,6 +64,7 @@ def test_an_integration_is_no_better_than_its_worst_part(ops, desk: Desk):
 	expect(pill.first).to_contain_text("Failing")
 	desk.fits()
 	desk.open("Integration Settings", "desk-ops")
+	expect(desk.page.locator(".page-head:visible .title-area .indicator-pill")).to_have_text("Failing")
 	health = desk.page.locator(".frappe-control[data-fieldname=health]:visible")
 	expect(health.locator(".hub-standing")).to_contain_text("The queue cannot be read: Error 111")
 	expect(health.locator(".hub-standing")).to_contain_text("Failing streams: 1.")

@@ -1,5 +1,7 @@
 // The field Health of Integration Settings.
 
+const HEALTH_COLORS = { OK: "green", Failing: "red", Paused: "orange", "To Look At": "orange" };
+
 async function load_health(frm) {
 	const { name } = frm.doc; // one form shows all documents of its DocType: an answer may come late
 	if (frm.hub_health_of !== name) frm.fields_dict.health.$wrapper.empty();
@@ -11,6 +13,12 @@ async function load_health(frm) {
 	if (!message || cur_frm !== frm || frm.doc.name !== name) return;
 	frm.hub_health_of = name;
 	show_health(frm, message);
+	show_state(frm, message.standing.status);
+}
+
+// The pill beside the title: no column holds the state, so Frappe finds none for it.
+function show_state(frm, status) {
+	if (frm.doc.enabled && !frm.is_dirty()) frm.page.set_indicator(__(status), HEALTH_COLORS[status] || "gray");
 }
 
 function show_health(frm, health) {
@@ -57,9 +65,8 @@ function show_health(frm, health) {
 
 // The status and why it is no better, above all counters.
 function standing_html({ status, why }) {
-	const colors = { OK: "green", Failing: "red", Paused: "orange", "To Look At": "orange" };
 	const reasons = why.map((text) => `<li>${escaped(text)}</li>`).join("");
-	return `<div class="hub-standing mb-3"><span class="indicator-pill ${colors[status] || "gray"}">${__(status)}</span>
+	return `<div class="hub-standing mb-3"><span class="indicator-pill ${HEALTH_COLORS[status] || "gray"}">${__(status)}</span>
 		${reasons ? `<ul class="mt-2 mb-0 pl-4" style="overflow-wrap: anywhere">${reasons}</ul>` : ""}</div>`;
 }
 
