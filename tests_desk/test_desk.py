@@ -244,11 +244,11 @@ def test_all_that_failed_is_replayed_from_the_integration(desk: Desk):
 	expect(desk.dialog).to_contain_text("Received Since")
 	desk.fits()
 	desk.dialog.locator(".btn-primary:visible").click()
-	expect(desk.dialog).to_contain_text("again that failed?")
+	expect(desk.dialog).to_contain_text("Handle again all events of desk-crm that failed?")
 	desk.dialog.locator(".btn-primary:visible").click()
 	expect(
 		desk.page.locator(".desk-alert")
-		.filter(has_text=re.compile(r"^\s*[1-9]\d* events will be handled again"))
+		.filter(has_text=re.compile(r"^\s*[1-9]\d* events? will be handled again"))
 		.last
 	).to_be_visible()
 

@@ -268,6 +268,6 @@ def test_a_manager_is_offered_what_a_manager_does(desk: Desk, manager: Desk):
 	manager.open("Webhook Log", newest(desk, "Webhook Log", status="Completed"))
 	manager.press("Replay")
 	expect(
-		manager.page.locator(".desk-alert").filter(has_text="1 events will be handled again")
+		manager.page.locator(".desk-alert").filter(has_text="1 event will be handled again")
 	).to_be_visible()
 	assert not manager.errors

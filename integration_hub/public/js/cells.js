@@ -25,7 +25,7 @@ function of_field(doctype, field, value) {
 function cell(color, label, html) {
 	return `<div class="col-6 col-md-4 col-lg-3 mb-3">
 		<div class="small text-muted">${escaped(label)}</div>
-		<span class="indicator ${color}" style="white-space: normal">${html}</span>
+		<span class="indicator ${color}" style="white-space: normal"><span>${html}</span></span>
 	</div>`;
 }
 
