@@ -262,7 +262,7 @@ def test_deletions_beyond_the_limit_wait_for_a_person_who_sees_the_list(desk: De
 	held = desk.page.locator(".hub-held:visible")
 	expect(held).to_contain_text("300")
 	held.get_by_role("button", name="See and Approve").click()
-	expect(desk.dialog).to_contain_text("300 records are gone from the source")
+	expect(desk.dialog).to_contain_text("300 records are no longer in the source")
 	expect(desk.dialog.locator("tbody tr")).to_have_count(200)
 	desk.fits()
 	desk.show("deletions", element=desk.dialog.locator(".modal-content"), height=620)
