@@ -10,9 +10,21 @@ $(document).on("form-refresh", (event, frm) => {
 	}
 });
 
-// The onboarding's link: a small CRM to try things against, and the form filled in for it.
-$(document).on("click", "a[href$='#hub-start-sandbox']", async (event) => {
-	event.preventDefault();
+// The onboarding's link: a small CRM to try things against, and the form filled in for it. Heard on the way down: on the
+// way up Frappe's router is first, and looks for a page of that name.
+const SANDBOX_LINK = "a[href$='#hub-start-sandbox']";
+document.addEventListener(
+	"click",
+	(event) => {
+		if (!event.target.closest?.(SANDBOX_LINK)) return;
+		event.preventDefault();
+		event.stopPropagation();
+		start_sandbox();
+	},
+	true
+);
+
+async function start_sandbox() {
 	const { message: values } = await frappe.call({
 		method: "integration_hub.api.start_sandbox",
 		freeze: true,
@@ -26,7 +38,7 @@ $(document).on("click", "a[href$='#hub-start-sandbox']", async (event) => {
 	Object.assign(doc, values);
 	await frappe.set_route("Form", "Integration Settings", doc.name);
 	frappe.show_alert({ message: __("The sandbox answers for an hour. Save, then Test Connection."), indicator: "green" });
-});
+}
 
 function record_link({ name, external_id, stream }) {
 	const href = frappe.utils.get_form_link("External Record", name);
