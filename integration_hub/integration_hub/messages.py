@@ -59,11 +59,17 @@ def in_language(sentence: object) -> str:
 
 
 def translated(error: BaseException) -> str:
-	"""Return an error's text, its sentence for people in the current user's language."""
+	"""Return an error's text, its sentence for people in the current user's language, and its DocType as on screen."""
+	text = _named_as_on_screen(str(error), getattr(error, "doctype", ""))
 	if isinstance(message := getattr(error, "message", ""), LazyMessage):
-		return str(error).replace(message, in_language(message), 1)
+		return text.replace(message, in_language(message), 1)
 	sentence = getattr(error, "sentence", "")
-	return str(error).replace(sentence, _(sentence), 1) if sentence else str(error)
+	return text.replace(sentence, _(sentence), 1) if sentence else text
+
+
+def _named_as_on_screen(text: str, doctype: str) -> str:
+	"""Return an error's text with the translated name of the DocType that it begins with."""
+	return _(doctype) + text[len(doctype) :] if doctype and text.startswith(f"{doctype} ") else text
 
 
 def refuse(error: BaseException, title: str | None = None) -> NoReturn:

@@ -263,7 +263,8 @@ class TestDeskForms(HubTestCase):
 			lambda: api.sync_now("customers-full"),
 			lambda: api.backfill("customers-incremental", "2026-01-01"),
 		):
-			with self.assertRaisesRegex(frappe.ValidationError, "Integration Settings crm.*is disabled"):
+			named = on_screen("Integration Settings", "crm")
+			with self.assertRaisesRegex(frappe.ValidationError, f"{named}.*is disabled"):
 				press()
 		self.assertFalse(frappe.db.get_value("Sync Settings", "customers-full", "wanted"))
 		frappe.db.set_value("Integration Settings", "crm", "enabled", 1)
