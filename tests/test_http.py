@@ -348,15 +348,19 @@ def in_seconds(seconds: float, unit: int = 1) -> str:
 			1,
 			1,
 		),
-		({"Acme-RateLimit-Requests-Remaining": "0", "Acme-RateLimit-Requests-Reset": in_seconds(90)}, 80, 90),
+		({"Acme-RateLimit-Requests-Remaining": "0", "Acme-RateLimit-Requests-Reset": "soon"}, 80, 90),
 		({"X-RateLimit-Remaining-Minute": "0", "X-RateLimit-Reset": "30"}, 30, 30),
 		({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-Milliseconds": "2500"}, 3, 3),
 		({"RateLimit": '"burst";r=9;t=60'}, 0, 0),
 	],
 )
 def test_budgets_are_read_as_they_are_written(headers, low, high):
-	hours = {"in an hour": in_seconds(3600), "in an hour, in ms": in_seconds(3600, 1000)}
-	headers = {name: hours.get(value, value) for name, value in headers.items()}
+	times = {
+		"soon": in_seconds(90),
+		"in an hour": in_seconds(3600),
+		"in an hour, in ms": in_seconds(3600, 1000),
+	}
+	headers = {name: times.get(value, value) for name, value in headers.items()}
 	assert low <= pause_asked(headers, 200) <= high
 	assert asks_to_wait(headers) is (high > 0)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from integration_hub.commands import integration_hub
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.runtime.standalone.create import create
 from integration_hub.runtime.standalone.file_permissions import warnings
@@ -120,9 +120,8 @@ def test_what_is_open_to_others_is_warned_about(tmp_path, name, bits):
 	if name in ("hub.db-wal", "hub.locks"):
 		return
 	for command in (["status"], ["events"], ["work", "--once"]):
-		arguments = [sys.executable, "-c", CODE, "--config", str(folder / "hub.toml"), *command]
-		done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
-		assert (done.stdout + done.stderr).count(said) == 1, command
+		done = CliRunner().invoke(integration_hub, ["--config", str(folder / "hub.toml"), *command])
+		assert done.output.count(said) == 1, command
 
 
 def test_the_target_of_a_link_is_looked_at(tmp_path):

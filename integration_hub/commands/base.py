@@ -54,7 +54,7 @@ def runtime_opener(ctx: click.Context) -> Callable[[], Any]:
 	folder = str(Path(config).resolve().parent)
 	if folder not in sys.path:
 		sys.path.append(folder)  # where the functions are that hub.toml names
-	if ctx.info_name != "status":  # which says so itself
+	if ctx.info_name not in ("status", "work"):  # which say so themselves
 		say_exposed(Path(config))
 	return partial(_standalone, StandaloneRuntime, config)
 
