@@ -161,7 +161,7 @@ def test_in_each_mixture_the_one_that_can_be_handled_is_found(hub, mixture, monk
 	monkeypatch.setattr(inbox_worst, "COUNT", 3000)
 	monkeypatch.setattr(inbox_worst, "NAME", "crm")
 	inbox_worst.fill(hub, inbox_worst.MIXTURES[mixture])
-	monkeypatch.setattr(drains, "BATCH", 500)
+	monkeypatch.setattr(drains, "CLAIMED_AT_ONCE", 500)
 	taken: list[str] = []
 	for _ in range(100):
 		sweep(hub)

@@ -1,6 +1,6 @@
-"""Telling people of problems: each new one goes through the app's Notifications.
+"""Notifications of problems: each new one goes through those of the app.
 
-They are no standard ones, which Frappe lets nobody change, or switch on again: a person may. A migration leaves what was
+runtime/monitors.py finds the problems and words them. The Notifications are no standard ones, which Frappe lets nobody change, or switch on again: a person may. A migration leaves what was
 changed.
 """
 

@@ -28,7 +28,7 @@ from integration_hub.stores.runtime import Runtime
 SLOTS = 32  # drains of one integration at the same time, on all hosts
 _RETRIES = 20  # how many are tried for one that nobody else has locked
 _MOST_RETRIES = 100
-_MOST_AT_ONCE = 400  # rows looked at in one go, where there is nothing to take among fewer
+_MOST_LOOKED_AT = 400  # rows looked at in one go, where there is nothing to take among fewer
 
 _MOST_BYTES = (
 	8_000_000  # bytes of the payloads of one claim, which are all in memory; a single one may be larger
@@ -87,7 +87,7 @@ def claim_due(runtime: Runtime, integration: str, size: int, slot: str = "", unt
 		changed = tidy(runtime, integration, found)
 		if rows or not (changed or found.more) or time.monotonic() >= until:
 			return _without_rivals(runtime, integration, rows)
-		at_once, after = min(at_once * 4, _MOST_AT_ONCE), after if changed else found.last
+		at_once, after = min(at_once * 4, _MOST_LOOKED_AT), after if changed else found.last
 
 
 def _take(

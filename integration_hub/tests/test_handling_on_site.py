@@ -227,7 +227,7 @@ if payload.get("fail"):
 				return done
 
 		self.enterContext(patch(f"{__name__}.note", slow))
-		self.enterContext(patch("integration_hub.webhooks.drain.BATCH", 7))
+		self.enterContext(patch("integration_hub.webhooks.drain.CLAIMED_AT_ONCE", 7))
 		with ThreadPoolExecutor(4) as pool:
 			shares = list(pool.map(work, range(4)))
 		self.assertEqual(sum(shares), 60)

@@ -13,7 +13,7 @@ from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.fault_isolation import isolated, note_clock
 from integration_hub.webhooks.batch import MAX_ATTEMPTS, Batch, Drained
 
-BATCH = 100
+CLAIMED_AT_ONCE = 100
 CLAIM_SECONDS = 15 * 60  # a claimant silent for longer is taken for dead, though it is not gone
 _BACKLOG = 1000  # due events for which another drain is worth its worker
 _MAX_DRAINS = 4
@@ -29,7 +29,7 @@ def drain(runtime: Runtime, integration: str, seconds: float = 240) -> Drained:
 	user, over = config.run_as_user, set()
 	with claims.slot(runtime, integration) as slot, runtime.as_user(user):
 		while slot and time.monotonic() < deadline:
-			rows = claims.claim_due(runtime, integration, BATCH, slot, deadline)
+			rows = claims.claim_due(runtime, integration, CLAIMED_AT_ONCE, slot, deadline)
 			if not rows:
 				break
 			batch = Batch(runtime, integration, redactor, done, user)
