@@ -151,7 +151,7 @@ def test_a_checkpoint_is_reset_only_on_a_persons_word(desk: Desk):
 	until(desk, "Sync Settings", "desk-customers", "status", "OK")
 	desk.open("Sync Settings", "desk-customers")
 	desk.press("Reset Checkpoint", "Actions")
-	expect(desk.dialog).to_contain_text("Nothing is doubled")
+	expect(desk.dialog).to_contain_text("Nothing is duplicated")
 	desk.dialog.locator(".btn-primary:visible").click()
 	desk.rest()
 	assert not value(desk, "Sync Settings", "desk-customers", "checkpoint")

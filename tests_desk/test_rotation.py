@@ -43,7 +43,7 @@ def test_a_second_rotation_asks_first(desk: Desk, integration: str):
 
 	stamp = desk.page.evaluate("cur_frm.doc.modified")
 	rotate(desk, "the-third-one")
-	expect(desk.dialog).to_contain_text("Does no sender use it any more?")
+	expect(desk.dialog).to_contain_text("Does no sender use it anymore?")
 	desk.page.wait_for_timeout(500)
 	desk.dialog.get_by_role("button", name="No").click()
 	desk.rest()
