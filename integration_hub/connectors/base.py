@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import requests
 from requests.auth import AuthBase
 
 from integration_hub.connectors import errors
-from integration_hub.connectors.answer_rules import (
-	IGNORE,
-	LIMITED,
-	RENEW,
-	RETRY,
-	SUCCESS,
-	AnswerRule,
-	body_of,
-	rule_for,
-)
+from integration_hub.connectors.answer_errors import AnswerErrors
 from integration_hub.connectors.auth import HeaderAuth, static_auth
-from integration_hub.connectors.bounded_jmespath import computes
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
-from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.rate_limit_headers import asks_to_wait, pause_asked
-from integration_hub.connectors.responses import NotJSON, complaint_of, loaded, rate_limited, shown_text
-from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy, retry_after
+from integration_hub.connectors.rate_budget import Budget, RateBudget, sleep_while
+from integration_hub.connectors.rate_limit_headers import pause_asked
+from integration_hub.connectors.responses import NotJSON, loaded
+from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy
 from integration_hub.connectors.secrets import Secret, Secrets, redactor_for
 from integration_hub.connectors.transport import Transport
 from integration_hub.connectors.urls import OtherOrigin, joined, origin, redirected, with_query
@@ -41,28 +29,9 @@ from integration_hub.lazy_messages import _
 
 __all__ = ["BaseConnector", "Budget", "origin"]
 
-_SHOWN_BODY = 500
-_SHOWN_SAID = 250
 _MAX_REDIRECTS = 5
 _TOLD_SECONDS = 5.0  # a pause of the budget that is worth a word
 _HURRIED_SECONDS = 2.0  # the longest pause while a person waits, and a web worker with them
-_LOOK_SECONDS = (
-	0.2  # seconds between two questions whether a request that waits for the budget is still wanted
-)
-# Requests leave evenly and arrive with jitter: at the full rate, a late one and an early one would meet in the
-# server's window. What is left unused is the room for that.
-_BUDGET_USED = 0.96
-
-
-@dataclass(frozen=True)
-class Budget:
-	"""The state of a rate budget: of `limit` requests in `period` seconds, `left` may still leave within the next such
-	period; the first after `wait` seconds, since requests leave evenly, or the system asked for a pause."""
-
-	limit: int
-	period: float
-	left: int
-	wait: float
 
 
 class BaseConnector:
@@ -98,6 +67,9 @@ class BaseConnector:
 		if config.auth_type == "Basic" and not secrets.get("secret"):
 			self.redactor.add(config.username)  # then it is the key itself
 			self.redactor.add(f"{config.username}:")
+		self.answers = AnswerErrors(
+			config.answer_rules, self.redactor, lambda seconds: self.rate.pause(seconds)
+		)
 		self.transport = Transport(config, self.redactor, allowed_hosts, self._proxy_authorization())
 
 	@property
@@ -145,15 +117,14 @@ class BaseConnector:
 
 	def budget(self) -> Budget | None:
 		"""Return what is left of the rate budget, None where there is no limit and no pause."""
-		wait, limit, period = (
-			self.coordination.wait(self.config.name),
-			self.config.rate_limit,
-			self.config.rate_period,
+		return self.rate.state()
+
+	@property
+	def rate(self) -> RateBudget:
+		"""Return the rate budget that all processes share."""
+		return RateBudget(
+			self.config.name, self.coordination, self.config.rate_limit, self.config.rate_period
 		)
-		if not limit and not wait:
-			return None
-		left = int(max(period - wait, 0) / period * limit)
-		return Budget(limit=limit, period=period, left=left, wait=wait)
 
 	def reset(self) -> None:
 		"""Forget earlier failures (breaker, refused token): a person asks whether it works now."""
@@ -303,7 +274,9 @@ class BaseConnector:
 		try:
 			return loaded(response)
 		except NotJSON as error:
-			raise self._error(errors.MalformedAnswer, response, self.redactor.text(error, 300)) from None
+			raise self.answers.make(
+				errors.MalformedAnswer, response, self.redactor.text(error, 300)
+			) from None
 
 	def _through_breaker(self, work: Callable[[], requests.Response]) -> requests.Response:
 		self.breaker.before()
@@ -326,54 +299,9 @@ class BaseConnector:
 		"""Send once, and once more with renewed authentication after a 401."""
 		auth = given or self.authenticate()
 		response = self._exchange(method, url, auth, wanted, **options)
-		rule = self._rule_for(response)
-		is_refused = rule.action == RENEW if rule else response.status_code == 401
-		if is_refused and not given and self.renew_authentication(auth):
+		if not given and self.answers.is_unauthenticated(response) and self.renew_authentication(auth):
 			response = self._exchange(method, url, self.authenticate(), wanted, **options)
-			rule = self._rule_for(response)
-		return self._ruled(rule, response) if rule else self._judged(response)
-
-	def _rule_for(self, response: requests.Response) -> AnswerRule | None:
-		"""Return the rule of the settings that fits an answer; raises MalformedAnswer for one that holds a secret.
-
-		A condition would tell whether a guess at it is right.
-		"""
-		rules = self.config.answer_rules
-		is_computed = any(rule.condition and computes(rule.condition) for rule in rules)
-		if is_computed and KnownSecrets(self.redactor).stands_in_any(body_of(response)):
-			raise self._error(errors.MalformedAnswer, response, f"answer_rules: {is_secret()}")
-		return rule_for(rules, response)
-
-	def _judged(self, response: requests.Response) -> requests.Response:
-		"""Return an answer whose status is a success; raises the error of another one."""
-		if response.status_code < 300:
-			return response
-		raise self._error(self._refusal(response), response)
-
-	def _ruled(self, rule: AnswerRule, response: requests.Response) -> requests.Response:
-		"""Return an answer that a rule takes, marked as ignored where it says so; raises the error that it makes of it."""
-		if rule.action == IGNORE:
-			response.ignored_status = response.status_code
-		if rule.action in (IGNORE, SUCCESS):
-			return response
-		error = self._error(
-			self._ruled_kind(rule, response), response, self.redactor.text(rule.said(response), 300)
-		)
-		if rule.action == LIMITED and (pause := retry_after(rule.pause(response))):
-			error.retry_after = pause
-			self.coordination.postpone(self.config.name, pause)
-		raise error
-
-	def _ruled_kind(self, rule: AnswerRule, response: requests.Response) -> type[errors.ConnectorError]:
-		kinds = {RETRY: errors.ServerError, LIMITED: errors.RateLimited, RENEW: errors.AuthenticationFailed}
-		refused = errors.RefusedWithin if response.status_code < 300 else self._refusal(response)
-		return kinds.get(rule.action, refused)
-
-	def _refusal(self, response: requests.Response) -> type[errors.ConnectorError]:
-		"""Return the class of an answer that is no success: its status decides, and what a 403 says of limits."""
-		if response.status_code == 403 and (asks_to_wait(response.headers) or rate_limited(response)):
-			return errors.RateLimited
-		return errors.error_class(response.status_code)
+		return self.answers.checked(response)
 
 	def _exchange(
 		self,
@@ -391,7 +319,7 @@ class BaseConnector:
 				raise errors.ConfigurationError("The connector is closed.", method=method, url=shown)
 			response = self._transport(method, url, auth, **options)
 			if pause := pause_asked(response.headers, response.status_code):
-				self.coordination.postpone(self.config.name, pause)
+				self.rate.pause(pause)
 			location = response.headers.get("Location")
 			if not (response.is_redirect and location and method in ("GET", "HEAD")):
 				return response
@@ -399,10 +327,10 @@ class BaseConnector:
 				target = redirected(url, location)
 			except OtherOrigin as error:
 				detail = f"It redirects to another host, which is not followed. The redirect {self.redactor.text(error, 200)}"
-				raise self._error(errors.UnexpectedStatus, response, detail) from None
+				raise self.answers.make(errors.UnexpectedStatus, response, detail) from None
 			except (ValueError, errors.ConfigurationError):
 				detail = "It redirects to an address that is not a URL."
-				raise self._error(errors.UnexpectedStatus, response, detail) from None
+				raise self.answers.make(errors.UnexpectedStatus, response, detail) from None
 			url = target
 		raise errors.UnexpectedStatus("Too many redirects.", method=method, url=self.redactor.text(url))
 
@@ -416,44 +344,16 @@ class BaseConnector:
 
 		Raises CancelledError where the request is no longer wanted when its turn comes.
 		"""
-		limit, period = self.config.rate_limit, self.config.rate_period
-		interval = period / limit / _BUDGET_USED if limit else 0.0
-		wait = self.coordination.reserve(self.config.name, interval, self.patience)
+		wait = self.rate.reserve(self.patience)
 		if wait > self.patience:
 			raise errors.Paused(wait, method=method, url=self.redactor.text(url, 300))
 		if wanted:
-			until = time.monotonic() + wait
-			while wanted() and (left := until - time.monotonic()) > 0:
-				time.sleep(min(left, _LOOK_SECONDS))
-			if not wanted():
-				raise CancelledError
+			sleep_while(wanted, wait)
 		elif wait > 0:
 			if self.retry.on_pause and wait >= _TOLD_SECONDS:
 				self.retry.on_pause(_("The rate budget has room again in {0} s.", f"{wait:.0f}"))
 			self.retry.sleep(wait)
 
-	def _error(
-		self,
-		kind: type[errors.ConnectorError],
-		response: requests.Response,
-		detail: str = "",
-		said: str | None = None,
-	) -> errors.ConnectorError:
-		"""Return an error that carries the request and the answer, in short and redacted.
-
-		said: words of the answer, if they are known.
-		"""
-		words = complaint_of(response) if said is None else said
-		return kind(
-			detail,
-			said=self.redactor.text(words, _SHOWN_SAID),
-			method=response.request.method or "",
-			url=self.redactor.text(response.url, 300),
-			status=response.status_code,
-			body=self.redactor.text(shown_text(response), _SHOWN_BODY),
-			retry_after=pause_asked(response.headers, response.status_code) or None,
-		)
-
 	def explain(self, error: errors.ConnectorError, response: requests.Response) -> errors.ConnectorError:
 		"""Return an error about what an answer holds, with the request and the answer it is about."""
-		return error.about(self._error(type(error), response))
+		return error.about(self.answers.make(type(error), response))

@@ -16,6 +16,7 @@ from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error, WebApplicatio
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration_hub.connectors import errors
+from integration_hub.connectors.answer_errors import refusal_class
 from integration_hub.connectors.auth import HeaderAuth, printable
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
@@ -196,7 +197,7 @@ class OAuth2Connector(BaseConnector):
 			response = self._transport(
 				"POST", self.config.token_url, auth, deadline=_TOKEN_SECONDS, data=body, headers=headers
 			)
-			kind = self._refusal(response)
+			kind = refusal_class(response)
 			if response.status_code in _BUSY or kind is errors.RateLimited:
 				raise self._busy(kind, response)
 			return response
@@ -219,7 +220,7 @@ class OAuth2Connector(BaseConnector):
 
 	def _busy(self, kind: type[errors.ConnectorError], response: requests.Response) -> errors.ConnectorError:
 		"""Return the error of a token endpoint that cannot answer just now, which says nothing of the credentials."""
-		error = self._error(kind, response, _NOT_NOW)
+		error = self.answers.make(kind, response, _NOT_NOW)
 		if response.status_code == 503:
 			error.retry = "always"  # it did not act on the request
 		return error
@@ -229,7 +230,7 @@ class OAuth2Connector(BaseConnector):
 	) -> Mapping:
 		"""Return what a token endpoint granted; raises AuthenticationFailed with its words where it refused."""
 		if response.status_code >= 300 and response.status_code not in (400, 401, 403):
-			raise self._error(
+			raise self.answers.make(
 				errors.error_class(response.status_code), response, "The token endpoint sent no token."
 			)
 		text = Secret(shown_text(response))
@@ -246,7 +247,7 @@ class OAuth2Connector(BaseConnector):
 		"""Return the error of an answer without a token, with its own words in whatever shape they come."""
 		if page := page_of(response):
 			kind = errors.AuthenticationFailed if response.status_code >= 300 else errors.MalformedAnswer
-			return self._error(
+			return self.answers.make(
 				kind, response, "The response of the token endpoint is not a token:", f"{page}."
 			)
 		try:
@@ -256,9 +257,11 @@ class OAuth2Connector(BaseConnector):
 		refused = bool(words) or response.status_code >= 300 or isinstance(error, OAuth2Error)
 		kind = errors.AuthenticationFailed if refused else errors.MalformedAnswer
 		if words:
-			return self._error(kind, response, "The token endpoint answered:", words)
+			return self.answers.make(kind, response, "The token endpoint answered:", words)
 		named = self.redactor.text(error, 200) if isinstance(error, OAuth2Error) else type(error).__name__
-		return self._error(kind, response, f"The response of the token endpoint is not a token ({named}).")
+		return self.answers.make(
+			kind, response, f"The response of the token endpoint is not a token ({named})."
+		)
 
 
 def _lifetime(expires_in: Any) -> float:
