@@ -150,8 +150,8 @@ def test_what_no_runtime_can_be_made_of_is_refused_in_one_line(tmp_path, lines):
 def test_numbers_and_checks_stand_for_the_text_that_a_form_would_have(make_runtime):
 	runtime = make_runtime(
 		(
-			'deletion_policy = "Delete"\n\n[stream.customers-full.mapping]',
-			'deletion_policy = "Disable"\ndisable_field = "active"\ndisable_value = 0\nenable_value = 1\n\n'
+			'deletion_policy = "Delete"\nenabled = true\n\n[stream.customers-full.mapping]',
+			'deletion_policy = "Disable"\ndisable_field = "active"\ndisable_value = 0\nenable_value = 1\nenabled = true\n\n'
 			"[stream.customers-full.mapping]",
 		)
 	)
