@@ -73,12 +73,12 @@ class TestNotifications(HubTestCase):
 
 	def test_events_that_were_given_up(self):
 		self.arrive(time.time(), status="Dead")
-		self.assertNotifiedOnce("Events of crm are dead")
+		self.assertNotifiedOnce("Events of crm failed for good")
 
 	def test_a_source_gone_silent(self):
 		start = time.time() - 2 * DAY
 		self.arrive(*(start + n * 600 for n in range(144)))
-		self.assertNotifiedOnce("crm has gone silent")
+		self.assertNotifiedOnce("Nothing arrives from crm anymore")
 
 	def test_a_token_that_ends(self):
 		claims = (
