@@ -34,7 +34,9 @@ class AnswerErrors:
 	rules: the answer rules of the settings. pause: called with the seconds for which a rule has requests wait.
 	"""
 
-	def __init__(self, rules: Sequence[AnswerRule], redactor: Redactor, pause: Callable[[float], None]):
+	def __init__(
+		self, rules: Sequence[AnswerRule], redactor: Redactor, pause: Callable[[float], None]
+	) -> None:
 		self.rules = rules
 		self.redactor = redactor
 		self._pause = pause

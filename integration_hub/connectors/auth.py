@@ -19,7 +19,7 @@ ReadSecret = Callable[[str], str | None]
 class HeaderAuth(AuthBase):
 	"""Sends a secret in one header, after an optional prefix (`Bearer `)."""
 
-	def __init__(self, header: str, secret: str, prefix: str = ""):
+	def __init__(self, header: str, secret: str, prefix: str = "") -> None:
 		self.header, self._value = header, Secret(prefix + secret)
 
 	def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -33,7 +33,7 @@ class HeaderAuth(AuthBase):
 class QueryAuth(AuthBase):
 	"""Sends a secret as a query parameter."""
 
-	def __init__(self, parameter: str, secret: str):
+	def __init__(self, parameter: str, secret: str) -> None:
 		self.parameter, self._secret = parameter, secret
 
 	def __call__(self, request: PreparedRequest) -> PreparedRequest:

@@ -48,7 +48,7 @@ class BaseConnector:
 		*,
 		retry: RetryPolicy | None = None,
 		allowed_hosts: Iterable[str] = (),
-	):
+	) -> None:
 		self.config = config
 		self.secrets = secrets
 		self.coordination = coordination or LocalCoordination()

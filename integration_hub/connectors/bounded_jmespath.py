@@ -189,7 +189,7 @@ class _Bounded(TreeInterpreter):
 	data: what came. It is measured only when what is free for all is used up.
 	"""
 
-	def __init__(self, data: Any):
+	def __init__(self, data: Any) -> None:
 		super().__init__(_OPTIONS)
 		self._data = data
 		self._left = _FREE

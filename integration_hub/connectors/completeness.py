@@ -49,7 +49,7 @@ class Evidence:
 	kind: of pagination. said: did the place that the settings name itself say that nothing follows?
 	"""
 
-	def __init__(self, request: ListRequest):
+	def __init__(self, request: ListRequest) -> None:
 		self._request = request
 		self._kind = request.pagination.get("kind", "None")
 		passed = request.passed if request.state else (0, 0)

@@ -65,7 +65,7 @@ class Coordination(Protocol):
 
 	shared: bool
 
-	def lock(self, name: str, seconds: float, wait: float | None = None):
+	def lock(self, name: str, seconds: float, wait: float | None = None) -> AbstractContextManager[None]:
 		"""Return a context manager that holds the lock `name`; it frees itself after `seconds`.
 
 		Raises TimeoutError if it was not free within that time, or within `wait` seconds.
@@ -213,7 +213,9 @@ class RedisCoordination:
 	namespace: keeps sites that share a Redis apart.
 	"""
 
-	def __init__(self, client: redis.Redis, namespace: str = "", local: LocalCoordination | None = None):
+	def __init__(
+		self, client: redis.Redis, namespace: str = "", local: LocalCoordination | None = None
+	) -> None:
 		self._lost_until = 0.0
 		self._redis = client
 		self._prefix = f"integration_hub:{namespace}:"

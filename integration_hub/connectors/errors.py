@@ -34,7 +34,7 @@ class ConnectorError(Exception):
 		status: int | None = None,
 		body: str = "",
 		retry_after: float | None = None,
-	):
+	) -> None:
 		"""Make an error of a request and its answer. said: the answer's own words, which others chose."""
 		self._told, self._said = detail, said
 		self.method, self.url = method, url
@@ -79,7 +79,7 @@ class ConfigurationError(ConnectorError):
 	kind = "Configuration"
 	sentence = "The settings are incomplete or wrong."
 
-	def __init__(self, detail: str, *, field: str = "", **context):
+	def __init__(self, detail: str, *, field: str = "", **context) -> None:
 		self.field = field
 		super().__init__(detail, **context)
 
@@ -124,7 +124,7 @@ class InvalidRequest(ConnectorError):
 
 	kind, sentence = "Validation", "The external system refused the data."
 
-	def __init__(self, detail: str = "", *, method: str = "", **context):
+	def __init__(self, detail: str = "", *, method: str = "", **context) -> None:
 		if method.upper() in ("GET", "HEAD"):  # which carries no data
 			self.sentence = "The external system refused the request."
 		super().__init__(detail, method=method, **context)
@@ -226,7 +226,7 @@ class RetryLater(ConnectorError):
 
 	kind, sentence = "Retry Later", "The external system asks for a pause."
 
-	def __init__(self, seconds: float, detail: str = "", **context):
+	def __init__(self, seconds: float, detail: str = "", **context) -> None:
 		self.seconds = seconds
 		super().__init__(detail or f"Next try in {seconds:.0f} s.", **context)
 

@@ -210,7 +210,7 @@ class _End:
 	Before one was full, a short page proves nothing: something in between may cap what it was asked for.
 	"""
 
-	def __init__(self, size: int):
+	def __init__(self, size: int) -> None:
 		self._size = size
 		self._has_been_full = False
 

@@ -21,7 +21,7 @@ _SURE = 8  # characters: a shorter secret may stand in a value by chance, and is
 class KnownSecrets:
 	"""Finds secrets that a redactor knows; those it learns later as well, such as tokens."""
 
-	def __init__(self, redactor: Redactor):
+	def __init__(self, redactor: Redactor) -> None:
 		self._redactor = redactor
 		self._read = -1
 		self._refresh()

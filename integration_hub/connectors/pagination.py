@@ -93,7 +93,7 @@ class PageNumber(Paginator):
 		first: int = 1,
 		size_param: str,
 		size: int,
-	):
+	) -> None:
 		super().__init__(state, more_path)
 		self.first = first
 		self.state = state or str(first)
@@ -166,7 +166,7 @@ class Offset(PageNumber):
 	kind = "Offset"
 	placeholder = "offset"
 
-	def __init__(self, state: str = "", **options: Any):
+	def __init__(self, state: str = "", **options: Any) -> None:
 		super().__init__(state, first=0, **options)
 		self._largest = 0
 		self._walked = 0
@@ -205,7 +205,7 @@ class Cursor(Paginator):
 		more_path: str = "",
 		size_param: str,
 		size: int,
-	):
+	) -> None:
 		super().__init__(state, more_path)
 		self.cursor_param, self.cursor_path = cursor_param, cursor_path
 		self.size_param, self.size = size_param, size
@@ -250,7 +250,7 @@ class NextLink(Paginator):
 
 	def __init__(
 		self, state: str = "", *, next_path: str = "next", more_path: str = "", size_param: str, size: int
-	):
+	) -> None:
 		super().__init__(state, more_path)
 		self.next_path, self.size_param, self.size = next_path, size_param, size
 
@@ -301,7 +301,9 @@ class Relay(Cursor):
 
 	kind = "Relay"
 
-	def __init__(self, state: str = "", *, cursor_path: str = "", records_path: str = "", **options: Any):
+	def __init__(
+		self, state: str = "", *, cursor_path: str = "", records_path: str = "", **options: Any
+	) -> None:
 		info = cursor_path or ".".join((*spine(records_path)[:-1], "pageInfo"))
 		paths = {"cursor_path": f"{info}.endCursor", "more_path": f"{info}.hasNextPage"}
 		super().__init__(state, **{**options, **paths})
@@ -315,7 +317,7 @@ class DeltaLink(NextLink):
 
 	kind = "Delta Link"
 
-	def __init__(self, state: str = "", *, delta_path: str, **options: Any):
+	def __init__(self, state: str = "", *, delta_path: str, **options: Any) -> None:
 		super().__init__(state, **options)
 		self.delta_path = delta_path
 
@@ -339,7 +341,7 @@ class LinkHeader(NextLink):
 
 	kind = "Link Header"
 
-	def __init__(self, state: str = "", *, header: str = "Link", size_param: str, size: int):
+	def __init__(self, state: str = "", *, header: str = "Link", size_param: str, size: int) -> None:
 		super().__init__(state, next_path=header, size_param=size_param, size=size)
 
 	def update_state(self, answer: Any, records: list, response: requests.Response) -> None:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class Prefetcher:
 	"""Fetches the page that a paginator stands at; the caller updates `paginator` with each answer."""
 
-	def __init__(self, connector: BaseConnector, call: Callable[[Paginator], Call], paginator: Paginator):
+	def __init__(
+		self, connector: BaseConnector, call: Callable[[Paginator], Call], paginator: Paginator
+	) -> None:
 		self._connector, self._call, self._paginator = connector, call, paginator
 		self._begun: Future | None = None
 

@@ -32,7 +32,7 @@ _LONGEST = 65_536
 class Redactor:
 	"""Masks known secrets wherever they stand, and the values of fields whose name says secret."""
 
-	def __init__(self, secrets: Iterable[str | None] = ()):
+	def __init__(self, secrets: Iterable[str | None] = ()) -> None:
 		self._known: set[str] = set()
 		self._forms: set[str] = set()
 		self._longest = 0

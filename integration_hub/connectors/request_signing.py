@@ -18,7 +18,7 @@ from requests.auth import AuthBase
 class HMACAuth(AuthBase):
 	"""Signs each request by itself: a repeat has a timestamp of its own."""
 
-	def __init__(self, header: str, secret: str, timestamp_header: str = "X-Timestamp"):
+	def __init__(self, header: str, secret: str, timestamp_header: str = "X-Timestamp") -> None:
 		self.header, self.timestamp_header = header, timestamp_header
 		self._secret = secret.encode()
 

@@ -91,7 +91,7 @@ def find(text: str, wanted: Iterable[str]) -> list[Span]:
 class _Search:
 	"""One search through what a text can be read as; each reading is looked at once."""
 
-	def __init__(self, wanted: tuple[str, ...]):
+	def __init__(self, wanted: tuple[str, ...]) -> None:
 		self._wanted = wanted
 		self._seen: dict[
 			int, tuple[int, list[Span]]

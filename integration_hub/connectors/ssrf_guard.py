@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Iterable
+from typing import Any
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
@@ -130,7 +131,7 @@ class _GuardedTLS(_Guarded):
 		self.ssl_context = punctual_tls(create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs)))
 		super().connect()
 
-	def _connect_tls_proxy(self, *args, **options):
+	def _connect_tls_proxy(self, *args, **options) -> Any:
 		# What is wrapped in it reads through it. It has a context that cannot be given without giving up its
 		# verification, so it is changed when it is there.
 		connected = super()._connect_tls_proxy(*args, **options)
@@ -144,7 +145,7 @@ class GuardedAdapter(HTTPAdapter):
 	proxy_authorization: what a proxy is told, and nobody behind it; "" for nothing.
 	"""
 
-	def __init__(self, allowed: Iterable[str] = (), proxy_authorization: str = ""):
+	def __init__(self, allowed: Iterable[str] = (), proxy_authorization: str = "") -> None:
 		self._proxy_authorization = proxy_authorization
 		self._allowed = tuple(allowed)
 		super().__init__()
@@ -158,7 +159,7 @@ class GuardedAdapter(HTTPAdapter):
 		"""Return the headers for a proxy, with its credentials: its URL, which may be shown, holds none."""
 		return {"Proxy-Authorization": self._proxy_authorization} if self._proxy_authorization else {}
 
-	def proxy_manager_for(self, proxy: str, **kwargs):
+	def proxy_manager_for(self, proxy: str, **kwargs) -> Any:
 		"""Return a manager that vets the proxy's own address; the proxy decides about the addresses it connects to."""
 		if not proxy.lower().startswith(("http://", "https://")):
 			raise InvalidSchema("Only http and https proxies are supported.")

@@ -34,7 +34,7 @@ class Transport:
 		redactor: Redactor,
 		allowed_hosts: Iterable[str] = (),
 		proxy_authorization: str = "",
-	):
+	) -> None:
 		self.config, self.redactor = config, redactor
 		self.session = requests.Session()
 		for scheme in ("http://", "https://"):

@@ -25,7 +25,7 @@ class ViewerRuntime(FrappeRuntime):
 	acts: what an integration does is done as its Run As User all the same, and undone; only what it finds is the person's.
 	"""
 
-	def __init__(self, acts: bool = False):
+	def __init__(self, acts: bool = False) -> None:
 		super().__init__()
 		self._person, self._acts = frappe.session.user, acts
 
@@ -49,7 +49,7 @@ class ViewerRuntime(FrappeRuntime):
 class _SeenTarget:
 	"""A target in which a person finds the documents and values that they may read."""
 
-	def __init__(self, target: Target, person: str):
+	def __init__(self, target: Target, person: str) -> None:
 		self._target, self._person = target, person
 
 	def __getattr__(self, name: str) -> Any:
@@ -73,7 +73,7 @@ class _SeenTarget:
 class _Blinking:
 	"""A person's eyes on what other documents hold: where they may not read, there is nothing to be told."""
 
-	def __init__(self, seen: _SeenTarget):
+	def __init__(self, seen: _SeenTarget) -> None:
 		self.existing, self._seen = seen.existing, seen
 
 	def find(self, field: str, values: Sequence[Any]) -> dict[str, str]:

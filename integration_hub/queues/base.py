@@ -80,7 +80,7 @@ class Consumer:
 		client: redis.Redis,
 		name: str = "consumer",
 		follow: Follow | None = None,
-	):
+	) -> None:
 		self.runtime, self.config, self.redis = runtime, config, client
 		self.queue, self.prefix = config.queue_name, tagged(config.queue_name)
 		self.name = name

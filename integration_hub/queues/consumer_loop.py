@@ -27,7 +27,9 @@ _PATIENCE = 3  # failures in a row before people are told
 class ConsumerLoop:
 	"""Consumes an integration's queue until it is stopped or the queue is switched off."""
 
-	def __init__(self, runtime: Runtime, integration: str, name: str = "consumer", fallback_url: str = ""):
+	def __init__(
+		self, runtime: Runtime, integration: str, name: str = "consumer", fallback_url: str = ""
+	) -> None:
 		self.runtime, self.integration = runtime, integration
 		self._name, self._fallback_url = name, fallback_url
 		self._consumer: Consumer | None = None

@@ -45,7 +45,7 @@ class DeadLetter:
 class DeadLettered(Exception):
 	"""Messages went to the dead letters. `kind` is the reason's word."""
 
-	def __init__(self, reason: str, place: str):
+	def __init__(self, reason: str, place: str) -> None:
 		super().__init__(
 			f"Messages of the queue cannot be read as events: {reason}. They are kept, whole, in the list {place}."
 		)

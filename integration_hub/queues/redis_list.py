@@ -71,7 +71,7 @@ class ListConsumer(Consumer):
 		client: redis.Redis,
 		name: str = "consumer",
 		follow: Follow | None = None,
-	):
+	) -> None:
 		super().__init__(runtime, config, client, name, follow)
 		self._end = "LEFT" if config.queue_end == "Left" else "RIGHT"
 		self.arrived, self.processing = self._lists(self.prefix, name)

@@ -44,7 +44,7 @@ class StreamConsumer(Consumer):
 		client: redis.Redis,
 		name: str = "consumer",
 		follow: Follow | None = None,
-	):
+	) -> None:
 		super().__init__(runtime, config, client, name, follow)
 		self.group = config.queue_group
 		# Up to here everything is acknowledged: where a group that got lost begins again.

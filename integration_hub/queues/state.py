@@ -22,7 +22,7 @@ _DOCTYPE = "Integration Settings"
 class QueueState:
 	"""Notes how an integration's queue is read: at once what changes, the rest every quarter of a minute."""
 
-	def __init__(self, runtime: Runtime, integration: str):
+	def __init__(self, runtime: Runtime, integration: str) -> None:
 		self._runtime, self._integration = runtime, integration
 		self._next, self._took, self._well = 0.0, False, False
 

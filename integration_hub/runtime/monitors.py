@@ -51,7 +51,7 @@ class Problem:
 class _ProblemFound(Exception):
 	"""A problem as the error log takes it."""
 
-	def __init__(self, problem: Problem):
+	def __init__(self, problem: Problem) -> None:
 		self.kind = problem.kind
 		super().__init__(f"{problem.message} {problem.detail}".strip())
 

@@ -20,7 +20,7 @@ API_KEY = "sandbox-api-key"
 class Tokens:
 	"""An OAuth2 token endpoint: client credentials, and refresh tokens that work once."""
 
-	def __init__(self, lifetime: float = 3600):
+	def __init__(self, lifetime: float = 3600) -> None:
 		self.lifetime = lifetime
 		self._lock = threading.Lock()
 		self._valid: dict[str, float] = {}
@@ -76,7 +76,7 @@ class Tokens:
 class Budget:
 	"""At most `limit` requests in any `period` seconds; 0 for no limit."""
 
-	def __init__(self, limit: int = 0, period: float = 10):
+	def __init__(self, limit: int = 0, period: float = 10) -> None:
 		self.limit, self.period = limit, period
 		self._times: deque[float] = deque()
 		self._lock = threading.Lock()

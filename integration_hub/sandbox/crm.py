@@ -32,7 +32,7 @@ class CRM:
 		period: float = 10,
 		latency: float = 0,
 		takes_orders: bool = True,
-	):
+	) -> None:
 		"""Make a CRM with customers. takes_orders: requests below /_sandbox/ change them, make faults and send webhooks."""
 		self.takes_orders = takes_orders
 		self.customers = Customers(customers, seed)

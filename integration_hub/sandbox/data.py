@@ -44,7 +44,7 @@ _START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 class Customers:
 	"""The CRM's table and its change feed. All methods are safe to call from several threads."""
 
-	def __init__(self, count: int, seed: int = 1):
+	def __init__(self, count: int, seed: int = 1) -> None:
 		self._random = random.Random(seed)
 		self._lock = threading.RLock()
 		self._rows: dict[str, Customer] = {}
@@ -189,7 +189,7 @@ class Customers:
 class _Listed(Sequence[Customer]):
 	"""All customers by id, of which only those that are looked at are copied: a page costs what a page holds."""
 
-	def __init__(self, rows: dict[str, Customer], ids: list[str]):
+	def __init__(self, rows: dict[str, Customer], ids: list[str]) -> None:
 		self._rows, self._ids = rows, ids
 
 	def __len__(self) -> int:

@@ -12,7 +12,7 @@ KINDS = ("500", "503", "reset", "truncate", "slow", "garbage")
 class Faults:
 	"""The faults that requests meet: those set to come next, then some at random."""
 
-	def __init__(self, seed: int = 1):
+	def __init__(self, seed: int = 1) -> None:
 		self._random = random.Random(seed)
 		self._lock = threading.Lock()
 		self._next: list[str] = []

@@ -34,7 +34,7 @@ class Sandbox(CRM):
 		period: float = 10,
 		latency: float = 0,
 		takes_orders: bool = True,
-	):
+	) -> None:
 		"""Make a sandbox, which does not listen yet.
 
 		takes_orders: what is below /_sandbox/ changes what it holds, has it fail, and has it send webhooks.
@@ -84,7 +84,7 @@ class _Server(ThreadingHTTPServer):
 	daemon_threads = True
 	request_queue_size = 128
 
-	def __init__(self, address: tuple[str, int], sandbox: Sandbox):
+	def __init__(self, address: tuple[str, int], sandbox: Sandbox) -> None:
 		self.sandbox = sandbox
 		super().__init__(address, _Handler)
 

@@ -14,7 +14,7 @@ from integration_hub.stores.fields import Fields
 class HubError(Exception):
 	"""A fault that a person has to put right. `doctype`, `name` and `field` say where; the text says what."""
 
-	def __init__(self, message: str, *, doctype: str = "", name: str = "", field: str = ""):
+	def __init__(self, message: str, *, doctype: str = "", name: str = "", field: str = "") -> None:
 		self.doctype, self.name, self.field = doctype, name, field
 		self.message = message
 		where = " ".join(part for part in (doctype, name) if part)

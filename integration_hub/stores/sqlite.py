@@ -25,7 +25,7 @@ class SQLiteDatabase:
 	broken = False
 	row_lock = ""  # a transaction that writes has the whole file
 
-	def __init__(self, path: Path | str, busy_seconds: float = BUSY_SECONDS):
+	def __init__(self, path: Path | str, busy_seconds: float = BUSY_SECONDS) -> None:
 		if str(path) != ":memory:":
 			make_file(Path(path))  # SQLite gives what stands beside it the same mode
 		self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)

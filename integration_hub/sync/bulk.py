@@ -27,7 +27,7 @@ class BulkTarget:
 
 	at_once = 1000
 
-	def __init__(self, runtime: Runtime, doctype: str, fields: Fields):
+	def __init__(self, runtime: Runtime, doctype: str, fields: Fields) -> None:
 		self.runtime, self.doctype, self._fields = runtime, doctype, fields
 		self._tables = {name: field for name, field in fields.items() if field.fields}
 		self._claims = Claims(doctype, fields)

@@ -17,7 +17,7 @@ _MOST = 10
 class NotSaved(Exception):
 	"""A document's own code failed on a record; the text names the fields that the record lacks."""
 
-	def __init__(self, error: Exception, doctype: str, missing: Sequence[str]):
+	def __init__(self, error: Exception, doctype: str, missing: Sequence[str]) -> None:
 		self.kind = type(error).__name__
 		self.missing = missing
 		lacks = f" The record has nothing for: {', '.join(missing)}." if missing else ""

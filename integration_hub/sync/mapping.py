@@ -62,7 +62,7 @@ class Mapper:
 
 	def __init__(
 		self, stream: StreamConfig, local_time: LocalTime, transforms: Mapping[str, str] | None = None
-	):
+	) -> None:
 		self._guard = guard = _Guard()
 		self._id = guard.reader(stream.id_path, "id_path")
 		self._time, self._deleted, self._filter = (
@@ -227,7 +227,7 @@ class _Row:
 
 	def __init__(
 		self, row: FieldMapping, guard: _Guard, local_time: LocalTime, transforms: Mapping[str, str]
-	):
+	) -> None:
 		self.field, self.label = row.field, row.field
 		self.source_path, self.default, self.required = row.source_path, row.default_value, row.required
 		self.read = None
@@ -269,7 +269,7 @@ class _Table(_Row):
 
 	__slots__ = ("looks_out", "rows")
 
-	def __init__(self, row: FieldMapping, rows: list[_Row], *context: Any):
+	def __init__(self, row: FieldMapping, rows: list[_Row], *context: Any) -> None:
 		super().__init__(row, *context)
 		self.rows = rows
 		self.looks_out = any(OUTER in child.source_path for child in rows)

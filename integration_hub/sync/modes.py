@@ -57,7 +57,7 @@ class Full:
 	stable = False  # does a record that stays in the source stay on its page? Set by the run
 	again = False  # is this the second pass at the list?
 
-	def __init__(self, stream: StreamConfig):
+	def __init__(self, stream: StreamConfig) -> None:
 		self.stream = stream
 		self.met = 0  # records of the stream's on the first page that has any: the source is not empty
 		self.pages_read = 0  # pages of the list
@@ -121,7 +121,7 @@ class Incremental(Full):
 	name = "Incremental"
 	retries_failed = True
 
-	def __init__(self, stream: StreamConfig):
+	def __init__(self, stream: StreamConfig) -> None:
 		super().__init__(stream)
 		self.whole = not stream.checkpoint
 
@@ -167,7 +167,7 @@ class Cursor(Full):
 	name = "Cursor"
 	retries_failed = True
 
-	def __init__(self, stream: StreamConfig):
+	def __init__(self, stream: StreamConfig) -> None:
 		super().__init__(stream)
 		self.cursor = stream.checkpoint
 		self.whole = not self.cursor
@@ -205,7 +205,7 @@ class Backfill(Full):
 	resumable = False
 	whole = False
 
-	def __init__(self, stream: StreamConfig, period: Period):
+	def __init__(self, stream: StreamConfig, period: Period) -> None:
 		super().__init__(stream)
 		self.period = period
 		for field in ("updated_at_path", "changed_since_param"):

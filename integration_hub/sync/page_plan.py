@@ -92,7 +92,7 @@ class Planner:
 		current: bool = True,
 		moment: Moment | None = None,
 		redactor: Redactor | None = None,
-	):
+	) -> None:
 		self.runtime, self.stream, self.mark, self.current = runtime, stream, mark, current
 		self._moment = moment
 		self.mapper = Mapper(stream, runtime.local_time, runtime.transforms())

@@ -21,7 +21,7 @@ from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import needs_approval, remove_documents
 from integration_hub.sync.error_hints import explained
 from integration_hub.sync.failed_payloads import payload_of
-from integration_hub.sync.mapping import Mapped, MappingError
+from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 from integration_hub.sync.page_plan import Moment, Plan, Planner, Record
 
 
@@ -49,7 +49,7 @@ class PageWriter:
 		run: Run | None = None,
 		moment: Moment | None = None,
 		**where: str,
-	):
+	) -> None:
 		self.runtime, self.stream, self.redactor = runtime, stream, redactor
 		self.operation, self.where = operation, {"stream": stream.name, **where}
 		self.run = run
@@ -62,7 +62,7 @@ class PageWriter:
 		self.given_up = 0  # records that were tried for the last time
 
 	@property
-	def mapper(self):
+	def mapper(self) -> Mapper:
 		"""Return the mapper of the planner."""
 		return self.planner.mapper
 

@@ -32,7 +32,7 @@ def source_pages(
 class _Asked(Exception):
 	"""The request for a list, carried out of the connector instead of being sent."""
 
-	def __init__(self, request: ListRequest):
+	def __init__(self, request: ListRequest) -> None:
 		self.request = request
 
 

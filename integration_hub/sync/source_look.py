@@ -78,7 +78,7 @@ def _records(answer: Any, path: str, known: KnownSecrets) -> tuple[list[dict[str
 class _Shown:
 	"""Makes of an answer what a person is shown: no secret, and not more than can be read."""
 
-	def __init__(self, connector: BaseConnector):
+	def __init__(self, connector: BaseConnector) -> None:
 		self._redactor, self.known = connector.redactor, KnownSecrets(connector.redactor)
 		self._left = _NODES
 

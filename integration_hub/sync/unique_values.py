@@ -13,7 +13,7 @@ from integration_hub.sync.field_values import InvalidValue
 class Claims:
 	"""Notes which record of a dry run would have which values; a later one cannot have them, too."""
 
-	def __init__(self, doctype: str, fields: Fields):
+	def __init__(self, doctype: str, fields: Fields) -> None:
 		self.doctype = doctype
 		self._unique = [name for name, field in fields.items() if field.unique]
 		self._owners: dict[tuple[str, str], str] = {}

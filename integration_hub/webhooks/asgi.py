@@ -61,7 +61,7 @@ class _BrokenOff(Exception):
 class AsgiReceiver:
 	"""Receives webhooks over `threads` threads; sheds with 503 what comes while `connections` are being served."""
 
-	def __init__(self, receiver: Receiver, threads: int, connections: int = CONNECTIONS):
+	def __init__(self, receiver: Receiver, threads: int, connections: int = CONNECTIONS) -> None:
 		self._receiver = receiver
 		self._threads = _Threads(threads)
 		self._patiences = _Patiences()
@@ -127,7 +127,7 @@ class AsgiReceiver:
 class _Threads:
 	"""Threads that work for an event loop, with less around it than those of concurrent.futures."""
 
-	def __init__(self, count: int):
+	def __init__(self, count: int) -> None:
 		self._waiting: SimpleQueue = SimpleQueue()
 		for number in range(count):
 			name = f"integration-hub-receiver-{number}"
@@ -161,7 +161,7 @@ class _Patience:
 
 	__slots__ = ("_began", "_task", "over", "until")
 
-	def __init__(self, now: float):
+	def __init__(self, now: float) -> None:
 		self._task, self._began, self.over = asyncio.current_task(), now, False
 		self.until = now + BODY_SECONDS
 
@@ -204,7 +204,9 @@ class _Patiences:
 class _Body:
 	"""A body on its way: its `chunks`, and the `size` of those that are kept."""
 
-	def __init__(self, app: AsgiReceiver, receive: Receive, integration: str, headers: Mapping[str, str]):
+	def __init__(
+		self, app: AsgiReceiver, receive: Receive, integration: str, headers: Mapping[str, str]
+	) -> None:
 		self._app, self._receive, self._integration, self._headers = app, receive, integration, headers
 		self._limit = 0  # not asked for yet
 		self.chunks: list[bytes] = []

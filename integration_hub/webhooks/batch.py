@@ -66,7 +66,9 @@ class Batch:
 	to be committed, even by a handler that should not.
 	"""
 
-	def __init__(self, runtime: Runtime, integration: str, redactor: Redactor, done: Drained, user: str = ""):
+	def __init__(
+		self, runtime: Runtime, integration: str, redactor: Redactor, done: Drained, user: str = ""
+	) -> None:
 		self.runtime, self.redactor, self.done, self.user = runtime, redactor, done, user
 		self.routes = load_routes(runtime, integration)
 		self.handling = Handling(runtime, redactor)

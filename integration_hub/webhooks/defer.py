@@ -12,6 +12,6 @@ class Defer(Exception):
 	It does not count as a failure, and events of the same ordering key that came later go before it.
 	"""
 
-	def __init__(self, seconds: float):
+	def __init__(self, seconds: float) -> None:
 		self.seconds = min(max(float(seconds), 1.0), LONGEST)
 		super().__init__(f"The handler postponed the event by {self.seconds:.0f} s.")

@@ -48,7 +48,7 @@ class Handling:
 		runtime: Runtime,
 		redactor: Redactor,
 		wrap_target: Callable[[Target], Target] = lambda target: target,
-	):
+	) -> None:
 		self.runtime, self.redactor, self._wrap = runtime, redactor, wrap_target
 		self._stream = cache(lambda name: load_stream(runtime, name))
 		self._handlers: Mapping[str, str] | None = None

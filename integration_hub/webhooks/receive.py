@@ -81,7 +81,7 @@ def largest_body(runtime: Runtime, integration: str) -> int:
 class _Refused(Exception):
 	"""The request is answered without being looked at further."""
 
-	def __init__(self, status: int, reason: str, **headers: str):
+	def __init__(self, status: int, reason: str, **headers: str) -> None:
 		self.answer = Response(status, reason, headers=tuple(headers.items()))
 		super().__init__(reason)
 

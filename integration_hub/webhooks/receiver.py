@@ -46,7 +46,7 @@ class Receiver:
 	Events that arrive at the same time, over its threads, are committed together.
 	"""
 
-	def __init__(self, open_runtime: OpenRuntime):
+	def __init__(self, open_runtime: OpenRuntime) -> None:
 		self._open_runtime = open_runtime
 		self._store = GroupCommit()
 

@@ -30,7 +30,7 @@ _MAX_CAUSES = 500
 class Rejected(Exception):
 	"""A request that was not accepted. `kind` is the reason word it was answered with."""
 
-	def __init__(self, kind: str, sample: str):
+	def __init__(self, kind: str, sample: str) -> None:
 		super().__init__(f"Webhook rejected: {kind}. The last one: {sample}")
 		self.kind = self.distinct = (
 			kind  # the sample is what the sender chose: one row a cause, whatever it sends

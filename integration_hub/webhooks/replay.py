@@ -120,7 +120,7 @@ def _refuse() -> None:
 class _Watched:
 	"""A target that notes what is written to it, as it then stands in the database."""
 
-	def __init__(self, target: Target, effect: Effect):
+	def __init__(self, target: Target, effect: Effect) -> None:
 		self._target, self._effect = target, effect
 
 	def __getattr__(self, name: str) -> Any:

@@ -53,7 +53,7 @@ class DocumentTarget:
 
 	at_once = 1  # a controller takes its time
 
-	def __init__(self, runtime: Any, doctype: str):
+	def __init__(self, runtime: Any, doctype: str) -> None:
 		self.runtime, self.doctype = runtime, doctype
 		self._begun_again: set[str] = set()
 		self._foresight: Foresight | None = None
@@ -220,7 +220,7 @@ class FrappeBulkTarget(BulkTarget):
 	as_is: fields whose text is stored as it comes; all others are cleaned as a Document cleans them.
 	"""
 
-	def __init__(self, runtime: Any, doctype: str, fields: Fields, as_is: Iterable[str] = ()):
+	def __init__(self, runtime: Any, doctype: str, fields: Fields, as_is: Iterable[str] = ()) -> None:
 		super().__init__(runtime, doctype, fields)
 		self.as_is = frozenset(as_is)
 		self._safe: dict[

@@ -46,7 +46,7 @@ def unforeseen(doctype: str) -> str:
 class Foresight:
 	"""Foretells pages of one DocType. eyes, user: see Target.foresee."""
 
-	def __init__(self, runtime: Any, doctype: str, eyes: Target, user: str):
+	def __init__(self, runtime: Any, doctype: str, eyes: Target, user: str) -> None:
 		self.runtime, self.doctype, self.eyes, self.user = runtime, doctype, eyes, user
 		self.meta = frappe.get_meta(doctype)
 		children = {df.options for df in self.meta.get_table_fields()}

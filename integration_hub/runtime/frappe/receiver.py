@@ -115,7 +115,7 @@ class EndpointRuntime(FrappeRuntime):
 class ReceiverRuntime(EndpointRuntime):
 	"""A runtime that says which inbox has something new and leaves the job queue to the endpoint."""
 
-	def __init__(self, waiting: set[str]):
+	def __init__(self, waiting: set[str]) -> None:
 		super().__init__()
 		self._waiting = waiting
 
@@ -132,7 +132,7 @@ def application(site: str) -> Receiver:
 class ThreadRuntimes:
 	"""Opens the runtimes of the threads of one process."""
 
-	def __init__(self, site: str):
+	def __init__(self, site: str) -> None:
 		self.site = site
 		self._waiting: set[str] = set()
 		self._thread = threading.local()

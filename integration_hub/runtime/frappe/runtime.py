@@ -89,7 +89,7 @@ class FrappeRuntime:
 		"""Return an aware datetime in the site's time zone, as the database stores it."""
 		return moment.astimezone(ZoneInfo(get_system_timezone())).strftime(_FORMAT)
 
-	def lock(self, name: str):
+	def lock(self, name: str) -> AbstractContextManager[bool]:
 		"""Try to take a lock of this site; the block gets True if it was free."""
 		return site_lock(name)
 

@@ -18,7 +18,7 @@ DOCTYPE = "Integration Settings"
 class FrappeSecrets:
 	"""The secrets of one integration."""
 
-	def __init__(self, integration: str):
+	def __init__(self, integration: str) -> None:
 		self._integration = integration
 
 	def get(self, field: str) -> str | None:

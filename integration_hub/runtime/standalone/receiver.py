@@ -28,7 +28,7 @@ def application(config: str) -> Receiver:
 class ThreadRuntimes:
 	"""Opens the runtimes of the threads of one process."""
 
-	def __init__(self, config: Path | str):
+	def __init__(self, config: Path | str) -> None:
 		self._config = config
 		self._thread = threading.local()
 

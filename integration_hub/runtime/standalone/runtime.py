@@ -44,7 +44,7 @@ _VERSION = 1  # number of the last migration of a file's rows
 class StandaloneRuntime:
 	"""One hub.toml and its database; times are UTC. Use one per thread."""
 
-	def __init__(self, path: Path | str = "hub.toml", lock_seconds: float = BUSY_SECONDS):
+	def __init__(self, path: Path | str = "hub.toml", lock_seconds: float = BUSY_SECONDS) -> None:
 		"""Open a runtime; raises HubError. lock_seconds: how long to wait for another process that writes."""
 		self._path = Path(path)
 		self.file: HubFile = load(self._path)

@@ -17,7 +17,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS `hub_secret` (`integration` TEXT, `field` TE
 class StandaloneSecrets:
 	"""The secrets of one integration."""
 
-	def __init__(self, file: HubFile, db: SQLiteDatabase, integration: str):
+	def __init__(self, file: HubFile, db: SQLiteDatabase, integration: str) -> None:
 		self._file, self._db, self._integration = file, db, integration
 		self._tokens = TokenFile(file.database)
 

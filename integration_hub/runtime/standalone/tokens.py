@@ -28,7 +28,7 @@ def token_file(database: Path) -> Path:
 class TokenFile:
 	"""Encrypted values by integration and field; each is committed as soon as it is set."""
 
-	def __init__(self, database: Path):
+	def __init__(self, database: Path) -> None:
 		self._path = token_file(database)
 
 	def get(self, integration: str, field: str) -> str | None:

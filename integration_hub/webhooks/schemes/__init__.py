@@ -55,7 +55,7 @@ SCHEMES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 class _Registered(Scheme):
 	"""A scheme of another app that has `verify`, and perhaps others, and derives from nothing."""
 
-	def __init__(self, config: IntegrationConfig, scheme: Any):
+	def __init__(self, config: IntegrationConfig, scheme: Any) -> None:
 		super().__init__(config)
 		self.verify = scheme.verify
 		for name in ("signed", "places", "signed_headers", "same_id", "misfit"):

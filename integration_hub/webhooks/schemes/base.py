@@ -65,7 +65,7 @@ class Scheme:
 	same_id: OtherBody = "Conflict"  # what the same id with another body is, unless the settings say so
 	forms = True  # a form is a body like JSON; not where nothing but JSON is ever signed
 
-	def __init__(self, config: IntegrationConfig):
+	def __init__(self, config: IntegrationConfig) -> None:
 		self.config = config
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:

@@ -50,7 +50,7 @@ _ALGORITHMS = ("sha256", "sha512", "sha1")
 class HMACScheme(Scheme):
 	"""Header, algorithm, encoding and prefix from settings."""
 
-	def __init__(self, config: IntegrationConfig):
+	def __init__(self, config: IntegrationConfig) -> None:
 		super().__init__(config)
 		self.header = config.signature_header
 		self.prefix = config.signature_prefix
@@ -87,7 +87,7 @@ class SettledHMAC(HMACScheme):
 
 	header, encoding, prefix, algorithm = "", "hex", "", "sha256"
 
-	def __init__(self, config: IntegrationConfig):
+	def __init__(self, config: IntegrationConfig) -> None:
 		Scheme.__init__(self, config)
 
 
