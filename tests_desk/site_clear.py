@@ -3,9 +3,10 @@
 import frappe
 
 INTEGRATIONS = ("desk-crm", "desk-ops", "sandbox-crm")
-contacts = {"stream": "contacts", "target_doctype": "Contact", "target_name": ["is", "set"]}
-for name in frappe.get_all("External Record", filters=contacts, pluck="target_name"):
-	frappe.delete_doc("Contact", name, force=True, ignore_missing=True)
+if frappe.db.get_value("Sync Settings", "contacts", "integration") == "sandbox-crm":
+	written = {"stream": "contacts", "target_doctype": "Contact", "target_name": ["is", "set"]}
+	for name in frappe.get_all("External Record", filters=written, pluck="target_name"):
+		frappe.delete_doc("Contact", name, force=True, ignore_missing=True)
 for doctype in ("Webhook Log", "Integration Error Log", "Sync Log", "External Record"):
 	frappe.db.delete(doctype, {"name": ["like", "desk-markup-%"]})
 for stream in frappe.get_all("Sync Settings", filters={"integration": ["in", INTEGRATIONS]}, pluck="name"):
