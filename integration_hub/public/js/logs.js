@@ -153,7 +153,7 @@ frappe.provide("integration_hub");
 			: "";
 		return `<div class="hub-effect">
 			<div class="flex justify-between" style="flex-wrap: wrap; gap: 8px; margin-bottom: 8px">
-				<span class="indicator-pill ${COLORS[effect.action]}">${escape(heading(effect))}</span>
+				<span class="indicator-pill ${COLORS[effect.action]}" style="white-space: nowrap">${escape(heading(effect))}</span>
 				<span>${link} ${event}</span>
 			</div>
 			${said ? `<p>${escape(said)}</p>` : ""}

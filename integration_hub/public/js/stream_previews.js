@@ -62,7 +62,7 @@ async function dry_run(frm) {
 		fail: ["red", __("Fail")],
 	};
 	const pill = (action) => ({
-		html: `<span class="indicator-pill no-indicator-dot ${actions[action][0]}">${actions[action][1]}</span>`,
+		html: `<span class="indicator-pill no-indicator-dot ${actions[action][0]}" style="white-space: nowrap">${actions[action][1]}</span>`,
 	});
 	const nothing = { html: "" };
 	const rows = found.sample.flatMap((one) => {

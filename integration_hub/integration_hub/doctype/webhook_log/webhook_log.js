@@ -31,7 +31,7 @@ function show_attempts(frm) {
 		return [
 			frappe.datetime.str_to_user(one.at),
 			one.seconds === null ? "–" : __("{0} s", [one.seconds < 10 ? one.seconds.toFixed(3) : Math.round(one.seconds)]),
-			{ html: `<span class="indicator-pill ${color}">${frappe.utils.escape_html(outcome)}</span>` },
+			{ html: `<span class="indicator-pill ${color}" style="white-space: nowrap">${frappe.utils.escape_html(outcome)}</span>` },
 			one.route,
 			link(one.doctype, one.document),
 			failure(one),
