@@ -35,7 +35,8 @@ class Person:
 		place.fill("")
 		place.press_sequentially(text, delay=80)
 		if control.get_attribute("data-fieldtype") == "Link":
-			self.click(control.locator(".awesomplete li").filter(has_text=text).first)
+			expect(control.locator(".awesomplete li").filter(has_text=text).first).to_be_visible()
+			self.look()
 		place.press("Tab")
 
 	def save(self) -> None:
