@@ -280,9 +280,7 @@ def test_wrong_settings_are_refused_by_field(hub, text, field):
 def test_an_event_of_the_outer_record_is_flattened_alike(hub):
 	text = 'endpoint = "/products"\nid_path = "id"\nflatten_path = "variants"\n'
 	text = settings(text).replace('thing = "key"', "thing = \"join('/', [^.title, to_string(id)])\"", 1)
-	text += (
-		'\n[[integration.source.routes]]\nevent_pattern = "*"\naction = "Upsert Record"\nstream = "things"\n'
-	)
+	text += '\n[[integration.source.routes]]\nevent_pattern = "*"\naction = "Upsert Record"\nstream = "things"\nrecord_path = ""\n'
 	product = {"id": 1, "title": "Shirt", "variants": [{"id": 11}, {"id": 12}]}
 	with hub(lambda path, query: [product], text) as (_server, runtime):
 		run_stream(runtime, "things")

@@ -259,13 +259,13 @@ def test_a_batch_that_cannot_commit_is_handled_one_by_one(hub, monkeypatch):
 	put(hub, "a1", "b1", "c1")
 	original, broken = claims.settle, []
 
-	def settle(runtime, rows, **values):
+	def settle(runtime, rows, *args, **values):
 		if not broken:
 			broken.append(1)
 			import sqlite3
 
 			raise sqlite3.OperationalError("database is locked")
-		return original(runtime, rows, **values)
+		return original(runtime, rows, *args, **values)
 
 	monkeypatch.setattr(claims, "settle", settle)
 	assert drain(hub, "crm").completed == 3

@@ -74,7 +74,7 @@ def test_why_a_stream_fails_is_said_with_numbers():
 		"The last run failed.",
 		"Failed runs in a row: 3.",
 		"Records that could not be written: 2.",
-		"Documents whose removal waits for a person: 40.",
+		"Documents that wait for approval before they are deleted: 40.",
 	]
 
 

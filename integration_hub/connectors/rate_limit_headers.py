@@ -67,7 +67,7 @@ def _budgets(headers: Mapping[str, str]) -> Iterator[tuple[float | None, float |
 		words = _words(after)
 		budget = (before.lower(), frozenset(words - _NO_KIND))
 		if words & _REMAINING and _NUMBER.fullmatch(text.strip()):
-			left[budget] = float(text)
+			left[budget] = float(text.strip())
 		elif words & _RESET and (seconds := _reset(text, words)) is not None:
 			# A server that says both, when and after how long, means the same; by its clock, and by none.
 			resets[budget] = seconds if "after" in words or budget not in resets else resets[budget]

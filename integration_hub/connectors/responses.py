@@ -207,23 +207,18 @@ def _is_something(value: Any) -> bool:
 	return value.strip().lower() not in _NOTHING if isinstance(value, str) else bool(value)
 
 
-def shape(answer: Any) -> str:
-	"""Return in a few words what an answer is: the keys that are there, else its type."""
+def shape(answer: Any, subject: str = "the response") -> str:
+	"""Return in a few words what an answer, or a part of it, is: the keys that are there, else its type."""
 	if isinstance(answer, dict):
 		keys = [_plain(str(key)[:40]) for key in list(answer)[:_SHOWN_KEYS]]
 		more = ", …" if len(answer) > _SHOWN_KEYS else ""
-		return (
-			f"the response has the keys {', '.join(keys)}{more}"
-			if keys
-			else "the response is an empty object"
-		)
+		return f"{subject} has the keys {', '.join(keys)}{more}" if keys else f"{subject} is an empty object"
 	if isinstance(answer, list):
-		return f"the response is a list of {len(answer)}"
+		return f"{subject} is a list of {len(answer)}"
 	if answer is None:
-		return "the response is empty"
-	return {str: "the response is a text", bool: "the response is true or false"}.get(
-		type(answer), "the response is a number"
-	)
+		return f"{subject} is empty"
+	kind = {str: "a text", bool: "true or false"}.get(type(answer), "a number")
+	return f"{subject} is {kind}"
 
 
 def _plain_names(answer: dict[Any, Any]) -> dict[str, Any]:

@@ -301,7 +301,7 @@ def _nearer(answer: Any, path: str) -> str:
 		names, here = [*names, name], here[name]
 	said = []
 	if names:
-		said.append(shape(here).replace("the answer", repr(name_path(*names)), 1))
+		said.append(shape(here, repr(name_path(*names))))
 	if lists := [place.path or "the whole answer" for place in lists_in(answer) if place.records][:_LISTS]:
 		said.append(f"records are at {', '.join(lists)}")
 	return "".join(f"; {part}" for part in said)

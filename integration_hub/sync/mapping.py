@@ -98,7 +98,7 @@ class Mapper:
 		"""Return the record's id as text; raises MappingError if it has none."""
 		value = _search(self._id, record, "id_path")
 		if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
-			keys = shape(record).replace("the answer", "the record", 1)
+			keys = shape(record, "the record")
 			raise MappingError(f"id_path: the record has no id there; {keys}")
 		if isinstance(value, float) and not math.isfinite(value):
 			raise MappingError(f"id_path: {value!r} is no id")
