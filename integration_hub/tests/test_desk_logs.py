@@ -185,17 +185,15 @@ class TestDeskLogs(HubTestCase):
 		states = {name: frappe.db.get_value("Webhook Log", name, "status") for name in (*events, fine)}
 		self.assertEqual(states, {events[0]: "Queued", events[1]: "Queued", fine: "Completed"})
 
-	def test_a_failure_of_a_stream_is_retried_by_running_it(self):
+	def test_a_failure_of_records_has_those_records_tried_again(self):
 		self.crm.customers.set("CUST-000003", credit_limit="a lot")
 		run_stream(self.runtime, "customers-incremental")
 		[error] = errors()
 		frappe.db.set_single_value("System Settings", "enable_scheduler", 0)
 		self.addCleanup(frappe.db.set_single_value, "System Settings", "enable_scheduler", 1)
 		done = api.retry_failures([error.name])
-		self.assertEqual(done["streams"], ["customers-incremental"])
+		self.assertEqual((done["streams"], done["records"]), ([], ["customers-incremental"]))
 		self.assertIn("enable-scheduler", " ".join(done["warnings"]))
-		self.assertEqual(frappe.db.get_value("Sync Settings", "customers-incremental", "wanted"), 1)
-		frappe.db.set_value("Sync Settings", "customers-incremental", "wanted", 0)
 		record = frappe.db.get_value("External Record", {"status": "Failed"})
 		done = api.retry_record(record)
 		self.assertEqual(done["stream"], "customers-incremental")
@@ -206,7 +204,7 @@ class TestDeskLogs(HubTestCase):
 		name = self.runtime.log_error(ValueError("x"), integration="crm", operation="Queue")
 		frappe.db.commit()
 		done = api.retry_failures([name])
-		self.assertEqual(done, {"events": 0, "streams": [], "nothing": [name], "warnings": []})
+		self.assertEqual(done, {"events": 0, "streams": [], "records": [], "nothing": [name], "warnings": []})
 
 	def test_a_backfill_or_a_removal_that_failed_is_not_retried_by_a_run(self):
 		for operation in ("Backfill", "Delete"):

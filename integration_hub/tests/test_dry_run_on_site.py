@@ -195,7 +195,7 @@ class TestFailuresAreForetold(DryRunTestCase):
 		"kind": "c",
 		"mail": "no address",
 		"amount": -1,
-		"user": "nobody@example.com",
+		"user": "no.such.user@example.com",
 		"code": "x" * 141,
 	}  # a value a record
 
