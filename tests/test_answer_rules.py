@@ -126,3 +126,23 @@ def test_a_wrong_rule_is_refused_when_the_settings_are_read(hub):
 	with pytest.raises(HubError) as refused, hub(Answers([]), with_rules('statuses = "what"')):
 		raise AssertionError("it was taken")
 	assert refused.value.field == "answer_rules"
+
+
+def test_a_later_page_that_is_ignored_proves_no_end(hub):
+	pages = {"1": things(2), "2": [{"id": 3}]}
+	gone = {"now": False}
+
+	def answer(path, query):
+		if gone["now"] and query["page"] == "2":
+			return 404, {}, {}
+		return pages.get(query["page"], [])
+
+	settings = 'pagination = "Page Number"\npage_size = 2\n'
+	with hub(answer, with_rules('statuses = "404"\naction = "Ignore"', settings=settings)) as (
+		_source,
+		runtime,
+	):
+		run_stream(runtime, "things")
+		gone["now"] = True
+		assert run_stream(runtime, "things")["deleted"] == 0
+		assert ids(runtime) == [1, 2, 3]

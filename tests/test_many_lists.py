@@ -295,3 +295,64 @@ def test_an_event_of_the_outer_record_is_flattened_alike(hub):
 		with runtime.db.transaction():
 			Handling(runtime, Redactor()).handle(row, load_routes(runtime, "source")[0])
 		assert found(runtime) == ["Blouse/12", "Blouse/13", "Shirt/11"]
+
+
+def test_windows_of_time_prove_nothing_about_what_is_gone(hub):
+	found = [{"key": "old"}, {"key": "new"}]
+	text = 'endpoint = "/things"\nid_path = "key"\nparams = "from={since:date}"\nstable_pages = true\n'
+	text += 'window = "4w"\nwindow_start = "2026-01-01"\nwindow_end = "2026-01-20"\n'
+	with hub(lambda path, query: found, settings(text)) as (_server, runtime):
+		run_stream(runtime, "things")
+		found[:] = found[1:]  # what was dated back, or to a time to come, is in no window
+		assert run_stream(runtime, "things")["deleted"] == 0
+
+
+def test_a_parent_that_moved_to_the_front_meanwhile_is_not_passed_over(hub):
+	shops, asked = ["b", "c", "d"], []
+
+	def answer(path, query):
+		if path == "/shops":
+			return {"data": [{"id": name} for name in shops]} if query.get("page") == "1" else {"data": []}
+		asked.append(path)
+		if len(asked) == 2:
+			return 429, {"Retry-After": "1"}, {}
+		return {"data": [{"key": path.split("/")[2]}]}
+
+	with hub(answer, settings(CHILD)) as (_server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Postponed"
+		shops.insert(0, "a")
+		time.sleep(1.1)
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == ["a", "b", "c", "d"]
+
+
+def test_a_watermark_waits_for_all_lists(hub):
+	broken = {"now": True}
+
+	def answer(path, query):
+		if path == "/shops":
+			return {"data": [{"id": 1}, {"id": 2}]} if query.get("page") == "1" else {"data": []}
+		if path.startswith("/shops/2") and broken["now"]:
+			return 500, {}, {}
+		records = (
+			[{"key": "late", "at": "2026-05-01"}] if "/1/" in path else [{"key": "early", "at": "2026-01-01"}]
+		)
+		return {"data": [r for r in records if r["at"] >= query.get("modified_since", "")[:10]]}
+
+	text = CHILD + 'updated_at_path = "at"\nordered = true\nstable_pages = true\n'
+	with hub(answer, settings(text), "Incremental") as (_server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Failed"
+		broken["now"] = False
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == ["early", "late"]
+
+
+def test_a_parent_of_another_system_is_refused(hub):
+	text = settings(CHILD).replace(
+		'[stream.shops]\nintegration = "source"', '[stream.shops]\nintegration = "other"'
+	)
+	text += '\n[integration.other]\nbase_url = "http://127.0.0.1:9"\n'
+	with hub(Shops(), text) as (server, runtime):
+		row = run_stream(runtime, "things")
+		assert row["status"] == "Failed" and "'other'" in row["error"]
+		assert not server.asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -124,7 +124,7 @@ def _read(
 	previous: list | None = None
 	states: set[str] = set()
 	empty = _Empty()
-	for number, response in enumerate(_to_the_end(responses, paginator, evidence, request.end_statuses), 1):
+	for number, response in enumerate(_to_the_end(responses, paginator, evidence, request), 1):
 		answer = connector.parse(response)
 		with _explained(connector, response):
 			_check_answer(answer, request, known)
@@ -133,7 +133,13 @@ def _read(
 			if number > MAX_PAGES or empty.too_many:
 				raise MalformedAnswer(_endless(number, empty.count, paginator))
 			if ignored := getattr(response, "ignored_status", 0):
-				yield Page([], paginator.state, True, len(response.content), _doubt_of_ignored(ignored))
+				yield Page(
+					[],
+					paginator.state,
+					True,
+					len(response.content),
+					_doubt_of_ignored(ignored, number == 1 and not request.state),
+				)
 				return
 			evidence.add(answer, response.headers, response.url, len(records))
 			paginator.update_state(answer, records, response)
@@ -160,27 +166,27 @@ def _to_the_end(
 	responses: Iterable[requests.Response],
 	paginator: Paginator,
 	evidence: Evidence,
-	end_statuses: Sequence[int],
+	request: ListRequest,
 ) -> Iterator[requests.Response]:
 	"""Return the answers; without an error where a page behind the end is refused, and all that there is has come.
 
-	end_statuses: with which the source says by itself that a page is behind the end, if it is not the first one.
+	By the request's end statuses the source says by itself that a page is behind the end, if it is not the first one.
 	"""
-	begun = bool(paginator.state and not paginator.independent)
+	begun = bool(request.state)
 	try:
 		for response in responses:
 			yield response
 			begun = True
 	except ConnectorError as error:
-		if begun and error.status in end_statuses:
+		if begun and error.status in request.end_statuses:
 			return
 		if not (paginator.independent and error.status in _BEHIND_END and evidence.says_all):
 			raise
 
 
-def _doubt_of_ignored(status: int) -> Doubt | None:
-	"""Return the doubt about a list that ended with an ignored answer; what is not there has surely no records."""
-	if status in _NOT_THERE:
+def _doubt_of_ignored(status: int, is_first: bool) -> Doubt | None:
+	"""Return the doubt about a list that ended with an ignored answer; a list that is not there has no records."""
+	if is_first and status in _NOT_THERE:
 		return None
 	return Doubt(f"an answer was ignored (HTTP {status})", "Answer Rules (answer_rules)")
 

@@ -139,6 +139,11 @@ class StreamConfig:
 		"""Return the value that the disable field gets when a record is in the source again."""
 		return self.enable_value or {"1": 0, "0": 1}.get(self.disable_value, "")
 
+	@property
+	def has_many_lists(self) -> bool:
+		"""Tell whether the stream is fetched as several lists: then no page's times say that all before it came."""
+		return bool(self.parent_stream or self.slice_values.strip() or self.window)
+
 	def uses(self, placeholder: str) -> bool:
 		"""Tell whether a placeholder stands in the stream's requests. False also for a request that cannot be read."""
 		try:

@@ -70,7 +70,8 @@ class Full:
 	@property
 	def finds_orphans(self) -> bool:
 		"""Tell whether records that the list did not hold count as gone from the source."""
-		return self.whole
+		# Windows of time show what changed within them: what is older, or dated in the future, is in none of them.
+		return self.whole and not self.stream.window
 
 	@property
 	def looks_twice(self) -> bool:

@@ -210,7 +210,7 @@ def _sync(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor
 	with closing(runtime.connector(stream.integration)) as connector:
 		connector.report_pauses(partial(_report, runtime, run))
 		writer.know(connector.redactor)
-		mode.stable = connector.stable_pages or stream.stable_pages
+		mode.stable = (connector.stable_pages or stream.stable_pages) and not stream.has_many_lists
 		try:
 			if not mode.again:
 				fetch_all(runtime, stream, run, mode, writer, connector)

@@ -74,6 +74,9 @@ def _parents(
 		problem = _("streams within streams go {0} levels deep at most", MOST_LEVELS)
 		raise ConfigurationError(f"parent_stream: {problem}", field="parent_stream")
 	parent = load_stream(runtime, stream.parent_stream)
+	if parent.integration != stream.integration:  # its endpoint and headers are another system's to see
+		problem = f"{parent.name!r} is of the integration {parent.integration!r}"
+		raise ConfigurationError(f"parent_stream: {problem}", field="parent_stream")
 	since = request.since if stream.parent_changed_only else ""
 	fetch = partial(source_pages, runtime, connector, parent, level=level + 1)
 	return Parents(partial(_passing, fetch, parent), parent.list_request(since=since))

@@ -130,6 +130,8 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 
 def _lists(stream: StreamConfig) -> Iterator[Problem]:
 	"""Say what is wrong with the lists that a stream is made of."""
+	if stream.mode == "Cursor" and stream.has_many_lists:  # which have no cursor in common
+		yield "mode", _("{0!r} is not one of {1}", stream.mode, "Full, Incremental")
 	if stream.parent_stream == stream.name:
 		yield "parent_stream", _("cannot be the stream itself")
 	for field, found, name in (

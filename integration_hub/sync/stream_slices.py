@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
+from integration_hub.connectors.bounded_jmespath import PathError, search
 from integration_hub.connectors.errors import ConnectorError, MalformedAnswer
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.lazy_messages import _
+from integration_hub.stores.ids import content_hash
 from integration_hub.sync.times import parse_time, utc_text
 
 OUTER = "^"  # the key at which a record holds the record around it
@@ -88,7 +90,7 @@ class Windows:
 class Parents:
 	"""One list for each record of another stream: `{parent.id}` and whatever else the record has.
 
-	fetch: fetches the parents' own list. request: asks for it. id_path, since: as the parent stream has them.
+	fetch: fetches the parents' own list. request: asks for it; its id_path tells the parents apart.
 	"""
 
 	fetch: Fetch
@@ -96,15 +98,31 @@ class Parents:
 	may_be_gone = True
 
 	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
-		"""Return a list for each parent. A resumed fetch asks for the page of parents that it stood in once more."""
+		"""Return a list for each parent.
+
+		A resumed fetch asks for the page of parents that it stood in once more, and goes on behind those it had only
+		if the same ones are in front: else a parent that moved there would be passed over.
+		"""
 		state, passed = (at["page"], at["passed"]) if at else ("", 0)
 		for page in self.fetch(replace(self.request, state=state, passed=None if state else (0, 0))):
 			if page.doubt:
 				raise MalformedAnswer(_("The parent stream's list: {0}", str(page.doubt)))
+			ids = [_id_of(record, self.request.id_path) for record in page.records]
+			if passed and content_hash(ids[: passed + 1]) != at.get("ids"):
+				passed = 0
 			for number, record in enumerate(page.records):
 				if number >= passed:
-					yield Slice({"page": state, "passed": number}, {"parent": record}, record)
+					place = {"page": state, "passed": number, "ids": content_hash(ids[: number + 1])}
+					yield Slice(place, {"parent": record}, record)
 			state, passed = page.state, 0
+
+
+def _id_of(record: Mapping[str, Any], id_path: str) -> Any:
+	"""Return what tells a parent from the others: its id, or all of it where that cannot be read."""
+	try:
+		return search(id_path, record) if id_path else record
+	except PathError:
+		return record
 
 
 def sliced(slicers: Sequence[Slicer], fetch: Fetch, request: ListRequest) -> Iterator[Page]:
