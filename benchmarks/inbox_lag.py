@@ -1,4 +1,4 @@
-"""How long an event takes from POST to Completed, under a steady load, on the standalone runtime.
+"""The time an event takes from POST to Completed, under a steady load, on the standalone runtime.
 
 python -m benchmarks.inbox_lag
 """

@@ -1,4 +1,4 @@
-"""How long an event takes from POST to Completed, under a steady load, on a real site: the receiver and one worker.
+"""The time an event takes from POST to Completed, under a steady load, on a real site: the receiver and one worker.
 
 From the bench's sites folder: ../env/bin/python -m benchmarks.inbox_lag_on_site SITE  (this checkout on PYTHONPATH).
 It makes an integration of its own and takes it away. The bench's own workers should be stopped meanwhile: they would

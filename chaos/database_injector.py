@@ -1,4 +1,4 @@
-"""What the run itself writes into the hub's database: in a thread of its own, since it may have to wait."""
+"""Writes of the run itself into the hub's database, in a thread of their own: they may have to wait."""
 
 from __future__ import annotations
 

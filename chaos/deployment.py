@@ -1,4 +1,4 @@
-"""Where a run takes place: one SQLite file, or a site (chaos.site). What differs between the two is here."""
+"""The deployment under test: one SQLite file, or a site (chaos.site), and the differences between the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong, and when: drawn from a seed, so that the same seed is the same plan."""
+"""The plan of faults: each fault with its time, drawn from a seed. The same seed gives the same plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where secrets may not be: in any file and any table that the run wrote."""
+"""A search for secrets in every file and every table that the run wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who puts messages on the Redis list and into the stream: what Redis confirmed counts."""
+"""Producers for the Redis list and the Redis stream. A message counts once Redis has confirmed it."""
 
 from __future__ import annotations
 

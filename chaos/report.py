@@ -1,4 +1,4 @@
-"""What a run says, in a terminal or a log."""
+"""The report of a run, for a terminal or a log."""
 
 from __future__ import annotations
 

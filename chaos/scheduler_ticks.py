@@ -1,4 +1,4 @@
-"""What a site's scheduler does each minute, done each few seconds: python -m chaos.scheduler_ticks SITE"""
+"""The scheduler's jobs of a minute, run every few seconds: python -m chaos.scheduler_ticks SITE"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a site stands on, of the run's own where that can be: both Redis servers of a bench, and the way to the database.
+"""The services a site needs, the run's own where possible: both Redis servers of a bench, and the way to the database.
 
 A process takes them from its environment instead of the bench's configuration.
 """

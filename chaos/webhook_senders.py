@@ -1,4 +1,4 @@
-"""Who posts events: each lane one after the other, each event until it is answered, as providers do."""
+"""Webhook senders: each posts one event after the other, and repeats it until it is answered, as providers do."""
 
 from __future__ import annotations
 

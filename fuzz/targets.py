@@ -1,4 +1,4 @@
-"""What is fuzzed: each target makes something of any bytes, and lets nothing out but a declared error.
+"""The targets of fuzzing: each reads any bytes, and lets nothing out but a declared error.
 
 Plain functions: a finding is a test of one line, and tests/test_fuzz.py keeps them alive without a fuzzer.
 """

@@ -1,4 +1,4 @@
-"""What answers mean by rules: statuses to ignore, errors within a success, waits in the body, tokens to renew."""
+"""Answer rules: statuses to ignore, errors within a success, waits in the body, tokens to renew."""
 
 from __future__ import annotations
 

@@ -263,6 +263,8 @@ def test_records_within_records_keep_the_outer_one_in_reach(hub):
 		('endpoint = "/a"\nparams = "x={since:nope}"\n', "params"),
 		('endpoint = "/a"\nheaders = "Authorization: x"\n', "headers"),
 		('endpoint = "/a"\nheaders = "X Y: x"\n', "headers"),
+		('endpoint = "/a"\nheaders = "X-Shop-Access-Token: x"\n', "headers"),
+		('endpoint = "/a"\nheaders = "x-api-key: x"\n', "headers"),
 		('endpoint = "/a"\nbody_format = "JSON"\nbody = "{}"\n', "body_format"),
 		('endpoint = "/a"\nmethod = "POST"\nbody_format = "JSON"\nbody = "{"\n', "body"),
 		('endpoint = "/a"\nmethod = "PUT"\n', "method"),

@@ -1,4 +1,4 @@
-"""Where a list ends, and where its next page is said: counts, statuses, headers, links to later changes, connections."""
+"""Pagination beyond the basics: counts, statuses, headers, links to later changes, connections."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from integration_hub.connectors.pages import ListRequest
 from integration_hub.sync.run import run_stream
 from tests.list_server import ids, stream_of, things
 
@@ -148,3 +149,22 @@ def test_a_delta_link_resumes_the_feed_behind_its_end(tmp_path):
 			assert (row["status"], row["error"]) == ("Completed", None)
 			assert ids(runtime) == wanted
 		assert [query.get("token") for query in source.asked] == [None, None, None, "2", "3"]
+
+
+def test_a_fetch_that_is_resumed_behind_the_end_is_at_its_end(tmp_path):
+	request = ListRequest(
+		"/things",
+		records_path="data",
+		pagination={
+			"kind": "Page Number",
+			"page_size": 3,
+			"page_size_param": "",
+			"page_param": "",
+			"more_path": "",
+		},
+		state="4",
+		end_statuses=(409,),
+	)
+	with stream_of(tmp_path, refused_beyond) as (_source, runtime), runtime.connector("source") as connector:
+		[page] = connector.pages(request)
+		assert page.last and not page.records

@@ -1,4 +1,4 @@
-"""How long events are kept."""
+"""Retention of events, by status."""
 
 from __future__ import annotations
 

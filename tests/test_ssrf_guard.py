@@ -1,4 +1,4 @@
-"""Where requests may go."""
+"""The addresses that requests may go to."""
 
 from __future__ import annotations
 

@@ -28,8 +28,13 @@ def proves(header: str, config: IntegrationConfig) -> bool:
 	name = header.strip().lower()
 	if not name or name in _IDS:
 		return False
-	masked = Redactor().headers({name: ""})[name] == MASK
-	return masked or bool(_NAME.search(name)) or name == config.signature_header.strip().lower()
+	return is_credential(name) or name == config.signature_header.strip().lower()
+
+
+def is_credential(header: str) -> bool:
+	"""Tell whether a header is named like one that carries a signature or credentials."""
+	name = header.strip().lower()
+	return Redactor().headers({name: ""})[name] == MASK or bool(_NAME.search(name))
 
 
 def kept_names(config: IntegrationConfig) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from integration_hub.connectors.credential_headers import is_credential
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.pagination import Paginator
@@ -178,7 +179,7 @@ def _header_problems(text: str) -> Iterator[Problem]:
 			continue
 		if not colon or not name or not set(name) <= _TOKEN:
 			yield "headers", _("{0!r} is not Name: value", line.strip()[:80])
-		elif name.lower() in _KEPT_HEADERS:
+		elif name.lower() in _KEPT_HEADERS or is_credential(name):
 			yield "headers", _("{0} cannot be set here", name)
 		elif not value.isprintable():
 			yield "headers", _("the value of {0} holds characters that no header may hold", name)

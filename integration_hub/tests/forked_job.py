@@ -1,4 +1,4 @@
-"""What a job of the tests does in a worker's process."""
+"""A job that tests run in a worker's process."""
 
 import sys
 

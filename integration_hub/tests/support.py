@@ -1,4 +1,4 @@
-"""What the site tests share: one test case class for v15 and v16, the example settings, a worker, an endpoint."""
+"""Support for the site tests: one test case class for v15 and v16, the example settings, a worker, an endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is notified of what, once, and how it is switched off."""
+"""Notifications: each problem is reported once, to those who asked for it, and can be switched off."""
 
 import base64
 import json

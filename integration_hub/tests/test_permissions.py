@@ -1,4 +1,4 @@
-"""Who may open which entry point."""
+"""Permissions of each whitelisted method, by role."""
 
 from unittest.mock import patch
 

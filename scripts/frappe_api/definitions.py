@@ -1,4 +1,4 @@
-"""What a checkout of Frappe defines: its modules, classes and functions, read from the source."""
+"""Definitions in a checkout of Frappe: its modules, classes and functions, read from the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the app's scripts for the browser use of Frappe's, by the names that occur there.
+"""Uses of Frappe's JavaScript in the app's browser scripts, by name.
 
 JavaScript is not parsed: a name counts as defined if Frappe's own scripts use it so, or define it beside its parent.
 """

@@ -1,4 +1,4 @@
-"""What the app uses of Frappe, read from its Python."""
+"""Uses of Frappe's Python in the app, read from its source."""
 
 from __future__ import annotations
 
