@@ -21,9 +21,9 @@ from typing import Any
 from integration_hub.stores.attempts import LOST, Attempt, with_attempt
 from integration_hub.stores.database import Row, in_list, in_transaction
 from integration_hub.stores.ids import new_id
-from integration_hub.stores.inbox import DOCTYPE, WAITING
 from integration_hub.stores.ordering import LOOK_SECONDS, MY_TURN, STATE, Look, let_on, look, tidy
 from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.work_table import INBOX, WorkTable
 
 SLOTS = 32  # drains of one integration at the same time, on all hosts
 _RETRIES = 20  # how many are tried for one that nobody else has locked
@@ -34,42 +34,34 @@ _MOST_BYTES = (
 	8_000_000  # bytes of the payloads of one claim, which are all in memory; a single one may be larger
 )
 
-# What handling needs of a row, beside its payload.
-_COLUMNS = [
-	"name",
-	"integration",
-	"event_type",
-	"event_id",
-	"ordering_key",
-	"attempts",
-	"deferrals",
-	"event_time",
-	"unsigned",
-	"attempts_log",
-	"error_log",
-]
-
 
 @contextmanager
-def slot(runtime: Runtime, integration: str) -> Iterator[str]:
+def slot(runtime: Runtime, integration: str, table: WorkTable = INBOX) -> Iterator[str]:
 	"""Hold one of an integration's slots for a block, and have its name; "" if all are taken.
 
 	A slot is a lock that dies with its owner: who finds it free knows that what was claimed from it is nobody's.
 	"""
 	with ExitStack() as stack:
 		for number in range(SLOTS):
-			if stack.enter_context(runtime.lock(_slot_lock(integration, str(number)))):
+			if stack.enter_context(runtime.lock(_slot_lock(table, integration, str(number)))):
 				yield str(number)
 				return
 			stack.close()
 		yield ""
 
 
-def _slot_lock(integration: str, slot: str) -> str:
-	return f"drain:{integration}:{slot}"
+def _slot_lock(table: WorkTable, integration: str, slot: str) -> str:
+	return f"{table.slot}:{integration}:{slot}"
 
 
-def claim_due(runtime: Runtime, integration: str, size: int, slot: str = "", until: float = 0) -> list[Row]:
+def claim_due(
+	runtime: Runtime,
+	integration: str,
+	size: int,
+	slot: str = "",
+	until: float = 0,
+	table: WorkTable = INBOX,
+) -> list[Row]:
 	"""Take up to `size` due rows, oldest first; each belongs to one claimant. Commits. Not within a transaction.
 
 	The attempt is counted here, before anything can go wrong: an event that kills its worker is counted too.
@@ -82,25 +74,32 @@ def claim_due(runtime: Runtime, integration: str, size: int, slot: str = "", unt
 	at_once, after = size, ""
 	while True:
 		rows, found = in_transaction(
-			runtime.db, lambda at=(at_once, after): _take(runtime, integration, size, slot, *at)
+			runtime.db, lambda at=(at_once, after): _take(runtime, integration, size, slot, *at, table)
 		)
-		changed = tidy(runtime, integration, found)
+		changed = tidy(runtime, integration, found, table)
 		if rows or not (changed or found.more) or time.monotonic() >= until:
-			return _without_rivals(runtime, integration, rows)
+			return _without_rivals(runtime, integration, rows, table)
 		at_once, after = min(at_once * 4, _MOST_LOOKED_AT), after if changed else found.last
 
 
 def _take(
-	runtime: Runtime, integration: str, size: int, slot: str, at_once: int, after: str
+	runtime: Runtime,
+	integration: str,
+	size: int,
+	slot: str,
+	at_once: int,
+	after: str,
+	table: WorkTable,
 ) -> tuple[list[Row], Look]:
 	"""Claim rows within the current transaction; return them, and what else was found."""
-	found = look(runtime, integration, at_once, _MOST_RETRIES if at_once > size else _RETRIES, after)
-	rows = _lock_some(runtime, found, size)
+	retries = _MOST_RETRIES if at_once > size else _RETRIES
+	found = look(runtime, integration, at_once, retries, after, table)
+	rows = _lock_some(runtime, found, size, table)
 	if rows:
 		claim = f"{slot}:{new_id()}"
 		marks, names = in_list(row["name"] for row in rows)
 		runtime.db.execute(
-			f"""UPDATE `tab{DOCTYPE}` SET `status` = 'Processing', `turn` = {MY_TURN}, `claim` = %s,
+			f"""UPDATE `tab{table.doctype}` SET `status` = '{table.taken}', `turn` = {MY_TURN}, `claim` = %s,
 				`claimed_at` = %s, `attempts` = `attempts` + 1 WHERE `name` IN ({marks})""",
 			[claim, runtime.now(), *names],
 		)
@@ -109,25 +108,25 @@ def _take(
 	return rows, found
 
 
-def _lock_some(runtime: Runtime, found: Look, size: int) -> list[Row]:
+def _lock_some(runtime: Runtime, found: Look, size: int, table: WorkTable) -> list[Row]:
 	"""Lock the rows to take, within the current transaction, and return them."""
 	untried, retries = found.untried[:size], found.retries[:_RETRIES]
 	if retries and not (untried and untried[0]["name"] < retries[0]["name"]):
 		for candidate in retries:
-			if rows := _lock(runtime, [candidate], set()):
+			if rows := _lock(runtime, [candidate], set(), table):
 				return rows
-	return _lock(runtime, untried, set()) if untried else []
+	return _lock(runtime, untried, set(), table) if untried else []
 
 
-def _lock(runtime: Runtime, candidates: Sequence[Row], held_back: set[str]) -> list[Row]:
+def _lock(runtime: Runtime, candidates: Sequence[Row], held_back: set[str], table: WorkTable) -> list[Row]:
 	"""Lock candidates that are still to be had; what is behind one that is not joins `held_back`.
 
 	They end where the payloads would be too much to have at once, and with the first one at the earliest.
 	"""
 	marks, names = in_list(row["name"] for row in candidates)
-	columns = ", ".join(f"`{name}`" for name in _COLUMNS)
-	sql = f"""SELECT {columns}, LENGTH(`payload`) AS `size` FROM `tab{DOCTYPE}`
-		WHERE `name` IN ({marks}) AND {STATE} IN {WAITING} ORDER BY `name`"""
+	columns = ", ".join(f"`{name}`" for name in table.columns)
+	sql = f"""SELECT {columns}, LENGTH(`{table.body}`) AS `size` FROM `tab{table.doctype}`
+		WHERE `name` IN ({marks}) AND {STATE} IN {table.waiting} ORDER BY `name`"""
 	locked = {row["name"]: row for row in runtime.db.query(f"{sql} {runtime.db.row_lock}", names)}
 	rows, size = [], 0
 	for candidate in candidates:
@@ -139,33 +138,39 @@ def _lock(runtime: Runtime, candidates: Sequence[Row], held_back: set[str]) -> l
 		if rows and size > _MOST_BYTES:
 			break
 		rows.append(row)
-	return _with_payloads(runtime, rows)
+	return _with_payloads(runtime, rows, table)
 
 
-def _with_payloads(runtime: Runtime, rows: list[Row]) -> list[Row]:
+def _with_payloads(runtime: Runtime, rows: list[Row], table: WorkTable) -> list[Row]:
 	marks, names = in_list(row["name"] for row in rows)
-	sql = f"SELECT `name`, `payload` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})"
-	payloads = {row["name"]: row["payload"] for row in runtime.db.query(sql, names)} if rows else {}
+	sql = f"SELECT `name`, `{table.body}` AS `body` FROM `tab{table.doctype}` WHERE `name` IN ({marks})"
+	payloads = {row["name"]: row["body"] for row in runtime.db.query(sql, names)} if rows else {}
 	for row in rows:
-		row["payload"] = payloads[row["name"]]
+		row[table.body] = payloads[row["name"]]
 	return rows
 
 
-def _without_rivals(runtime: Runtime, integration: str, rows: list[Row]) -> list[Row]:
+def _without_rivals(runtime: Runtime, integration: str, rows: list[Row], table: WorkTable) -> list[Row]:
 	"""Give back the rows of keys that another claimant took at the same moment: both look once they have committed."""
 	keys = {row["ordering_key"] for row in rows if row["ordering_key"]}
 	if not keys:
 		return rows
 	marks, values = in_list(keys)
-	sql = f"""SELECT DISTINCT `ordering_key` FROM `tab{DOCTYPE}` WHERE `integration` = %s
-		AND `ordering_key` IN ({marks}) AND `status` = 'Processing' AND `claim` <> %s"""
+	sql = f"""SELECT DISTINCT `ordering_key` FROM `tab{table.doctype}` WHERE `integration` = %s
+		AND `ordering_key` IN ({marks}) AND `status` = '{table.taken}' AND `claim` <> %s"""
 	found = runtime.db.query(sql, [integration, *values, rows[0]["claim"]])
 	taken = {row["ordering_key"] for row in found}
-	give_back(runtime, [row for row in rows if row["ordering_key"] in taken])
+	give_back(runtime, [row for row in rows if row["ordering_key"] in taken], table)
 	return [row for row in rows if row["ordering_key"] not in taken]
 
 
-def settle(runtime: Runtime, rows: Sequence[Row], attempt: Attempt | None = None, **values: Any) -> bool:
+def settle(
+	runtime: Runtime,
+	rows: Sequence[Row],
+	attempt: Attempt | None = None,
+	table: WorkTable = INBOX,
+	**values: Any,
+) -> bool:
 	"""Write the end of an attempt, in the handler's transaction, on rows of one claim.
 
 	attempt: what is kept of it, at each row. False if the claim of one of the rows was lost meanwhile.
@@ -180,14 +185,14 @@ def settle(runtime: Runtime, rows: Sequence[Row], attempt: Attempt | None = None
 		sets += f", `attempts_log` = CASE `name` {'WHEN %s THEN %s ' * len(told)}END"
 		told = [part for pair in zip(names, told, strict=True) for part in pair]
 	count = runtime.db.execute(
-		f"""UPDATE `tab{DOCTYPE}` SET {sets}
-			WHERE `name` IN ({marks}) AND `claim` = %s AND {STATE} = 'Processing'""",
+		f"""UPDATE `tab{table.doctype}` SET {sets}
+			WHERE `name` IN ({marks}) AND `claim` = %s AND {STATE} = '{table.taken}'""",
 		[*end.values(), *told, *names, rows[0]["claim"]],
 	)
 	return count == len(rows)
 
 
-def give_back(runtime: Runtime, rows: Sequence[Row]) -> None:
+def give_back(runtime: Runtime, rows: Sequence[Row], table: WorkTable = INBOX) -> None:
 	"""Return claimed rows that were not tried, for the next claimant; with untried ones goes what is behind them."""
 	if not rows:
 		return
@@ -196,40 +201,45 @@ def give_back(runtime: Runtime, rows: Sequence[Row]) -> None:
 
 	def back() -> None:
 		runtime.db.execute(
-			f"""UPDATE `tab{DOCTYPE}` SET `status` = CASE WHEN `attempts` > 1 THEN 'Failed' ELSE 'Queued' END,
+			f"""UPDATE `tab{table.doctype}` SET `status` = CASE WHEN `attempts` > 1 THEN 'Failed' ELSE '{table.untried}' END,
 				`claim` = NULL, `attempts` = `attempts` - 1
-				WHERE `claim` = %s AND {STATE} = 'Processing' AND `name` IN ({marks})""",
+				WHERE `claim` = %s AND {STATE} = '{table.taken}' AND `name` IN ({marks})""",
 			[claim, *names],
 		)
-		let_on(runtime, [row for row in rows if row["attempts"] <= 1])
+		let_on(runtime, [row for row in rows if row["attempts"] <= 1], table)
 
 	in_transaction(runtime.db, back)
 
 
 _RELEASED_AT_ONCE = 500
-_GONE = "The worker that handled the event has died."
 # Nobody has claimed anything at a time to come: a clock was ahead, and it is not said how long ago that was.
 _SILENT = "(`claimed_at` < %s OR `claimed_at` IS NULL OR `claimed_at` > %s)"
 
 
 def release_abandoned(
-	runtime: Runtime, seconds: float, max_attempts: int, longest: float = LOOK_SECONDS
+	runtime: Runtime,
+	seconds: float,
+	max_attempts: int,
+	longest: float = LOOK_SECONDS,
+	table: WorkTable = INBOX,
 ) -> int:
 	"""Give back rows whose claimant is gone, or has been silent for `seconds`; bury them after the last attempt.
 
 	Returns their number. Takes about `longest` seconds: the next sweep goes on.
 	"""
 	until, released, alive = time.monotonic() + longest, 0, 0
-	sql = f"""SELECT `name`, `integration`, `claim`, `ordering_key` FROM `tab{DOCTYPE}`
-		WHERE `status` = 'Processing' ORDER BY `claimed_at` LIMIT {_RELEASED_AT_ONCE}"""
+	sql = f"""SELECT `name`, `integration`, `claim`, `ordering_key` FROM `tab{table.doctype}`
+		WHERE `status` = '{table.taken}' ORDER BY `claimed_at` LIMIT {_RELEASED_AT_ONCE}"""
 	silent = [runtime.now(ahead=-seconds), runtime.now(ahead=seconds)]
 	while rows := runtime.db.query(f"{sql} OFFSET {alive}"):
-		count = _release(runtime, rows, max_attempts, _SILENT, silent)
+		count = _release(runtime, rows, max_attempts, _SILENT, silent, table)
 		for (integration, slot), mine in _by_slot(rows).items():
-			with runtime.lock(_slot_lock(integration, slot)) as free:  # and nobody takes the slot meanwhile
+			with runtime.lock(
+				_slot_lock(table, integration, slot)
+			) as free:  # and nobody takes the slot meanwhile
 				if free:
 					claims, values = in_list({row["claim"] for row in mine})
-					count += _release(runtime, mine, max_attempts, f"`claim` IN ({claims})", values)
+					count += _release(runtime, mine, max_attempts, f"`claim` IN ({claims})", values, table)
 			if time.monotonic() >= until:
 				break
 		released += count
@@ -249,27 +259,32 @@ def _by_slot(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def _release(
-	runtime: Runtime, rows: Sequence[Row], max_attempts: int, where: str, values: Sequence[str]
+	runtime: Runtime,
+	rows: Sequence[Row],
+	max_attempts: int,
+	where: str,
+	values: Sequence[str],
+	table: WorkTable,
 ) -> int:
 	marks, names = in_list(row["name"] for row in rows)
 	now = runtime.now()
-	lost = Attempt(now, None, LOST, error=_GONE).line
+	lost = Attempt(now, None, LOST, error=table.lost).line
 	log = "COALESCE(`attempts_log`, '')"
 	log = f"{log} || %s" if runtime.db.dialect == "sqlite" else f"CONCAT({log}, %s)"
 
 	def release() -> int:
 		count = runtime.db.execute(
-			f"""UPDATE `tab{DOCTYPE}` SET
+			f"""UPDATE `tab{table.doctype}` SET
 				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Failed' END,
-				`error` = '{_GONE}', `attempts_log` = {log}, `claim` = NULL, `turn` = {MY_TURN},
+				`error` = '{table.lost}', `attempts_log` = {log}, `claim` = NULL, `turn` = {MY_TURN},
 				`next_attempt_at` = %s, `modified` = %s
-				WHERE `name` IN ({marks}) AND {STATE} = 'Processing' AND {where}""",
+				WHERE `name` IN ({marks}) AND {STATE} = '{table.taken}' AND {where}""",
 			[max_attempts, lost, now, now, *names, *values],
 		)
 		if count:
-			dead = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND {STATE} = 'Dead' AND `followed` = 1"
+			dead = f"SELECT `name` FROM `tab{table.doctype}` WHERE `name` IN ({marks}) AND {STATE} = 'Dead' AND `followed` = 1"
 			buried = {row["name"] for row in runtime.db.query(dead, names)}
-			let_on(runtime, [row for row in rows if row["name"] in buried])
+			let_on(runtime, [row for row in rows if row["name"] in buried], table)
 		return count
 
 	return in_transaction(runtime.db, release)

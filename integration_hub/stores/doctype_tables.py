@@ -99,9 +99,9 @@ def along(db: Any, doctype: str, fields: tuple[str, ...]) -> str:
 	if db.dialect not in _THERE:
 		return ""
 	sql, hint = _THERE[db.dialect]
-	if name not in _seen and db.query(sql, [table, name]):
-		_seen.add(name)
-	return hint.format(name) if name in _seen else ""
+	if (table, name) not in _seen and db.query(sql, [table, name]):
+		_seen.add((table, name))
+	return hint.format(name) if (table, name) in _seen else ""
 
 
 _THERE = {
@@ -115,7 +115,7 @@ _THERE = {
 		"INDEXED BY `{}`",
 	),
 }
-_seen: set[str] = set()  # names of indexes that are there
+_seen: set[tuple[str, str]] = set()  # indexes that are there, with their tables
 _LONGEST_NAME = 63  # Postgres; MariaDB takes one more
 
 

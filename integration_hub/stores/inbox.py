@@ -18,9 +18,9 @@ from integration_hub.stores.database import (
 )
 from integration_hub.stores.ids import key, new_ids
 from integration_hub.stores.runtime import HubError, Runtime
+from integration_hub.stores.work_table import INBOX
 
-DOCTYPE = "Webhook Log"
-WAITING = "('Queued', 'Failed')"  # states that a drain takes up when they are due
+DOCTYPE = INBOX.doctype
 UNSETTLED = ("Queued", "Processing", "Failed", "Dead", "Unrouted", "Conflict")
 
 Verdict = Literal["received", "duplicate", "conflict"]

@@ -18,12 +18,13 @@ import random
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Database, Row, as_it_is, in_list, in_transaction
 from integration_hub.stores.doctype_tables import along
-from integration_hub.stores.inbox import DOCTYPE, WAITING
 from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.work_table import INBOX, WorkTable
 
 MY_TURN, BEHIND, AT_TIME = 0, 1, 2
 LOOK_SECONDS = 0.25  # a look ends after so long; what it has found is written down, and the next one goes on
@@ -70,36 +71,51 @@ class Look:
 		return len(self.untried) + len(self.retries)
 
 
-def look(runtime: Runtime, integration: str, size: int, retries: int, after: str = "") -> Look:
+def look(
+	runtime: Runtime,
+	integration: str,
+	size: int,
+	retries: int,
+	after: str = "",
+	table: WorkTable = INBOX,
+) -> Look:
 	"""Look at up to `size` untried rows behind the row `after`, and up to `retries` others whose time has come."""
 	found, now = Look(last=after), runtime.now()
-	rows = _window(runtime, integration, size, retries, after, now)
-	lanes = _lanes(runtime.db, rows)
+	rows = _window(runtime, integration, size, retries, after, now, table)
+	lanes = _lanes(runtime.db, rows, table)
 	taken: set[str] = set()
 	for row in sorted(rows, key=lambda row: row["name"]):
-		if row["status"] == "Queued" and row["turn"] == MY_TURN:
+		if row["status"] == table.untried and row["turn"] == MY_TURN:
 			found.last, found.more = row["name"], found.more + 1
 		if _is_early(row, now):
 			found.early.append(row["name"])
-		elif not row["ordering_key"] or _is_free(row, lanes[row["name"]], found, taken):
+		elif not row["ordering_key"] or _is_free(row, lanes[row["name"]], found, taken, table):
 			taken.add(row["name"])
-			(found.untried if row["status"] == "Queued" else found.retries).append(row)
+			(found.untried if row["status"] == table.untried else found.retries).append(row)
 	found.more = found.more >= size
 	return found
 
 
-def _window(runtime: Runtime, integration: str, size: int, retries: int, after: str, now: str) -> list[Row]:
+def _window(
+	runtime: Runtime,
+	integration: str,
+	size: int,
+	retries: int,
+	after: str,
+	now: str,
+	table: WorkTable,
+) -> list[Row]:
 	by_name, by_time = (
-		f"SELECT {_ROW} FROM `tab{DOCTYPE}` {along(runtime.db, DOCTYPE, index)} WHERE `integration` = %(integration)s"
+		f"SELECT {_ROW} FROM `tab{table.doctype}` {along(runtime.db, table.doctype, index)} WHERE `integration` = %(integration)s"
 		for index in (BY_NAME, BY_TIME)
 	)
 	mine = f"`turn` = {MY_TURN} AND `name` > %(after)s ORDER BY `name` LIMIT {int(size)}"
-	parts = [f"{by_name} AND `status` = 'Queued' AND {mine}"]
+	parts = [f"{by_name} AND `status` = '{table.untried}' AND {mine}"]
 	if retries:
 		tried = f"`turn` = {MY_TURN} ORDER BY `name` LIMIT {int(retries)}"
 		parts.append(f"{by_name} AND `status` = 'Failed' AND {tried}")
 		due = f"`turn` = {AT_TIME} AND `next_attempt_at` <= %(now)s ORDER BY `next_attempt_at` LIMIT {int(retries)}"
-		parts += [f"{by_time} AND `status` = '{status}' AND {due}" for status in ("Queued", "Failed")]
+		parts += [f"{by_time} AND `status` = '{status}' AND {due}" for status in (table.untried, "Failed")]
 	sql = " UNION ALL ".join(f"SELECT * FROM ({part}) `part_{n}`" for n, part in enumerate(parts))
 	return runtime.db.query(sql, {"integration": integration, "after": after, "now": now})
 
@@ -114,25 +130,28 @@ class Lane:
 	behind: str
 
 
-def _first(status: str, turn: int | None = None) -> str:
-	"""Return SQL for the first row of the key of `w` in a state; all it reads is the beginning of an index (`{along}`)."""
+def _first(table: WorkTable, status: str, turn: int | None = None) -> str:
+	"""Return SQL for the first row of the key of `w` in a state; all it reads is the beginning of an index."""
 	which = "" if turn is None else f"AND `b`.`turn` = {turn} AND `b`.`deferrals` = 0 ORDER BY `b`.`name`"
-	return f"""(SELECT `b`.`name` FROM `tab{DOCTYPE}` `b` {{along}} WHERE `b`.`integration` = `w`.`integration`
+	return f"""(SELECT `b`.`name` FROM `tab{table.doctype}` `b` {{along}} WHERE `b`.`integration` = `w`.`integration`
 		AND `b`.`status` = '{status}' AND `b`.`ordering_key` = `w`.`ordering_key` {which} LIMIT 1)"""
 
 
-_FIRST_ONES = {
-	"in_hand": _first("Processing"),
-	"failed": _first("Failed", MY_TURN),
-	"failed_later": _first("Failed", AT_TIME),
-	"queued": _first("Queued", MY_TURN),
-	"queued_later": _first("Queued", AT_TIME),
-	"behind": _first("Queued", BEHIND),
-	"behind_failed": _first("Failed", BEHIND),
-}
+@cache
+def _first_ones(table: WorkTable) -> dict[str, str]:
+	"""Return SQL for the first row of a key in each state that decides whose turn it is, with a place for `{along}`."""
+	return {
+		"in_hand": _first(table, table.taken),
+		"failed": _first(table, "Failed", MY_TURN),
+		"failed_later": _first(table, "Failed", AT_TIME),
+		"queued": _first(table, table.untried, MY_TURN),
+		"queued_later": _first(table, table.untried, AT_TIME),
+		"behind": _first(table, table.untried, BEHIND),
+		"behind_failed": _first(table, "Failed", BEHIND),
+	}
 
 
-def _lanes(db: Database, rows: Iterable[Row]) -> dict[str, Lane]:
+def _lanes(db: Database, rows: Iterable[Row], table: WorkTable) -> dict[str, Lane]:
 	"""Return the lanes of rows that have a key, by the rows' names."""
 	by_key: dict[str, list[str]] = {}
 	for row in rows:
@@ -141,9 +160,9 @@ def _lanes(db: Database, rows: Iterable[Row]) -> dict[str, Lane]:
 	if not by_key:
 		return {}
 	marks, names = in_list(same[0] for same in by_key.values())
-	hint = along(db, DOCTYPE, BY_KEY)
-	firsts = ", ".join(f"{sql.format(along=hint)} AS `{name}`" for name, sql in _FIRST_ONES.items())
-	sql = f"SELECT `w`.`name`, {firsts} FROM `tab{DOCTYPE}` `w` WHERE `w`.`name` IN ({marks})"
+	hint = along(db, table.doctype, BY_KEY)
+	firsts = ", ".join(f"{sql.format(along=hint)} AS `{name}`" for name, sql in _first_ones(table).items())
+	sql = f"SELECT `w`.`name`, {firsts} FROM `tab{table.doctype}` `w` WHERE `w`.`name` IN ({marks})"
 	found = {row["name"]: _lane(row) for row in db.query(sql, names)}
 	nobody = Lane("", "", "", "")  # it was deleted meanwhile
 	return {name: found.get(same[0], nobody) for same in by_key.values() for name in same}
@@ -170,7 +189,7 @@ def _is_early(row: Row, now: str) -> bool:
 	return bool(row["turn"] == MY_TURN and tried and str(row["next_attempt_at"] or "") > now)
 
 
-def _is_free(row: Row, lane: Lane, found: Look, taken: set[str]) -> bool:
+def _is_free(row: Row, lane: Lane, found: Look, taken: set[str], table: WorkTable) -> bool:
 	"""Tell whether a row can be taken now; notes what it waits for if not."""
 	name = row["name"]
 	waiting = [first for first in (lane.failed, lane.queued) if first]
@@ -184,7 +203,7 @@ def _is_free(row: Row, lane: Lane, found: Look, taken: set[str]) -> bool:
 	if not head or name <= head:
 		return True
 	# Untried ones go along with the one before them: they are looked at in their order, without a gap.
-	goes_along = row["status"] == "Queued" and row["turn"] == MY_TURN and not row["deferrals"]
+	goes_along = row["status"] == table.untried and row["turn"] == MY_TURN and not row["deferrals"]
 	if (
 		goes_along
 		and head == lane.queued
@@ -207,101 +226,102 @@ def _note_behind(row: Row, head: str, found: Look) -> None:
 		found.behind[row["name"]] = head
 
 
-def tidy(runtime: Runtime, integration: str, found: Look) -> int:
+def tidy(runtime: Runtime, integration: str, found: Look, table: WorkTable = INBOX) -> int:
 	"""Write down what rows wait for, in a transaction of its own; return how many rows have changed."""
 	if not (found.behind or found.early or found.again or found.headless):
 		return 0
 
 	def write() -> int:
-		changed = _set(runtime.db, found.early, f"`turn` = {AT_TIME}", f"`turn` = {MY_TURN}")
+		changed = _set(runtime.db, table, found.early, f"`turn` = {AT_TIME}", f"`turn` = {MY_TURN}")
 		later = f"`turn` = {AT_TIME}, `next_attempt_at` = '{runtime.now(ahead=_AGAIN_SECONDS)}'"
-		changed += _set(runtime.db, found.again, later, "1 = 1")
-		changed += _put_behind(runtime, found.behind)
-		return changed + sum(let_on_key(runtime, integration, key) for key in sorted(found.headless))
+		changed += _set(runtime.db, table, found.again, later, "1 = 1")
+		changed += _put_behind(runtime, found.behind, table)
+		return changed + sum(let_on_key(runtime, integration, key, table) for key in sorted(found.headless))
 
 	return in_transaction(runtime.db, write)
 
 
-def _set(db: Database, names: Sequence[str], sets: str, where: str) -> int:
+def _set(db: Database, table: WorkTable, names: Sequence[str], sets: str, where: str) -> int:
 	if not names:
 		return 0
 	marks, values = in_list(sorted(names))
-	sql = f"UPDATE `tab{DOCTYPE}` SET {sets} WHERE `name` IN ({marks}) AND {STATE} IN {WAITING} AND {where}"
+	sql = f"UPDATE `tab{table.doctype}` SET {sets} WHERE `name` IN ({marks}) AND {STATE} IN {table.waiting} AND {where}"
 	return db.execute(sql, values)
 
 
-def _put_behind(runtime: Runtime, behind: dict[str, str]) -> int:
+def _put_behind(runtime: Runtime, behind: dict[str, str], table: WorkTable) -> int:
 	"""Have rows wait for those in front of them, as far as these are still there: who has one locked is settling it."""
 	if not behind:
 		return 0
 	marks, values = in_list(sorted(set(behind.values())))
-	sql = f"""SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})
-		AND ({STATE} = 'Processing' OR ({STATE} IN {WAITING} AND `deferrals` = 0)) {runtime.db.row_lock}"""
+	sql = f"""SELECT `name` FROM `tab{table.doctype}` WHERE `name` IN ({marks})
+		AND ({STATE} = '{table.taken}' OR ({STATE} IN {table.waiting} AND `deferrals` = 0)) {runtime.db.row_lock}"""
 	there = {row["name"] for row in runtime.db.query(sql, values)}
 	rows = [name for name, head in behind.items() if head in there]
 	if not rows:
 		return 0
 	marks, values = in_list(sorted(there))
 	runtime.db.execute(
-		f"UPDATE `tab{DOCTYPE}` SET `followed` = 1 WHERE `name` IN ({marks}) AND `followed` = 0", values
+		f"UPDATE `tab{table.doctype}` SET `followed` = 1 WHERE `name` IN ({marks}) AND `followed` = 0", values
 	)
 	return _set(
 		runtime.db,
+		table,
 		rows,
 		f"`turn` = {BEHIND}, `next_attempt_at` = NULL",
 		f"`turn` <> {BEHIND} AND `deferrals` = 0",
 	)
 
 
-def let_on(runtime: Runtime, rows: Sequence[Row]) -> None:
+def let_on(runtime: Runtime, rows: Sequence[Row], table: WorkTable = INBOX) -> None:
 	"""Let on what is behind rows that have given up their place, within the transaction in which they do."""
 	names = {row["name"]: row for row in rows if row["ordering_key"]}
 	if not names:
 		return
 	marks, values = in_list(sorted(names))
-	sql = f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks}) AND `followed` = 1 {as_it_is(runtime.db)}"
+	sql = f"SELECT `name` FROM `tab{table.doctype}` WHERE `name` IN ({marks}) AND `followed` = 1 {as_it_is(runtime.db)}"
 	followed = [row["name"] for row in runtime.db.query(sql, values)]
 	if not followed:
 		return
 	marks, values = in_list(followed)
-	runtime.db.execute(f"UPDATE `tab{DOCTYPE}` SET `followed` = 0 WHERE `name` IN ({marks})", values)
+	runtime.db.execute(f"UPDATE `tab{table.doctype}` SET `followed` = 0 WHERE `name` IN ({marks})", values)
 	for integration, key in sorted(
 		{(names[name]["integration"], names[name]["ordering_key"]) for name in followed}
 	):
-		let_on_key(runtime, integration, key)
+		let_on_key(runtime, integration, key, table)
 
 
-def let_on_key(runtime: Runtime, integration: str, key: str) -> int:
+def let_on_key(runtime: Runtime, integration: str, key: str, table: WorkTable = INBOX) -> int:
 	"""Give the first ones of a key that wait behind others their turn, within the current transaction; return how many."""
-	hint = along(runtime.db, DOCTYPE, BY_KEY)
-	mine = f"""SELECT `name` FROM `tab{DOCTYPE}` {hint}
+	hint = along(runtime.db, table.doctype, BY_KEY)
+	mine = f"""SELECT `name` FROM `tab{table.doctype}` {hint}
 		WHERE `integration` = %s AND `status` = %s AND `ordering_key` = %s
 		AND `turn` = {BEHIND} ORDER BY `deferrals`, `name` LIMIT {_LET_ON + 1} {as_it_is(runtime.db)}"""
 	found = [
 		row["name"]
-		for status in ("Queued", "Failed")
+		for status in (table.untried, "Failed")
 		for row in runtime.db.query(mine, [integration, status, key])
 	]
 	names = sorted(found)[:_LET_ON]
 	if not names:
 		return 0
 	if len(found) > len(names):
-		runtime.db.execute(f"UPDATE `tab{DOCTYPE}` SET `followed` = 1 WHERE `name` = %s", [names[-1]])
-	return _set(runtime.db, names, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
+		runtime.db.execute(f"UPDATE `tab{table.doctype}` SET `followed` = 1 WHERE `name` = %s", [names[-1]])
+	return _set(runtime.db, table, names, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
 
 
-def find_headless(runtime: Runtime, integration: str) -> int:
+def find_headless(runtime: Runtime, integration: str, table: WorkTable = INBOX) -> int:
 	"""Let on rows behind one that is gone without a word (deleted, say); return how many. A sample, each time another one."""
-	rows = _sample(runtime, integration)
-	lanes = _lanes(runtime.db, rows)
+	rows = _sample(runtime, integration, table)
+	lanes = _lanes(runtime.db, rows, table)
 	keys = {row["ordering_key"] for row in rows if row["ordering_key"] and _has_no_head(lanes[row["name"]])}
 	alone = [row["name"] for row in rows if not row["ordering_key"]]  # nobody can be in front of these
 	if not (keys or alone):
 		return 0
 
 	def write() -> int:
-		changed = _set(runtime.db, alone, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
-		return changed + sum(let_on_key(runtime, integration, key) for key in sorted(keys))
+		changed = _set(runtime.db, table, alone, f"`turn` = {MY_TURN}", f"`turn` = {BEHIND}")
+		return changed + sum(let_on_key(runtime, integration, key, table) for key in sorted(keys))
 
 	return in_transaction(runtime.db, write)
 
@@ -310,12 +330,12 @@ def _has_no_head(lane: Lane) -> bool:
 	return not lane.in_hand and not (lane.behind and _one_before(lane.behind, lane.failed, lane.queued))
 
 
-def _sample(runtime: Runtime, integration: str) -> list[Row]:
-	hint = along(runtime.db, DOCTYPE, BY_NAME)
-	mine = f"""SELECT `name`, `ordering_key` FROM `tab{DOCTYPE}` {hint}
+def _sample(runtime: Runtime, integration: str, table: WorkTable) -> list[Row]:
+	hint = along(runtime.db, table.doctype, BY_NAME)
+	mine = f"""SELECT `name`, `ordering_key` FROM `tab{table.doctype}` {hint}
 		WHERE `integration` = %s AND `status` = %s AND `turn` = {BEHIND}"""
 	rows: list[Row] = []
-	for status in ("Queued", "Failed"):
+	for status in (table.untried, "Failed"):
 		ends = [
 			runtime.db.query(f"{mine} ORDER BY `name` {way} LIMIT 1", [integration, status])
 			for way in ("", "DESC")
@@ -336,18 +356,18 @@ def _is_id(name: str) -> bool:
 		return False
 
 
-def repair_times(runtime: Runtime, integration: str) -> int:
+def repair_times(runtime: Runtime, integration: str, table: WorkTable = INBOX) -> int:
 	"""Mend times that a clock that was ahead has left on what waits, the farthest first; return how many rows that were.
 
 	Nothing is put off for longer than LONGEST_WAIT, or was put off at a time to come.
 	"""
-	at_time = f"FROM `tab{DOCTYPE}` {along(runtime.db, DOCTYPE, BY_TIME)} WHERE `integration` = %s AND `status` = %s AND `turn` = {AT_TIME}"
+	at_time = f"FROM `tab{table.doctype}` {along(runtime.db, table.doctype, BY_TIME)} WHERE `integration` = %s AND `status` = %s AND `turn` = {AT_TIME}"
 	nowhen = f"SELECT `name` {at_time} AND `next_attempt_at` IS NULL LIMIT {_SAMPLE}"
 	farthest = f"""SELECT `name`, `modified`, `next_attempt_at` {at_time} AND `next_attempt_at` > %s
 		ORDER BY `next_attempt_at` DESC LIMIT {_SAMPLE}"""
 	now, beyond, soon = runtime.now(), runtime.now(ahead=LONGEST_WAIT), runtime.now(ahead=slack(runtime))
 	names: list[str] = []
-	for status in ("Queued", "Failed"):
+	for status in (table.untried, "Failed"):
 		names += [row["name"] for row in runtime.db.query(nowhen, [integration, status])]
 		for row in runtime.db.query(farthest, [integration, status, soon]):
 			if str(row["next_attempt_at"]) > beyond or str(row["modified"] or "") > soon:
@@ -355,21 +375,23 @@ def repair_times(runtime: Runtime, integration: str) -> int:
 	if not names:
 		return 0
 	sets = f"`turn` = {MY_TURN}, `next_attempt_at` = '{now}', `modified` = '{now}'"
-	return in_transaction(runtime.db, lambda: _set(runtime.db, names, sets, f"`turn` = {AT_TIME}"))
+	return in_transaction(runtime.db, lambda: _set(runtime.db, table, names, sets, f"`turn` = {AT_TIME}"))
 
 
-def waits_for_retry(runtime: Runtime, integration: str, keys: Collection[str]) -> bool:
+def waits_for_retry(
+	runtime: Runtime, integration: str, keys: Collection[str], table: WorkTable = INBOX
+) -> bool:
 	"""Tell whether events with these keys all stand behind one that waits for its retry: nothing is to be done now."""
 	different = set(keys)
 	if not different or "" in different or len(different) > _MOST_KEYS:
 		return False
-	sql = f"""SELECT 1 FROM `tab{DOCTYPE}` {along(runtime.db, DOCTYPE, BY_KEY)}
+	sql = f"""SELECT 1 FROM `tab{table.doctype}` {along(runtime.db, table.doctype, BY_KEY)}
 		WHERE `integration` = %s AND `status` = 'Failed' AND `ordering_key` = %s
 		AND `turn` IN ({MY_TURN}, {BEHIND}, {AT_TIME}) AND `deferrals` = 0 LIMIT 1"""
 	return all(runtime.db.query(sql, [integration, key]) for key in different)
 
 
-def due(runtime: Runtime, seconds: float = LOOK_SECONDS) -> dict[str, int]:
+def due(runtime: Runtime, seconds: float = LOOK_SECONDS, table: WorkTable = INBOX) -> dict[str, int]:
 	"""Return how many events each enabled integration has to handle now, of those that have any; at most MOST_DUE.
 
 	What stands behind an event that waits for its retry is not due before that is. Writes down what rows wait for. Takes
@@ -377,7 +399,7 @@ def due(runtime: Runtime, seconds: float = LOOK_SECONDS) -> dict[str, int]:
 	"""
 	names = enabled_integrations(runtime)
 	until = time.monotonic() + seconds
-	counts = {name: count_due(runtime, name, until) for name in random.sample(names, len(names))}
+	counts = {name: count_due(runtime, name, until, table) for name in random.sample(names, len(names))}
 	return {name: counts[name] for name in names if counts[name]}
 
 
@@ -389,14 +411,14 @@ def enabled_integrations(runtime: Runtime) -> list[str]:
 	return [row["name"] for row in rows]
 
 
-def count_due(runtime: Runtime, integration: str, until: float) -> int:
+def count_due(runtime: Runtime, integration: str, until: float, table: WorkTable = INBOX) -> int:
 	"""Count the events of an integration that can be taken now, at most MOST_DUE, until a time (of time.monotonic)."""
-	found = look(runtime, integration, WINDOW, WINDOW // 2)
-	while tidy(runtime, integration, found) and time.monotonic() < until:
-		found = look(runtime, integration, WINDOW, WINDOW // 2)
+	found = look(runtime, integration, WINDOW, WINDOW // 2, table=table)
+	while tidy(runtime, integration, found, table) and time.monotonic() < until:
+		found = look(runtime, integration, WINDOW, WINDOW // 2, table=table)
 	count = found.count
 	while found.more and count < MOST_DUE and time.monotonic() < until:
-		found = look(runtime, integration, WINDOW, 0, found.last)
-		tidy(runtime, integration, found)
+		found = look(runtime, integration, WINDOW, 0, found.last, table)
+		tidy(runtime, integration, found, table)
 		count += found.count
 	return count or int(found.more or bool(found.behind))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import time
 
 from integration_hub.connectors.secrets import redactor_for
-from integration_hub.stores import claims, ordering
+from integration_hub.stores import claims
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.failure_closing import close_events
 from integration_hub.stores.runtime import Runtime
-from integration_hub.sync.fault_isolation import isolated, note_clock
+from integration_hub.stores.work_table import INBOX
+from integration_hub.sync.sweeping import sweep_table
 from integration_hub.webhooks.batch import MAX_ATTEMPTS, Batch, Drained
 
 CLAIMED_AT_ONCE = 100
-CLAIM_SECONDS = 15 * 60  # a claimant silent for longer is taken for dead, though it is not gone
-_BACKLOG = 1000  # due events for which another drain is worth its worker
-_MAX_DRAINS = 4
 
 
 def drain(runtime: Runtime, integration: str, seconds: float = 240) -> Drained:
@@ -42,31 +39,5 @@ def drain(runtime: Runtime, integration: str, seconds: float = 240) -> Drained:
 
 
 def sweep(runtime: Runtime) -> list[str]:
-	"""Take up what a crash, a dead worker or an absent Redis left behind; return the integrations it woke.
-
-	Each integration by itself: one whose events cannot be looked at keeps no other from being woken. Takes about a second
-	at most, however many events there are; the next sweep goes on.
-	"""
-	woken: list[str] = []
-	with isolated(runtime, operation="Sweep"):
-		claims.release_abandoned(runtime, CLAIM_SECONDS, MAX_ATTEMPTS)
-	names = ordering.enabled_integrations(runtime)
-	until = time.monotonic() + ordering.LOOK_SECONDS
-	for name in random.sample(names, len(names)):  # not always the same ones at the end of the time
-		with isolated(runtime, operation="Sweep", integration=name):
-			if mended := ordering.repair_times(runtime, name):
-				note_clock(
-					runtime,
-					name,
-					f"{mended} waiting events were postponed by a clock that was ahead; they are tried now.",
-				)
-			ordering.find_headless(runtime, name)
-			if count := ordering.count_due(runtime, name, until):
-				woken.append(name)
-				_wake(runtime, name, count)
-	return sorted(woken)
-
-
-def _wake(runtime: Runtime, integration: str, count: int) -> None:
-	for number in range(min(1 + count // _BACKLOG, _MAX_DRAINS)):
-		runtime.enqueue_drain(integration, number + 1)
+	"""Take up events that a crash, a dead worker or an absent Redis left behind; return the integrations it woke."""
+	return sweep_table(runtime, INBOX, MAX_ATTEMPTS, runtime.enqueue_drain)
