@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from integration_hub.connectors.completeness_doubt import Doubt
+from integration_hub.connectors.time_bounds import TimeBound
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class ListRequest:
 	may a page that can be counted off be fetched while the caller writes the one before it? Not where asking for
 	it tells the source that the one before is safe. passed: how many pages and records of this fetch came before `state`,
 	None if that is not known. id_path: where a record holds its id, "" if that is not known. end_statuses: with which the source refuses a
-	page behind the end.
+	page behind the end. time_zone, time_precision, since_exclusive, until_exclusive: how the source takes the bounds (see
+	connectors.time_bounds).
 	"""
 
 	endpoint: str
@@ -49,6 +52,19 @@ class ListRequest:
 	passed: tuple[int, int] | None = None
 	id_path: str = ""
 	end_statuses: tuple[int, ...] = ()
+	time_zone: str = ""
+	time_precision: str = ""
+	since_exclusive: bool = False
+	until_exclusive: bool = False
+
+	def bound(self, name: str) -> TimeBound | None:
+		"""Return `since` or `until` as the source takes it, None for no bound; raises ValueError for what is no time."""
+		if not (text := getattr(self, name)):
+			return None
+		moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+		moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+		exclusive = getattr(self, f"{name}_exclusive")
+		return TimeBound(moment, name == "until", self.time_zone, self.time_precision, exclusive, text)
 
 
 @dataclass(frozen=True)

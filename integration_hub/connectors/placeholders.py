@@ -12,11 +12,12 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from integration_hub.connectors.time_bounds import TimeBound, names_no_zone, precision_of, zone_of
 from integration_hub.lazy_messages import _
 
 Quote = Callable[[str], str]
@@ -230,6 +231,8 @@ def _formatted(place: Placeholder, values: Mapping[str, Any]) -> Any:
 	value = _at(values, place.name)
 	if value is None or value == "":
 		return place.default
+	if isinstance(value, TimeBound):
+		return _bound(place, value)
 	if place.format in _TEXTS:
 		return _quoted(place, value, _TEXTS[place.format])
 	if place.format in _TYPES:
@@ -306,8 +309,30 @@ def _time(place: Placeholder, moment: datetime) -> Any:
 	if place.format in _ISO or not place.format:
 		text = local.isoformat(timespec=_ISO.get(place.format, "seconds"))
 		return text if place.zone else text.replace("+00:00", "Z")
+	return _strftime_of(place, local)
+
+
+def _bound(place: Placeholder, bound: TimeBound) -> Any:
+	"""Return a bound of time in a format: with the precision that it has, in the source's zone where it names none."""
+	if place.format in (*_TEXTS, *_TYPES) or not (place.format or place.zone):
+		return _formatted(place, {place.name: bound.text})
 	try:
-		return _strftime(local, place.format)
+		return _bound_text(place, bound, zone_of(place.zone or bound.zone))
+	except OverflowError:
+		raise TemplateError(_("{0}: the value is out of range", place)) from None
+
+
+def _bound_text(place: Placeholder, bound: TimeBound, zone: tzinfo) -> Any:
+	moment = bound.limit(precision_of(place.format), zone)
+	if not names_no_zone(place.format):
+		return _time(place, moment)
+	local = bound.local(moment, zone)
+	return local.date().isoformat() if place.format == "date" else _strftime_of(place, local)
+
+
+def _strftime_of(place: Placeholder, moment: datetime) -> str:
+	try:
+		return _strftime(moment, place.format)
 	except ValueError:
 		raise TemplateError(_("{0}: {1!r} is not a format of times", place, place.format)) from None
 

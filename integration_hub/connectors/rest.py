@@ -91,14 +91,16 @@ class OAuth2RestConnector(OAuth2Connector, RestConnector):
 
 def _values(request: ListRequest) -> dict[str, Any]:
 	"""Return what the placeholders of a list stand for, beside the paginator's."""
-	return {**request.values, "since": request.since, "until": request.until}
+	return {**request.values, "since": request.bound("since"), "until": request.bound("until")}
 
 
 def _bounds(request: ListRequest, template: RequestTemplate) -> dict[str, str]:
 	"""Return the query parameters that say which changes are wanted, where no placeholder says it."""
-	bounds = {"since": (request.since_param, request.since), "until": (request.until_param, request.until)}
+	params = {"since": request.since_param, "until": request.until_param}
 	return {
-		param: value for name, (param, value) in bounds.items() if param and value and not template.uses(name)
+		param: bound.text
+		for name, param in params.items()
+		if param and (bound := request.bound(name)) and not template.uses(name)
 	}
 
 

@@ -84,6 +84,11 @@ class StreamConfig:
 	record_filter: str = ""
 	id_path: str = "id"
 	updated_at_path: str = ""
+	updated_at_format: str = ""
+	time_zone: str = ""
+	time_precision: str = ""
+	since_exclusive: bool = False
+	until_exclusive: bool = False
 	deleted_path: str = ""
 	pagination: str = "None"
 	page_size: int = 100
@@ -198,6 +203,10 @@ class StreamConfig:
 			passed=passed,
 			id_path=self.id_path,
 			end_statuses=statuses(self.end_statuses),
+			time_zone=self.time_zone.strip(),
+			time_precision=self.time_precision,
+			since_exclusive=self.since_exclusive,
+			until_exclusive=self.until_exclusive,
 		)
 
 

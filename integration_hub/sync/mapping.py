@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
@@ -19,7 +19,7 @@ from integration_hub.stores.ids import HASH_LENGTH
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter
 from integration_hub.sync.stream_slices import OUTER
-from integration_hub.sync.times import is_no_time, utc_text, utc_text_of
+from integration_hub.sync.times import is_no_time, utc_reader, utc_text
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MAX_ID = 500
@@ -72,6 +72,7 @@ class Mapper:
 		# Paths of the source's own marks at which no record so far had anything, by setting.
 		marks = {name: getattr(stream, name) for name in ("updated_at_path", "deleted_path")}
 		self.silent = {name: path for name, path in marks.items() if path}
+		self._utc_text = _time_reader(stream)
 		self._rows = _compiled(stream.mapping, guard, local_time, transforms or {})
 		self._fields = [(row.field, row.plain_key, row) for row in self._rows]
 		self._unfound = [row for row in self._rows if row.read]
@@ -121,7 +122,7 @@ class Mapper:
 		if value in (None, "") or is_no_time(value):
 			return ""
 		try:
-			return utc_text_of(value)
+			return self._utc_text(value)
 		except ValueError as error:
 			raise MappingError(f"updated_at_path: {error}") from None
 
@@ -177,6 +178,13 @@ class Mapper:
 		digest = self._salt.copy()
 		digest.update(text.encode())
 		return digest.hexdigest()
+
+
+def _time_reader(stream: StreamConfig) -> Callable[[Any], str]:
+	try:
+		return utc_reader(stream.updated_at_format, stream.time_zone)
+	except ValueError as error:
+		raise MappingError(f"updated_at_format: {error}") from None
 
 
 def _refuse_secret(values: Mapping[str, Any], known: KnownSecrets) -> NoReturn:

@@ -210,7 +210,7 @@ class Backfill(Full):
 		super().__init__(stream)
 		self.period = period
 		for field in ("updated_at_path", "changed_since_param"):
-			if not getattr(stream, field):
+			if not getattr(stream, field) and not (field == "changed_since_param" and stream.says_since):
 				raise HubError(
 					_("is needed for a backfill"), doctype="Sync Settings", name=stream.name, field=field
 				)

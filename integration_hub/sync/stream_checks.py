@@ -13,6 +13,7 @@ from integration_hub.connectors.pagination import FEEDS, HEADER, PAGINATIONS
 from integration_hub.connectors.records_path import list_problem
 from integration_hub.connectors.request_template import template_problems
 from integration_hub.connectors.setting_ranges import range_problems
+from integration_hub.connectors.time_bounds import PRECISIONS
 from integration_hub.lazy_messages import _
 from integration_hub.stores.doctype_tables import KEPT_COLUMNS
 from integration_hub.stores.fields import Field, Fields
@@ -23,7 +24,7 @@ from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, next_times
 from integration_hub.sync.link_conversions import DYNAMIC, STREAM
 from integration_hub.sync.stream_slices import window_seconds
-from integration_hub.sync.times import parse_time
+from integration_hub.sync.times import parse_time, utc_reader, zone
 
 Problem = tuple[str, str]  # field, sentence
 _PATHS = (
@@ -104,6 +105,7 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 	if len(statuses(stream.end_statuses)) != len(stream.end_statuses.replace(",", " ").split()):
 		yield "end_statuses", _("{0!r} is not a list of HTTP statuses like 400, 404", stream.end_statuses)
 	yield from template_problems(stream.list_request())
+	yield from _times(stream)
 	yield from _lists(stream)
 	for line in stream.params.splitlines():
 		if line.strip() and "=" not in line:
@@ -126,6 +128,19 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 			)
 	if stream.mode == "Cursor" and stream.pagination not in FEEDS:
 		yield "pagination", _("must be one of {0} for a change feed", ", ".join(FEEDS))
+
+
+def _times(stream: StreamConfig) -> Iterator[Problem]:
+	"""Say what is wrong with how the source's times are read and written."""
+	for field, check in (("updated_at_format", utc_reader), ("time_zone", zone)):
+		try:
+			if text := getattr(stream, field).strip():
+				check(text)
+		except ValueError as error:
+			yield field, str(error)
+	if stream.time_precision not in PRECISIONS:
+		known = ", ".join(filter(None, PRECISIONS))
+		yield "time_precision", _("{0!r} is not one of {1}", stream.time_precision, known)
 
 
 def _lists(stream: StreamConfig) -> Iterator[Problem]:

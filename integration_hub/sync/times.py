@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from integration_hub.connectors.time_bounds import earliest
 from integration_hub.sync.numbers import shown
 
 ReadTime = Callable[[Any], datetime]
@@ -235,6 +236,27 @@ def utc_text_of(value: Any) -> str:
 		if text[:19] == value[:19]:
 			return f"{text}Z"
 	return utc_text(parse_time(value))
+
+
+def utc_reader(format: str = "", zone_name: str = "") -> Callable[[Any], str]:
+	"""Return a function that reads a source time as UTC text and raises ValueError.
+
+	format: as `time_format` takes it. zone_name: the zone of times that name none, "" for UTC. Of a reading that a clock
+	gives twice, the earlier is meant: a watermark that is too early skips nothing. Raises ValueError.
+	"""
+	if not (format.strip() or zone_name.strip()):
+		return utc_text_of
+	pattern, zone_told = time_format(format)
+	naive = zone_told or (zone(zone_name) if zone_name.strip() else timezone.utc)
+	read = time_reader(pattern, naive)
+
+	def utc_text_read(value: Any) -> str:
+		try:
+			return utc_text(earliest(read(value)))
+		except OverflowError:
+			raise ValueError(f"{shown(value)} is out of range") from None
+
+	return utc_text_read
 
 
 def utc_text(moment: datetime) -> str:
