@@ -28,6 +28,8 @@ _ISO = re.compile(
 	re.IGNORECASE | re.ASCII,
 )
 _DAY = re.compile(r"(?P<year>\d{4})(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)", re.ASCII)
+# How .NET's older JSON serializer writes a time: milliseconds since the epoch; the offset is only how to show it.
+_DOTNET = re.compile(r"/Date\((-?\d{1,16})([+-]\d{4})?\)/", re.ASCII)
 _CLOCK = re.compile(r"[T ]\d\d:?\d\d", re.ASCII | re.IGNORECASE)
 # How .NET (DateTime.MinValue), MySQL and PHP (its zero date, formatted) write that there is no time.
 _NO_TIME = re.compile(
@@ -103,7 +105,7 @@ _NAMED = {"ISO 8601": "", "RFC 2822": "RFC 2822", "20260131": "%Y%m%d"}
 
 
 def parse_time(value: Any, naive: tzinfo = timezone.utc) -> datetime:
-	"""Read ISO 8601 / RFC 3339 text, or a number of seconds or milliseconds since the epoch, as an aware datetime.
+	"""Read ISO 8601 / RFC 3339 text, `/Date(…)/`, or a number of seconds or milliseconds since 1970, as an aware datetime.
 
 	naive: the zone of text without an offset. Raises ValueError, also for a number that could be either unit.
 	"""
@@ -120,6 +122,8 @@ def parse_time(value: Any, naive: tzinfo = timezone.utc) -> datetime:
 		return _aware(_from_iso(match), naive)
 	if _DAY.fullmatch(text):
 		return datetime.fromisoformat(parse_date(text)).replace(tzinfo=naive)
+	if dotnet := _DOTNET.fullmatch(text):
+		return since_epoch(int(dotnet[1]), "ms")
 	raise ValueError(f"{value!r} is not an ISO 8601 time")
 
 
@@ -195,9 +199,9 @@ def _check_pattern(pattern: str) -> None:
 
 def parse_date(value: Any) -> str:
 	"""Return the calendar date of a date or time text, as written: no zone moves it. Raises ValueError."""
-	if not isinstance(value, str):
+	text = value.strip() if isinstance(value, str) else ""
+	if not isinstance(value, str) or _DOTNET.fullmatch(text):
 		return date_text(parse_time(value).date())
-	text = value.strip()
 	match = _DAY.match(text)
 	if match and (match.end() == len(text) or _CLOCK.match(text, match.end())):
 		try:
