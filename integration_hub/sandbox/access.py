@@ -51,6 +51,14 @@ class Tokens:
 				return 200, {**self._issue(), "refresh_token": rotated}
 			return 400, {"error": "unsupported_grant_type"}
 
+	def log_in(self, user: str, password: str) -> str:
+		"""Return a token for a user and a password, "" for wrong ones."""
+		with self._lock:
+			if (user, password) != (CLIENT_ID, CLIENT_SECRET):
+				self.refused += 1
+				return ""
+			return self._issue()["access_token"]
+
 	def accepts(self, token: str) -> bool:
 		"""Tell whether an access token was given out and has not expired."""
 		with self._lock:

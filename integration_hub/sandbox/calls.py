@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class BadQuery(ValueError):
+	"""A query parameter or a value of the body cannot be used."""
+
+
 @dataclass(frozen=True)
 class Call:
 	"""A request to the sandbox. `headers` has lower-case names."""
@@ -26,7 +30,7 @@ class Call:
 
 @dataclass
 class Reply:
-	"""An answer of the sandbox; `body` is sent as JSON."""
+	"""An answer of the sandbox; `body` is sent as JSON, bytes as they are."""
 
 	status: int
 	body: Any = None

@@ -11,14 +11,11 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from integration_hub.sandbox.access import API_KEY, CLIENT_ID, basic
-from integration_hub.sandbox.calls import Call, Reply
+from integration_hub.sandbox.calls import BadQuery, Call, Reply
 from integration_hub.sandbox.crm import CRM
 from integration_hub.sandbox.data import Customer
+from integration_hub.sandbox.dialects import answer_dialect
 from integration_hub.sandbox.list_quirks import MOODS
-
-
-class BadQuery(ValueError):
-	"""A query parameter cannot be used."""
 
 
 def answer(crm: CRM, call: Call) -> Reply:
@@ -27,7 +24,7 @@ def answer(crm: CRM, call: Call) -> Reply:
 		return crm.token(call)
 	if call.path.startswith("/_sandbox/") and crm.takes_orders:
 		return _control(crm, call)
-	if not _allowed(crm, call):
+	if call.path != "/v1/session" and not _allowed(crm, call):
 		return Reply(401, {"error": "unauthorized"}, {"WWW-Authenticate": "Bearer"})
 	wait, remaining = crm.budget.take()
 	limits = {"X-RateLimit-Remaining": str(remaining)} if crm.budget.limit else {}
@@ -48,7 +45,7 @@ def _allowed(crm: CRM, call: Call) -> bool:
 		return True
 	if basic(authorization) == (CLIENT_ID, API_KEY):
 		return True
-	if _signed(call):
+	if _signed(call) or crm.tokens.accepts(call.headers.get("x-session", "")):
 		return True
 	kind, _, token = authorization.partition(" ")
 	return kind.lower() == "bearer" and (token == API_KEY or crm.tokens.accepts(token))
@@ -66,6 +63,8 @@ def _signed(call: Call) -> bool:
 
 def _api(crm: CRM, call: Call) -> Reply:
 	parts = call.path.strip("/").split("/")
+	if (told := answer_dialect(crm, call)) is not None:
+		return told
 	if call.path == "/v1/me":
 		return Reply(200, {"name": "Sandbox CRM"})
 	if call.path == "/v1/changes":

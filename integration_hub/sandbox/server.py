@@ -128,11 +128,13 @@ class _Handler(BaseHTTPRequestHandler):
 	do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET
 
 	def _send(self, reply: Reply, fault: str | None) -> None:
-		body = b"<html>oops" if fault == "garbage" else json.dumps(reply.body).encode()
+		plain = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+		body = b"<html>oops" if fault == "garbage" else plain
 		self.send_response(reply.status)
 		for name, value in reply.headers.items():
 			self.send_header(name, value)
-		self.send_header("Content-Type", "application/json")
+		if "Content-Type" not in reply.headers:
+			self.send_header("Content-Type", "application/json")
 		self.send_header("Content-Length", str(len(body)))
 		self.end_headers()
 		if fault == "truncate":
