@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -65,9 +66,46 @@ def cursor_in_header(path, query):
 	return 200, {"X-Next": str(found[-1]["id"]) if len(found) == 3 else ""}, found
 
 
+def pages_in_header(path, query):
+	return 200, {"X-Total-Pages": "3"}, {"data": pages(query)}
+
+
+def numeric_cursor(path, query):
+	after = float(query.get("cursor", 0))
+	found = [one for one in ALL if one["id"] > after][:3]
+	return {"data": found, "next_cursor": found[-1]["id"] if len(found) == 3 else 0}
+
+
+def fractional_cursor(path, query):
+	after = float(query.get("cursor", 0))
+	found = [one for one in ALL if one["id"] > after][:3]
+	return {"data": found, "next_cursor": found[-1]["id"] + 0.25 if len(found) == 3 else None}
+
+
+def relative_link(path, query):
+	first = int(query.get("skip", 0))
+	return {"data": ALL[first : first + 3], "next": f"?skip={first + 3}" if first + 3 < 7 else ""}
+
+
+def link_from_the_root(path, query):
+	first = int(query.get("skip", 0))
+	return {"data": ALL[first : first + 3], "next": f"/things?skip={first + 3}" if first + 3 < 7 else None}
+
+
+def link_in_a_header(path, query):
+	first = int(query.get("skip", 0))
+	return 200, {"Next-Page": f"/things?skip={first + 3}"} if first + 3 < 7 else {}, ALL[first : first + 3]
+
+
 @pytest.mark.parametrize(
 	("answer", "text", "requests"),
 	[
+		(pages_in_header, COUNTED + 'pages_path = "header:X-Total-Pages"', 3),
+		(numeric_cursor, 'records_path = "data"\npagination = "Cursor"', 3),
+		(fractional_cursor, 'records_path = "data"\npagination = "Cursor"', 3),
+		(relative_link, 'records_path = "data"\npagination = "Next Link"', 3),
+		(link_from_the_root, 'records_path = "data"\npagination = "Next Link"', 3),
+		(link_in_a_header, 'pagination = "Link Header"\ncursor_path = "Next-Page"', 3),
 		(total_in_body, COUNTED + 'total_path = "meta.count_all"', 3),
 		(total_in_header, COUNTED + 'total_path = "header:X-Anzahl"', 3),
 		(page_count, COUNTED + 'pages_path = "meta.last"', 3),
@@ -168,3 +206,37 @@ def test_a_fetch_that_is_resumed_behind_the_end_is_at_its_end(tmp_path):
 	with stream_of(tmp_path, refused_beyond) as (_source, runtime), runtime.connector("source") as connector:
 		[page] = connector.pages(request)
 		assert page.last and not page.records
+
+
+@pytest.mark.parametrize("kind", ["Page Number", "Offset", "Cursor"])
+@pytest.mark.parametrize("body_format", ["JSON", "Form"])
+def test_the_page_stands_in_the_body(tmp_path, kind, body_format):
+	place = {"Page Number": "page", "Offset": "offset", "Cursor": "cursor"}[kind]
+
+	def answer(path, query):
+		sent = source.sent[-1][3].decode()
+		body = json.loads(sent)["list"]["at"] if body_format == "JSON" else dict(parse_qsl(sent))
+		assert int(body["n"]) == 3 and not query
+		at = int(body.get("where") or 0)
+		first = (at - 1) * 3 if kind == "Page Number" else at
+		found = ALL[first : first + 3]
+		return {"data": found, "next_cursor": first + 3 if first + 3 < 7 else None}
+
+	lines = {
+		"JSON": f'{{"list": {{"at": {{"where": "{{{place}}}", "n": "{{page_size}}"}}}}}}',
+		"Form": f"where={{{place}}}\\nn={{page_size}}",
+	}
+	quote = "'" if body_format == "JSON" else '"'
+	text = f'records_path = "data"\npagination = "{kind}"\npage_size = 3\nmethod = "POST"\n'
+	text += f'body_format = "{body_format}"\nbody = {quote}{lines[body_format]}{quote}\n'
+	with stream_of(tmp_path, answer, text) as (source, runtime):
+		row = run_stream(runtime, "things")
+		assert row["status"] == "Completed", row["error"]
+		assert ids(runtime) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_cursor_that_is_true_is_refused(tmp_path):
+	text = 'records_path = "data"\npagination = "Cursor"\ncursor_path = "more"'
+	with stream_of(tmp_path, lambda path, query: {"data": ALL, "more": True}, text) as (_source, runtime):
+		row = run_stream(runtime, "things")
+		assert row["status"] == "Failed" and "neither text nor a number" in row["error"]

@@ -6,6 +6,7 @@ A paginator reads its state from each answer (`update_state`) and writes it into
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import copy
 from typing import Any
@@ -224,22 +225,33 @@ class Cursor(Paginator):
 			if self.more_path
 			else bool(cursor)
 		)
-		if cursor is not None and not isinstance(cursor, str | int):
-			raise MalformedAnswer(f"The cursor at {self.cursor_path!r} is neither text nor a number.")
-		if not self.more_path and not records and str(cursor) == self.state:
+		cursor = self._as_text(cursor)
+		if not self.more_path and not records and cursor == self.state:
 			more = False  # a feed that stands at its end
-		if more and (not cursor or str(cursor) == self.state):
+		if more and (not cursor or cursor == self.state):
 			raise MalformedAnswer(
 				f"The source says there is more, but {self.cursor_path!r} does not move on."
 			)
-		self.state = str(cursor) if cursor else self.state
+		self.state = cursor or self.state
 		self.done = not more
 		self.said = self.done and self.met
+
+	def _as_text(self, cursor: Any) -> str | None:
+		"""Return a cursor as it is sent: a number as JSON writes it, whole ones without a fraction."""
+		if cursor is None or isinstance(cursor, str):
+			return cursor
+		if isinstance(cursor, bool) or not _is_number(cursor):
+			raise MalformedAnswer(f"The cursor at {self.cursor_path!r} is neither text nor a number.")
+		return str(int(cursor) if isinstance(cursor, float) and cursor.is_integer() else cursor)
 
 	def sent(self) -> dict[str, tuple[str, Any]]:
 		"""Return the cursor, nothing on the first page, and the page size."""
 		cursor = (self.cursor_param, self.state or None)
 		return {"cursor": cursor, "page_size": (self.size_param, self.size)}
+
+
+def _is_number(value: Any) -> bool:
+	return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
 class NextLink(Paginator):

@@ -27,7 +27,7 @@ METHODS = ("GET", "POST")
 BODY_FORMATS = ("", "JSON", "Form", "GraphQL", "Text")
 PAGING = ("page", "offset", "cursor", "page_size")
 # What a request of a list may name; a name that ends with a dot stands for all that is within it.
-PLACEHOLDERS = ("since", "until", *PAGING, "parent.", "slice.", "settings.")
+PLACEHOLDERS = ("since", "until", *PAGING, "last_key", "parent.", "slice.", "settings.")
 
 Problem = tuple[str, str]  # field, sentence
 

@@ -46,6 +46,8 @@ RANGES: dict[str, Range] = {
 	"page_size": Range(1, 100_000),
 	"first_page": Range(0, 1),
 	"lanes": Range(1, 8),
+	"restart_after": Range(0, 10_000_000),
+	"restart_pages": Range(0, 1_000_000),
 	"overlap_seconds": Range(0, _YEAR),
 	"expired_status": Range(0, 599),
 	"max_delete_count": Range(0, 1_000_000_000),

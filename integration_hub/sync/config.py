@@ -102,6 +102,11 @@ class StreamConfig:
 	short_page_ends: bool = False
 	end_statuses: str = ""
 	delta_path: str = ""
+	restart_key: str = ""
+	restart_param: str = ""
+	restart_after: int = 0
+	restart_pages: int = 0
+	restart_statuses: str = ""
 	stable_pages: bool = False
 	lanes: int = 1
 	changed_since_param: str = "modified_since"
@@ -171,6 +176,12 @@ class StreamConfig:
 				found.setdefault(name, []).append(value)
 		return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
+	@property
+	def _paging_query(self) -> dict[str, str | list[str]]:
+		"""Return the query parameters, with that of the key that a long list begins again at."""
+		named = {self.restart_param: "{last_key}"} if self.restart_key and self.restart_param else {}
+		return {**self.query, **named}
+
 	def list_request(
 		self, *, state: str = "", since: str = "", until: str = "", passed: tuple[int, int] | None = None
 	) -> ListRequest:
@@ -189,7 +200,7 @@ class StreamConfig:
 			body_format=self.body_format,
 			body=self.body,
 			variables=self.variables,
-			params=self.query,
+			params=self._paging_query,
 			records_path=self.records_path,
 			pagination={"kind": self.pagination, **{name: getattr(self, name) for name in options}},
 			state=state,

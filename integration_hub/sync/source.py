@@ -9,13 +9,16 @@ from functools import partial
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.bounded_jmespath import PathError, search
 from integration_hub.connectors.completeness_signs import says_yes
-from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.errors import ConfigurationError, MalformedAnswer
+from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.lazy_messages import _
 from integration_hub.stores.runtime import Runtime
-from integration_hub.sync.config import StreamConfig, load_stream
+from integration_hub.sync.config import StreamConfig, load_stream, statuses
 from integration_hub.sync.flatten import flattened_page
+from integration_hub.sync.restarts import Fetch, Restarts, restarting
 from integration_hub.sync.stream_slices import Parents, Slicer, Values, Windows, sliced, window_seconds
+from integration_hub.sync.times import utc_reader
 
 MOST_LEVELS = 3  # levels of streams within streams
 
@@ -25,8 +28,34 @@ def source_pages(
 ) -> Iterator[Page]:
 	"""Fetch what a stream asks for, page by page. Raises ConnectorError; HubError for a parent that is not there."""
 	slicers = _slicers(runtime, connector, stream, request, level)
-	pages = sliced(slicers, connector.pages, request)
+	pages = sliced(slicers, _list_of(connector, stream), request)
 	return (flattened_page(page, stream.flatten_path) for page in pages) if stream.flatten_path else pages
+
+
+def _list_of(connector: BaseConnector, stream: StreamConfig) -> Fetch:
+	"""Return what fetches one list of a stream: as a whole, or part by part where the source shows so much at a time."""
+	if not stream.restart_key:
+		return connector.pages
+	known = KnownSecrets(connector.redactor)
+
+	def check(key: str) -> None:
+		if known.stands_in(key):
+			raise MalformedAnswer(f"restart_key: {is_secret()}")
+
+	rule = Restarts(
+		stream.restart_key,
+		is_id=stream.restart_key == stream.id_path,
+		records=stream.restart_after,
+		pages=stream.restart_pages,
+		statuses=statuses(stream.restart_statuses),
+		time=None if stream.uses("last_key") else utc_reader(stream.updated_at_format, stream.time_zone),
+		check=check,
+	)
+	return partial(_restarting, connector.pages, rule)
+
+
+def _restarting(fetch: Fetch, rule: Restarts, request: ListRequest) -> Iterator[Page]:
+	return restarting(fetch, request, rule)
 
 
 class _Asked(Exception):

@@ -40,6 +40,7 @@ _PATHS = (
 	"delta_path",
 	"record_answer_path",
 	"flatten_path",
+	"restart_key",
 )
 
 
@@ -106,6 +107,7 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 		yield "end_statuses", _("{0!r} is not a list of HTTP statuses like 400, 404", stream.end_statuses)
 	yield from template_problems(stream.list_request())
 	yield from _times(stream)
+	yield from _restarts(stream)
 	yield from _lists(stream)
 	for line in stream.params.splitlines():
 		if line.strip() and "=" not in line:
@@ -141,6 +143,32 @@ def _times(stream: StreamConfig) -> Iterator[Problem]:
 	if stream.time_precision not in PRECISIONS:
 		known = ", ".join(filter(None, PRECISIONS))
 		yield "time_precision", _("{0!r} is not one of {1}", stream.time_precision, known)
+
+
+def _restarts(stream: StreamConfig) -> Iterator[Problem]:
+	"""Say what is wrong with how a list begins again that the source shows only the beginning of."""
+	if len(statuses(stream.restart_statuses)) != len(stream.restart_statuses.replace(",", " ").split()):
+		yield (
+			"restart_statuses",
+			_("{0!r} is not a list of HTTP statuses like 400, 404", stream.restart_statuses),
+		)
+	limits = stream.restart_after or stream.restart_pages or stream.restart_statuses.strip()
+	if not stream.restart_key:
+		for field in ("restart_param", "restart_after", "restart_pages", "restart_statuses"):
+			if getattr(stream, field):
+				yield "restart_key", _("is needed for {0}", field)
+		if stream.uses("last_key"):
+			yield "restart_key", _("is needed for the placeholder {0}", "{last_key}")
+		return
+	if not limits:
+		yield (
+			"restart_after",
+			_("is needed: after how many records, pages or by which status the list begins again"),
+		)
+	if not (stream.uses("last_key") or stream.changed_since_param or stream.says_since):
+		yield "restart_param", _("is needed, where no {0} stands in the request", "{last_key}")
+	if stream.mode == "Cursor":
+		yield "restart_key", _("is not for a change feed, whose cursor leads on")
 
 
 def _lists(stream: StreamConfig) -> Iterator[Problem]:
