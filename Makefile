@@ -12,7 +12,7 @@ REFUSE := { echo "Integration Hub needs Python 3.10 or newer, and $(PYTHON) is $
 # Half of an environment is none: its Python went away, or making it was broken off.
 $(shell test -x $(BIN)/python || rm -f $(INSTALLED))
 
-.PHONY: translations demo new-enough test test-servers test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean
+.PHONY: translations demo new-enough test test-servers test-site test-upgrade test-desk chaos fuzz benchmark reference lint format clean senders
 
 demo: $(INSTALLED)
 	@$(BIN)/integration-hub demo
@@ -33,6 +33,10 @@ fuzz: $(INSTALLED)
 # What it costs: make benchmark BENCHMARK='--quick', or the names of some. On a site: FRAPPE_BENCH=PATH SITE=NAME.
 benchmark: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(BENCHMARK)
+
+# The tables of senders, made from the presets' data.
+senders: $(INSTALLED)
+	@$(BIN)/python -m scripts.senders
 
 # The tables of docs/reference.md, made from the doctypes' JSON.
 reference: $(INSTALLED)

@@ -32,7 +32,11 @@ def endpoint(scheme: str, **config) -> Endpoint:
 def test_each_scheme_takes_what_it_signs_and_finds_id_and_type_in_it(scheme):
 	found = endpoint(scheme)
 	ours, other = SECRETS.get(scheme, ("ours", "other"))
-	request = found.scheme.signed(example(found, URL, "order.paid"), ours)
+	try:
+		request = found.scheme.signed(example(found, URL, "order.paid"), ours)
+	except CannotSign as error:
+		assert "only the sender" in str(error)
+		return
 	found.scheme.verify(request, [other, ours])
 	with pytest.raises(BadSignature):
 		found.scheme.verify(request, [other])

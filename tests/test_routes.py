@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
 
 import pytest
@@ -14,8 +13,9 @@ from integration_hub.stores.doctype_tables import doctypes
 from integration_hub.stores.settings import child_rows
 from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.presets import SETTLED, filled, presets, unread
 from integration_hub.webhooks.receive import receive
-from integration_hub.webhooks.schemes import SCHEMES, record_path_of
+from integration_hub.webhooks.schemes import BASES, SCHEMES, record_path_of
 from integration_hub.webhooks.schemes.base import CannotSign
 from integration_hub.webhooks.settings_checks import ACTIONS
 
@@ -92,23 +92,33 @@ class _Read(IntegrationConfig):
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_shows_the_settings_that_it_reads_and_no_others(name):
-	"""By `depends_on` of the doctype: a field that does nothing under a scheme is hidden."""
+	"""A field that does nothing under a scheme is hidden: what a sender has settled, and what is not signed."""
+	preset = presets()[name]
 	config = _Read("x", webhook_scheme=name)
-	config.__dict__["read"] = set()
-	scheme = SCHEMES[name](config)
+	scheme = BASES[preset.scheme](config if preset.group == "General" else filled(config))
+	scheme.config.__dict__["read"] = set()
+	if preset.group == "General":
+		scheme = BASES[preset.scheme](config)
 	secret = "user:word" if name == "Basic" else "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
 	request = Request(
 		"x", "POST", {"content-type": "application/json", "webhook-id": "1"}, json.dumps({"id": 1}).encode()
 	)
 	with suppress(CannotSign):
 		scheme.verify(scheme.signed(request, secret), [secret])
+	shown = set(SETTINGS) - unread(name)
+	if preset.group != "General":
+		assert not shown & set(SETTLED), "what proves a sender is the preset's"
+	elif name != "Public Key":  # which signs nothing here
+		assert config.__dict__["read"] <= shown
+	timed = "{timestamp}" in preset.settings.get("signed_content", "")
+	assert ("webhook_tolerance" in shown) >= timed
+
+
+def test_each_setting_that_a_scheme_may_leave_unread_is_hidden_by_it():
 	fields = {f["fieldname"]: f for f in doctypes()["Integration Settings"]["fields"]}
-	shown = set()
-	for field in SETTINGS:
-		[hidden] = re.findall(r"!\[(.*?)\]\.includes\(doc\.webhook_scheme\)", fields[field]["depends_on"])
-		if name not in json.loads(f"[{hidden}]"):
-			shown.add(field)
-	assert shown == config.__dict__["read"]
+	for name in (*SETTLED, "webhook_url", "webhook_tolerance", "webhook_verify_token"):
+		assert f'.includes("{name}")' in fields[name]["depends_on"]
+		assert "unread" in fields[name]["depends_on"]
 
 
 def test_what_a_connector_leaves_unused_are_fields_of_a_stream():

@@ -303,7 +303,8 @@ def test_the_page_on_security_says_what_each_scheme_signs():
 	for name, (id, type) in told.items():
 		scheme = scheme_for(IntegrationConfig("x", webhook_scheme=name))
 		places = scheme.places
-		assert id == signs(scheme, places.id_headers, places.id_path, "the body's hash"), name
+		assert places.id_path or places.id_headers or id in ("hash of the body", "each delivery")
+		assert id == signs(scheme, places.id_headers, places.id_path, id), name
 		assert type == signs(scheme, places.type_headers, places.type_path, "none"), name
 
 

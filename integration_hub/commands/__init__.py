@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from integration_hub.commands import events, failures, inspection, processes, setup, streams
+from integration_hub.commands import events, failures, inspection, processes, senders, setup, streams
 from integration_hub.commands.group import integration_hub, main
 from integration_hub.preload import WORKERS, preload
 
@@ -20,6 +20,7 @@ __all__ = [
 	"integration_hub",
 	"main",
 	"processes",
+	"senders",
 	"setup",
 	"streams",
 ]

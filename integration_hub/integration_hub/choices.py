@@ -8,6 +8,7 @@ import frappe
 
 from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.webhooks.presets import unread
 from integration_hub.webhooks.schemes import SCHEMES, record_path_of
 
 
@@ -24,7 +25,8 @@ def choices() -> dict[str, list[str]]:
 def boot(bootinfo: Any) -> None:
 	"""Give Desk the choices with its first answer: a Select has to know its options before it is drawn.
 
-	record_paths: what a new route has as Record Path, by scheme. unused: fields of a stream that do nothing, and usual:
+	record_paths: what a new route has as Record Path, by scheme; unread: settings that do
+	nothing under a scheme. unused: fields of a stream that do nothing, and usual:
 	values that its fields have, by connector.
 	"""
 	if not frappe.has_permission("Integration Settings", "read"):
@@ -32,6 +34,7 @@ def boot(bootinfo: Any) -> None:
 	found: dict[str, Any] = choices()
 	schemes = FrappeRuntime().schemes()
 	found["record_paths"] = {name: record_path_of(name, schemes) for name in found["webhook_scheme"]}
+	found["unread"] = {name: sorted(unread(name)) for name in SCHEMES}
 	found["unused"] = {name: sorted(plain.unused) for name, (plain, _) in BUILT_IN.items()}
 	found["usual"] = {name: dict(plain.usual) for name, (plain, _) in BUILT_IN.items()}
 	bootinfo.integration_hub = found

@@ -17,6 +17,7 @@ from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.sync.config import Unreadable
 from integration_hub.webhooks.events import Route, load_routes
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
+from integration_hub.webhooks.presets import filled
 from integration_hub.webhooks.schemes import Scheme, scheme_for
 
 _SECRETS = ("webhook_secret", "webhook_secret_old")  # while one is rotated, both are good
@@ -96,7 +97,7 @@ def _load(runtime: Runtime, name: str) -> Endpoint | None:
 		raise HubError(sentence, doctype="Integration Settings", name=config.name, field=field_name)
 	secrets = runtime.secrets(config.name)
 	return Endpoint(
-		config,
+		filled(config),
 		scheme_for(config, runtime.schemes()),
 		[value for name in _SECRETS if (value := secrets.get(name))],
 		secrets.get("webhook_verify_token") or "",

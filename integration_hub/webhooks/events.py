@@ -19,7 +19,8 @@ from integration_hub.stores.inbox import Event
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import child_rows
 from integration_hub.webhooks.identity import Identity, identify, places_of, scalar
-from integration_hub.webhooks.schemes.base import Places, Scheme
+from integration_hub.webhooks.places import Places
+from integration_hub.webhooks.schemes.base import Scheme
 
 _SHOWN_HEADERS = ("content-type", "user-agent", "date")
 _MAX_ORDERING_KEY = 140

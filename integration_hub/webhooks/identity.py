@@ -9,7 +9,7 @@ from typing import Any
 from integration_hub.connectors.bounded_jmespath import PathError, PathTooCostly, search
 from integration_hub.connectors.config import IntegrationConfig, header_names
 from integration_hub.sync.times import utc_text_of
-from integration_hub.webhooks.schemes.base import Places
+from integration_hub.webhooks.places import Places
 
 Headers = Mapping[str, str]
 

@@ -16,7 +16,10 @@ HEALTH = "/health"
 
 @dataclass(frozen=True)
 class Request:
-	"""A request as it arrived. `headers` has lower-case names; `body` is raw, as signed; `url` as the sender called it."""
+	"""A request as it arrived. `headers` has lower-case names; `body` is raw, as signed; `url` as the sender called it.
+
+	token: what followed the integration's name in the path, where that is how a sender proves who it is.
+	"""
 
 	integration: str
 	method: str
@@ -24,6 +27,7 @@ class Request:
 	body: bytes
 	url: str = ""
 	query: Mapping[str, str] = field(default_factory=dict)
+	token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.registry import resolve
-from integration_hub.webhooks.schemes.base import BadSignature, CannotSign, Places, Scheme
-from integration_hub.webhooks.schemes.hmac_schemes import (
-	FrappeScheme,
-	GitHubScheme,
-	HMACScheme,
-	ShopifyScheme,
-	WooCommerceScheme,
-)
+from integration_hub.webhooks.places import Places
+from integration_hub.webhooks.presets import Preset, filled, presets
+from integration_hub.webhooks.schemes.base import BadSignature, CannotSign, Scheme
+from integration_hub.webhooks.schemes.hmac_schemes import GitHubScheme, ShopifyScheme, WooCommerceScheme
 from integration_hub.webhooks.schemes.meta_and_x import MetaScheme, XScheme
 from integration_hub.webhooks.schemes.shared_secret import BasicScheme, TokenScheme
+from integration_hub.webhooks.schemes.signed_requests import HMACScheme, PublicKeyScheme
 from integration_hub.webhooks.schemes.slack import SlackScheme
 from integration_hub.webhooks.schemes.standard_webhooks import StandardScheme
-from integration_hub.webhooks.schemes.stripe import StripeScheme
 from integration_hub.webhooks.schemes.twilio import TwilioScheme
 
 __all__ = [
+	"BASES",
 	"SCHEMES",
 	"BadSignature",
 	"CannotSign",
@@ -35,20 +33,32 @@ __all__ = [
 	"scheme_for",
 ]
 
-SCHEMES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
+# The implementations that presets name as their `scheme`.
+BASES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 	"HMAC": HMACScheme,
+	"Public Key": PublicKeyScheme,
 	"Token": TokenScheme,
 	"Basic": BasicScheme,
 	"Standard Webhooks": StandardScheme,
-	"Frappe": FrappeScheme,
 	"GitHub": GitHubScheme,
 	"Meta": MetaScheme,
 	"Shopify": ShopifyScheme,
 	"Slack": SlackScheme,
-	"Stripe": StripeScheme,
 	"Twilio": TwilioScheme,
 	"WooCommerce": WooCommerceScheme,
 	"X": XScheme,
+}
+
+
+def _scheme_of(preset: Preset, config: IntegrationConfig) -> Scheme:
+	scheme = BASES[preset.scheme](filled(config))
+	scheme.places, scheme.forms = preset.places, preset.forms
+	scheme.same_id = preset.settings.get("same_id_other_body") or scheme.same_id
+	return scheme
+
+
+SCHEMES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
+	name: partial(_scheme_of, preset) for name, preset in presets().items()
 }
 
 
@@ -64,8 +74,10 @@ class _Registered(Scheme):
 
 def record_path_of(name: str, registered: Mapping[str, str] | None = None) -> str:
 	"""Return where the senders of a scheme put the record of an event: the Record Path of a new route."""
-	scheme: Any = SCHEMES.get(name)
-	if not scheme and registered and name in registered:
+	if preset := presets().get(name):
+		return preset.record_path
+	scheme: Any = None
+	if registered and name in registered:
 		with suppress(ConfigurationError):  # it is said where the scheme is used
 			scheme = resolve(registered[name])
 	places = getattr(scheme, "places", None)

@@ -6,11 +6,12 @@ import hmac
 import re
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.webhooks.messages import Request, Response
+from integration_hub.webhooks.places import Places
 
 OtherBody = Literal["Conflict", "Duplicate", "New"]
 _MAX_SIGNATURE = 1024
@@ -23,24 +24,6 @@ class BadSignature(Exception):
 
 class CannotSign(Exception):
 	"""A test event cannot be signed as this sender does; the text says why."""
-
-
-@dataclass(frozen=True)
-class Places:
-	"""Places of an event's id, type and time: headers (the first that is there), else paths in the body.
-
-	joined: an id is made of all that its headers and its path hold. record_path: what a new route has as its Record Path;
-	"" is the body itself.
-	"""
-
-	id_headers: tuple[str, ...] = ()
-	id_path: str = "id"
-	type_headers: tuple[str, ...] = ()
-	type_path: str = "event"
-	time_headers: tuple[str, ...] = ()
-	time_path: str = ""
-	joined: bool = False
-	record_path: str = "data"
 
 
 class Everything:

@@ -7,20 +7,16 @@ import re
 from collections.abc import Sequence
 
 from integration_hub.webhooks.messages import Request, Response
-from integration_hub.webhooks.schemes.base import BadSignature, Places, require
-from integration_hub.webhooks.schemes.hmac_schemes import SettledHMAC
+from integration_hub.webhooks.schemes.base import BadSignature, require
+from integration_hub.webhooks.schemes.signed_requests import HMACScheme
 
 _MAX_CHALLENGE = 200
 # What X sends is a UUID or base64. Nothing that could be the body of an event is signed: see XScheme.
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{1,128}={0,2}")
 
 
-class MetaScheme(SettledHMAC):
+class MetaScheme(HMACScheme):
 	"""Meta: https://developers.facebook.com/docs/graph-api/webhooks/getting-started"""
-
-	header, prefix = "X-Hub-Signature-256", "sha256="
-	forms = False
-	places = Places(id_path="", type_path="object", record_path="")
 
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Response | None:
 		"""Answer with `hub.challenge` if `hub.verify_token` is right; raises BadSignature."""
@@ -34,16 +30,12 @@ class MetaScheme(SettledHMAC):
 		return Response(200, "challenge", content, "text/plain")
 
 
-class XScheme(SettledHMAC):
+class XScheme(HMACScheme):
 	"""X: https://docs.x.com/x-api/webhooks/quickstart
 
 	The answer to a CRC is what an event's signature is: an HMAC, under the same secret, of a text anybody may
 	choose. So only texts are signed that no event's body can be.
 	"""
-
-	header, encoding, prefix = "x-twitter-webhooks-signature", "base64", "sha256="
-	forms = False
-	places = Places(id_path="", type_path="", record_path="")
 
 	def handshake(self, request: Request, secrets: Sequence[str], verify_token: str) -> Response | None:
 		"""Answer a CRC with the HMAC of its token; raises BadSignature for a malformed one."""
@@ -52,5 +44,5 @@ class XScheme(SettledHMAC):
 		token = request.query["crc_token"]
 		if not _CRC_TOKEN.fullmatch(token):
 			raise BadSignature("challenge_malformed")
-		signature = self.prefix + self.sign(token.encode(), secrets[0])
+		signature = self.config.signature_prefix + self.sign(token.encode(), secrets[0])
 		return Response(200, "challenge", json.dumps({"response_token": signature}))

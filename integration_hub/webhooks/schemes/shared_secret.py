@@ -10,16 +10,20 @@ from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.schemes.base import (
 	BadSignature,
+	CannotSign,
 	Everything,
 	Scheme,
 	require,
 	sent,
 	with_headers,
 )
+from integration_hub.webhooks.schemes.signature_places import signatures
+from integration_hub.webhooks.schemes.signed_content import json_of
+from integration_hub.webhooks.schemes.signed_requests import placed, signed_items
 
 
 class TokenScheme(Scheme):
-	"""A header holds the token, behind a prefix (`Bearer `, for example) if one is set."""
+	"""A header, the URL or the body holds the token, behind a prefix (`Bearer `, for example) if one is set."""
 
 	signed_headers = Everything()
 
@@ -30,15 +34,17 @@ class TokenScheme(Scheme):
 		return "Bearer" if is_bearer and self.config.signature_prefix.strip().lower() == "bearer" else ""
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
-		"""Return if the header holds one of `secrets` behind its prefix; raises BadSignature."""
-		given, prefix = sent(request, self.config.signature_header), self.config.signature_prefix
-		if not given.startswith(prefix):
-			raise BadSignature("signature_malformed")
-		require([given[len(prefix) :].strip()], secrets)
+		"""Return if one of `secrets` stands in its place, in each event of the body if it stands there; raises BadSignature."""
+		config = self.config
+		items = signed_items(json_of(request, config), config) if config.signature_in == "Body" else [None]
+		for item in items:
+			require([text.strip() for text in signatures(config, request, item)], secrets)
 
 	def signed(self, request: Request, secret: str) -> Request:
-		"""Return the request with the secret in its header."""
-		return with_headers(request, {self.config.signature_header: self.config.signature_prefix + secret})
+		"""Return the request with the secret in its place."""
+		if self.config.signature_in == "Body":
+			raise CannotSign("The token is a part of the event: only the sender can send it.")
+		return placed(request, self.config, secret)
 
 
 class BasicScheme(Scheme):

@@ -20,7 +20,6 @@ from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.schemes.base import (
 	BadSignature,
 	CannotSign,
-	Places,
 	Scheme,
 	require_fresh,
 	sent,
@@ -35,7 +34,6 @@ class StandardScheme(Scheme):
 	"""The secret is `whsec_…` (v1, HMAC-SHA256) or the sender's public key `whpk_…` (v1a, Ed25519)."""
 
 	signed_headers = tuple(f"{family}-{part}" for family in _FAMILIES for part in ("id", "timestamp"))
-	places = Places(id_headers=("webhook-id", "svix-id"), id_path="", type_path="type", time_path="timestamp")
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		"""Return if one of the signatures of id, time and body is right and the time is near; raises as the base does."""

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
 
 from integration_hub.webhooks.bodies import FORM, media_type
 from integration_hub.webhooks.messages import Request
-from integration_hub.webhooks.schemes.base import BadSignature, Places, Scheme, require, sent, with_headers
+from integration_hub.webhooks.schemes.base import BadSignature, Scheme, require, sent, with_headers
 
 _DIGESTS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 _PORTS = {"https": 443, "http": 80}
@@ -22,13 +22,6 @@ class TwilioScheme(Scheme):
 
 	The URL is the one entered at Twilio; behind a proxy that changes it, *Public URL* says what it was.
 	"""
-
-	places = Places(
-		id_headers=("i-twilio-idempotency-token",),
-		id_path="",
-		type_path="EventType || MessageStatus || SmsStatus || CallStatus",
-		record_path="",
-	)
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		"""Return if the signature of URL and form, or of URL and body hash, is right; raises BadSignature."""
