@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integration_hub.connectors.json_text import DEEPEST, read_json, write_json
+from integration_hub.connectors.numbers import shown
 from integration_hub.stores.fields import Field
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.field_values import fit, fitter
 from integration_hub.sync.mapping import Mapper
-from integration_hub.sync.numbers import shown
 from integration_hub.sync.run import run_stream
 from tests.compare import errors
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
 from jmespath.visitor import Options, TreeInterpreter
 
+from integration_hub.connectors.path_functions import LITERALS, PathFunctions, costs, literal_problem
 from integration_hub.lazy_messages import _
 
 Reader = Callable[[Any], Any]
@@ -143,10 +143,10 @@ def _wrong_calls(path: str, node: Node) -> Iterator[str]:
 
 
 def _wrong_call(path: str, name: str, given: Sequence[Node]) -> Iterator[str]:
-	if name not in Functions.FUNCTION_TABLE:
-		yield _("{0!r} calls {1}(), which is not a function of JMESPath", path, name)
+	if name not in PathFunctions.FUNCTION_TABLE:
+		yield _("{0!r} calls {1}(), which is no function", path, name)
 		return
-	takes = Functions.FUNCTION_TABLE[name]["signature"]
+	takes = PathFunctions.FUNCTION_TABLE[name]["signature"]
 	more = bool(takes) and takes[-1].get("variadic")
 	if len(given) < len(takes) or (len(given) > len(takes) and not more):
 		at_least = _(
@@ -158,6 +158,18 @@ def _wrong_call(path: str, name: str, given: Sequence[Node]) -> Iterator[str]:
 	for argument, taken in zip(given, takes, strict=False):
 		if "expref" in taken["types"] and argument["type"] != "expref":
 			yield _("{0!r} calls {1}() without an expression, which is written with &, as &name", path, name)
+	yield from _wrong_literals(path, name, given)
+
+
+def _wrong_literals(path: str, name: str, given: Sequence[Node]) -> Iterator[str]:
+	"""Yield what is wrong with the arguments of a call that have to stand in the settings as they are."""
+	for place, argument in enumerate(given):
+		if (name, place) not in LITERALS:
+			continue
+		if argument["type"] != "literal":
+			yield _("{0!r}: {1}() takes only text in quotes there, not a value of the record", path, name)
+		elif problem := literal_problem(name, place, argument["value"]):
+			yield _("{0!r}: {1}", path, problem)
 
 
 def _shape(node: Node) -> tuple[int, int]:
@@ -234,8 +246,7 @@ class _Bounded(TreeInterpreter):
 				self.made(argument)
 			elif isinstance(argument, list | dict | str):
 				self._spend(len(argument) >> 4)
-		if name == "join" and len(arguments) == 2:  # else it is refused below
-			self._spend(_joined(*arguments) >> 4)
+		self._spend(costs(name, arguments) >> 4)
 		return self.made(self._functions.call_function(name, arguments))
 
 	def made(self, value: Any) -> Any:
@@ -268,7 +279,7 @@ class _Bounded(TreeInterpreter):
 			raise PathTooCostly(_("the expression produces too much from its input"))
 
 
-_OPTIONS = Options(custom_functions=Functions())
+_OPTIONS = Options(custom_functions=PathFunctions())
 _VISITS = {name[6:]: getattr(_Bounded, name) for name in dir(_Bounded) if name.startswith("visit_")}
 _HEAVY = frozenset({str, int, list, dict})
 
@@ -276,13 +287,6 @@ _HEAVY = frozenset({str, int, list, dict})
 def _is_ordered(value: Any) -> bool:
 	"""Tell whether a value is a number or text: nothing else has an order."""
 	return isinstance(value, str | int | float) and not isinstance(value, bool)
-
-
-def _joined(separator: Any, parts: Any) -> int:
-	"""Return how long a text `join` makes."""
-	if not (isinstance(separator, str) and isinstance(parts, list)):
-		return 0  # which it will refuse
-	return len(separator) * len(parts) + sum(len(part) for part in parts if isinstance(part, str))
 
 
 def _weight(value: Any, most: int) -> int:

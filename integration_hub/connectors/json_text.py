@@ -39,11 +39,11 @@ def read_json(text: str | bytes) -> Any:
 	where it is stored, by its field. An integer of more digits than Python converts stays text.
 	"""
 	try:
-		return shallow(json.loads(text, parse_float=_read_float))
+		return shallow(json.loads(text, parse_float=exact_float))
 	except (json.JSONDecodeError, UnicodeDecodeError):
 		raise
 	except ValueError:
-		return shallow(json.loads(text, parse_float=_read_float, parse_int=_read_int))
+		return shallow(json.loads(text, parse_float=exact_float, parse_int=_read_int))
 
 
 def shallow(value: Any) -> Any:
@@ -85,7 +85,8 @@ def write_json(value: Any, **options: Any) -> str:
 	return _MARKED.sub(r"\1", text)
 
 
-def _read_float(text: str) -> float:
+def exact_float(text: str) -> float:
+	"""Return the number that text of one stands for, with its digits."""
 	number = float(text)
 	if repr(number) == text:
 		return number

@@ -9,8 +9,8 @@ from typing import Any
 
 from integration_hub.connectors.app_code import attempt, contained, error_text
 from integration_hub.connectors.json_text import write_json
+from integration_hub.connectors.numbers import integer, number
 from integration_hub.connectors.registry import resolve
-from integration_hub.sync.numbers import integer, number
 from integration_hub.sync.times import (
 	check_year,
 	date_text,

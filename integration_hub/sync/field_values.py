@@ -12,11 +12,11 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
+from integration_hub.connectors.numbers import integer, number, shown
 from integration_hub.stores.doctype_tables import INTEGER, NUMERIC
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.sync.compare import time_text
 from integration_hub.sync.conversions import text
-from integration_hub.sync.numbers import integer, number, shown
 from integration_hub.sync.times import check_year, is_no_time, parse_date
 
 Fit = Callable[[Any], Any]

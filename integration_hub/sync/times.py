@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from integration_hub.connectors.numbers import shown
 from integration_hub.connectors.time_bounds import earliest
-from integration_hub.sync.numbers import shown
 
 ReadTime = Callable[[Any], datetime]
 
