@@ -183,12 +183,14 @@ def test_the_hash_of_the_body_is_the_key_if_so_set(endpoint):
 		(FORM, b"", 400, "body_not_a_form"),
 		(FORM, b"id=%FF", 400, "body_not_utf8"),
 		(FORM, b"&".join(b"a=1" for _ in range(2000)), 400, "body_not_a_form"),
-		("application/xml", b"<a/>", 415, "media_type_not_supported"),
-		("multipart/form-data; boundary=x", b"--x--", 415, "media_type_not_supported"),
+		("application/xml", b"<a/>", 202, "unrouted"),
+		("application/xml", b"a", 400, "body_not_xml"),
+		("multipart/form-data; boundary=x", b"--x--", 400, "body_not_a_form"),
+		("application/x-protobuf", b'{"id": "1"}', 415, "media_type_not_supported"),
 		("application/octet-stream", b'{"id": "1"}', 415, "media_type_not_supported"),
 	],
 )
-def test_json_and_forms_are_payloads_and_nothing_else_is(endpoint, kind, body, status, reason):
+def test_json_xml_and_forms_are_payloads_and_nothing_else_is(endpoint, kind, body, status, reason):
 	runtime = endpoint("GitHub", event_id_path="id")
 	answer = github(runtime, body, kind)
 	assert (answer.status, answer.reason) == (status, reason)

@@ -21,18 +21,18 @@ def events(runtime) -> dict[str, tuple[str, int]]:
 
 def test_where_the_look_at_repeats_fails_new_events_are_not_called_duplicates(runtime, monkeypatch):
 	inbox.store(runtime, [EVENT])
-	count = inbox._count_delivery
+	count = inbox._count_deliveries
 
 	def fail(*_) -> None:
 		raise ValueError("the disk is full")
 
-	monkeypatch.setattr(inbox, "_count_delivery", fail)
+	monkeypatch.setattr(inbox, "_count_deliveries", fail)
 	both = [replace(EVENT, event_id="2"), EVENT]
 	with pytest.raises(ValueError, match="the disk is full"):
 		inbox.store(runtime, both)
 	assert events(runtime) == {"1": ("Queued", 1)}
 
-	monkeypatch.setattr(inbox, "_count_delivery", count)
+	monkeypatch.setattr(inbox, "_count_deliveries", count)
 	assert inbox.store(runtime, both) == ["received", "duplicate"]
 	assert events(runtime) == {"1": ("Queued", 2), "2": ("Queued", 1)}
 

@@ -24,8 +24,8 @@ from integration_hub.stores.settings import note_success, settings_row
 from integration_hub.stores.status_facts import integration_of, standing_of
 from integration_hub.sync.modes import Period
 from integration_hub.sync.run import approve_deletions, run_stream
-from integration_hub.webhooks.batch import MAX_ATTEMPTS
 from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.event_retries import MAX_ATTEMPTS
 from integration_hub.webhooks.messages import Request, Response
 from integration_hub.webhooks.rejections import reject
 from integration_hub.webhooks.replay import replay

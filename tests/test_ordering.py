@@ -12,9 +12,10 @@ import pytest
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import sender
 from integration_hub.stores import claims, inbox, ordering
-from integration_hub.webhooks import Defer, batch
+from integration_hub.webhooks import Defer
 from integration_hub.webhooks.defer import MAX_DEFERRALS
 from integration_hub.webhooks.drain import drain, sweep
+from integration_hub.webhooks.event_retries import MAX_ATTEMPTS
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.receive import receive
 
@@ -85,7 +86,7 @@ def test_what_is_behind_a_failed_event_waits_for_it_and_other_keys_do_not(hub):
 def test_a_dead_event_holds_nobody_back(hub):
 	put(hub, "a1", "a2")
 	FAILING.add("a1")
-	for _ in range(batch.MAX_ATTEMPTS):
+	for _ in range(MAX_ATTEMPTS):
 		retry_now(hub)
 		drain(hub, "crm")
 	assert states(hub) == {"a1": "Dead", "a2": "Completed"}
@@ -201,7 +202,7 @@ def test_paid_before_created_comes_back_after_it(hub):
 def test_deferring_ends(hub):
 	put(hub, "a1")
 	DEFERRING.add("a1")
-	for _ in range(MAX_DEFERRALS + batch.MAX_ATTEMPTS):
+	for _ in range(MAX_DEFERRALS + MAX_ATTEMPTS):
 		retry_now(hub)
 		drain(hub, "crm")
 	assert states(hub) == {"a1": "Dead"}

@@ -25,9 +25,11 @@ from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.runtime.worker import work_once
 from integration_hub.sandbox import sender
 from integration_hub.stores import claims, inbox
+from integration_hub.stores.ids import new_id
 from integration_hub.webhooks import batch
-from integration_hub.webhooks.batch import Batch, Drained, retry_delay
+from integration_hub.webhooks.batch import Batch, Drained
 from integration_hub.webhooks.drain import drain, sweep
+from integration_hub.webhooks.event_retries import EventRetries
 from integration_hub.webhooks.messages import MAX_BODY, Request
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.receiver import receiver
@@ -272,7 +274,7 @@ def test_changes_by_webhook_alone_keep_the_target_equal(hub, endpoint, crm):
 
 
 def test_retries_take_about_a_day():
-	assert 12 * 3600 < sum(retry_delay(attempt) for attempt in range(1, 8)) < 36 * 3600
+	assert 12 * 3600 < sum(EventRetries().delay(attempt, new_id()) for attempt in range(1, 8)) < 36 * 3600
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -22,8 +22,12 @@ Reader = Callable[[Any], Any]
 Node = Mapping[str, Any]
 
 _PLAIN = re.compile(r"(\^|[A-Za-z_][A-Za-z0-9_]*)(\.(\^|[A-Za-z_][A-Za-z0-9_]*))*")
-# `^` is ours: the record around one. What is quoted stays as it is.
-_OUTER = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`)|\^""", re.DOTALL)
+# Ours are `^`, the record around one, and headers as they are spelled (`header.X-Topic`), which JMESPath would have in
+# quotes. What is quoted stays as it is.
+_OURS = re.compile(
+	r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`)|\^|(?<![\w.])header\.(\w+(?:-\w+)+)""",
+	re.DOTALL | re.ASCII,
+)
 _LONGEST = 2000  # characters of an expression
 _DEEPEST = 60  # levels of one: Python's own stack takes some hundred
 _MOST_COPIES = 100_000  # copies that an expression may make of its data, judged before it meets any
@@ -117,7 +121,7 @@ def parsed(path: str) -> Node:
 	if len(path) > _LONGEST:
 		raise PathError(_("{0!r} is longer than {1} characters", f"{path[:80]}…", _LONGEST))
 	try:
-		tree = jmespath.compile(_OUTER.sub(lambda found: found[1] or '"^"', path)).parsed
+		tree = jmespath.compile(_OURS.sub(_quoted, path)).parsed
 		depth, copies = _shape(tree)
 	except JMESPathError as error:
 		raise PathError(_("{0!r} is not a JMESPath expression ({1})", path, _mistake(error))) from None
@@ -131,6 +135,10 @@ def parsed(path: str) -> Node:
 	if copies > _MOST_COPIES:
 		raise PathError(_("{0!r} would make more than {1} copies of its input", path[:80], _MOST_COPIES))
 	return tree
+
+
+def _quoted(found: re.Match[str]) -> str:
+	return found[1] or (f'header."{found[2]}"' if found[2] else '"^"')
 
 
 def _wrong_calls(path: str, node: Node) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from integration_hub.connectors.answer_rules import AnswerRule, rule_problems
-from integration_hub.connectors.bounded_jmespath import path_problem
+from integration_hub.connectors.composed_paths import composed_path_problem
 from integration_hub.connectors.setting_ranges import range_problems
 from integration_hub.lazy_messages import _
 
@@ -26,6 +26,7 @@ AUTH_TYPES = (
 
 
 EVENT_ID_SOURCES = ("Header or Path", "Header and Path", "Hash of Body", "Each Delivery Is an Event")
+EVENT_FORMATS = ("", "CloudEvents")  # "": a body is what it is
 OTHER_BODY = ("", "Conflict", "Duplicate", "New")  # "": as the scheme has it
 
 
@@ -97,6 +98,14 @@ class IntegrationConfig:
 	answer_type: str = ""
 	answer_headers: str = ""
 	answer_200: bool = False
+	events_path: str = ""
+	keep_outer: bool = True
+	event_format: str = ""
+	json_fields: str = ""
+	keep_files: bool = False
+	event_attempts: int = 8
+	event_retry_pauses: str = ""
+	event_dead_hours: float = 0.0
 	queue_enabled: bool = False
 	queue_kind: str = "List"
 	queue_end: str = "Right"
@@ -114,6 +123,13 @@ class IntegrationConfig:
 		rules = tuple(AnswerRule(**typed_values(AnswerRule, rule)) for rule in row.get("answer_rules") or ())
 		plain = {name: value for name, value in row.items() if name != "answer_rules"}
 		return cls(**typed_values(cls, plain), answer_rules=rules)
+
+
+_CHOICES = {
+	"event_id_source": EVENT_ID_SOURCES,
+	"same_id_other_body": OTHER_BODY,
+	"event_format": EVENT_FORMATS,
+}
 
 
 def typed_values(cls: type, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,12 +187,12 @@ def integration_problems(
 		problems.append(("refresh_token", _("is needed for OAuth2 Refresh Token")))
 	if config.webhook_enabled and not secrets.get("webhook_secret"):
 		problems.append(("webhook_secret", _("is empty: every webhook would be rejected")))
-	for field, known in (("event_id_source", EVENT_ID_SOURCES), ("same_id_other_body", OTHER_BODY)):
+	for field, known in _CHOICES.items():
 		if getattr(config, field) not in known:
 			named = ", ".join(filter(None, known))
 			problems.append((field, _("{0!r} is not one of {1}", getattr(config, field), named)))
 	for field in ("event_type_path", "event_id_path", "event_time_path", "ordering_key_path"):
-		if (path := getattr(config, field)) and (problem := path_problem(path)):
+		if (path := getattr(config, field)) and (problem := composed_path_problem(path)):
 			problems.append((field, problem))
 	if config.queue_enabled and not secrets.get("queue_url"):
 		problems.append(("queue_url", _("is needed to consume a queue")))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from integration_hub.connectors.config import IntegrationConfig, header_names
+from integration_hub.connectors.header_fields import header_mentions
 from integration_hub.connectors.redact import MASK, Redactor
 from integration_hub.lazy_messages import _
 
@@ -19,6 +20,7 @@ _IDS = frozenset({"i-twilio-idempotency-token"})
 # What the inbox keeps of a request: a signature under such a name would be kept with it.
 _KEPT = frozenset({"content-type", "content-length", "user-agent", "date", "host"})
 _PLACES = ("event_id_header", "event_type_header", "event_time_header")
+_PATHS = ("event_id_path", "event_type_path", "event_time_path", "ordering_key_path")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,100}")  # RFC 9110, 5.6.2
 _MOST_KEPT = 20
 
@@ -44,8 +46,9 @@ def kept_names(config: IntegrationConfig) -> tuple[str, ...]:
 
 def header_problems(config: IntegrationConfig) -> Iterator[tuple[str, str]]:
 	"""Give what is wrong with the headers that settings name, as (field, sentence)."""
-	for field in _PLACES:
-		header = getattr(config, field)
+	named = [(field, getattr(config, field)) for field in _PLACES]
+	named += [(field, header) for field in _PATHS for header in header_mentions(getattr(config, field))]
+	for field, header in named:
 		if proves(header, config):
 			sentence = _(
 				"{0} contains a signature or credentials, and would be stored and shown with the event",

@@ -39,6 +39,8 @@ RANGES: dict[str, Range] = {
 	"max_response_mb": Range(_LEAST_SECONDS, 10_000),
 	"max_body_mb": Range(0, 100),
 	"webhook_tolerance": Range(1, 7 * _DAY),
+	"event_attempts": Range(1, 100),
+	"event_dead_hours": Range(0, 24 * 366),
 	"keep_payload_days": Range(0, MOST_DAYS),
 	"keep_dead_days": Range(0, MOST_DAYS),
 	"keep_unrouted_days": Range(0, MOST_DAYS),

@@ -25,9 +25,9 @@ from integration_hub.queues.dead_letters import DeadLetter, log_dead_letters
 from integration_hub.queues.redis_servers import NEEDED, explained, facts_of, moved_to, tagged
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.runtime import HubError, Runtime
-from integration_hub.webhooks.bodies import MalformedEvent, read_body
-from integration_hub.webhooks.event_secrets import check_event
-from integration_hub.webhooks.events import Route, load_routes, read_event
+from integration_hub.webhooks.bodies import MalformedEvent, Reading, read_body
+from integration_hub.webhooks.body_events import read_events
+from integration_hub.webhooks.events import EventReader, Route, load_routes
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.receive import hand_over
 
@@ -180,16 +180,18 @@ class Consumer:
 	def store(self, messages: Sequence[Message]) -> None:
 		"""Commit a batch, then acknowledge it. What cannot be an event, or be stored, becomes a dead letter."""
 		routes = load_routes(self.runtime, self.config.name)
-		readable, events, buried = [], [], {}
+		events, owners, buried = [], [], {}
 		for number, message in enumerate(messages):
 			try:
-				events.append(self._event(message, routes))
-				readable.append(number)
+				found = self._events(message, routes)
 			except MalformedEvent as error:
 				buried[number] = DeadLetter(message.body, str(error))
+				continue
+			events += found
+			owners += [number] * len(found)
 		stored = store_in_chunks(self.runtime, events)
 		for place, reason in stored.refused.items():
-			buried[readable[place]] = DeadLetter(messages[readable[place]].body, reason)
+			buried[owners[place]] = DeadLetter(messages[owners[place]].body, reason)
 		log_dead_letters(self.runtime, self.config.name, self.dead, buried.values())
 		for number, dead_letter in buried.items():
 			self.bury(messages[number], dead_letter)
@@ -206,22 +208,25 @@ class Consumer:
 		if keys := {event.ordering_key for event in new if not event.unrouted}:
 			hand_over(self.runtime, self.config.name, keys)
 
-	def _event(self, message: Message, routes: Sequence[Route]) -> Event:
-		"""Return the event a message is; raises MalformedEvent."""
+	def _events(self, message: Message, routes: Sequence[Route]) -> list[Event]:
+		"""Return the events that a message holds; raises MalformedEvent."""
 		if message.problem:
 			raise MalformedEvent(message.problem)
 		most = int((self.config.max_body_mb or DEFAULT_MB) * MEGABYTE)
 		if len(message.body) > most:
 			raise MalformedEvent("body_too_large")
-		body, payload = read_body(message.body, {}, most)
+		body, payload = read_body(message.body, {}, most, self._reading)
 		try:
-			event = read_event(self.config, body, payload, routes, "Queue", default_id=message.default_id)
-			check_event(event, self._known)
+			reader = EventReader(self.config, routes, "Queue", {}, known=self._known)
+			return read_events(reader, body, payload, message.default_id)
 		except PathTooCostly as error:
 			raise MalformedEvent(f"path_too_costly: {error}") from None
 		except HubError as error:
 			raise MalformedEvent(f"secret_in_event: {error}") from None
-		return event
+
+	@cached_property
+	def _reading(self) -> Reading:
+		return Reading.of(self.config)
 
 	@cached_property
 	def _known(self) -> KnownSecrets:

@@ -258,6 +258,15 @@ def _by_slot(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 	return found
 
 
+def _most_attempts(table: WorkTable) -> str:
+	"""Return the SQL of the attempts after which a row is Dead: its integration's own number, else the parameter."""
+	if not table.attempts_setting:
+		return "%s"
+	own = f"""SELECT NULLIF(`tabIntegration Settings`.`{table.attempts_setting}`, 0) FROM `tabIntegration Settings`
+		WHERE `tabIntegration Settings`.`name` = `tab{table.doctype}`.`integration`"""
+	return f"COALESCE(({own}), %s)"
+
+
 def _release(
 	runtime: Runtime,
 	rows: Sequence[Row],
@@ -275,7 +284,7 @@ def _release(
 	def release() -> int:
 		count = runtime.db.execute(
 			f"""UPDATE `tab{table.doctype}` SET
-				`status` = CASE WHEN `attempts` >= %s THEN 'Dead' ELSE 'Failed' END,
+				`status` = CASE WHEN `attempts` >= {_most_attempts(table)} THEN 'Dead' ELSE 'Failed' END,
 				`error` = '{table.lost}', `attempts_log` = {log}, `claim` = NULL, `turn` = {MY_TURN},
 				`next_attempt_at` = %s, `modified` = %s
 				WHERE `name` IN ({marks}) AND {STATE} = '{table.taken}' AND {where}""",

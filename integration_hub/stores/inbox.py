@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,38 +93,67 @@ def store(runtime: Runtime, events: Sequence[Event]) -> list[Verdict]:
 	def add() -> list[Verdict]:
 		# The insert comes first: it waits for the rows that are in its way.
 		new = _insert(runtime, rows)
-		return [
-			event.verdict if row[0] in new else _known(runtime, event, row[0])
-			for event, row in zip(events, rows, strict=True)
-		]
+		if len(new) == len(rows):
+			return [event.verdict for event in events]
+		return _Known(
+			runtime, [e for e, row in zip(events, rows, strict=True) if row[0] not in new]
+		).verdicts(events, rows, new)
 
 	return in_transaction(runtime.db, add)
 
 
-def _known(runtime: Runtime, event: Event, name: str) -> Verdict:
-	"""Return the verdict on an event whose key there is already; `name` is what its own row would be called."""
-	found = _find(runtime, event.key)
-	# An earlier attempt has made it, whose commit was only believed to have failed.
-	if found["name"] == name:
-		return event.verdict
-	if event.other_body == "Duplicate" or found["body_hash"] == event.body_hash:
-		_count_delivery(runtime, event.key)
-		return "duplicate"
-	status = event.status if event.other_body == "New" else "Conflict"
-	new = bool(_insert(runtime, [_row(name, event, event.body_key, status)]))
-	if not new and _find(runtime, event.body_key)["name"] != name:
-		_count_delivery(runtime, event.body_key)
-	elif status != "Conflict":
-		return "received"
-	return "conflict" if status == "Conflict" else "duplicate"
+class _Known:
+	"""The rows that were there before some of the events to store, within the transaction that stores them."""
+
+	def __init__(self, runtime: Runtime, events: Sequence[Event]) -> None:
+		self.runtime = runtime
+		self._found = _find(runtime, {event.key for event in events})
+		self._repeated: Counter[str] = Counter()
+
+	def verdicts(
+		self, events: Sequence[Event], rows: Sequence[tuple[str, ...]], new: set[str]
+	) -> list[Verdict]:
+		"""Return a verdict for each event, and count the deliveries of what is repeated. new: names of rows just made."""
+		found = [
+			event.verdict if row[0] in new else self._verdict(event, row[0])
+			for event, row in zip(events, rows, strict=True)
+		]
+		_count_deliveries(self.runtime, self._repeated)
+		return found
+
+	def _verdict(self, event: Event, name: str) -> Verdict:
+		"""Return the verdict on an event whose key there is already; `name` is what its own row would be called."""
+		found = self._found[event.key]
+		# An earlier attempt has made it, whose commit was only believed to have failed.
+		if found["name"] == name:
+			return event.verdict
+		if event.other_body == "Duplicate" or found["body_hash"] == event.body_hash:
+			self._repeated[event.key] += 1
+			return "duplicate"
+		status = event.status if event.other_body == "New" else "Conflict"
+		if self._is_repeated(event, name, status):
+			self._repeated[event.body_key] += 1
+			return "conflict" if status == "Conflict" else "duplicate"
+		return "conflict" if status == "Conflict" else "received"
+
+	def _is_repeated(self, event: Event, name: str, status: str) -> bool:
+		"""Make the row of an event whose key another body has; tell whether there was one."""
+		if _insert(self.runtime, [_row(name, event, event.body_key, status)]):
+			return False
+		return _find(self.runtime, [event.body_key])[event.body_key]["name"] != name
 
 
-def _find(runtime: Runtime, event_key: str) -> Row:
-	sql = f"SELECT `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` = %s {as_it_is(runtime.db)}"
-	found = runtime.db.query(sql, [event_key])
-	if not found:
+def _find(runtime: Runtime, keys: Collection[str]) -> dict[str, Row]:
+	"""Return rows by key, as they are now; raises Outdated where one is missing."""
+	found: dict[str, Row] = {}
+	for some in chunks(sorted(keys), 1000):
+		marks, values = in_list(some)
+		sql = f"""SELECT `event_key`, `name`, `body_hash` FROM `tab{DOCTYPE}` WHERE `event_key` IN ({marks})
+			{as_it_is(runtime.db)}"""
+		found |= {row["event_key"]: row for row in runtime.db.query(sql, values)}
+	if len(found) < len(keys):
 		raise Outdated("An event that was there a moment ago was deleted meanwhile.")
-	return found[0]
+	return found
 
 
 _COLUMNS = (
@@ -142,6 +172,10 @@ _COLUMNS = (
 	"unsigned",
 	"error",
 )
+
+
+_PAYLOAD = _COLUMNS.index("payload")
+_MOST_CHARACTERS = 1_000_000  # of payloads in one statement, which databases limit
 
 
 def _row(name: str, event: Event, event_key: str, status: str) -> tuple[str, ...]:
@@ -171,19 +205,41 @@ def _insert(runtime: Runtime, rows: Sequence[tuple[str, ...]]) -> set[str]:
 	names = [row[0] for row in rows]
 	# In the order of the keys: two transactions that have some in common do not wait for each other crosswise.
 	ordered = sorted(rows, key=lambda row: row[1])
-	added = insert_new(runtime.db, DOCTYPE, _COLUMNS, ordered, same, key="event_key")
+	added = sum(
+		insert_new(runtime.db, DOCTYPE, _COLUMNS, some, same, key="event_key")
+		for some in _statements(ordered)
+	)
 	if added in (0, len(rows)):
 		return set(names if added else ())
+	return {row["name"] for some in chunks(names, 1000) for row in _named(runtime, some)}
+
+
+def _named(runtime: Runtime, names: Sequence[str]) -> list[Row]:
 	marks, values = in_list(names)
-	return {
-		row["name"]
-		for row in runtime.db.query(f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values)
-	}
+	return runtime.db.query(f"SELECT `name` FROM `tab{DOCTYPE}` WHERE `name` IN ({marks})", values)
 
 
-def _count_delivery(runtime: Runtime, event_key: str) -> None:
-	sql = f"UPDATE `tab{DOCTYPE}` SET `deliveries` = `deliveries` + 1 WHERE `event_key` = %s"
-	runtime.db.execute(sql, [event_key])
+def _statements(rows: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+	"""Cut rows into statements whose length a database takes; a row that is longer by itself is one."""
+	some: list[tuple[str, ...]] = []
+	size = 0
+	for row in rows:
+		if some and size + len(row[_PAYLOAD]) > _MOST_CHARACTERS:
+			yield some
+			some, size = [], 0
+		some.append(row)
+		size += len(row[_PAYLOAD]) + len(row[_PAYLOAD + 1])
+	yield some
+
+
+def _count_deliveries(runtime: Runtime, repeated: Mapping[str, int]) -> None:
+	for times in sorted(set(repeated.values())):
+		keys = sorted(key for key, count in repeated.items() if count == times)
+		for some in chunks(keys, 1000):
+			marks, values = in_list(some)
+			sql = f"""UPDATE `tab{DOCTYPE}` SET `deliveries` = `deliveries` + {int(times)}
+				WHERE `event_key` IN ({marks})"""
+			runtime.db.execute(sql, values)
 
 
 def counts(runtime: Runtime, integration: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ class WorkTable:
 	untried, taken: the states of a row that nobody has tried, and of one that somebody has; what has failed is Failed,
 	and Dead after the last attempt. columns: what work needs of a row. body: the column that may be large. slot: how the
 	names of its claimants' locks begin. lost: what is said of a row whose claimant has died. rows: what people call its rows.
+	attempts_setting: the field of Integration Settings that says after how many attempts a row is Dead, "" for none.
 	"""
 
 	doctype: str
@@ -22,6 +23,7 @@ class WorkTable:
 	slot: str
 	lost: str
 	rows: str
+	attempts_setting: str = ""
 
 	@property
 	def waiting(self) -> str:
@@ -35,11 +37,12 @@ INBOX = WorkTable(
 	doctype="Webhook Log",
 	untried="Queued",
 	taken="Processing",
-	columns=(*_COMMON, "event_type", "event_id", "event_time", "unsigned"),
+	columns=(*_COMMON, "event_type", "event_id", "event_time", "unsigned", "headers"),
 	body="payload",
 	slot="drain",
 	lost="The worker that handled the event has died.",
 	rows="events",
+	attempts_setting="event_attempts",
 )
 OUTBOX = WorkTable(
 	doctype="Delivery Log",

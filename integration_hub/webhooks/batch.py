@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import random
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from integration_hub.connectors.app_code import attempt
+from integration_hub.connectors.errors import RetryLater
+from integration_hub.connectors.json_text import read_json
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import claims
 from integration_hub.stores.attempts import Attempt
@@ -17,13 +20,11 @@ from integration_hub.stores.failure_closing import EVENT
 from integration_hub.stores.ordering import AT_TIME, MY_TURN, let_on
 from integration_hub.stores.runtime import Runtime
 from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer
+from integration_hub.webhooks.event_retries import EventRetries
 from integration_hub.webhooks.events import Route, load_routes, route_for
 from integration_hub.webhooks.handle import Handling
 from integration_hub.webhooks.source_confirmation import Held
 
-MAX_ATTEMPTS = 8
-_FIRST_RETRY = 30.0
-_LAST_RETRY = 8 * 3600.0
 # A commit waits for the disk, so trivial events share one; slow ones hold their locks no longer than this.
 _TOGETHER_SECONDS = 0.2
 _SAID = 200  # characters of an error that each attempt keeps; the last one's stands in its row whole
@@ -67,8 +68,15 @@ class Batch:
 	"""
 
 	def __init__(
-		self, runtime: Runtime, integration: str, redactor: Redactor, done: Drained, user: str = ""
+		self,
+		runtime: Runtime,
+		integration: str,
+		redactor: Redactor,
+		done: Drained,
+		user: str = "",
+		retries: EventRetries = EventRetries(),  # noqa: B008 - frozen
 	) -> None:
+		self.retries = retries
 		self.runtime, self.redactor, self.done, self.user = runtime, redactor, done, user
 		self.routes = load_routes(runtime, integration)
 		self.handling = Handling(runtime, redactor)
@@ -112,9 +120,21 @@ class Batch:
 			held_back.add(self._failed(rows[tried - 1], failure))
 		return self._without(rows[tried:], held_back)
 
+	def _route(self, row: Row) -> Route | None:
+		"""Return an event's route, looked for once; raises what its conditions failed with."""
+		if "found_route" not in row:
+			with attempt() as looked:
+				row["found_route"] = route_for(self.routes, row["event_type"] or "", lambda: _facts(row))
+			if looked.error:
+				row["found_route"] = looked.error
+		if isinstance(row["found_route"], Exception):
+			raise row["found_route"]
+		return row["found_route"]
+
 	def _is_to_confirm(self, row: Row) -> bool:
-		route = route_for(self.routes, row["event_type"] or "")
-		return route is not None and self.handling.is_to_confirm(row, route)
+		with attempt() as looked:
+			route = self._route(row)
+		return not looked.error and route is not None and self.handling.is_to_confirm(row, route)
 
 	def _confirmed(self, row: Row) -> str:
 		"""Ask the source about an event, then handle it; return the ordering key it holds back, if it does.
@@ -122,7 +142,9 @@ class Batch:
 		No transaction waits for the answer.
 		"""
 		with attempt() as asked, self.runtime.as_user(self.user):
-			row["asked"] = self.handling.ask(row, route_for(self.routes, row["event_type"] or ""))
+			row["asked"] = self.handling.ask(row, self._route(row))
+		if isinstance(asked.error, RetryLater):
+			return self._failed(row, Defer(asked.error.seconds, self.redactor.text(asked.error, _SAID)))
 		if asked.error and not isinstance(asked.error, Held):  # which is raised again where it is handled
 			return self._failed(row, asked.error)
 		return self._alone(row)
@@ -147,7 +169,7 @@ class Batch:
 
 	def _handle(self, row: Row) -> End:
 		row["began"] = time.perf_counter()
-		route = row["route"] = route_for(self.routes, row["event_type"] or "")
+		route = row["route"] = self._route(row)
 		if route is None:
 			return End("Unrouted")
 		try:
@@ -239,8 +261,8 @@ class Batch:
 
 	def _fail(self, row: Row, error: Exception) -> None:
 		"""Count a failed attempt: it is tried again later, or dead after the last."""
-		attempts = row["attempts"]
-		dead = attempts >= MAX_ATTEMPTS
+		delay = self.retries.delay(row["attempts"], row["name"])
+		dead = delay is None
 		name = record_error(
 			self.runtime,
 			error,
@@ -258,7 +280,7 @@ class Batch:
 			attempt,
 			status=status,
 			turn=MY_TURN if dead else AT_TIME,
-			next_attempt_at=None if dead else self.runtime.now(ahead=retry_delay(attempts)),
+			next_attempt_at=None if dead else self.runtime.now(ahead=delay),
 			error=said,
 			error_log=name,
 		)
@@ -272,7 +294,6 @@ class Batch:
 		return [row for row in rows if row not in behind] if behind else rows
 
 
-def retry_delay(attempts: int) -> float:
-	"""Return the pause in seconds after the given number of failures: eight tries take about a day."""
-	longest = min(_FIRST_RETRY * 4 ** (attempts - 1), _LAST_RETRY)
-	return longest * random.uniform(0.8, 1.0)
+def _facts(row: Row) -> tuple[Any, dict[str, str]]:
+	"""Return what conditions look into: an event's payload, and the headers that it keeps."""
+	return read_json(row["payload"]), json.loads(row.get("headers") or "{}")

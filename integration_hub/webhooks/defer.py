@@ -12,6 +12,6 @@ class Defer(Exception):
 	It does not count as a failure, and events of the same ordering key that came later go before it.
 	"""
 
-	def __init__(self, seconds: float) -> None:
+	def __init__(self, seconds: float, why: str = "") -> None:
 		self.seconds = min(max(float(seconds), 1.0), LONGEST)
-		super().__init__(f"The handler postponed the event by {self.seconds:.0f} s.")
+		super().__init__(why or f"The handler postponed the event by {self.seconds:.0f} s.")

@@ -11,7 +11,8 @@ from integration_hub.stores.failure_closing import close_events
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.work_table import INBOX
 from integration_hub.sync.sweeping import sweep_table
-from integration_hub.webhooks.batch import MAX_ATTEMPTS, Batch, Drained
+from integration_hub.webhooks.batch import Batch, Drained
+from integration_hub.webhooks.event_retries import MAX_ATTEMPTS, EventRetries
 
 CLAIMED_AT_ONCE = 100
 
@@ -29,7 +30,7 @@ def drain(runtime: Runtime, integration: str, seconds: float = 240) -> Drained:
 			rows = claims.claim_due(runtime, integration, CLAIMED_AT_ONCE, slot, deadline)
 			if not rows:
 				break
-			batch = Batch(runtime, integration, redactor, done, user)
+			batch = Batch(runtime, integration, redactor, done, user, EventRetries.of(config))
 			batch.handle(rows, deadline)
 			over |= batch.over
 			runtime.events_ended(integration)

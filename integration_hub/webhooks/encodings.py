@@ -81,7 +81,12 @@ def charset_of(headers: Mapping[str, str]) -> str:
 		return "utf-8"
 	message = Message()
 	message["content-type"] = re.sub(r"[\r\n]", " ", given)
-	name = str(message.get_param("charset", "utf-8")).strip().lower()
+	return checked_charset(str(message.get_param("charset", "utf-8")))
+
+
+def checked_charset(name: str) -> str:
+	"""Return the name of a charset that senders use, in lower case; raises UnsupportedMedia for another one."""
+	name = name.strip().lower()
 	if not _CHARSETS.fullmatch(name):
 		raise UnsupportedMedia("charset_not_supported")
 	return name

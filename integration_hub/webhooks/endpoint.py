@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Lock
 
 from integration_hub.connectors.config import IntegrationConfig
@@ -15,6 +16,7 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.sync.config import Unreadable
+from integration_hub.webhooks.bodies import Reading
 from integration_hub.webhooks.events import Route, load_routes
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.presets import filled
@@ -34,6 +36,11 @@ class Endpoint:
 	verify_token: str = field(repr=False)
 	routes: list[Route] = field(default_factory=list)
 	known: KnownSecrets = field(default_factory=lambda: KnownSecrets(Redactor()), repr=False)
+
+	@cached_property
+	def reading(self) -> Reading:
+		"""Return how bodies are read."""
+		return Reading.of(self.config, self.scheme.forms)
 
 	@property
 	def largest_body(self) -> int:

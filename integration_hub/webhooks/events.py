@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, Literal
 
+from integration_hub.connectors.bounded_jmespath import PathTooCostly
 from integration_hub.connectors.config import IntegrationConfig, typed_values
 from integration_hub.connectors.credential_headers import kept_names, proves
+from integration_hub.connectors.header_fields import header_mentions
 from integration_hub.connectors.known_secrets import KnownSecrets
 from integration_hub.connectors.redact import MASK
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import child_rows
+from integration_hub.webhooks.bodies import json_text
+from integration_hub.webhooks.cloud_events import is_binary
+from integration_hub.webhooks.conditions import holds
 from integration_hub.webhooks.identity import Identity, identify, places_of, scalar
 from integration_hub.webhooks.places import Places
 from integration_hub.webhooks.schemes.base import Scheme
@@ -35,8 +39,16 @@ class Route:
 	action: str = "Upsert Record"
 	stream: str = ""
 	record_path: str = ""
+	condition: str = ""
+	record_id_path: str = ""
+	delete_if_gone: bool = False
 	handler: str = ""
 	server_script: str = ""
+
+	@cached_property
+	def headers(self) -> tuple[str, ...]:
+		"""Return the headers that its condition and paths name."""
+		return header_mentions(f"{self.condition}\n{self.record_path}\n{self.record_id_path}")
 
 	@cached_property
 	def title(self) -> str:
@@ -44,6 +56,23 @@ class Route:
 		return (
 			f"{self.event_pattern}: {self.action} {self.stream or self.handler or self.server_script}".strip()
 		)
+
+
+@dataclass(frozen=True)
+class Content:
+	"""One event of a body: the text that is kept of it, and what the paths of the settings look into.
+
+	hash: of its own text. default_id: what stands in for an id. is_part: is it one of several of a body? problem: why a
+	person has to look at it. borne: its attributes were headers.
+	"""
+
+	text: str
+	payload: Any
+	hash: str
+	default_id: str = ""
+	is_part: bool = False
+	problem: str = ""
+	borne: bool = False
 
 
 def read_event(
@@ -58,7 +87,7 @@ def read_event(
 	scheme: Scheme | None = None,
 	known: KnownSecrets | None = None,
 ) -> Event:
-	"""Make an event of a body and what was parsed of it.
+	"""Make one event of a body and what was parsed of it.
 
 	The id is where the settings say it is, else where the scheme does; without one, `default_id`, else the hash
 	of the body, which also stands in for the parts that are missing. The type likewise; a queue message names it in
@@ -66,40 +95,98 @@ def read_event(
 
 	known: secrets, which no header that is kept shows. An id in a header that is not signed may have been used by somebody else: then another body is another event.
 	"""
-	headers, body_hash = headers or {}, hashlib.sha256(body).hexdigest()
-	signed = scheme.signed_headers if scheme else ()
-	places = places_of(config, scheme.places if scheme else places)
-	found = identify(headers, payload, places, signed)
-	named = scalar(payload, "type") if endpoint == "Queue" else ""
-	event_type = (named or found.event_type)[:140]
-	event_id = _event_id(config, found, default_id, body_hash)
-	default = scheme.same_id if scheme else "Conflict"
-	other_body = "New" if "id" in found.unsigned else config.same_id_other_body or default
-	held = scheme.misfit(event_type, payload) if scheme and "type" in found.unsigned else ""
-	shown = _kept_headers(config, headers, places, known)
-	return Event(
-		integration=config.name,
-		event_id=event_id,
-		event_type=event_type,
-		payload=_text(body, payload),
-		body_hash=body_hash,
-		door=endpoint,
-		headers=_json(shown) if shown else "",
-		unrouted=route_for(routes, event_type) is None,
-		ordering_key=ordering_key(scalar(payload, config.ordering_key_path)),
-		other_body=other_body,
-		event_time=found.time,
-		unsigned=", ".join(found.unsigned),
-		held=held,
-	)
+	reader = EventReader(config, routes, endpoint, headers or {}, scheme=scheme, known=known, places=places)
+	return reader.read(reader.whole(body, payload, default_id))
+
+
+class EventReader:
+	"""Makes events of what one request or message holds."""
+
+	def __init__(
+		self,
+		config: IntegrationConfig,
+		routes: Sequence[Route],
+		endpoint: Literal["HTTP", "Queue"],
+		headers: Mapping[str, str],
+		*,
+		scheme: Scheme | None = None,
+		known: KnownSecrets | None = None,
+		places: Places = Places(),  # noqa: B008 - frozen
+	) -> None:
+		self.config, self.routes, self.endpoint, self.headers = config, routes, endpoint, headers
+		self.scheme, self.known = scheme, known
+		self.places = places_of(config, scheme.places if scheme else places)
+		self.kept = _kept_headers(config, headers, self.places, known, routes)
+		self._kept_text = json_text(self.kept) if self.kept else ""
+
+	def whole(self, body: bytes, payload: Any, default_id: str = "", problem: str = "") -> Content:
+		"""Return a body as one event."""
+		body_hash = hashlib.sha256(body).hexdigest()
+		borne = bool(self.config.event_format) and is_binary(self.headers)
+		return Content(_text(body, payload), payload, body_hash, default_id, problem=problem, borne=borne)
+
+	def read(self, content: Content) -> Event:
+		"""Return the event that a content is. Raises PathTooCostly."""
+		config, scheme, payload = self.config, self.scheme, content.payload
+		found = identify(self.headers, payload, self.places, scheme.signed_headers if scheme else ())
+		named = scalar(payload, "type") if self.endpoint == "Queue" else ""
+		event_type = (named or found.event_type)[:140]
+		event_id = _event_id(config, found, content)
+		self._note_borne(found, content)
+		default = scheme.same_id if scheme else "Conflict"
+		other_body = "New" if "id" in found.unsigned else config.same_id_other_body or default
+		misfit = scheme.misfit(event_type, payload) if scheme and "type" in found.unsigned else ""
+		return Event(
+			integration=config.name,
+			event_id=event_id,
+			event_type=event_type,
+			payload=content.text,
+			body_hash=content.hash,
+			door=self.endpoint,
+			headers=self._kept_text,
+			unrouted=self._is_unrouted(event_type, payload),
+			ordering_key=ordering_key(scalar(payload, config.ordering_key_path, self.headers)),
+			other_body=other_body,
+			event_time=found.time,
+			unsigned=", ".join(found.unsigned),
+			held=content.problem or misfit,
+		)
+
+	def held(self, content: Content, problem: str) -> Event:
+		"""Return an event that a person has to look at, kept under nothing but its hash."""
+		return Event(
+			integration=self.config.name,
+			event_id=content.hash,
+			event_type="",
+			payload=content.text,
+			body_hash=content.hash,
+			door=self.endpoint,
+			held=problem,
+		)
+
+	def _is_unrouted(self, event_type: str, payload: Any) -> bool:
+		try:
+			return route_for(self.routes, event_type, lambda: (payload, self.kept)) is None
+		except PathTooCostly:  # which fails, for all to see, where the event is handled
+			return False
+
+	def _note_borne(self, found: Identity, content: Content) -> None:
+		"""Note what an event has in its `ce-` headers as unsigned, unless they are as proven as the body."""
+		signed = self.scheme.signed_headers if self.scheme else ()
+		if content.borne and not all(name in signed for name in self.headers if name.startswith("ce-")):
+			found.unsigned = ["id", "type", "time"]
 
 
 def _kept_headers(
-	config: IntegrationConfig, headers: Mapping[str, str], places: Places, known: KnownSecrets | None
+	config: IntegrationConfig,
+	headers: Mapping[str, str],
+	places: Places,
+	known: KnownSecrets | None,
+	routes: Sequence[Route],
 ) -> dict[str, str]:
 	"""Return the headers that an event keeps: a few for all, those that tell what it is, and those a person lists."""
 	shown = {name: headers[name] for name in _SHOWN_HEADERS if headers.get(name)}
-	for name in _more_headers(config, places):
+	for name in _more_headers(config, places, tuple(name for route in routes for name in route.headers)):
 		if value := headers.get(name):
 			secret = known is not None and known.stands_in(value)
 			shown[name] = MASK if secret else value[:_LONGEST_HEADER]
@@ -107,20 +194,25 @@ def _kept_headers(
 
 
 @lru_cache(maxsize=1000)
-def _more_headers(config: IntegrationConfig, places: Places) -> tuple[str, ...]:
+def _more_headers(config: IntegrationConfig, places: Places, of_routes: tuple[str, ...]) -> tuple[str, ...]:
 	"""Return the headers that an integration's events keep besides those that all do: none that proves who sends."""
-	told = (*places.id_headers, *places.type_headers, *places.time_headers, *kept_names(config))
+	told = [*places.id_headers, *places.type_headers, *places.time_headers, *kept_names(config), *of_routes]
+	for path in (places.id_path, places.type_path, places.time_path, config.ordering_key_path):
+		told += header_mentions(path)
 	return tuple(n for n in dict.fromkeys(told) if n not in _SHOWN_HEADERS and not proves(n, config))
 
 
-def _event_id(config: IntegrationConfig, found: Identity, default_id: str, body_hash: str) -> str:
-	source = config.event_id_source
+def _event_id(config: IntegrationConfig, found: Identity, content: Content) -> str:
+	source, stands_in = config.event_id_source, content.default_id or content.hash
 	if found.event_id and source in ("Header or Path", "Header and Path"):
-		return found.event_id if found.complete else f"{found.event_id} | {body_hash}"
+		own = found.complete and not (content.is_part and found.of_delivery)
+		return (
+			found.event_id if own else f"{found.event_id} | {stands_in if content.is_part else content.hash}"
+		)
 	found.unsigned = [what for what in found.unsigned if what != "id"]  # it is made here
 	if source == "Hash of Body":
-		return body_hash
-	return default_id or (new_id() if source == "Each Delivery Is an Event" else body_hash)
+		return stands_in if content.is_part else content.hash
+	return content.default_id or (new_id() if source == "Each Delivery Is an Event" else content.hash)
 
 
 def ordering_key(value: str) -> str:
@@ -133,22 +225,7 @@ def _text(body: bytes, payload: Any) -> str:
 	text = body.decode("utf-8", "replace")
 	if text.lstrip()[:1] in ("{", "["):
 		return text
-	return _json(payload)
-
-
-def _json(value: Any) -> str:
-	"""Return JSON with its characters unescaped, but for what is not Unicode."""
-	text = json.dumps(value, ensure_ascii=False)
-	return text if _encodes(text) else json.dumps(value)
-
-
-def _encodes(text: str) -> bool:
-	"""Tell whether text is Unicode: JSON may escape half of a surrogate pair."""
-	try:
-		text.encode()
-	except UnicodeEncodeError:
-		return False
-	return True
+	return json_text(payload)
 
 
 def load_routes(runtime: Runtime, integration: str) -> list[Route]:
@@ -159,12 +236,25 @@ def load_routes(runtime: Runtime, integration: str) -> list[Route]:
 	return [Route(**typed_values(Route, row)) for row in given]
 
 
-def route_for(routes: Sequence[Route], event_type: str) -> Route | None:
-	"""Return the first route whose pattern fits: exact, `order.*`, `*`."""
+Facts = Callable[[], tuple[Any, Mapping[str, str]]]
+
+
+def route_for(routes: Sequence[Route], event_type: str, facts: Facts | None = None) -> Route | None:
+	"""Return the first route whose pattern fits (exact, `order.*`, `*`), and whose condition is true.
+
+	facts: gives the payload and the headers that are kept, where a condition asks. Without it each condition is true.
+	"""
+	look = cache(facts) if facts else None
 	for route in routes:
-		if route.event_pattern == event_type or fnmatchcase(event_type, _literal(route.event_pattern)):
+		if _fits(route.event_pattern, event_type) and (
+			not (route.condition and look) or holds(route.condition, *look())
+		):
 			return route
 	return None
+
+
+def _fits(pattern: str, event_type: str) -> bool:
+	return pattern == event_type or fnmatchcase(event_type, _literal(pattern))
 
 
 def _literal(pattern: str) -> str:

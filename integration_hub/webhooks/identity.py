@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from integration_hub.connectors.bounded_jmespath import PathError, PathTooCostly, search
+from integration_hub.connectors.composed_paths import ComposedPath, composed_path
 from integration_hub.connectors.config import IntegrationConfig, header_names
+from integration_hub.connectors.header_fields import header_mentions, is_header, with_header_fields
+from integration_hub.sync.stream_slices import OUTER
 from integration_hub.sync.times import utc_text_of
 from integration_hub.webhooks.places import Places
 
@@ -16,12 +21,16 @@ Headers = Mapping[str, str]
 
 @dataclass
 class Identity:
-	"""The parts found in a request. complete: every part of the id is there. unsigned: parts from unsigned headers."""
+	"""The parts found in a request. complete: every part of the id is there. unsigned: parts from unsigned headers.
+
+	of_delivery: the id is made of nothing but what the events of a body share: headers, and what stands around them.
+	"""
 
 	event_id: str = ""
 	event_type: str = ""
 	time: str = ""
 	complete: bool = True
+	of_delivery: bool = False
 	unsigned: list[str] = field(default_factory=list)
 
 
@@ -29,13 +38,14 @@ def identify(headers: Headers, payload: Any, places: Places, signed: Container[s
 	"""Look up id, type and time. signed: the headers that are as proven as the body. Raises PathTooCostly."""
 	found = Identity()
 	look = _look_all if places.joined else _look_first
-	parts, used = look(headers, places.id_headers, payload, places.id_path)
+	parts, used, within = look(headers, places.id_headers, payload, places.id_path, _distinct)
 	found.complete = all(parts)
+	found.of_delivery = not within or _is_shared(places.id_path)
 	found.event_id = _joined([part for part in parts if part])
 	_note(found, "id", used, signed)
-	[found.event_type], used = _look_first(headers, places.type_headers, payload, places.type_path)
+	[found.event_type], used, _ = _look_first(headers, places.type_headers, payload, places.type_path)
 	_note(found, "type", used, signed)
-	[time], used = _look_first(headers, places.time_headers, payload, places.time_path)
+	[time], used, _ = _look_first(headers, places.time_headers, payload, places.time_path)
 	found.time = _time(time)
 	if found.time:
 		_note(found, "time", used, signed)
@@ -56,16 +66,30 @@ def places_of(config: IntegrationConfig, places: Places) -> Places:
 	return replace(places, joined=True) if config.event_id_source == "Header and Path" else places
 
 
-def scalar(payload: Any, path: str) -> str:
+def scalar(payload: Any, path: str, headers: Headers | None = None) -> str:
 	"""Return the text or number at a path as text, "" if there is none; of a list, what it holds, joined.
 
+	headers: those that a path may name, as `header.X-Topic`.
 	Raises PathTooCostly, which is the settings' fault and not the sender's.
 	"""
-	return _joined(_values(payload, path))
+	return _joined(_values(with_header_fields(payload, headers or {}, path), path, ComposedPath.text))
 
 
-def _values(payload: Any, path: str) -> list[str]:
+Compose = Callable[[ComposedPath, list[str]], str]
+
+
+def _distinct(composed: ComposedPath, values: list[str]) -> str:
+	return composed.distinct_text(values) if all(values) else ""
+
+
+def _values(payload: Any, path: str, compose: Compose) -> list[str]:
 	"""Return what is at a path as text; the members of a list, "" for those that are neither text nor number."""
+	if "{" in path and (composed := composed_path(path)):
+		return [compose(composed, [_joined(_found(payload, part)) for part in composed.paths])]
+	return _found(payload, path)
+
+
+def _found(payload: Any, path: str) -> list[str]:
 	if not path:
 		return []
 	try:
@@ -90,20 +114,47 @@ def _storable(text: str) -> str:
 	return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
+_BETWEEN = re.compile(r"[\[\],|\s]+")  # the values of a JMESPath that selects several
+
+
+@lru_cache(1000)
+def _is_shared(path: str) -> bool:
+	composed = composed_path(path) if "{" in path else None
+	parts = composed.paths if composed else tuple(filter(None, _BETWEEN.split(path)))
+	return all(part.startswith(OUTER) or is_header(part) for part in parts)
+
+
+Looked = tuple[list[str], list[str], bool]
+
+
 def _look_first(
-	headers: Headers, names: Sequence[str], payload: Any, path: str
-) -> tuple[list[str], list[str]]:
-	"""Return what the first header holds that is there, else what the path leads to; and the headers that were used."""
+	headers: Headers, names: Sequence[str], payload: Any, path: str, compose: Compose = ComposedPath.text
+) -> Looked:
+	"""Return what the first header holds that is there, else what the path leads to; the headers that were used; and
+	whether the body was.
+	"""
 	for name in names:
 		if found := _storable(headers.get(name) or ""):
-			return [found], [name]
-	parts = _values(payload, path)
-	return (parts if all(parts) and parts else [""]), []
+			return [found], [name], False
+	parts, used, within = _look_within(headers, payload, path, compose)
+	return (parts if all(parts) and parts else [""]), used, within
 
 
-def _look_all(headers: Headers, names: Sequence[str], payload: Any, path: str) -> tuple[list[str], list[str]]:
-	"""Return what headers and path hold, "" for what is missing; and the headers."""
-	return [*(_storable(headers.get(name) or "") for name in names), *_values(payload, path)], list(names)
+def _look_all(
+	headers: Headers, names: Sequence[str], payload: Any, path: str, compose: Compose = ComposedPath.text
+) -> Looked:
+	"""Return what headers and path hold, "" for what is missing; the headers; and whether the body was used."""
+	parts, used, within = _look_within(headers, payload, path, compose)
+	return [*(_storable(headers.get(name) or "") for name in names), *parts], [*names, *used], within
+
+
+def _look_within(headers: Headers, payload: Any, path: str, compose: Compose) -> Looked:
+	"""Return what a path leads to in the body, and among the headers that it names."""
+	named = header_mentions(path)
+	if not named:
+		return _values(payload, path, compose), [], bool(path)
+	parts = _values(with_header_fields(payload, headers, path), path, compose)
+	return parts, [name for name in named if name in headers], True
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from integration_hub.connectors.app_code import contained
 from integration_hub.connectors.errors import ConnectorError
@@ -12,9 +13,10 @@ from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.statement_size import longest_statement, size_of
 from integration_hub.terminal_text import logger_of
 from integration_hub.webhooks.bodies import BodyTooLarge, MalformedEvent, UnsupportedMedia, read_body
+from integration_hub.webhooks.body_events import read_events
+from integration_hub.webhooks.cloud_events import read_cloud_events
 from integration_hub.webhooks.endpoint import Endpoint, endpoint_of
-from integration_hub.webhooks.event_secrets import check_event
-from integration_hub.webhooks.events import read_event
+from integration_hub.webhooks.events import EventReader
 from integration_hub.webhooks.logged import logged
 from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Request, Response
 from integration_hub.webhooks.rejections import reject
@@ -29,8 +31,8 @@ Store = Callable[[Runtime, Sequence[inbox.Event]], list[inbox.Verdict]]
 def receive(runtime: Runtime, request: Request, store: Store = inbox.store) -> Response:
 	"""Verify, store, commit, answer. Any request gets a declared answer; nothing is raised.
 
-	200 received, duplicate, a handshake or a look at the endpoint; 202 held (unrouted or conflict); 400 malformed;
-	401 not proven; 404 unknown or disabled; 405 neither a POST nor a handshake; 413 too large; 415 neither JSON nor
+	200 received, duplicate, no_events, a handshake or a look at the endpoint; 202 held (unrouted or conflict); 400 malformed;
+	401 not proven; 404 unknown or disabled; 405 neither a POST nor a handshake; 413 too large; 415 neither JSON, XML nor
 	a form, or packed in an unknown way; 503 when the row cannot be committed or the settings are wrong (the sender
 	repeats it).
 	"""
@@ -101,24 +103,21 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 	if answer := scheme.probe(request):
 		return answer
 	scheme.verify(request, found.secrets)
-	body, payload = read_body(request.body, request.headers, found.largest_body, forms=scheme.forms)
+	body, payload = _read_body(found, request)
 	if answer := scheme.challenge(payload):
 		return answer
-	event = read_event(
-		found.config,
-		body,
-		payload,
-		found.routes,
-		"HTTP",
-		request.headers,
-		scheme=scheme,
-		known=found.known,
+	reader = EventReader(
+		found.config, found.routes, "HTTP", request.headers, scheme=scheme, known=found.known
 	)
-	check_event(event, found.known)
-	if len(body) > MEGABYTE and 0 < longest_statement(runtime) < size_of(event):
+	events = read_events(reader, body, payload)
+	if len(body) > MEGABYTE and 0 < longest_statement(runtime) < max(map(size_of, events), default=0):
 		raise _Refused(413, "body_too_large_for_database")  # for a reason that a repeat would not change
-	[verdict] = store(runtime, [event])
-	return _stored(runtime, event, verdict)
+	return _stored(runtime, events, store(runtime, events))
+
+
+def _read_body(found: Endpoint, request: Request) -> tuple[bytes, Any]:
+	read = read_cloud_events if found.config.event_format else read_body
+	return read(request.body, request.headers, found.largest_body, found.reading)
 
 
 def _show(found: Endpoint, request: Request) -> Response:
@@ -157,12 +156,16 @@ def _how_to_prove(found: Endpoint | None) -> tuple[tuple[str, str], ...]:
 	return (("WWW-Authenticate", asked),) if asked else ()
 
 
-def _stored(runtime: Runtime, event: inbox.Event, verdict: inbox.Verdict) -> Response:
-	if verdict == "received" and event.unrouted:
+def _stored(runtime: Runtime, events: Sequence[inbox.Event], verdicts: Sequence[inbox.Verdict]) -> Response:
+	"""Answer for events that are committed: with what a person has to look at, if there is any."""
+	new = [event for event, verdict in zip(events, verdicts, strict=True) if verdict == "received"]
+	if routed := [event for event in new if not event.unrouted]:
+		hand_over(runtime, routed[0].integration, {event.ordering_key for event in routed})
+	if "conflict" in verdicts:
+		return Response(202, "conflict")
+	if len(new) > len(routed):
 		return Response(202, "unrouted")
-	if verdict == "received":
-		hand_over(runtime, event.integration, [event.ordering_key])
-	return Response(202 if verdict == "conflict" else 200, verdict)
+	return Response(200, "received" if new else "duplicate" if verdicts else "no_events")
 
 
 def hand_over(runtime: Runtime, integration: str, keys: Collection[str] = ()) -> None:

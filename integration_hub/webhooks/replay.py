@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from integration_hub.connectors.app_code import attempt
+from integration_hub.connectors.json_text import read_json
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.lazy_messages import _
 from integration_hub.stores import inbox
@@ -14,7 +15,7 @@ from integration_hub.stores.database import Row
 from integration_hub.stores.runtime import Change, HubError, Runtime, Target, Written
 from integration_hub.sync.compare import differences
 from integration_hub.webhooks.events import load_routes, route_for
-from integration_hub.webhooks.handle import Handling
+from integration_hub.webhooks.handle import FETCH, Handling, headers_of
 from integration_hub.webhooks.receive import hand_over
 from integration_hub.webhooks.source_confirmation import is_unsigned
 
@@ -73,17 +74,27 @@ def preview(runtime: Runtime, names: Sequence[str]) -> Iterator[Effect]:
 
 def _preview(runtime: Runtime, row: Row) -> Effect:
 	effect = Effect(row["name"])
-	route = route_for(load_routes(runtime, row["integration"]), row["event_type"] or "")
 	if row["status"] == "Processing":
 		effect.action, effect.does = "Refuse", "The event is being handled."
 	elif row["status"] == "Conflict":
 		effect.action, effect.does = "Refuse", "The event is in conflict: use Handle as a New Event."
 	elif row["payload"] is None:
 		effect.action, effect.does = "Refuse", "The event's body is no longer kept: it cannot be replayed."
-	elif route is None:
+	else:
+		_preview_route(runtime, row, effect)
+	return effect
+
+
+def _preview_route(runtime: Runtime, row: Row, effect: Effect) -> None:
+	routes = load_routes(runtime, row["integration"])
+	route = route_for(routes, row["event_type"] or "", lambda: (read_json(row["payload"]), headers_of(row)))
+	if route is None:
 		effect.does = "No route matches the event, so it stays Unrouted."
 	elif route.action == "Ignore":
 		effect.does = "The route of the event says to ignore it."
+	elif route.action == FETCH:
+		effect.action = "Call"
+		effect.does = f"Asks the source for the record, and writes what it answers: {route.stream}"
 	elif route.action == "Delete Record" and is_unsigned(row):
 		effect.action = "Call"
 		effect.does = f"Asks the source for the record; then deletes it, or writes it: {route.stream}"
@@ -92,7 +103,6 @@ def _preview(runtime: Runtime, row: Row) -> Effect:
 		effect.does = f"{route.action}: {route.stream or route.handler or route.server_script}"
 	else:
 		_handle_and_undo(runtime, row, route, effect)
-	return effect
 
 
 def _handle_and_undo(runtime: Runtime, row: Row, route: Any, effect: Effect) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from integration_hub.connectors.errors import Gone, NotFound
 from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.lazy_messages import _
 from integration_hub.stores.database import Row
+from integration_hub.stores.ids import new_id, utc_made_at
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.mapping import Mapper
@@ -23,12 +25,16 @@ HELD = _(
 	"One Record. If the record is gone, use Handle as a New Event."
 )
 
+_NAMES = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+
 
 @dataclass(frozen=True)
 class Asked:
-	"""The source's answer about one record: the record, None if it is gone."""
+	"""The source's answer about one record: the record, None if it is gone. at: when it was asked, as UTC text."""
 
+	external_id: str
 	record: Mapping[str, Any] | None
+	at: str
 
 
 class Held(Exception):
@@ -41,21 +47,21 @@ def is_unsigned(row: Row, what: str = "type") -> bool:
 
 
 @contained
-def ask(runtime: Runtime, stream: StreamConfig, record: Mapping[str, Any]) -> Asked:
-	"""Fetch a record from the source; not within a transaction.
+def ask(runtime: Runtime, stream: StreamConfig, external_id: str) -> Asked:
+	"""Fetch a record from the source by its id, with the budget and the retries of its connector; not within a transaction.
 
 	Raises ConnectorError, Held where no endpoint is known, and HubError where the answer is not the record.
 	"""
 	mapper = Mapper(stream, runtime.local_time, runtime.transforms())
-	external_id = mapper.external_id(record)
 	path, inside = _place(runtime, stream)
 	if not path:
 		raise Held(str(HELD))
+	at = utc_made_at(new_id())
 	with closing(runtime.connector(stream.integration)) as connector:
 		try:
 			answer = connector.get(path.replace("{id}", quote(external_id, safe="")))
 		except (NotFound, Gone):
-			return Asked(None)
+			return Asked(external_id, None, at)
 		known = mapper.known = KnownSecrets(connector.redactor)
 	if inside and computes(inside) and known.stands_in_any(answer):
 		place = {"doctype": "Sync Settings", "name": stream.name}
@@ -68,7 +74,22 @@ def ask(runtime: Runtime, stream: StreamConfig, record: Mapping[str, Any]) -> As
 			name=stream.name,
 			field="record_endpoint",
 		)
-	return Asked(found)
+	return Asked(external_id, found, at)
+
+
+def identified(stream: StreamConfig, external_id: str) -> dict[str, Any]:
+	"""Return a record that is nothing but its id; raises HubError where the stream's ID Path is more than names."""
+	if not _NAMES.fullmatch(stream.id_path):
+		raise HubError(
+			_("has to be names with dots between, to delete a record that is gone"),
+			doctype="Sync Settings",
+			name=stream.name,
+			field="id_path",
+		)
+	record: Any = external_id
+	for name in reversed(stream.id_path.split(".")):
+		record = {name: record}
+	return record
 
 
 def _place(runtime: Runtime, stream: StreamConfig) -> tuple[str, str]:
