@@ -135,6 +135,7 @@ class EventReader:
 		self._note_borne(found, content)
 		default = scheme.same_id if scheme else "Conflict"
 		other_body = "New" if "id" in found.unsigned else config.same_id_other_body or default
+		unrouted, key = self._routed(event_type, payload)
 		misfit = scheme.misfit(event_type, payload) if scheme and "type" in found.unsigned else ""
 		return Event(
 			integration=config.name,
@@ -144,8 +145,8 @@ class EventReader:
 			body_hash=content.hash,
 			door=self.endpoint,
 			headers=self._kept_text,
-			unrouted=self._is_unrouted(event_type, payload),
-			ordering_key=ordering_key(scalar(payload, config.ordering_key_path, self.headers)),
+			unrouted=unrouted,
+			ordering_key=ordering_key(scalar(payload, config.ordering_key_path, self.headers) or key),
 			other_body=other_body,
 			event_time=found.time,
 			unsigned=", ".join(found.unsigned),
@@ -164,11 +165,15 @@ class EventReader:
 			held=problem,
 		)
 
-	def _is_unrouted(self, event_type: str, payload: Any) -> bool:
+	def _routed(self, event_type: str, payload: Any) -> tuple[bool, str]:
+		"""Tell whether no route fits, and return what is fetched: of two fetches of a record the later one counts."""
 		try:
-			return route_for(self.routes, event_type, lambda: (payload, self.kept)) is None
+			route = route_for(self.routes, event_type, lambda: (payload, self.kept))
+			fetches = route is not None and route.action == "Fetch Record"
+			named = scalar(payload, route.record_id_path, self.kept) if fetches else ""
 		except PathTooCostly:  # which fails, for all to see, where the event is handled
-			return False
+			return False, ""
+		return route is None, f"{route.stream} | {named}" if named else ""
 
 	def _note_borne(self, found: Identity, content: Content) -> None:
 		"""Note what an event has in its `ce-` headers as unsigned, unless they are as proven as the body."""

@@ -139,7 +139,7 @@ class Handling:
 		"""
 		stream: StreamConfig = self._stream(route.stream)
 		if route.action == FETCH:
-			record, deleted, moment = self._fetched(row["asked"], route, stream)
+			record, deleted, moment = self._fetched(row.get("asked"), route, stream)
 		else:
 			record, deleted, moment = self._told(
 				row, route, stream, self._record(row, route, payload), deleted
@@ -186,8 +186,13 @@ class Handling:
 			raise Held(str(said))
 		return record, deleted, moment
 
-	def _fetched(self, asked: Asked, route: Route, stream: StreamConfig) -> Change:
-		"""Return what the source has answered; raises HandlerFailed where it has no such record, and may not delete it."""
+	def _fetched(self, asked: Asked | None, route: Route, stream: StreamConfig) -> Change:
+		"""Return what the source has answered; raises HandlerFailed where it has no such record, and may not delete it.
+
+		Raises Held where nobody knows where to ask.
+		"""
+		if asked is None:
+			raise Held(str(_("The stream has no Endpoint of One Record, so the record cannot be fetched.")))
 		if asked.record is not None:
 			return asked.record, None, Moment(asked.at)
 		if not route.delete_if_gone:
