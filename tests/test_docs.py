@@ -450,6 +450,7 @@ def test_counts_in_the_changelog_are_right():
 		"eleven",
 		"twelve",
 		"thirteen",
+		"fourteen",
 	)
 	for count, what in (
 		(len(AUTH_TYPES) - 1, "kinds of authentication"),

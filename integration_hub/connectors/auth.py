@@ -9,6 +9,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.placeholders import Template
 from integration_hub.connectors.request_signing import HMACAuth
 from integration_hub.connectors.secrets import Secret
 from integration_hub.connectors.urls import with_parameter
@@ -18,6 +19,8 @@ ReadSecret = Callable[[str], str | None]
 
 class HeaderAuth(AuthBase):
 	"""Sends a secret in one header, after an optional prefix (`Bearer `)."""
+
+	token = ""
 
 	def __init__(self, header: str, secret: str, prefix: str = "") -> None:
 		self.header, self._value = header, Secret(prefix + secret)
@@ -33,6 +36,8 @@ class HeaderAuth(AuthBase):
 class QueryAuth(AuthBase):
 	"""Sends a secret as a query parameter."""
 
+	token = ""
+
 	def __init__(self, parameter: str, secret: str) -> None:
 		self.parameter, self._secret = parameter, secret
 
@@ -42,6 +47,48 @@ class QueryAuth(AuthBase):
 
 	def __repr__(self) -> str:
 		return f"<QueryAuth {self.parameter}>"
+
+
+class CookieAuth(AuthBase):
+	"""Sends a secret as a cookie, beside those that the server has set."""
+
+	token = ""
+
+	def __init__(self, name: str, secret: str) -> None:
+		self.name, self._secret = name, cookie_value(secret, name)
+
+	def __call__(self, request: PreparedRequest) -> PreparedRequest:
+		others = [
+			pair.strip()
+			for pair in request.headers.get("Cookie", "").split(";")
+			if pair.strip() and pair.partition("=")[0].strip() != self.name
+		]
+		request.headers["Cookie"] = Secret("; ".join([*others, f"{self.name}={self._secret}"]))
+		return request
+
+	def __repr__(self) -> str:
+		return f"<CookieAuth {self.name}>"
+
+
+def aws_auth(config: IntegrationConfig, secret: str) -> AuthBase:
+	"""Return the auth object that signs for AWS; what it takes is loaded only where it is needed."""
+	from integration_hub.connectors.aws_signing import AWSAuth
+
+	return AWSAuth(config, secret)
+
+
+_API_KEYS: dict[str, Callable[[str, str], AuthBase]] = {
+	"API Key Header": HeaderAuth,
+	"API Key Query": QueryAuth,
+	"API Key Cookie": CookieAuth,
+}
+
+
+def cookie_value(secret: str, name: str) -> Secret:
+	"""Return a secret as it stands in a cookie; raises ConfigurationError for one that would end it (RFC 6265, 4.1.1)."""
+	if set(secret) & set(' ",;\\'):
+		raise ConfigurationError(f"The cookie {name} cannot carry this secret: it holds blanks or marks.")
+	return Secret(secret)
 
 
 def static_auth(config: IntegrationConfig, secret: ReadSecret) -> AuthBase | None:
@@ -58,15 +105,20 @@ def static_auth(config: IntegrationConfig, secret: ReadSecret) -> AuthBase | Non
 		return HTTPBasicAuth(config.username.encode(), value.encode())
 	if not value:
 		raise ConfigurationError(f"{config.name}: secret is empty.", field="secret")
-	if kind == "API Key Header":
-		return HeaderAuth(config.api_key_name, value)
-	if kind == "API Key Query":
-		return QueryAuth(config.api_key_name, value)
+	if kind in _API_KEYS:
+		return _API_KEYS[kind](config.api_key_name, formatted(config, value))
 	if kind == "HMAC":
 		return HMACAuth(config.api_key_name, value)
+	if kind == "AWS Signature":
+		return aws_auth(config, value)
 	if kind == "Bearer":
 		return HeaderAuth("Authorization", value, "Bearer ")
 	raise ConfigurationError(f"{config.name}: unknown auth_type {kind!r}.", field="auth_type")
+
+
+def formatted(config: IntegrationConfig, token: str, usual: str = "{token}") -> Secret:
+	"""Return a token or key as it is sent: in the format of the settings, else in the usual one."""
+	return Secret(Template.read(config.token_format or usual).text({"token": token}) or "")
 
 
 def printable(value: str | None, integration: str, field: str) -> str:

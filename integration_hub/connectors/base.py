@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -15,14 +16,17 @@ from integration_hub.connectors import errors
 from integration_hub.connectors.answer_errors import AnswerErrors
 from integration_hub.connectors.auth import HeaderAuth, static_auth
 from integration_hub.connectors.breaker import Breaker
+from integration_hub.connectors.certificates import certificates_of
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.coordination import Coordination, LocalCoordination
+from integration_hub.connectors.extra_credentials import plain_headers, with_extras
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.connectors.rate_budget import Budget, RateBudget, sleep_while
 from integration_hub.connectors.rate_limit_headers import pause_asked
 from integration_hub.connectors.responses import NotJSON, loaded
 from integration_hub.connectors.retry import IDEMPOTENT_METHODS, RetryPolicy
 from integration_hub.connectors.secrets import Secret, Secrets, redactor_for
+from integration_hub.connectors.token_placement import token_auth
 from integration_hub.connectors.transport import Transport
 from integration_hub.connectors.urls import OtherOrigin, joined, origin, redirected, with_query
 from integration_hub.lazy_messages import _
@@ -70,7 +74,13 @@ class BaseConnector:
 		self.answers = AnswerErrors(
 			config.answer_rules, self.redactor, lambda seconds: self.rate.pause(seconds)
 		)
-		self.transport = Transport(config, self.redactor, allowed_hosts, self._proxy_authorization())
+		self.transport = Transport(
+			config,
+			self.redactor,
+			allowed_hosts,
+			self._proxy_authorization(),
+			certificates_of(config, secrets.get),
+		)
 
 	@property
 	def session(self) -> requests.Session:
@@ -84,6 +94,8 @@ class BaseConnector:
 
 	# Called with what a call ended in, where nobody else keeps it: a call that an app makes in its own code.
 	failed: Callable[[errors.ConnectorError], None] | None = None
+
+	_signed_token, _signed_until = "", 0.0
 
 	hurried = False  # does a person wait?
 
@@ -181,7 +193,7 @@ class BaseConnector:
 		"""
 		method = method.upper()
 		url = with_query(self.url(path), params)
-		headers = dict(headers or {})
+		headers = {**self._plain_headers(headers or {}), **(headers or {})}
 		if idempotency_key:
 			headers["Idempotency-Key"] = idempotency_key
 		idempotent = method in IDEMPOTENT_METHODS or bool(idempotency_key) or repeatable
@@ -261,7 +273,28 @@ class BaseConnector:
 		if given:
 			self.redactor.add(given.partition(" ")[2])
 			return HeaderAuth("Authorization", given)
+		if self.config.auth_type == "JWT":
+			return self._signed()
 		return static_auth(self.config, self.secrets.get)
+
+	def _signed(self) -> AuthBase:
+		"""Return what carries a token of our own: it is signed again when half of its time has passed."""
+		from integration_hub.connectors.jwt_signing import lifetime_of, signed_token
+
+		if time.time() >= self._signed_until:
+			self._signed_token = signed_token(self.config, self.secrets.get)
+			self._signed_until = time.time() + lifetime_of(self.config) / 2
+			self.redactor.add(self._signed_token)
+		return token_auth(self.config, self._signed_token)
+
+	def credentials(self) -> AuthBase | None:
+		"""Return all that the next request proves itself with: what `authenticate` returns, and the extra secrets."""
+		return with_extras(self.authenticate(), self.config, self.secrets.get)
+
+	def _plain_headers(self, given: Mapping[str, str]) -> dict[str, str]:
+		"""Return the extra headers of the settings that a request does not have itself."""
+		names = {name.lower() for name in given}
+		return {name: text for name, text in plain_headers(self.config).items() if name.lower() not in names}
 
 	def renew_authentication(self, rejected: AuthBase | None) -> bool:
 		"""Renew the authentication after a 401, once a request; return True if the request is worth repeating."""
@@ -297,10 +330,11 @@ class BaseConnector:
 		**options: Any,
 	) -> requests.Response:
 		"""Send once, and once more with renewed authentication after a 401."""
-		auth = given or self.authenticate()
+		auth = given or self.credentials()
 		response = self._exchange(method, url, auth, wanted, **options)
-		if not given and self.answers.is_unauthenticated(response) and self.renew_authentication(auth):
-			response = self._exchange(method, url, self.authenticate(), wanted, **options)
+		rejected = getattr(auth, "main", auth)
+		if not given and self.answers.is_unauthenticated(response) and self.renew_authentication(rejected):
+			response = self._exchange(method, url, self.credentials(), wanted, **options)
 		return self.answers.checked(response)
 
 	def _exchange(

@@ -16,17 +16,34 @@ AUTH_TYPES = (
 	"None",
 	"API Key Header",
 	"API Key Query",
+	"API Key Cookie",
 	"Basic",
 	"Bearer",
 	"HMAC",
+	"JWT",
+	"AWS Signature",
+	"Session Token",
 	"OAuth2 Client Credentials",
 	"OAuth2 Refresh Token",
+	"OAuth2 Password",
+	"OAuth2 JWT Bearer",
 	"Connected App",
 )
 
 
 EVENT_ID_SOURCES = ("Header or Path", "Header and Path", "Hash of Body", "Each Delivery Is an Event")
 EVENT_FORMATS = ("", "CloudEvents")  # "": a body is what it is
+# Choices that are never empty: rows of an earlier version have nothing there.
+_NEVER_EMPTY = frozenset(
+	{
+		"client_authentication",
+		"sent_in",
+		"login_method",
+		"login_body_format",
+		"jwt_algorithm",
+		"jwt_key_encoding",
+	}
+)
 OTHER_BODY = ("", "Conflict", "Duplicate", "New")  # "": as the scheme has it
 
 
@@ -45,6 +62,26 @@ class IntegrationConfig:
 	token_url: str = ""
 	client_id: str = ""
 	scope: str = ""
+	aws_region: str = ""
+	aws_service: str = ""
+	client_authentication: str = "Basic Header"
+	token_params: str = ""
+	token_path: str = ""
+	expires_path: str = ""
+	token_lifetime: int = 0
+	sent_in: str = "Header"
+	token_name: str = ""
+	token_format: str = ""
+	login_method: str = "POST"
+	login_headers: str = ""
+	login_body_format: str = "JSON"
+	login_body: str = ""
+	jwt_algorithm: str = "RS256"
+	jwt_key_encoding: str = "Text"
+	jwt_claims: str = ""
+	jwt_headers: str = ""
+	extra_headers: str = ""
+	extra_params: str = ""
 	connected_app: str = ""
 	connected_user: str = ""
 	connect_timeout: float = 5.0
@@ -60,6 +97,8 @@ class IntegrationConfig:
 	max_response_mb: float = 50.0
 	verify_tls: bool = True
 	proxy: str = ""
+	ca_bundle: str = ""
+	client_certificate: str = ""
 	run_as_user: str = ""
 	webhook_enabled: bool = False
 	webhook_scheme: str = "HMAC"
@@ -117,11 +156,20 @@ class IntegrationConfig:
 	keep_conflict_days: int = 0
 	answer_rules: tuple[AnswerRule, ...] = ()
 
+	@property
+	def fetches_tokens(self) -> bool:
+		"""Tell whether requests carry a token that is asked for, stored and renewed."""
+		return self.auth_type.startswith("OAuth2") or self.auth_type == "Session Token"
+
 	@classmethod
 	def from_row(cls, row: Mapping[str, Any]) -> IntegrationConfig:
 		"""Read a row or a TOML table: empty values give the default, numbers and checks are converted."""
 		rules = tuple(AnswerRule(**typed_values(AnswerRule, rule)) for rule in row.get("answer_rules") or ())
-		plain = {name: value for name, value in row.items() if name != "answer_rules"}
+		plain = {
+			name: value
+			for name, value in row.items()
+			if name != "answer_rules" and (value or name not in _NEVER_EMPTY)
+		}
 		return cls(**typed_values(cls, plain), answer_rules=rules)
 
 
@@ -170,21 +218,7 @@ def integration_problems(
 		problems.append(("base_url", _("must start with http:// or https://")))
 	if config.auth_type not in AUTH_TYPES:
 		problems.append(("auth_type", _("{0!r} is not one of {1}", config.auth_type, ", ".join(AUTH_TYPES))))
-	if config.auth_type in ("API Key Header", "API Key Query", "Bearer", "HMAC") and not secrets.get(
-		"secret"
-	):
-		problems.append(("secret", _("is needed for {0}", config.auth_type)))
-	if config.auth_type == "Basic" and not (config.username or secrets.get("secret")):
-		problems.append(("username", _("must not be empty if the secret is empty too, for Basic")))
-	if config.auth_type.startswith("OAuth2"):
-		if not config.token_url.startswith(("http://", "https://")):
-			problems.append(("token_url", _("must start with http:// or https://")))
-		if not config.client_id:
-			problems.append(("client_id", _("is needed for OAuth2")))
-	if config.auth_type == "Connected App" and not config.connected_app:
-		problems.append(("connected_app", _("is needed for Connected App")))
-	if config.auth_type == "OAuth2 Refresh Token" and not secrets.get("refresh_token"):
-		problems.append(("refresh_token", _("is needed for OAuth2 Refresh Token")))
+	problems += _missing_credentials(config, secrets)
 	if config.webhook_enabled and not secrets.get("webhook_secret"):
 		problems.append(("webhook_secret", _("is empty: every webhook would be rejected")))
 	for field, known in _CHOICES.items():
@@ -203,6 +237,35 @@ def integration_problems(
 	if config.backoff_max < config.backoff_min:
 		problems.append(("backoff_max", _("must not be below the shortest backoff")))
 	return problems
+
+
+_WITH_SECRET = (
+	"API Key Header",
+	"API Key Query",
+	"API Key Cookie",
+	"Bearer",
+	"HMAC",
+	"AWS Signature",
+	"OAuth2 Password",
+)
+
+
+def _missing_credentials(
+	config: IntegrationConfig, secrets: Mapping[str, str | None]
+) -> Iterator[tuple[str, str]]:
+	if config.auth_type in _WITH_SECRET and not secrets.get("secret"):
+		yield "secret", _("is needed for {0}", config.auth_type)
+	if config.auth_type == "Basic" and not (config.username or secrets.get("secret")):
+		yield "username", _("must not be empty if the secret is empty too, for Basic")
+	if config.auth_type.startswith("OAuth2"):
+		if not config.token_url.startswith(("http://", "https://")):
+			yield "token_url", _("must start with http:// or https://")
+		if not config.client_id and config.auth_type != "OAuth2 JWT Bearer":
+			yield "client_id", _("is needed for OAuth2")
+	if config.auth_type == "Connected App" and not config.connected_app:
+		yield "connected_app", _("is needed for Connected App")
+	if config.auth_type == "OAuth2 Refresh Token" and not secrets.get("refresh_token"):
+		yield "refresh_token", _("is needed for OAuth2 Refresh Token")
 
 
 # What is wrong with credentials in the URLs of the settings, which all their readers see.

@@ -21,7 +21,7 @@ _IDS = frozenset({"i-twilio-idempotency-token"})
 _KEPT = frozenset({"content-type", "content-length", "user-agent", "date", "host"})
 _PLACES = ("event_id_header", "event_type_header", "event_time_header")
 _PATHS = ("event_id_path", "event_type_path", "event_time_path", "ordering_key_path")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,100}")  # RFC 9110, 5.6.2
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,100}")  # RFC 9110, 5.6.2
 _MOST_KEPT = 20
 
 
@@ -57,7 +57,7 @@ def header_problems(config: IntegrationConfig) -> Iterator[tuple[str, str]]:
 			yield field, sentence
 	names = kept_names(config)
 	for name in names:
-		if not _HEADER.fullmatch(name):
+		if not HEADER_NAME.fullmatch(name):
 			yield "headers_to_keep", _("{0!r} is not the name of a header", name)
 		elif proves(name, config):
 			yield "headers_to_keep", _("{0} contains a signature or credentials, which no event stores", name)

@@ -1,27 +1,26 @@
-"""OAuth2 for machines: client credentials (RFC 6749, 4.4) and refresh token (RFC 6749, 6)."""
+"""Tokens that are asked for, stored and renewed: OAuth2 for machines (RFC 6749, 4.3, 4.4 and 6; RFC 7523), session logins.
+
+The requests are in `token_requests`, the answers in `token_answers`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
-from urllib.parse import quote_plus
+from dataclasses import asdict, dataclass, fields, replace
 
 import requests
-from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error, WebApplicationClient
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import AuthBase
 
 from integration_hub.connectors import errors
 from integration_hub.connectors.answer_errors import refusal_class
-from integration_hub.connectors.auth import HeaderAuth, printable
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig
-from integration_hub.connectors.responses import NotJSON, complaint, loaded, page_of, shown_text
 from integration_hub.connectors.secrets import Secret, Secrets
+from integration_hub.connectors.token_answers import TokenAnswers
+from integration_hub.connectors.token_placement import token_auth
+from integration_hub.connectors.token_requests import TokenRequest, login_url, token_request
 
 LEEWAY = 60  # a token this close to its end, in seconds, is refreshed before use
 LOCK_SECONDS = 60
@@ -30,7 +29,23 @@ _REPEATED_SECONDS = 33.0  # a pause of ten and one attempt more still fit into t
 _BUSY = frozenset({408, 429, 500, 502, 503, 504, *range(520, 526), 529, 530})
 _NOT_NOW = "The token endpoint cannot answer now."
 _REFUSAL_SECONDS = 30.0  # a refused refresh is not asked again for this long, by any process
-_DEFAULT_LIFETIME = 3600  # where the server states no expires_in (RFC 6749, 5.1 makes it optional)
+# Settings that a token is made from, besides the first ones: what is not set says nothing, so that tokens stay in use.
+_MADE_FROM = (
+	"username",
+	"client_authentication",
+	"token_params",
+	"token_path",
+	"login_method",
+	"login_headers",
+	"login_body_format",
+	"login_body",
+	"jwt_algorithm",
+	"jwt_key_encoding",
+	"jwt_claims",
+	"jwt_headers",
+)
+_MADE_FROM_SECRETS = ("secret", "secret_2", "secret_3", "private_key")
+_USUAL = {field.name: field.default for field in fields(IntegrationConfig)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,7 +91,10 @@ class Token:
 
 
 def seed_of(config: IntegrationConfig, secrets: Secrets) -> str:
-	"""Return the fingerprint of the settings that a token is made from."""
+	"""Return the fingerprint of the settings that a token is made from.
+
+	In front of a dot stands that of the grant: a rotated refresh token outlives a change of how tokens are asked for.
+	"""
 	parts = [
 		config.auth_type,
 		config.token_url,
@@ -85,11 +103,21 @@ def seed_of(config: IntegrationConfig, secrets: Secrets) -> str:
 		secrets.get("client_secret"),
 		secrets.get("refresh_token") if "Refresh" in config.auth_type else "",
 	]
+	more = [[name, getattr(config, name)] for name in _MADE_FROM if getattr(config, name) != _USUAL[name]]
+	more += [[name, value] for name in _MADE_FROM_SECRETS if (value := secrets.get(name))]
+	return ".".join(_hash(each) for each in (parts, more) if each)
+
+
+def _hash(parts: list) -> str:
 	return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def _grant(seed: str) -> str:
+	return seed.partition(".")[0]
+
+
 class OAuth2Connector(BaseConnector):
-	"""A connector whose requests carry an OAuth2 access token.
+	"""A connector whose requests carry a token: an access token of OAuth2, or that of a login.
 
 	One process refreshes an expired token, under a lock shared through the coordination; the others read
 	what it stored. A rotated refresh token is stored before the new access token is used.
@@ -98,16 +126,15 @@ class OAuth2Connector(BaseConnector):
 	_token: Token | None = None  # in memory, so that not each request reads the database
 
 	def authenticate(self) -> AuthBase:
-		"""Return the bearer token for the next request, fetching one if none in store is fresh."""
+		"""Return what carries the token of the next request, fetching one if none in store is fresh."""
 		if not (self._token and self._token.fresh(self._token.seed)):
 			stored = self._stored()
 			self._token = stored if stored and stored.fresh(self._seed()) else self._renew(rejected=None)
-		return self._bearer(self._token)
+		return self._carrying(self._token)
 
 	def renew_authentication(self, rejected: AuthBase | None) -> bool:
 		"""Put another token in place of the rejected one; return True. Raises ConnectorError."""
-		value = getattr(rejected, "_value", "")
-		self._token = self._renew(rejected=value.removeprefix("Bearer "))
+		self._token = self._renew(rejected=getattr(rejected, "token", ""))
 		return True
 
 	def token_expires_at(self) -> float | None:
@@ -123,10 +150,9 @@ class OAuth2Connector(BaseConnector):
 	def _refused(self, seed: str) -> str:
 		return f"token-refused:{self.config.name}:{seed}"
 
-	def _bearer(self, token: Token) -> HeaderAuth:
+	def _carrying(self, token: Token) -> AuthBase:
 		self.redactor.add(token.access_token)
-		value = printable(token.access_token, self.config.name, "access token")
-		return HeaderAuth("Authorization", value, "Bearer ")
+		return token_auth(self.config, token.access_token)
 
 	def _stored(self) -> Token | None:
 		return Token.loads(self.secrets.get("oauth_token"))
@@ -150,10 +176,10 @@ class OAuth2Connector(BaseConnector):
 		known = self.coordination.noted(self._refused(seed))
 		if known and known[1] <= _REFUSAL_SECONDS + 1:
 			raise errors.AuthenticationFailed(
-				known[0], method="POST", url=self.redactor.text(self.config.token_url, 300)
+				known[0], method="POST", url=self.redactor.text(login_url(self.config), 300)
 			)
 		try:
-			token = self._fetch(token if token and token.seed == seed else None, seed)
+			token = self._fetch(token if token and _grant(token.seed) == _grant(seed) else None, seed)
 		except errors.AuthenticationFailed as error:
 			self.coordination.claim(self._refused(seed), error.detail, _REFUSAL_SECONDS)
 			raise
@@ -161,49 +187,42 @@ class OAuth2Connector(BaseConnector):
 		return token
 
 	def _fetch(self, previous: Token | None, seed: str) -> Token:
-		refreshing = self.config.auth_type == "OAuth2 Refresh Token"
-		if refreshing:
-			refresh_token = (previous and previous.refresh_token) or self.secrets.get("refresh_token")
-			if not refresh_token:
-				raise errors.ConfigurationError(
-					f"{self.config.name}: refresh_token is empty.", field="refresh_token"
-				)
+		refresh_token = ""
+		if self.config.auth_type == "OAuth2 Refresh Token":
+			refresh_token = (previous and previous.refresh_token) or self.secrets.get("refresh_token") or ""
 			self.redactor.add(refresh_token)
-			client = WebApplicationClient(self.config.client_id)
-			scope = self.config.scope or None
-			body = Secret(client.prepare_refresh_body(refresh_token=refresh_token, scope=scope))
-		else:
-			refresh_token = ""
-			client = BackendApplicationClient(self.config.client_id)
-			body = client.prepare_request_body(scope=self.config.scope or None)
-		answer = self._post_token_request(client, body)
+		request = token_request(self.config, self.secrets.get, refresh_token)
+		for assertion in request.assertions:
+			self.redactor.add(assertion)
+		granted = TokenAnswers(self.config, self.answers).read(self._asked(request))
 		return Token(
-			access_token=Secret(answer["access_token"]),
-			expires_at=time.time() + answer["expires_in"],
-			refresh_token=Secret(answer.get("refresh_token") or refresh_token),
+			access_token=granted.token,
+			expires_at=time.time() + granted.seconds,
+			refresh_token=Secret(granted.refresh_token or refresh_token),
 			seed=seed,
 			made_at=time.time(),
 		)
 
-	def _post_token_request(
-		self, client: WebApplicationClient | BackendApplicationClient, body: str
-	) -> Mapping:
-		"""POST to the token endpoint; the client authenticates by Basic, form-encoded (RFC 6749, 2.3.1)."""
-		secret = self.secrets.get("client_secret") or ""
-		auth = HTTPBasicAuth(quote_plus(self.config.client_id), quote_plus(secret))
-		headers = {"Content-Type": "application/x-www-form-urlencoded"}
+	def _asked(self, request: TokenRequest) -> requests.Response:
+		"""Send the request for a token; return the answer, unless the endpoint cannot answer just now.
 
-		def send() -> Any:
+		It is repeated where it surely had no effect. All of it fits into the lock that the others wait for.
+		"""
+
+		def send() -> requests.Response:
 			response = self._transport(
-				"POST", self.config.token_url, auth, deadline=_TOKEN_SECONDS, data=body, headers=headers
+				request.method,
+				request.url,
+				request.auth,
+				deadline=_TOKEN_SECONDS,
+				data=request.body.encode(),
+				headers=request.headers,
 			)
 			kind = refusal_class(response)
 			if response.status_code in _BUSY or kind is errors.RateLimited:
 				raise self._busy(kind, response)
 			return response
 
-		# A token request is repeated where it surely had no effect: a rotated refresh token works once. All of it fits
-		# into the lock that the others wait for.
 		policy = replace(
 			self.retry,
 			minimum=min(self.retry.minimum, 1),
@@ -212,11 +231,10 @@ class OAuth2Connector(BaseConnector):
 			within=_REPEATED_SECONDS,
 		)
 		try:
-			response = policy.run(send, idempotent=self.config.auth_type == "OAuth2 Client Credentials")
+			return policy.run(send, idempotent=request.repeatable)
 		except errors.ConnectorError as error:
 			error.retry = "never"  # it has been repeated
 			raise
-		return self._token_of(client, response)
 
 	def _busy(self, kind: type[errors.ConnectorError], response: requests.Response) -> errors.ConnectorError:
 		"""Return the error of a token endpoint that cannot answer just now, which says nothing of the credentials."""
@@ -224,49 +242,3 @@ class OAuth2Connector(BaseConnector):
 		if response.status_code == 503:
 			error.retry = "always"  # it did not act on the request
 		return error
-
-	def _token_of(
-		self, client: WebApplicationClient | BackendApplicationClient, response: requests.Response
-	) -> Mapping:
-		"""Return what a token endpoint granted; raises AuthenticationFailed with its words where it refused."""
-		if response.status_code >= 300 and response.status_code not in (400, 401, 403):
-			raise self.answers.make(
-				errors.error_class(response.status_code), response, "The token endpoint sent no token."
-			)
-		text = Secret(shown_text(response))
-		try:
-			answer = client.parse_request_body_response(text, scope=None)
-			answer = {
-				key: Secret(value) if isinstance(value, str) else value for key, value in answer.items()
-			}
-			return {**answer, "expires_in": _lifetime(answer.get("expires_in"))}
-		except (ValueError, TypeError, AttributeError, RecursionError, OAuth2Error) as error:
-			raise self._no_token(response, error) from None
-
-	def _no_token(self, response: requests.Response, error: Exception) -> errors.ConnectorError:
-		"""Return the error of an answer without a token, with its own words in whatever shape they come."""
-		if page := page_of(response):
-			kind = errors.AuthenticationFailed if response.status_code >= 300 else errors.MalformedAnswer
-			return self.answers.make(
-				kind, response, "The response of the token endpoint is not a token:", f"{page}."
-			)
-		try:
-			words = complaint(loaded(response))
-		except NotJSON:
-			words = ""
-		refused = bool(words) or response.status_code >= 300 or isinstance(error, OAuth2Error)
-		kind = errors.AuthenticationFailed if refused else errors.MalformedAnswer
-		if words:
-			return self.answers.make(kind, response, "The token endpoint answered:", words)
-		named = self.redactor.text(error, 200) if isinstance(error, OAuth2Error) else type(error).__name__
-		return self.answers.make(
-			kind, response, f"The response of the token endpoint is not a token ({named})."
-		)
-
-
-def _lifetime(expires_in: Any) -> float:
-	"""Return the seconds a token is good for; raises ValueError where the answer says nonsense."""
-	seconds = float(_DEFAULT_LIFETIME if expires_in is None else expires_in)
-	if not math.isfinite(seconds):
-		raise ValueError("expires_in")
-	return seconds

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from copy import copy
+from functools import reduce
 from typing import Any
 from urllib.parse import urljoin
 
@@ -258,7 +259,7 @@ class NextLink(Paginator):
 	"""The URL of the next page stands in the body; `more_path` (if any) says whether more waits."""
 
 	kind = "Next Link"
-	secret_param = ""  # a query parameter that holds a credential
+	secret_params: tuple[str, ...] = ()  # query parameters that hold credentials
 
 	def __init__(
 		self, state: str = "", *, next_path: str = "next", more_path: str = "", size_param: str, size: int
@@ -305,7 +306,7 @@ class NextLink(Paginator):
 		"""Return a link as a URL: a relative one is relative to the page it stands on (RFC 3986, 5)."""
 		target = urljoin(response.url, link.strip(" "))
 		# Some servers echo the whole query; the key is added again, and kept nowhere.
-		return without_parameter(target, self.secret_param) if self.secret_param else target
+		return reduce(without_parameter, self.secret_params, target)
 
 
 class Relay(Cursor):

@@ -47,7 +47,7 @@ def fetch_in_parallel(
 				lane.fetch = pool.submit(
 					lane.work,
 					partial(connector.request, ahead.method, ahead.path, raw=True, **ahead.options),
-					connector.authenticate(),
+					connector.credentials(),
 				)
 				queue.append(lane)
 			next_ = call(paginator)

@@ -41,7 +41,7 @@ class Prefetcher:
 		self._begun = future = Future()
 		try:
 			call = self._call(self._paginator)
-			auth = self._connector.authenticate()
+			auth = self._connector.credentials()
 		except ConnectorError as error:
 			future.set_exception(error)  # it is raised where the page is asked for
 			return

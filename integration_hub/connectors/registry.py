@@ -42,14 +42,10 @@ def connector_for(
 		raise ConfigurationError(f"{config.name}: {field} {sentence}.", field=field)
 	if config.connector in BUILT_IN:
 		plain, oauth2 = BUILT_IN[config.connector]
-		cls: type[BaseConnector] = oauth2 if config.auth_type.startswith("OAuth2") else plain
+		cls: type[BaseConnector] = oauth2 if config.fetches_tokens else plain
 	elif config.connector in registered:
 		cls = resolve(registered[config.connector])
-		if (
-			config.auth_type.startswith("OAuth2")
-			and isinstance(cls, type)
-			and not issubclass(cls, OAuth2Connector)
-		):
+		if config.fetches_tokens and isinstance(cls, type) and not issubclass(cls, OAuth2Connector):
 			cls = type(f"OAuth2{cls.__name__}", (OAuth2Connector, cls), {})
 	else:
 		known = ", ".join([*BUILT_IN, *registered])

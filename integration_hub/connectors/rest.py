@@ -14,6 +14,7 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.bounded_jmespath import PathError, computes
 from integration_hub.connectors.completeness import Doubt, Evidence
 from integration_hub.connectors.errors import ConnectorError, MalformedAnswer, RefusedWithin
+from integration_hub.connectors.extra_credentials import secret_params
 from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
@@ -63,8 +64,8 @@ class RestConnector(BaseConnector):
 			and request.params.get(paginator.page_param) == "0"
 		):
 			paginator.state, paginator.first = "0", 0  # some number their pages from 0
-		if isinstance(paginator, NextLink) and self.config.auth_type == "API Key Query":
-			paginator.secret_param = self.config.api_key_name
+		if isinstance(paginator, NextLink):
+			paginator.secret_params = secret_params(self.config)
 		if request.lanes > 1 and paginator.independent:
 			responses = fetch_in_parallel(self, call, paginator, request.lanes)
 			return _read(self, responses, paginator, request)

@@ -20,6 +20,11 @@ SECRET_FIELDS = (
 	"webhook_verify_token",
 	"queue_url",
 	"proxy_secret",
+	"secret_2",
+	"secret_3",
+	"private_key",
+	"client_key",
+	"client_key_passphrase",
 )
 
 

@@ -36,6 +36,7 @@ RANGES: dict[str, Range] = {
 	"rate_period": Range(_LEAST_SECONDS, 31 * _DAY),
 	"breaker_threshold": Range(0, 1_000_000),
 	"breaker_seconds": Range(_LEAST_SECONDS, 7 * _DAY),
+	"token_lifetime": Range(0, _YEAR),
 	"max_response_mb": Range(_LEAST_SECONDS, 10_000),
 	"max_body_mb": Range(0, 100),
 	"webhook_tolerance": Range(1, 7 * _DAY),

@@ -22,6 +22,7 @@ from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from integration_hub.connectors.allowed_hosts import is_allowed
+from integration_hub.connectors.certificates import Certificates
 from integration_hub.connectors.deadline import PunctualTLSSocket, punctual, punctual_tls, within
 from integration_hub.connectors.response_limits import LimitedResponse
 
@@ -126,9 +127,15 @@ class _Guarded:
 
 
 class _GuardedTLS(_Guarded):
+	certificates = Certificates()
+
 	def connect(self) -> None:
 		# A context of its own: where there is none urllib3 makes one too, whose sockets know no deadline.
 		self.ssl_context = punctual_tls(create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs)))
+		if self.certificates.trusted:
+			self.ca_certs = self.ca_cert_dir = None
+			self.ca_cert_data = self.certificates.trusted
+		self.certificates.show(self.ssl_context)
 		super().connect()
 
 	def _connect_tls_proxy(self, *args, **options) -> Any:
@@ -142,11 +149,18 @@ class _GuardedTLS(_Guarded):
 class GuardedAdapter(HTTPAdapter):
 	"""A requests adapter whose connections, each of them, go to vetted addresses only.
 
-	proxy_authorization: what a proxy is told, and nobody behind it; "" for nothing.
+	proxy_authorization: what a proxy is told, and nobody behind it; "" for nothing. certificates: whom to trust, and
+	what to show to a server.
 	"""
 
-	def __init__(self, allowed: Iterable[str] = (), proxy_authorization: str = "") -> None:
+	def __init__(
+		self,
+		allowed: Iterable[str] = (),
+		proxy_authorization: str = "",
+		certificates: Certificates | None = None,
+	) -> None:
 		self._proxy_authorization = proxy_authorization
+		self._certificates = certificates or Certificates()
 		self._allowed = tuple(allowed)
 		super().__init__()
 
@@ -170,7 +184,8 @@ class GuardedAdapter(HTTPAdapter):
 	def _pools(self) -> dict[str, type]:
 		allowed = {"allowed": self._allowed}
 		plain = type("GuardedConnection", (_Guarded, HTTPConnection), allowed)
-		tls = type("GuardedTLSConnection", (_GuardedTLS, HTTPSConnection), allowed)
+		with_certificates = {**allowed, "certificates": self._certificates}
+		tls = type("GuardedTLSConnection", (_GuardedTLS, HTTPSConnection), with_certificates)
 		return {
 			"http": type("GuardedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
 			"https": type("GuardedTLSPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),

@@ -12,6 +12,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
 
 from integration_hub.connectors import errors
+from integration_hub.connectors.certificates import Certificates
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.deadline import deadline, within
 from integration_hub.connectors.redact import Redactor
@@ -25,7 +26,7 @@ class Transport:
 	"""Sends requests to one external system and reads their answers; what goes wrong is a ConnectorError.
 
 	allowed_hosts: hosts that may be of a private network (see connectors.ssrf_guard). proxy_authorization: what the proxy
-	is told, "" for nothing.
+	is told, "" for nothing. certificates: whom to trust, and what to show to a server.
 	"""
 
 	def __init__(
@@ -34,11 +35,12 @@ class Transport:
 		redactor: Redactor,
 		allowed_hosts: Iterable[str] = (),
 		proxy_authorization: str = "",
+		certificates: Certificates | None = None,
 	) -> None:
 		self.config, self.redactor = config, redactor
 		self.session = requests.Session()
 		for scheme in ("http://", "https://"):
-			self.session.mount(scheme, GuardedAdapter(allowed_hosts, proxy_authorization))
+			self.session.mount(scheme, GuardedAdapter(allowed_hosts, proxy_authorization, certificates))
 		self.session.trust_env = False  # neither proxies nor .netrc of the machine decide where secrets go
 		self.session.headers.update({"Accept": "application/json", "User-Agent": "integration-hub"})
 		self.session.verify = config.verify_tls

@@ -88,8 +88,10 @@ def hint(error: errors.ConnectorError, config: IntegrationConfig) -> str:
 def _authentication_hint(error: errors.ConnectorError, config: IntegrationConfig) -> str:
 	if config.auth_type == "Connected App":
 		return _("Open the Connected App {0} and connect it once.").format(config.connected_app)
-	if not config.auth_type.startswith("OAuth2"):
+	if not config.fetches_tokens:
 		return _("Check the fields under Authentication: {0}.").format(_(config.auth_type))
+	if config.auth_type == "Session Token":
+		return _("Check the fields under Login, and where Token Path looks for the token.")
 	if config.token_url and error.url.startswith(config.token_url):
 		return _(
 			"The token endpoint refused the client: check Token URL, Client ID, Client Secret and Scope."

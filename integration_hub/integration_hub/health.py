@@ -108,7 +108,7 @@ def _token(runtime: FrappeRuntime, connector: BaseConnector) -> dict[str, Any] |
 	config = connector.config
 	if config.auth_type == "Connected App":
 		return _consent(config)
-	if not config.auth_type.startswith("OAuth2"):
+	if not config.fetches_tokens:
 		return None
 	seconds = connector.token_expires_at()
 	moment = seconds and datetime.fromtimestamp(seconds, timezone.utc)

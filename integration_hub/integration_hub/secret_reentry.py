@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 from frappe import _
 from frappe.model.document import Document
 
+from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.credential_checks import secrets_sent
+from integration_hub.connectors.credential_templates import SECRETS
 from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.integration_hub.run_as import RECEIVES, TUNES, changes, is_system_manager
@@ -41,13 +44,7 @@ _BEHIND_PROXY = frozenset(
 		"connected_user",
 	}
 )
-_USED = {
-	"None": (),
-	"Connected App": (),
-	"OAuth2 Client Credentials": ("client_secret",),
-	"OAuth2 Refresh Token": ("client_secret", "refresh_token"),
-}
-_SENT = ("secret", "client_secret", "refresh_token")
+_SENT = (*SECRETS, "private_key", "client_key", "client_key_passphrase")
 
 
 def check_secrets(doc: Document) -> None:
@@ -58,8 +55,9 @@ def check_secrets(doc: Document) -> None:
 	moved = [field for field in changes(doc, before) if field not in _STILL and _matters(field, doc, before)]
 	if not moved:
 		return
-	used = _USED.get(doc.auth_type, ("secret",)) if doc.connector in BUILT_IN else _SENT
-	_require(doc, used, moved)
+	config = IntegrationConfig.from_row({**doc.as_dict(), "name": doc.name})
+	used = secrets_sent(config) if doc.connector in BUILT_IN else _SENT
+	_require(doc, sorted(used), moved)
 	for field in set(_SENT) - set(used):
 		if _is_kept(doc, field):
 			doc.set(field, "")  # it would have to be entered again before it is used

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.credential_checks import credential_problems
 from integration_hub.connectors.credential_headers import header_problems
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.runtime.standalone.hub_toml import HubFile
@@ -75,14 +76,16 @@ def check(file: HubFile) -> None:
 		_check_table(file, table)
 	for name, values in file.integrations.items():
 		config = _read(IntegrationConfig.from_row, {"name": name, **values}, f"[integration.{name}]")
-		for field, sentence in integration_problems(config, {f: values.get(f) for f in SECRET_FIELDS}):
+		secrets = {field: values.get(field) for field in SECRET_FIELDS}
+		for field, sentence in (
+			*integration_problems(config, secrets),
+			*credential_problems(config, secrets),
+		):
 			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)
 		for field, sentence in header_problems(config):
 			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)
-		if config.auth_type.startswith("OAuth2") and not file.hub.get("encryption_key"):
-			raise HubError(
-				"is needed to keep OAuth2 tokens", name=f"{file.name} [hub]", field="encryption_key"
-			)
+		if config.fetches_tokens and not file.hub.get("encryption_key"):
+			raise HubError("is needed to keep tokens", name=f"{file.name} [hub]", field="encryption_key")
 		registered = Registered(
 			file.schemes,
 			file.handlers,

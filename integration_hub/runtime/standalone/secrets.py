@@ -56,7 +56,7 @@ class StandaloneSecrets:
 		place = {"name": f"{self._file.name} [hub]", "field": "encryption_key"}
 		reference = self._file.hub.get("encryption_key")
 		if not reference:
-			raise HubError("is needed to keep OAuth2 tokens", **place)
+			raise HubError("is needed to keep tokens", **place)
 		try:
 			return Fernet(self._file.resolve(reference, "[hub]", "encryption_key"))
 		except ValueError:

@@ -7,6 +7,7 @@ from frappe.model.document import Document
 
 from integration_hub.connectors import BaseConnector
 from integration_hub.connectors.config import IntegrationConfig, integration_problems
+from integration_hub.connectors.credential_checks import credential_problems
 from integration_hub.connectors.credential_headers import header_problems
 from integration_hub.connectors.registry import BUILT_IN
 from integration_hub.connectors.secrets import SECRET_FIELDS
@@ -43,7 +44,10 @@ class IntegrationSettings(Document):
 			refuse(self, "", str(error))
 		secrets = {field: self.get(field) for field in SECRET_FIELDS}
 		secrets["queue_url"] = secrets["queue_url"] or FrappeRuntime().external_redis_url()
-		for field, sentence in integration_problems(config, secrets):
+		for field, sentence in (
+			*integration_problems(config, secrets),
+			*credential_problems(config, secrets),
+		):
 			refuse(self, field, sentence)
 		for field, sentence in header_problems(config):
 			refuse(self, field, sentence)
