@@ -129,7 +129,7 @@ def test_a_dynamic_link_leads_to_the_documents_of_any_stream(name):
 	row = FieldMapping("a", "party", "Link", f"stream:{name}")
 	stream = StreamConfig("s", integration="i", endpoint="/x", target_doctype="Order", mapping=(row,))
 	assert [problem for problem in stream_problems(stream, FIELDS, AROUND) if problem[0] == "mapping"] == []
-	assert lookups(stream, FIELDS) == [Lookup("party", "document", f"stream:{name}")]
+	assert lookups(stream, FIELDS) == [Lookup("party", "document", f"stream:{name}", row, "party_type")]
 
 
 def mapper(*rows: FieldMapping, transforms=None) -> Mapper:

@@ -31,7 +31,20 @@ _REAL = frozenset({"Float", "Currency", "Percent", "Rating", "Duration"})
 
 NUMERIC = INTEGER | _REAL
 _TEXT = frozenset(
-	{"Data", "Small Text", "Text", "Long Text", "Code", "JSON", "Select", "Link", "Date", "Datetime", "Time"}
+	{
+		"Data",
+		"Small Text",
+		"Text",
+		"Long Text",
+		"Code",
+		"JSON",
+		"Select",
+		"Link",
+		"Dynamic Link",
+		"Date",
+		"Datetime",
+		"Time",
+	}
 )
 FIELDTYPES = NUMERIC | _TEXT  # those that columns of the standalone runtime's tables may have
 

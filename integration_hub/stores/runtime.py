@@ -28,13 +28,14 @@ class Change:
 	"""One record to write: `name` is the local document, None for a new one.
 
 	A child table's value is the list of all its rows. kept: fields that must hold their value afterwards, or the
-	document is not written: a controller may set one back.
+	document is not written: a controller may set one back. only_blank: fields that are set only where they are blank.
 	"""
 
 	external_id: str
 	name: str | None
 	values: dict[str, Any]
 	kept: Sequence[str] = ()
+	only_blank: Sequence[str] = ()
 
 
 @dataclass(slots=True)

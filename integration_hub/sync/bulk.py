@@ -148,9 +148,11 @@ class BulkTarget:
 		new = iter(new_ids(sum(change.name is None for change in changes)))
 		for change in changes:
 			name = change.name or next(new)
+			written.append(Written(name, same=not change.values and change.name is not None))
+			if written[-1].same:
+				continue
 			key = (change.name is None, tuple(change.values))
 			groups.setdefault(key, []).append((name, change.values))
-			written.append(Written(name))
 		for (new, fields), rows in groups.items():
 			self._write_rows(new, [field for field in fields if field not in self._tables], rows)
 			for table in self._tables.keys() & set(fields):

@@ -54,6 +54,8 @@ class FieldMapping:
 	default_value: str = ""
 	required: bool = False
 	as_is: bool = False
+	only: str = ""
+	if_not_found: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class StreamConfig:
 	params: str = ""
 	records_path: str = ""
 	record_filter: str = ""
+	skip_when: str = ""
 	id_path: str = "id"
 	updated_at_path: str = ""
 	updated_at_format: str = ""
@@ -117,7 +120,9 @@ class StreamConfig:
 	cursor_lists_all: bool = False
 	target_doctype: str = ""
 	write_mode: str = "Documents"
+	writes: str = "Create and Update"
 	match_field: str = ""
+	match_more: str = ""
 	cancelled_documents: str = "Report Once"
 	deletion_policy: str = "Keep"
 	disable_field: str = ""
@@ -143,6 +148,12 @@ class StreamConfig:
 	def as_is(self) -> frozenset[str]:
 		"""Return the fields whose text Bulk stores as it comes."""
 		return frozenset(row.field for row in self.mapping if row.as_is)
+
+	@property
+	def match_fields(self) -> tuple[str, ...]:
+		"""Return the fields by which a document that is there already is known, all of them together."""
+		more = self.match_more.replace(",", " ").split() if self.match_field else []
+		return tuple(dict.fromkeys(filter(None, (self.match_field, *more))))
 
 	@property
 	def value_of_returned(self) -> str | int:

@@ -117,9 +117,15 @@ def _select_map(argument: str, local_time: LocalTime, transforms: Mapping[str, s
 def _link(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:
 	"""Make a conversion to a document's name.
 
-	argument: the field of the linked DocType to look for, or `stream:NAME`; see sync.link_conversions.
+	argument: the field of the linked DocType to look for, or `stream:NAME`; of a dynamic link, one of them for each
+	DocType. See sync.link_conversions.
 	"""
-	if not (argument.strip().startswith("stream:") or argument.strip().isidentifier()):
+	lines = list(filter(None, map(str.strip, argument.splitlines())))
+	if (
+		not lines
+		or not all(map(_finds, lines))
+		or (len(lines) > 1 and not all("=" in line for line in lines))
+	):
 		raise ValueError("needs an argument: the linked DocType's field to look for, or stream:NAME")
 
 	def convert(value: Any) -> str:
@@ -128,6 +134,12 @@ def _link(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -
 		return str(value)
 
 	return convert
+
+
+def _finds(line: str) -> bool:
+	"""Tell whether a line says how a document is found, for a DocType or for all."""
+	by = line if line.startswith("stream:") else line.partition("=")[2].strip() or line
+	return by.startswith("stream:") or by.isidentifier()
 
 
 def _python(argument: str, local_time: LocalTime, transforms: Mapping[str, str]) -> Convert:

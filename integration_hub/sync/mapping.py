@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
 
@@ -41,7 +41,7 @@ class SecretFound(MappingError):
 class Mapped:
 	"""One record, mapped: its external id, the target's fields, and what the source says of it.
 
-	A child table's value is a list of dictionaries. content_hash is "" for a deletion, and source_time for a record
+	A child table's value is a list of dictionaries. skipped: a rule of the stream leaves it alone. content_hash is "" for a deletion, and source_time for a record
 	that is undated, or dated in the future.
 	"""
 
@@ -50,6 +50,7 @@ class Mapped:
 	source_time: str
 	deleted: bool
 	content_hash: str = ""
+	skipped: bool = False
 
 
 class Mapper:
@@ -65,9 +66,9 @@ class Mapper:
 	) -> None:
 		self._guard = guard = _Guard()
 		self._id = guard.reader(stream.id_path, "id_path")
-		self._time, self._deleted, self._filter = (
+		self._time, self._deleted, self._filter, self._skip = (
 			guard.reader(path, name) if (path := getattr(stream, name)) else None
-			for name in ("updated_at_path", "deleted_path", "record_filter")
+			for name in ("updated_at_path", "deleted_path", "record_filter", "skip_when")
 		)
 		# Paths of the source's own marks at which no record so far had anything, by setting.
 		marks = {name: getattr(stream, name) for name in ("updated_at_path", "deleted_path")}
@@ -142,6 +143,10 @@ class Mapper:
 		if not self._filter:
 			return True
 		return says_yes(_search(self._filter, record, "record_filter")) or self.is_deleted(record)
+
+	def is_skipped(self, record: Mapping[str, Any]) -> bool:
+		"""Tell whether the stream's rule has a record not be written. Raises MappingError where it does not fit."""
+		return bool(self._skip) and says_yes(_search(self._skip, record, "skip_when"))
 
 	def map(
 		self, record: Mapping[str, Any], *, deleted: bool | None = None, external_id: str | None = None
@@ -316,7 +321,7 @@ def _compiled(mapping: Iterable[FieldMapping], *context: Any) -> list[_Row]:
 
 
 def _renamed(row: FieldMapping, field: str) -> FieldMapping:
-	return FieldMapping(row.source_path, field, row.conversion, row.argument, row.default_value, row.required)
+	return replace(row, field=field)
 
 
 def _reader(path: str, field: str) -> Reader:

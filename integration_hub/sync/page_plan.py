@@ -18,8 +18,10 @@ from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.failed_payloads import payload_of
 from integration_hub.sync.field_values import fit
-from integration_hub.sync.link_conversions import lookups, matched, resolve
+from integration_hub.sync.link_conversions import Skipped, lookups, matched, resolve
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
+from integration_hub.sync.matching import documents_with
+from integration_hub.sync.write_rules import CREATE_ONLY, WriteRules
 
 Record = Mapping[str, Any]
 
@@ -45,6 +47,7 @@ class Moment:
 class Plan:
 	"""A page, sorted by what has to be done. Of the same id twice, the later record counts: by its source time, else by its place.
 
+	skipped: how many the stream's rules leave alone.
 	dropped: how many did not pass the stream's record filter; fetched: how many others there are.
 	records: what can be told by its id. unidentified: why the others cannot.
 	changes: what is to be written, with the record it comes from; adopted: documents found by match field.
@@ -58,6 +61,7 @@ class Plan:
 
 	fetched: int = 0
 	dropped: int = 0
+	skipped: int = 0
 	records: dict[str, Record] = field(default_factory=dict)
 	unidentified: list[tuple[Record, MappingError]] = field(default_factory=list)
 	failures: dict[str, Exception] = field(default_factory=dict)
@@ -100,6 +104,7 @@ class Planner:
 		self.target: Target = runtime.target(stream.target_doctype, stream.write_mode, stream.as_is)
 		self._fields = self.target.fields()
 		self._lookups = lookups(stream, self._fields)
+		self._rules = WriteRules(stream, self._fields)
 		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after
 		# all, the primary key says so (see PageWriter.write).
 		self.first_load = stream.write_mode == "Bulk" and not bindings.has_any(runtime.db, stream.name)
@@ -132,18 +137,46 @@ class Planner:
 		for item in mapped.values():
 			if item.deleted:
 				self._plan_removal(plan, item)
+			elif item.skipped:
+				self._skip(plan, item)
 			elif self._differs(plan, item):
 				items.append(item)
 		plan.adopted = self._adopt(plan, items)
 		for item in items:
 			binding = plan.found[item.external_id]
 			name = binding.target_name or plan.adopted.get(item.external_id)
-			values, kept = item.values, ()
+			if self._rules.skips(name):
+				self._skip(plan, item)
+				continue
+			if self._is_left_alone(binding):
+				self._keep(plan, item)
+				continue
+			values, kept = self._rules.values(name, item.values), ()
 			if binding.status == "Deleted" and self.stream.deletion_policy == "Disable":
-				values, kept = self._enabled(item.values), (self.stream.disable_field,)
+				values, kept = self._enabled(values), (self.stream.disable_field,)
 			plan.changes.append((item, Change(item.external_id, name, values, kept)))
+		self._rules.leave_filled([change for _, change in plan.changes], self.target)
 		self._fit(plan)
 		return plan
+
+	def _is_left_alone(self, binding: Binding) -> bool:
+		"""Tell whether a stream that only creates has made a record's document already."""
+		return self.stream.writes == CREATE_ONLY and bool(binding.target_name) and binding.status != "Deleted"
+
+	def _skip(self, plan: Plan, item: Mapped) -> None:
+		plan.skipped += 1
+		self._keep(plan, item)
+
+	def _keep(self, plan: Plan, item: Mapped) -> None:
+		"""Leave a record as it is: it counts as met, and an earlier failure of it waits no more."""
+		binding = plan.found[item.external_id]
+		if binding.has_failed:
+			binding.status, binding.content_hash = "Bound" if binding.target_name else "Deleted", ""
+			plan.newer.append(item)
+		elif binding.new or self._is_stale(item, binding) or item.source_time in ("", binding.source_time):
+			plan.unchanged.append(binding)
+		else:
+			plan.newer.append(item)
 
 	def _fit(self, plan: Plan) -> None:
 		"""Give values the types of their fields; a record with one that does not fit fails."""
@@ -205,8 +238,15 @@ class Planner:
 		) as tried:  # a registered function may have asked the database
 			if self.stream.record_filter and not deleted:
 				self.mapper.passes(record)  # raises where the filter does not fit the record
-			return self._dated(self.mapper.map(record, deleted=deleted, external_id=external_id)), None
+			return self._mapped(record, external_id, deleted), None
 		return Mapped(external_id, {}, self._time_of(record), False), tried.error
+
+	def _mapped(self, record: Record, external_id: str, deleted: bool | None) -> Mapped:
+		"""Map a record, if it is not to be skipped. Raises MappingError."""
+		gone = self.mapper.is_deleted(record) if deleted is None else deleted
+		if self.stream.skip_when and not gone and self.mapper.is_skipped(record):
+			return self._dated(Mapped(external_id, {}, self._time_of(record), False, skipped=True))
+		return self._dated(self.mapper.map(record, deleted=gone, external_id=external_id))
 
 	def _is_older(self, item: Mapped, met: str) -> bool:
 		"""Tell whether a page has met a record in a later state already. A feed tells things in their order."""
@@ -253,12 +293,14 @@ class Planner:
 
 	def _resolve(self, plan: Plan, mapped: dict[str, Mapped]) -> None:
 		"""Put documents' names where links are: a document made again under another name is a change, too."""
-		alive = [item for item in mapped.values() if not item.deleted]
+		alive = [item for item in mapped.values() if not (item.deleted or item.skipped)]
 		missing = resolve(self.runtime, self.stream.write_mode, self._lookups, alive)
-		plan.failures |= missing
 		for item in alive:
 			item.content_hash = self.mapper.hash(item.values)
-			if item.external_id in missing:
+			error = missing.get(item.external_id)
+			item.skipped = isinstance(error, Skipped)
+			if error and not item.skipped:
+				plan.failures[item.external_id] = error
 				del mapped[item.external_id]
 
 	def _forget_lost_documents(self, found: Iterable[Binding]) -> None:
@@ -368,14 +410,21 @@ class Planner:
 
 	def _adopt(self, plan: Plan, items: Sequence[Mapped]) -> dict[str, str]:
 		"""Find documents that are there already, by the stream's match field; each is adopted once."""
-		match = self.stream.match_field
+		match = self.stream.match_fields
 		if not match:
 			return {}
 		wanted = {
-			str(item.values[match]): item.external_id
+			tuple(str(item.values[field]) for field in match): item.external_id
 			for item in items
-			if item.values.get(match) and not plan.found[item.external_id].target_name
+			if all(item.values.get(field) for field in match) and not plan.found[item.external_id].target_name
 		}
-		found = matched(self.target.find(match, list(wanted)), wanted) if wanted else {}
+		found = self._matches(match, list(wanted)) if wanted else {}
 		taken = bindings.bound_names(self.runtime.db, self.stream.name, list(found.values()))
 		return {wanted[v]: name for v, name in found.items() if name not in taken}
+
+	def _matches(self, match: Sequence[str], wanted: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+		"""Return the documents that have the values wanted in the match fields."""
+		if len(match) > 1:
+			return documents_with(self.runtime.db, self.stream.target_doctype, match, wanted)
+		single = [values[0] for values in wanted]
+		return {(value,): name for value, name in matched(self.target.find(match[0], single), single).items()}

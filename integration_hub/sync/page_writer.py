@@ -59,6 +59,7 @@ class PageWriter:
 		self.overruled: set[str] = set()  # fields in which documents hold something else than they were given
 		self.unidentified = run.unidentified if run else 0
 		self.retrying = False  # are these records that earlier runs could not write?
+		self.skipped = 0  # records that the stream's rules left alone
 		self.given_up = 0  # records that were tried for the last time
 
 	@property
@@ -100,7 +101,7 @@ class PageWriter:
 	def _write(
 		self, records: Sequence[Record], deleted: bool | None, again: bool, until: float
 	) -> tuple[Counts, list[Record]]:
-		before = (self.first_error, self.error_log, self.unidentified)
+		before = (self.first_error, self.error_log, self.unidentified, self.skipped)
 		whole = False
 		try:
 			plan = self.planner.plan(records, deleted=deleted)
@@ -113,7 +114,7 @@ class PageWriter:
 			raise
 		finally:
 			if not whole:  # the page is undone, and so is what was noted of it
-				self.first_error, self.error_log, self.unidentified = before
+				self.first_error, self.error_log, self.unidentified, self.skipped = before
 
 	def _carry_out(self, plan: Plan, again: bool, until: float) -> Counts:
 		"""Do what a plan of this transaction says; return what became of its records.
@@ -128,6 +129,7 @@ class PageWriter:
 			counts.unchanged = (
 				len(plan.unchanged) + len(plan.lagging) + len(plan.newer) + plan.stale + len(plan.forget)
 			)
+			self.skipped += plan.skipped
 			changed += self._keep_unidentified(plan, counts)
 		counting = not (again or self.retrying)
 		counts.fetched = plan.fetched if counting else 0
@@ -142,7 +144,8 @@ class PageWriter:
 		counts.unchanged = 0 if again else counts.unchanged
 		bindings.give_up(self.runtime.db, [plan.found[external_id] for external_id in plan.left])
 		changed += self._keep_failures(plan, counts)
-		bindings.mark_seen(self.runtime.db, [binding.name for binding in plan.unchanged], self.mark)
+		met = [binding.name for binding in plan.unchanged if not binding.new]
+		bindings.mark_seen(self.runtime.db, met, self.mark)
 		bindings.mark_told(self.runtime.db, plan.lagging, self.mark.number)
 		bindings.save(
 			self.runtime, self.stream.name, self.stream.target_doctype, self.mark, changed, self._by

@@ -274,6 +274,8 @@ def _take_notes(
 		notes.append(f"The first: {writer.first_error}")
 	elif run.counts.fetched >= _ENOUGH_TO_TELL and (paths := writer.mapper.never_found()):
 		notes.append(f"In {run.counts.fetched} records nothing was found at: {', '.join(paths)}.")
+	if writer.skipped:
+		notes.append(f"{writer.skipped} records were skipped by the stream's rules.")
 	if writer.overruled:
 		fields = ", ".join(sorted(writer.overruled))
 		notes.append(

@@ -22,14 +22,16 @@ from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig, statuses
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, next_times
-from integration_hub.sync.link_conversions import DYNAMIC, STREAM
+from integration_hub.sync.link_conversions import DYNAMIC, FALLBACKS, STREAM, alternatives
 from integration_hub.sync.stream_slices import window_seconds
 from integration_hub.sync.times import parse_time, utc_reader, zone
+from integration_hub.sync.write_rules import ONLY, WRITES
 
 Problem = tuple[str, str]  # field, sentence
 _PATHS = (
 	"records_path",
 	"record_filter",
+	"skip_when",
 	"id_path",
 	"updated_at_path",
 	"deleted_path",
@@ -214,8 +216,15 @@ def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
 		yield "target_doctype", _("DocType {0} does not exist", stream.target_doctype or "(empty)")
 		return
 	plain = {name for name, field in fields.items() if not field.fields}
-	if stream.match_field and stream.match_field not in {row.field for row in stream.mapping} & plain:
-		yield "match_field", _("{0!r} is not mapped", stream.match_field)
+	mapped = {row.field for row in stream.mapping} & plain
+	for name in stream.match_fields:
+		if name not in mapped:
+			yield (
+				"match_field" if name == stream.match_field else "match_more",
+				_("{0!r} is not mapped", name),
+			)
+	if stream.writes not in WRITES:
+		yield "writes", _("{0!r} is not one of {1}", stream.writes, ", ".join(WRITES))
 	if stream.deletion_policy == "Disable":
 		if stream.disable_field not in plain:
 			yield "disable_field", _("{0} has no field {1!r}", stream.target_doctype, stream.disable_field)
@@ -250,7 +259,9 @@ def _mapping(stream: StreamConfig, fields: Fields, context: StreamContext) -> It
 		problems = [*_field(row, stream.target_doctype, fields, tables), *_value(row, context.transforms)]
 		if not problems:
 			leaf = _leaf(fields, row.field)
-			problems = [*_link(row, leaf, context)] if row.conversion == "Link" else []
+			mapped = {other.field for other in stream.mapping}
+			problems = [*_link(row, leaf, context, mapped)] if row.conversion == "Link" else []
+			problems += _rules(row)
 			if row.as_is and (stream.write_mode != "Bulk" or leaf.fields):
 				problems.append(_("{0!r}: As It Is is only for text that Bulk writes", row.field))
 			if stream.write_mode == "Bulk" and leaf.kind == "Password":
@@ -290,8 +301,11 @@ def _field(row: FieldMapping, doctype: str, fields: Fields, tables: set[str]) ->
 
 def _is_link(row: FieldMapping, field: Field) -> Iterator[str]:
 	"""Say what is wrong with a Link to a field: only a stream knows the DocType that a dynamic link leads to."""
-	if field.kind == DYNAMIC and not row.argument.strip().startswith(STREAM):
-		yield _("{0!r} is a Dynamic Link, which names no DocType: use stream:NAME", row.field)
+	named = all(doctype or by.startswith(STREAM) for doctype, by in alternatives(row.argument))
+	if field.kind == DYNAMIC and not named:
+		yield _(
+			"{0!r} is a Dynamic Link, which names no DocType: use stream:NAME, or DocType = field", row.field
+		)
 	elif field.kind not in (DYNAMIC, "Link"):
 		yield _("{0!r} is not a Link field", row.field)
 
@@ -301,21 +315,43 @@ def _leaf(fields: Fields, path: str) -> Field:
 	return fields[name].fields[child] if child else fields[name]
 
 
-def _link(row: FieldMapping, field: Field, context: StreamContext) -> Iterator[str]:
-	"""Say what is wrong with how the document of a link is found."""
-	by = row.argument.strip()
+def _rules(row: FieldMapping) -> Iterator[str]:
+	"""Say what is wrong with when a row is written, and with what happens where a link leads nowhere."""
+	if row.only not in ONLY:
+		yield _("{0!r}: {1!r} is not one of {2}", row.field, row.only, ", ".join(filter(None, ONLY)))
+	elif row.only and "." in row.field:
+		yield _("{0!r}: Only is for fields of the document; set it on the row of the table", row.field)
+	if row.if_not_found not in FALLBACKS:
+		known = ", ".join(filter(None, FALLBACKS))
+		yield _("{0!r}: {1!r} is not one of {2}", row.field, row.if_not_found, known)
+	elif row.if_not_found and row.conversion != "Link":
+		yield _("{0!r}: If Not Found is only for the conversion Link", row.field)
+
+
+def _link(row: FieldMapping, field: Field, context: StreamContext, mapped: set[str]) -> Iterator[str]:
+	"""Say what is wrong with how the document of a link is found. mapped: the fields that rows lead to."""
+	for doctype, by in alternatives(row.argument):
+		if doctype and field.kind != DYNAMIC:
+			yield _("{0!r} is not a Dynamic Link: its DocType is {1}", row.field, field.options)
+			return
+		if not doctype and field.kind != DYNAMIC:
+			doctype = field.options
+		elif doctype and f"{row.field.rpartition('.')[0]}.{field.options}".strip(".") not in mapped:
+			yield _("{0!r}: {1!r} is not mapped, which says the DocType", row.field, field.options)
+		yield from _found_by(row.field, doctype, by, context)
+
+
+def _found_by(place: str, doctype: str, by: str, context: StreamContext) -> Iterator[str]:
+	"""Say what is wrong with a way to find a document. doctype: "" where only the record says which."""
 	if by.startswith(STREAM):
 		name = by[len(STREAM) :].strip()
 		target = context.target_of(name)
-		if target != field.options:
-			if target and field.kind == DYNAMIC:
-				return  # the field beside it says which DocType, and Frappe looks there
-			if target:
-				yield _("{0!r}: stream {1!r} makes {2}, not {3}", row.field, name, target, field.options)
-			else:
-				yield _("{0!r}: stream {1!r} does not exist", row.field, name)
-	elif by != "name" and (by not in (known := context.fields_of(field.options)) or known[by].fields):
-		yield _("{0!r}: {1} has no field {2!r}", row.field, field.options, by)
+		if not target:
+			yield _("{0!r}: stream {1!r} does not exist", place, name)
+		elif doctype and target != doctype:
+			yield _("{0!r}: stream {1!r} makes {2}, not {3}", place, name, target, doctype)
+	elif by != "name" and (by not in (known := context.fields_of(doctype)) or known[by].fields):
+		yield _("{0!r}: {1} has no field {2!r}", place, doctype, by)
 
 
 def _value(row: FieldMapping, transforms: Mapping[str, str]) -> Iterator[str]:

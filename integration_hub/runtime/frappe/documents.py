@@ -46,6 +46,7 @@ from integration_hub.stores.runtime import (
 )
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.bulk import BulkTarget
+from integration_hub.sync.write_rules import is_blank
 
 
 class DocumentTarget:
@@ -102,14 +103,16 @@ class DocumentTarget:
 		doc.check_permission(
 			"write"
 		)  # as it is stored: the new values could make it one that the user may write
-		changed = apply(doc, change.values)
+		filled = {f for f in change.only_blank if not is_blank(doc.get(f), self.fields()[f])}
+		values = {field: value for field, value in change.values.items() if field not in filled}
+		changed = apply(doc, values)
 		if not changed:
 			return Written(doc.name, same=True)
 		if doc.docstatus.is_cancelled():
 			raise CancelledDocument(
 				f"{self.doctype} {doc.name} is cancelled; not written: {', '.join(changed)}"
 			)
-		moved = {name: value for name, value in change.values.items() if name in changed}
+		moved = {name: value for name, value in values.items() if name in changed}
 		refuse_levels(doc, [*changed, *filled(moved)])
 		doc.flags.notify_update = False
 		doc.save()

@@ -119,7 +119,7 @@ class SyncSettings(Document):
 		"""Refuse to look documents up by fields that the author may not read: what is found tells what stands there."""
 		if next(run_as.decisions(self), None) is None:
 			return
-		wanted = [("match_field", self.target_doctype, self.match_field)] if self.match_field else []
+		wanted = [("match_field", self.target_doctype, field) for field in stream.match_fields]
 		wanted += [("mapping", row.doctype, row.by) for row in lookups(stream, fields) if not row.stream]
 		for other in (row.stream for row in lookups(stream, fields) if row.stream):
 			if not frappe.has_permission(self.doctype, "read", other):
