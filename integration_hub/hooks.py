@@ -35,12 +35,14 @@ app_include_js = "integration_hub.bundle.js"
 # What the logs' forms and lists share.
 doctype_js = {
 	"Webhook Log": "public/js/logs.js",
+	"Delivery Log": "public/js/logs.js",
 	"Sync Log": "public/js/logs.js",
 	"Integration Error Log": "public/js/logs.js",
 	"External Record": "public/js/logs.js",
 }
 doctype_list_js = {
 	"Webhook Log": "public/js/logs.js",
+	"Delivery Log": "public/js/logs.js",
 	"Sync Log": "public/js/logs.js",
 	"Integration Error Log": "public/js/logs.js",
 }
@@ -48,12 +50,18 @@ doctype_list_js = {
 # Any document that a stream has written tells in its timeline where it came from.
 additional_timeline_content = {"*": ["integration_hub.integration_hub.provenance.timeline"]}
 
-# A Contact that a stream writes asks Gravatar for nothing.
+# A Contact that a stream writes asks Gravatar for nothing. Changes of any document are noted for outbound streams.
 doc_events = {
+	"*": {
+		"on_change": "integration_hub.runtime.frappe.outbox.on_change",
+		"after_delete": "integration_hub.runtime.frappe.outbox.after_delete",
+		"before_rename": "integration_hub.runtime.frappe.outbox.before_rename",
+		"after_rename": "integration_hub.runtime.frappe.outbox.after_rename",
+	},
 	"Contact": {
 		"before_validate": "integration_hub.runtime.frappe.no_gravatar.hold_image",
 		"validate": "integration_hub.runtime.frappe.no_gravatar.release_image",
-	}
+	},
 }
 
 # What a report of ours sends by mail calculates nothing in a spreadsheet.
@@ -70,6 +78,7 @@ scheduler_events = {
 		"* * * * *": [
 			"integration_hub.jobs.sync_due_streams",
 			"integration_hub.jobs.sweep_webhook_inbox",
+			"integration_hub.jobs.sweep_outbox",
 			"integration_hub.jobs.drain_external_queues",
 		],
 		"*/15 * * * *": ["integration_hub.jobs.watch_for_problems"],
@@ -77,7 +86,18 @@ scheduler_events = {
 }
 
 # Days; a person changes them in Log Settings.
-default_log_clearing_doctypes = {"Webhook Log": 30, "Sync Log": 30, "Integration Error Log": 90}
+default_log_clearing_doctypes = {
+	"Webhook Log": 30,
+	"Sync Log": 30,
+	"Integration Error Log": 90,
+	"Delivery Log": 30,
+}
 
 # Logs name what they are about; that must not keep it from being deleted.
-ignore_links_on_delete = ["Sync Log", "External Record", "Webhook Log", "Integration Error Log"]
+ignore_links_on_delete = [
+	"Sync Log",
+	"External Record",
+	"Webhook Log",
+	"Integration Error Log",
+	"Delivery Log",
+]

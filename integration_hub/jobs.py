@@ -8,6 +8,7 @@ from frappe import _
 
 from integration_hub.connectors.secrets import redactor_of_readable
 from integration_hub.integration_hub import alerts, bulk, removal
+from integration_hub.outbound import dispatch
 from integration_hub.queues.consumer import SwitchedOff, consumer_for
 from integration_hub.queues.round_robin import in_turns
 from integration_hub.queues.state import QueueState
@@ -130,6 +131,20 @@ def drain_inbox(integration: str) -> None:
 	runtime.drain_begins(integration)
 	with isolated(runtime, operation="Webhook", integration=integration):
 		drain.drain(runtime, integration)
+
+
+def sweep_outbox() -> None:
+	"""Take up changes that no worker has seen, and deliveries that are due; each minute."""
+	forget_dead_schedule()
+	dispatch.sweep(FrappeRuntime())
+
+
+def send_deliveries(integration: str) -> None:
+	"""Send what the outbox has for one integration."""
+	runtime = FrappeRuntime()
+	runtime.dispatch_begins(integration)
+	with isolated(runtime, operation="Delivery", integration=integration):
+		dispatch.dispatch(runtime, integration)
 
 
 def watch_for_problems() -> None:

@@ -44,12 +44,18 @@ SETTINGS = (
 		"[[integration.NAME.answer_rules]]",
 		"One row of *Answer Rules*. The first that fits an answer decides.",
 	),
-	Section("Sync Settings", "[stream.NAME]", "One list of an external system that goes into one DocType."),
+	Section(
+		"Sync Settings",
+		"[stream.NAME]",
+		"One stream: a list of an external system that goes into one DocType, or a DocType that goes out.",
+	),
 	Section("Sync Field Mapping", "[stream.NAME.mapping]", "One row of *Mapping*."),
 )
 LOGS = (
 	Section("Sync Log", "", "One run of one stream."),
 	Section("Webhook Log", "", "One event, by webhook or from a queue."),
+	Section("Delivery Log", "", "One delivery of a document's change to the external system."),
+	Section("Outbound Change", "", "One change that no stream has taken up yet: the outbox."),
 	Section("External Record", "", "One record of the source, and the document that stands for it."),
 	Section("Integration Error Log", "", "One distinct failure, however often it happened."),
 )

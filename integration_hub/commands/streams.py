@@ -80,10 +80,10 @@ def sync(ctx: click.Context, streams: tuple[str, ...], dry_run: bool, since: str
 
 def _all(runtime: Any) -> list[str]:
 	"""Return the streams that are on; of those in a hub.toml, the new ones as well."""
-	from integration_hub.stores.settings import stream_rows
+	from integration_hub.stores.settings import INBOUND, stream_rows
 
 	new = runtime.new_streams() if hasattr(runtime, "new_streams") else []
-	on = [row["name"] for row in stream_rows(runtime.db, "`name`", "`enabled` = 1")]
+	on = [row["name"] for row in stream_rows(runtime.db, "`name`", f"`enabled` = 1 AND {INBOUND}")]
 	return sorted([*on, *new])
 
 

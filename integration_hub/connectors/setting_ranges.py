@@ -57,6 +57,10 @@ RANGES: dict[str, Range] = {
 	"max_delete_percent": Range(0, 100),
 	"interval_minutes": Range(0, _YEAR // 60),
 	"alert_after": Range(0, 1_000_000),
+	"out_delete_count": Range(0, 1_000_000_000),
+	"out_delete_percent": Range(0, 100),
+	"scan_minutes": Range(0, _YEAR // 60),
+	"compare_hours": Range(0, _YEAR // 3600),
 }
 
 

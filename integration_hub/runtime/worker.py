@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from integration_hub.outbound import dispatch
 from integration_hub.stores.database import in_transaction
 from integration_hub.stores.retention import clear_logs
 from integration_hub.stores.runtime import Runtime
@@ -30,6 +31,7 @@ class Worked:
 
 	runs: int = 0
 	events: int = 0
+	sent: int = 0
 	failed: int = 0
 	refused: tuple[str, ...] = ()
 
@@ -70,6 +72,8 @@ def work_once(runtime: Runtime) -> Worked:
 	done, backoffs = Worked(), _backoffs.get(runtime) or Backoffs()
 	for integration in _chore(runtime, done, backoffs, "sweep", lambda: sweep(runtime)):
 		_drain(runtime, done, backoffs, integration)
+	for integration in _chore(runtime, done, backoffs, "sweep the outbox", lambda: dispatch.sweep(runtime)):
+		_dispatch(runtime, done, backoffs, integration)
 	_chore(runtime, done, backoffs, "close silent runs", lambda: close_silent_runs(runtime))
 	for stream in _chore(runtime, done, backoffs, "look for due streams", lambda: due_streams(runtime)):
 		_run(runtime, done, stream)
@@ -95,6 +99,16 @@ def _drain(runtime: Runtime, done: Worked, backoffs: Backoffs, integration: str)
 			drained = drain(runtime, integration)
 			done.events += drained.total
 			done.failed += drained.failed
+		_note(done, backoffs, place, kept.error)
+
+
+def _dispatch(runtime: Runtime, done: Worked, backoffs: Backoffs, integration: str) -> None:
+	place = f"send to {integration}"
+	if place not in backoffs:
+		with isolated(runtime, operation="Delivery", integration=integration) as kept:
+			sent = dispatch.dispatch(runtime, integration)
+			done.sent += sent.delivered
+			done.failed += sent.failed + sent.rejected
 		_note(done, backoffs, place, kept.error)
 
 
@@ -135,6 +149,6 @@ def work(runtime: Runtime, stop: threading.Event, report: Callable[[Worked], Non
 			stop.wait(pause)
 			continue
 		failures = 0
-		if done.runs or done.events or done.refused:
+		if done.runs or done.events or done.sent or done.failed or done.refused:
 			report(done)
 		stop.wait(_PAUSE)

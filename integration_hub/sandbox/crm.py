@@ -17,6 +17,7 @@ from integration_hub.sandbox.calls import Call, Reply
 from integration_hub.sandbox.data import Customers
 from integration_hub.sandbox.faults import Faults
 from integration_hub.sandbox.list_quirks import MOODS
+from integration_hub.sandbox.receiving import Received
 
 
 class CRM:
@@ -43,9 +44,17 @@ class CRM:
 		self.requests = 0
 		self.mood = ""  # how /v1/customers/page lists: see sandbox.list_quirks
 		self.lists: dict[str, list[dict[str, Any]]] = {}  # more of what it has: name → what /v1/<name> lists
+		self.received: dict[
+			str, Received
+		] = {}  # collections that records are sent to, as /v1/received/<name>
 		self.pushed: dict[str, Any] = {}
 		self.pushed_lock = threading.Lock()
 		self._random = random.Random(seed)
+
+	def receive(self, name: str, **options: Any) -> Received:
+		"""Return a collection that records are sent to, made with `options` where there is none."""
+		with self.pushed_lock:
+			return self.received.setdefault(name, Received(name, **options))
 
 	def counts(self) -> dict[str, Any]:
 		"""Return what the sandbox holds and what happened to it, for comparison."""

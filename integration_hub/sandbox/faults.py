@@ -1,4 +1,7 @@
-"""Faults the sandbox can be told to have: in the next requests, or at random."""
+"""Faults the sandbox can be told to have: in the next requests, or at random.
+
+Those that end in «after» come when the request has had its effect: its answer is lost.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import random
 import threading
 from collections.abc import Iterable, Mapping
 
-KINDS = ("500", "503", "reset", "truncate", "slow", "garbage")
+KINDS = ("500", "503", "reset", "truncate", "slow", "garbage", "500 after", "reset after")
 
 
 class Faults:

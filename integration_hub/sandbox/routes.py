@@ -69,6 +69,8 @@ def _api(crm: CRM, call: Call) -> Reply:
 		return Reply(200, {"name": "Sandbox CRM"})
 	if call.path == "/v1/changes":
 		return _changes(crm, call)
+	if len(parts) >= 3 and parts[:2] == ["v1", "received"]:
+		return crm.receive(parts[2]).answer(call, parts[3:])
 	if call.path == "/v1/customers" and call.method == "POST":
 		return _create(crm, call)
 	if len(parts) == 3 and parts[:2] == ["v1", "customers"] and parts[2] in STYLES:

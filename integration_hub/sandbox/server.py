@@ -123,7 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
 		if fault == "slow":
 			time.sleep(sandbox.faults.slow_seconds)
 		reply = Reply(int(fault), {"error": "fault"}) if fault in ("500", "503") else answer(sandbox, call)
-		self._send(reply, fault)
+		if fault == "reset after":
+			self._reset()
+			return
+		self._send(Reply(500, {"error": "fault"}) if fault == "500 after" else reply, fault)
 
 	do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET
 

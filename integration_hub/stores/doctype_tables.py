@@ -156,6 +156,13 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 		("status", "claimed_at"),
 	),
 	"Sync Log": (("stream", "status"),),
+	"Delivery Log": (
+		("integration", "status", "turn", "name", "ordering_key", "next_attempt_at", "deferrals"),
+		("integration", "status", "turn", "next_attempt_at", "name"),
+		("integration", "status", "ordering_key", "turn", "deferrals", "name"),
+		("status", "claimed_at"),
+		("document", "stream"),
+	),
 }
 # What there was before, to be removed.
 FORMER_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from integration_hub.stores.database import Row, in_list, in_transaction
+from integration_hub.stores.deliveries import DOCTYPE as DELIVERIES
+from integration_hub.stores.deliveries import clear_deliveries
 from integration_hub.stores.failure_closing import close_all_events
 from integration_hub.stores.inbox import DOCTYPE
 from integration_hub.stores.runtime import Runtime
@@ -35,6 +37,8 @@ def clear_logs(runtime: Runtime, guard: Guard = _no_guard) -> int:
 	days, count = runtime.log_days(), 0
 	if days.get(DOCTYPE):
 		count += clear_inbox(runtime, days[DOCTYPE], guard)
+	with guard(""):
+		count += clear_deliveries(runtime, days[DELIVERIES]) if days.get(DELIVERIES) else 0
 	for doctype in SETTLED:
 		with guard(""):
 			count += clear_settled(runtime, doctype, days[doctype]) if days.get(doctype) else 0

@@ -180,6 +180,19 @@ class Runtime(Protocol):
 		0 is for who has stored an event; the sweep has numbers of its own.
 		"""
 
+	def enqueue_dispatch(self, integration: str, number: int = 0) -> None:
+		"""Have a worker send what an integration's outbox has, once if it is asked twice for the same `number`.
+
+		0 is for who has made a change; the sweep has numbers of its own.
+		"""
+
+	def read_document(self, doctype: str, name: str) -> dict[str, Any] | None:
+		"""Return a document as it is now, with the rows of its child tables, its values as JSON has them; None if there
+		is none. Passwords are left out."""
+
+	def write_back(self, doctype: str, name: str, values: Mapping[str, Any]) -> None:
+		"""Set fields of a document within the current transaction; no hook runs, and no change is noted."""
+
 	def run_script(self, name: str, args: Mapping[str, Any]) -> None:
 		"""Run a script a person wrote on the site, with the names in `args`; raises HubError if it may not run."""
 

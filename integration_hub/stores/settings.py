@@ -21,6 +21,9 @@ STATE = (
 )
 
 
+INBOUND = "COALESCE(`direction`, 'In') <> 'Out'"  # streams that fetch
+
+
 def settings_row(db: Database, doctype: str, name: str) -> Row:
 	"""Return one settings row; raises HubError if there is none.
 

@@ -65,6 +65,7 @@ class StreamConfig:
 	name: str
 	enabled: bool = False
 	integration: str = ""
+	direction: str = "In"
 	mode: str = "Full"
 	endpoint: str = ""
 	method: str = "GET"

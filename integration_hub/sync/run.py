@@ -146,6 +146,13 @@ def ready(
 	include_disabled: it may be switched off, for a look at what it would do.
 	"""
 	stream = load_stream(runtime, name)
+	if stream.direction == "Out":
+		raise HubError(
+			_("is a stream of direction Out: it sends, and fetches nothing"),
+			doctype=DOCTYPE,
+			name=name,
+			field="direction",
+		)
 	if not (stream.enabled or include_disabled or runtime.is_new(name)):
 		raise HubError(_("is disabled"), doctype=DOCTYPE, name=name, field="enabled")
 	integration = runtime.integration(stream.integration)

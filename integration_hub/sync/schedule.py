@@ -9,7 +9,7 @@ from integration_hub.stores.clock import slack
 from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.runs import close_abandoned, silent_streams
 from integration_hub.stores.runtime import Runtime
-from integration_hub.stores.settings import stream_rows
+from integration_hub.stores.settings import INBOUND, stream_rows
 from integration_hub.stores.status_facts import restate
 from integration_hub.sync.config import DEFAULT_MINUTES, StreamConfig
 from integration_hub.sync.cron import next_times
@@ -60,7 +60,7 @@ def soon(stream: StreamConfig, now: str, failures: int) -> str | None:
 def due_streams(runtime: Runtime) -> list[str]:
 	"""Return the names of the streams that are due now, those whose last run was short first."""
 	mend_times(runtime)
-	where = """`enabled` = 1
+	where = f"""`enabled` = 1 AND {INBOUND}
 		AND (`wanted` = 1 OR `next_run_at` <= %s OR (`schedule` <> 'Off' AND `next_run_at` IS NULL))
 		AND `integration` IN (SELECT `name` FROM `tabIntegration Settings` WHERE `enabled` = 1)"""
 	rows = stream_rows(runtime.db, "`name`, `mode`, `last_duration`", where, runtime.now())

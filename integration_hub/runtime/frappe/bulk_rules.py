@@ -13,6 +13,8 @@ from frappe.model.base_document import get_controller
 from frappe.model.document import Document
 from frappe.model.meta import Meta
 
+from integration_hub.runtime.frappe.outbox_rows import sends_events
+
 HOOK = "integration_hub_bulk_doctypes"
 # What every class has, and type annotations; whatever else stands in a controller is its business.
 _OF_ANY_CLASS = frozenset(vars(type("Empty", (), {"__annotations__": {}}))) | {
@@ -26,6 +28,7 @@ _OF_ANY_CLASS = frozenset(vars(type("Empty", (), {"__annotations__": {}}))) | {
 # Events of all DocTypes that do nothing but where a DocType has been set up for it, which Bulk refuses by itself.
 _PASSING = (
 	"frappe.",
+	"integration_hub.runtime.frappe.outbox.",  # Bulk notes its changes itself
 	"erpnext.setup.doctype.transaction_deletion_record.",
 	"erpnext.support.doctype.service_level_agreement.",
 )
@@ -72,6 +75,8 @@ def _of_kind(meta: Meta) -> tuple[str, ...]:
 		found.append("its documents are submitted")
 	if meta.get("is_tree"):
 		found.append("its documents are a tree")
+	if stream := sends_events(meta.name):
+		found.append(f"the stream {stream} sends each of its changes as an event")
 	if meta.has_web_view or meta.get("allow_guest_to_view"):
 		found.append("its documents are web pages")
 	return tuple(found)

@@ -17,6 +17,7 @@ from integration_hub.runtime.frappe.document_changes import is_same, overruled
 from integration_hub.runtime.frappe.foresee import Foresight, copied, filled, unforeseen
 from integration_hub.runtime.frappe.indexes import keep_name_unique
 from integration_hub.runtime.frappe.no_gravatar import without_gravatar
+from integration_hub.runtime.frappe.outbox_rows import note_rows
 from integration_hub.runtime.frappe.sanitize import (
 	bad_link,
 	may_hold_markup,
@@ -246,8 +247,17 @@ class FrappeBulkTarget(BulkTarget):
 		]
 		if frappe.db.db_type == "sqlite":
 			keep_name_unique(self.doctype)  # each time, for a rollback undoes it
-		written = iter(super().write(good))
+		outcomes = super().write(good)
+		self._note(good, outcomes)
+		written = iter(outcomes)
 		return [Written(None, refusal) if refusal else next(written) for refusal in refusals]
+
+	def _note(self, changes: Sequence[Change], outcomes: Sequence[Written]) -> None:
+		"""Note what was written for outbound streams, which hear of it by no hook."""
+		pairs = list(zip(changes, outcomes, strict=True))
+		for operation, known in (("created", False), ("updated", True)):
+			names = [done.name for change, done in pairs if done.name and bool(change.name) is known]
+			note_rows(self.doctype, names, operation)
 
 	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
 		"""Return what `write` would do, refusals of the user's permissions included."""
@@ -276,7 +286,9 @@ class FrappeBulkTarget(BulkTarget):
 		self._refuse_unsafe()
 		kept = self._refused_among(names, "delete")
 		kept |= _kept(self.doctype, [name for name in names if name not in kept])
-		return {**kept, **super().delete([name for name in names if name not in kept])}
+		errors = {**kept, **super().delete([name for name in names if name not in kept])}
+		note_rows(self.doctype, [name for name in names if name not in errors], "deleted")
+		return errors
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
 		"""Set one field, cleaned, of the documents that the user may write; return the errors by name."""
@@ -285,7 +297,9 @@ class FrappeBulkTarget(BulkTarget):
 			return dict.fromkeys(names, refused)
 		kept = self._refused_among(names, "write")
 		value = sanitize(self.doctype, {field: value})[field]
-		return {**kept, **super().set_value([name for name in names if name not in kept], field, value)}
+		errors = {**kept, **super().set_value([name for name in names if name not in kept], field, value)}
+		note_rows(self.doctype, [name for name in names if name not in errors], "updated")
+		return errors
 
 	def _refuse_unsafe(self, tables: Iterable[str] = ()) -> None:
 		"""Raise HubError where the DocType is no longer one that is written in bulk: it may have changed since."""

@@ -25,6 +25,7 @@ from integration_hub.runtime.frappe.database import FrappeDatabase
 from integration_hub.runtime.frappe.documents import DocumentTarget, FrappeBulkTarget, doctype_fields
 from integration_hub.runtime.frappe.jobs import enqueue_once
 from integration_hub.runtime.frappe.locks import site_lock
+from integration_hub.runtime.frappe.plain_documents import read_document
 from integration_hub.runtime.frappe.secrets import FrappeSecrets
 from integration_hub.runtime.frappe.server_scripts import run_script
 from integration_hub.sandbox import alone
@@ -40,6 +41,7 @@ _LOCAL: dict[str, LocalCoordination] = defaultdict(lambda: LocalCoordination(sit
 SYNC_SECONDS = 6 * 3600
 _DRAIN_SECONDS = 300
 _NOTE_SECONDS = 3600
+_DRAIN, _SEND = "drain", "send"
 
 
 class FrappeRuntime:
@@ -203,23 +205,47 @@ class FrappeRuntime:
 		if number:
 			job_id = f"integration_hub:drain:{integration}:{number}"
 			enqueue_once(method, job_id=job_id, integration=integration, **options)
-		elif self._note_drain(integration):
+		elif self._note_waiting(_DRAIN, integration):
 			frappe.enqueue(method, integration=integration, **options)
 
 	def drain_begins(self, integration: str) -> None:
 		"""Note that an event that comes in from now on may be too late for this drain: it is worth another one."""
-		with suppress(RedisError):
-			frappe.cache.delete(self._drain_note(integration))
+		self._forget_waiting(_DRAIN, integration)
 
-	def _note_drain(self, integration: str) -> bool:
-		"""Note that a drain waits; False if that was noted already."""
+	def _note_waiting(self, kind: str, integration: str) -> bool:
+		"""Note that a job of a kind waits; False if that was noted already."""
 		try:
-			return bool(frappe.cache.set(self._drain_note(integration), 1, nx=True, ex=_NOTE_SECONDS))
+			return bool(frappe.cache.set(_waiting_note(kind, integration), 1, nx=True, ex=_NOTE_SECONDS))
 		except RedisError:
 			return True
 
-	def _drain_note(self, integration: str) -> bytes:
-		return frappe.cache.make_key(f"integration_hub:drain:{integration}")
+	def _forget_waiting(self, kind: str, integration: str) -> None:
+		with suppress(RedisError):
+			frappe.cache.delete(_waiting_note(kind, integration))
+
+	def enqueue_dispatch(self, integration: str, number: int = 0) -> None:
+		"""Enqueue a dispatcher, of `number` 0 as long as none waits, as `enqueue_drain` does it for the inbox."""
+		method, options = (
+			"integration_hub.jobs.send_deliveries",
+			{"queue": "default", "timeout": _DRAIN_SECONDS},
+		)
+		if number:
+			job_id = f"integration_hub:send:{integration}:{number}"
+			enqueue_once(method, job_id=job_id, integration=integration, **options)
+		elif self._note_waiting(_SEND, integration):
+			frappe.enqueue(method, integration=integration, **options)
+
+	def dispatch_begins(self, integration: str) -> None:
+		"""Note that a change that is made from now on may be too late for this dispatcher: it is worth another one."""
+		self._forget_waiting(_SEND, integration)
+
+	def read_document(self, doctype: str, name: str) -> dict[str, Any] | None:
+		"""Return a document as it is now, None if there is none; nothing that a controller computes on loading."""
+		return read_document(doctype, name)
+
+	def write_back(self, doctype: str, name: str, values: Mapping[str, Any]) -> None:
+		"""Set fields of a document within the current transaction; no hook runs, and `modified` stays."""
+		frappe.db.set_value(doctype, name, dict(values), update_modified=False)
 
 	def run_script(self, name: str, args: Mapping[str, Any]) -> None:
 		"""Run a Server Script with the names in `args`; raises HubError if it may not run."""
@@ -303,6 +329,10 @@ class FrappeRuntime:
 			{"stream": run.stream, "status": run.status},
 			room=get_doctype_room("Sync Settings"),
 		)
+
+
+def _waiting_note(kind: str, integration: str) -> bytes:
+	return frappe.cache.make_key(f"integration_hub:{kind}:{integration}")
 
 
 def allowed_hosts() -> list[str]:

@@ -10,8 +10,11 @@ from integration_hub.connectors.config import IntegrationConfig, integration_pro
 from integration_hub.connectors.credential_checks import credential_problems
 from integration_hub.connectors.credential_headers import header_problems
 from integration_hub.connectors.secrets import SECRET_FIELDS
+from integration_hub.outbound.checks import CheckContext, outbound_problems
+from integration_hub.outbound.config import OutboundStream
 from integration_hub.runtime.standalone.hub_toml import HubFile
 from integration_hub.runtime.standalone.open_hub import OpenHub
+from integration_hub.runtime.standalone.outbox_triggers import write_triggers
 from integration_hub.runtime.standalone.stream_renames import carry_over
 from integration_hub.stores.bindings import count_live
 from integration_hub.stores.database import insert, update, upsert_many
@@ -58,6 +61,7 @@ def apply(runtime: OpenHub) -> None:
 		carry_over(runtime)
 		for name, values in runtime.file.streams.items():
 			_save(runtime, "Sync Settings", name, values, {"mapping": "Sync Field Mapping"})
+		write_triggers(runtime)
 		_disable_missing(runtime, "Integration Settings", runtime.file.integrations)
 		_disable_missing(runtime, "Sync Settings", runtime.file.streams)
 		runtime.db.execute("INSERT OR REPLACE INTO `hub_meta` VALUES ('toml', %s)", [runtime.file.digest])
@@ -115,8 +119,20 @@ def check(file: HubFile) -> None:
 				name=f"{file.name} [stream.{name}]",
 				field="target_doctype",
 			)
-		for field, sentence in stream_problems(stream, target_fields(file, stream.target_doctype), around):
+		fields = target_fields(file, stream.target_doctype)
+		problems = (
+			_outbound(file, row, fields)
+			if stream.direction == "Out"
+			else stream_problems(stream, fields, around)
+		)
+		for field, sentence in problems:
 			raise HubError(sentence, name=f"{file.name} [stream.{name}]", field=field)
+
+
+def _outbound(file: HubFile, row: Mapping[str, Any], fields: Fields) -> list[tuple[str, str]]:
+	"""Return what is wrong with a stream of the direction Out."""
+	stream = _read(lambda row: OutboundStream.from_row(row, row["mapping"]), row, f"[stream.{row['name']}]")
+	return outbound_problems(stream, fields, CheckContext(file.transforms, file.streams.__contains__))
 
 
 def _no_table(file: HubFile, table: str) -> str:

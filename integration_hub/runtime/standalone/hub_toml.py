@@ -36,6 +36,7 @@ TITLE_FIELDS = {"Integration Settings": "integration_name", "Sync Settings": "st
 KEPT = {
 	"keep_events": ("Webhook Log", 30),
 	"keep_runs": ("Sync Log", 30),
+	"keep_deliveries": ("Delivery Log", 30),
 	"keep_failures": ("Integration Error Log", 90),
 }
 _HUB_KEYS = {"database", "redis", "encryption_key", "allowed_hosts", "forget_streams", *KEPT}

@@ -22,9 +22,11 @@ from integration_hub.runtime.standalone import file_permissions
 from integration_hub.runtime.standalone.apply_hub_toml import apply, is_applied, target_fields
 from integration_hub.runtime.standalone.file_stamps import identity, stamp
 from integration_hub.runtime.standalone.hub_toml import KEPT, HubFile, load
+from integration_hub.runtime.standalone.outbox_triggers import quiet, read_row
 from integration_hub.runtime.standalone.secrets import TABLE, StandaloneSecrets
 from integration_hub.runtime.standalone.short_secrets import short_secrets
 from integration_hub.stores.clock import shifted
+from integration_hub.stores.database import update
 from integration_hub.stores.file_lock import file_lock
 from integration_hub.stores.private_files import make_folder
 from integration_hub.stores.rekey_events import rekey
@@ -150,7 +152,8 @@ class StandaloneRuntime:
 	def is_new(self, stream: str) -> bool:
 		"""Tell whether hub.toml leaves `enabled` open and no sync has switched the stream on."""
 		# `enabled = false` was decided; a file that says nothing leaves the decision to the first sync.
-		if "enabled" in self.file.streams.get(stream, {"enabled": False}):
+		values = self.file.streams.get(stream, {"enabled": False})
+		if "enabled" in values or values.get("direction") == "Out":
 			return False
 		return not self.db.query(
 			"SELECT 1 FROM `tabSync Settings` WHERE `name` = %s AND `enabled` = 1", [stream]
@@ -183,6 +186,18 @@ class StandaloneRuntime:
 
 	def enqueue_drain(self, integration: str, number: int = 0) -> None:
 		"""Do nothing: `integration-hub work` looks into the inbox by itself."""
+
+	def enqueue_dispatch(self, integration: str, number: int = 0) -> None:
+		"""Do nothing: `integration-hub work` looks into the outbox by itself."""
+
+	def read_document(self, doctype: str, name: str) -> dict[str, Any] | None:
+		"""Return a row as it is now, with its child rows, None if there is none."""
+		return read_row(self, doctype, name)
+
+	def write_back(self, doctype: str, name: str, values: Mapping[str, Any]) -> None:
+		"""Set columns of a row within the current transaction, which the triggers do not note."""
+		with quiet(self.db):
+			update(self.db, doctype, name, values)
 
 	def run_script(self, name: str, args: Mapping[str, Any]) -> None:
 		"""Raise HubError: there are no Server Scripts here."""

@@ -5,8 +5,9 @@ from frappe.model.document import Document
 from integration_hub.install import MODULE
 from integration_hub.integration_hub import run_as
 from integration_hub.integration_hub.field_permissions import readable_fields
+from integration_hub.integration_hub.outbound_settings import send_refused_again, validate_outbound
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
-from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe import FrappeRuntime, outbox_rows
 from integration_hub.runtime.frappe.bulk_rules import bulk_problem, not_told
 from integration_hub.runtime.frappe.documents import not_in_bulk
 from integration_hub.runtime.frappe.write_permissions import level_sentence, refused_levels
@@ -34,6 +35,7 @@ STATE = (
 	"resume",
 	"run_number",
 	"wanted",
+	"scan_state",
 )
 
 
@@ -44,6 +46,9 @@ class SyncSettings(Document):
 		"""Refuse settings that a run could not work with, naming the field."""
 		keep_state(self, STATE)
 		keep_rows(self, "mapping")
+		if self.direction == "Out":
+			validate_outbound(self)
+			return
 		stream = self.config()
 		try:
 			runtime = FrappeRuntime()
@@ -59,6 +64,13 @@ class SyncSettings(Document):
 		self.keep_target()
 		self.start_over_if_moved()
 		self.warn_of_doubles()
+
+	def on_update(self) -> None:
+		"""Have the next save of a document look for outbound streams, and send what was refused under other settings."""
+		outbox_rows.forget_watched()
+		frappe.db.after_commit.add(outbox_rows.forget_watched)
+		if self.direction == "Out":
+			send_refused_again(self)
 
 	def warn_of_doubles(self) -> None:
 		"""Warn of another stream with the same target, if nothing matches the documents of the two."""
@@ -170,6 +182,7 @@ class SyncSettings(Document):
 				frappe.LinkExistsError,
 			)
 		self.check_rest()
+		outbox_rows.forget_watched()
 		forget(FrappeRuntime().db, self.name)
 		close_stream(FrappeRuntime(), self.name)
 

@@ -1,0 +1,89 @@
+"""The settings of a stream of the direction Out, checked on saving."""
+
+from __future__ import annotations
+
+import frappe
+from frappe.model.document import Document
+
+from integration_hub.install import MODULE
+from integration_hub.integration_hub import run_as
+from integration_hub.integration_hub.field_permissions import readable_fields
+from integration_hub.integration_hub.settings import refuse
+from integration_hub.outbound.checks import CheckContext, outbound_problems
+from integration_hub.outbound.config import OutboundStream
+from integration_hub.outbound.rendering import STANDARD
+from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.stores import deliveries
+from integration_hub.stores.runtime import HubError
+
+_STATE = ("enabled", "modified", "modified_by", "scan_state")
+
+
+def validate_outbound(doc: Document) -> None:
+	"""Refuse settings that could send nothing, or what their author may not read."""
+	runtime = FrappeRuntime()
+	try:
+		stream = OutboundStream.from_row(
+			{**doc.as_dict(), "name": doc.stream_name}, [row.as_dict() for row in doc.mapping]
+		)
+		fields = runtime.target(stream.target_doctype, "Documents").fields()
+	except HubError as error:
+		refuse(doc, "target_doctype", error.message)
+	except ValueError as error:
+		refuse(doc, "", str(error))
+	known = CheckContext(
+		runtime.transforms(), lambda name: bool(frappe.db.exists("Sync Settings", name)), runtime.zone
+	)
+	for field, sentence in outbound_problems(stream, fields, known):
+		refuse(doc, field, sentence)
+	_check_source(doc, stream)
+	run_as.check_stream(doc)
+
+
+def _check_source(doc: Document, stream: OutboundStream) -> None:
+	"""Refuse a DocType or field that the author, or who the integration runs as, may not read, and the hub's own."""
+	doctype = stream.target_doctype
+	if frappe.get_meta(doctype).module == MODULE:
+		refuse(doc, "target_doctype", f"{doctype} is not sent this way")
+	runs_as = frappe.db.get_value("Integration Settings", doc.integration, "run_as_user") or "Administrator"
+	for user in dict.fromkeys((frappe.session.user, runs_as)):
+		if not frappe.has_permission(doctype, "read", user=user):
+			refuse(doc, "target_doctype", f"{user} may not read {doctype}")
+	readable = {*readable_fields(doctype), *STANDARD}
+	for row in stream.mapping:
+		if row.field and row.field.partition(".")[0] not in readable:
+			refuse(doc, "mapping", f"you may not read {row.field} of {doctype}")
+	if not stream.mapping and _hidden(doctype, readable):
+		refuse(doc, "mapping", f"you may not read all fields of {doctype}: map those that are to be sent")
+
+
+def _hidden(doctype: str, readable: set[str]) -> bool:
+	from frappe.model import no_value_fields
+
+	return any(
+		field.fieldname not in readable
+		and field.fieldtype not in no_value_fields
+		and field.fieldtype != "Password"
+		for field in frappe.get_meta(doctype).fields
+	)
+
+
+def send_refused_again(doc: Document) -> None:
+	"""Have what the system has refused sent again where other settings may make another request of it."""
+	before = doc.get_doc_before_save()
+	if not before or not doc.enabled or not _differs(doc, before):
+		return
+	runtime = FrappeRuntime()
+	names = deliveries.select(runtime, stream=doc.name, statuses=["Rejected"])
+	deliveries.requeue_within(runtime, names)
+
+
+def _differs(doc: Document, before: Document) -> bool:
+	names = [
+		field.fieldname
+		for field in doc.meta.fields
+		if field.fieldname not in _STATE and field.fieldtype != "Table"
+	]
+	rows = ("source_path", "field", "conversion", "argument", "default_value", "required")
+	told = [[[row.get(name) for name in rows] for row in one.mapping] for one in (doc, before)]
+	return told[0] != told[1] or any((doc.get(name) or "") != (before.get(name) or "") for name in names)

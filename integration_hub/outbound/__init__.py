@@ -1,0 +1,1 @@
+"""Local changes out: from the outbox to the external system, at least once, in order, with one effect."""

@@ -1,0 +1,339 @@
+"""A document's change reaches the external system: saves, db_set, submit, rename, deletion, import; rollbacks send nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import frappe
+from redis.exceptions import RedisError
+
+from integration_hub.outbound.dispatch import dispatch, sweep
+from integration_hub.runtime.frappe import outbox as hooks
+from integration_hub.runtime.frappe.outbox_rows import forget_watched
+from integration_hub.stores import deliveries, outbox
+from integration_hub.sync.run import run_stream
+from integration_hub.tests.support import HubTestCase
+
+PERSON, LINE, ORDER = "Outbound Test Person", "Outbound Test Line", "Outbound Test Order"
+STREAM = {
+	"doctype": "Sync Settings",
+	"direction": "Out",
+	"enabled": 1,
+	"integration": "crm",
+}
+
+
+def make_doctype(name: str, fields: list[dict[str, Any]], **options: Any) -> None:
+	if frappe.db.exists("DocType", name):
+		return
+	values = {
+		"module": "Core",
+		"custom": 1,
+		"allow_rename": 1,
+		"autoname": "prompt",
+		"fields": fields,
+		**options,
+	}
+	if not options.get("istable"):
+		values["permissions"] = [
+			{
+				"role": "System Manager",
+				**dict.fromkeys(("read", "write", "create", "delete", "submit", "cancel", "amend"), 1),
+			}
+		]
+		if not options.get("is_submittable"):
+			values["permissions"][0] |= {"submit": 0, "cancel": 0, "amend": 0}
+	frappe.get_doc({"doctype": "DocType", "name": name, **values}).insert()
+
+
+class TestOutbound(HubTestCase):
+	@classmethod
+	def setUpClass(cls) -> None:
+		super().setUpClass()
+		data = [
+			{"fieldname": name, "label": name.title(), "fieldtype": "Data"}
+			for name in ("full_name", "email", "city")
+		]
+		make_doctype(PERSON, data)
+		make_doctype(
+			LINE,
+			[
+				{"fieldname": "sku", "label": "Sku", "fieldtype": "Data"},
+				{"fieldname": "qty", "label": "Qty", "fieldtype": "Float"},
+			],
+			istable=1,
+			autoname="hash",
+		)
+		make_doctype(
+			ORDER,
+			[
+				{"fieldname": "person", "label": "Person", "fieldtype": "Link", "options": PERSON},
+				{"fieldname": "note", "label": "Note", "fieldtype": "Data", "allow_on_submit": 1},
+				{"fieldname": "due", "label": "Due", "fieldtype": "Datetime"},
+				{"fieldname": "lines", "label": "Lines", "fieldtype": "Table", "options": LINE},
+			],
+			is_submittable=1,
+		)
+		frappe.db.commit()
+
+	def setUp(self) -> None:
+		super().setUp()
+		for doctype in (PERSON, LINE, ORDER, "Outbound Change", "Delivery Log"):
+			frappe.db.delete(doctype)
+		frappe.db.commit()
+		forget_watched()
+		self.people = self.crm.receive("people")
+		self.orders = self.crm.receive("orders")
+
+	def stream(self, name: str, doctype: str, mapping: dict[str, Any], **values: Any) -> None:
+		rows = [
+			{"field": field, **(row if isinstance(row, dict) else {"source_path": row})}
+			for field, row in mapping.items()
+		]
+		frappe.get_doc(
+			{
+				**STREAM,
+				"stream_name": name,
+				"target_doctype": doctype,
+				"endpoint": f"/v1/received/{name}",
+				"mapping": rows,
+				**values,
+			}
+		).insert()
+		frappe.db.commit()
+
+	def stream_people(self, **values: Any) -> None:
+		mapping = {"full_name": "name", "email": "email", "city": "address.city"}
+		self.stream("people", PERSON, mapping, **{"out_deletion": "Delete", **values})
+
+	def person(self, name: str, **values: Any) -> Any:
+		row = {
+			"doctype": PERSON,
+			"name": name,
+			"full_name": name.title(),
+			"email": f"{name}@example.com",
+			**values,
+		}
+		return frappe.get_doc(row).insert()
+
+	def send(self, times: int = 1) -> None:
+		frappe.db.commit()
+		for _number in range(times):
+			frappe.db.sql("UPDATE `tabDelivery Log` SET `next_attempt_at` = %s", [self.runtime.now()])
+			frappe.db.commit()
+			for integration in sweep(self.runtime):
+				dispatch(self.runtime, integration)
+
+	def system(self) -> dict[str, Any]:
+		return {one["email"]: one for one in self.people.all().values()}
+
+	def states(self) -> dict[str, list[str]]:
+		found: dict[str, list[str]] = {}
+		for row in frappe.get_all(
+			"Delivery Log", fields=["document", "status", "error"], order_by="creation, name"
+		):
+			found.setdefault(row.document, []).append(row.status)
+		return found
+
+	def test_insert_save_db_set_and_delete(self) -> None:
+		self.stream_people()
+		ada = self.person("ada")
+		self.send()
+		self.assertEqual(self.states(), {"ada": ["Delivered"]})
+		self.assertEqual(self.system()["ada@example.com"]["name"], "Ada")
+		ada.city = "Pune"
+		ada.save()
+		ada.db_set("city", "Nairobi")
+		self.send()
+		self.assertEqual(self.system()["ada@example.com"]["address"], {"city": "Nairobi"})
+		self.assertEqual(self.people.counts.updated, 1, "two changes in a row are one delivery")
+		frappe.delete_doc(PERSON, "ada")
+		self.send()
+		self.assertEqual(self.system(), {})
+		self.assertEqual(outbox.count(self.runtime), 0)
+
+	def test_what_is_rolled_back_sends_nothing_and_no_callback_brings_it_back(self) -> None:
+		self.stream_people()
+		self.person("ada")
+		frappe.db.rollback()
+		frappe.db.savepoint("here")
+		self.person("grace")
+		frappe.db.rollback(save_point="here")
+		self.person("linus")
+		self.send()
+		self.assertEqual(list(self.system()), ["linus@example.com"])
+
+	def test_no_save_calls_the_network_or_fails_because_of_the_hub(self) -> None:
+		self.stream_people()
+		called = patch("requests.Session.send", side_effect=AssertionError("a save calls nobody"))
+		with called, patch("frappe.enqueue", side_effect=RedisError("away")):
+			self.person("ada")
+			frappe.db.commit()
+		with patch.object(hooks, "append", side_effect=RuntimeError("the table is gone")):
+			self.person("grace")
+			frappe.db.commit()
+		self.assertTrue(frappe.db.exists(PERSON, "grace"))
+		self.send()
+		self.assertEqual(list(self.system()), ["ada@example.com"])
+
+	def test_a_save_of_another_doctype_notes_nothing(self) -> None:
+		self.stream_people()
+		frappe.get_doc({"doctype": ORDER, "name": "o1"}).insert()
+		frappe.get_doc({"doctype": "ToDo", "description": "x"}).insert()
+		self.assertEqual(outbox.count(self.runtime), 0)
+
+	def test_a_rename_keeps_the_record_and_a_merge_removes_one(self) -> None:
+		self.stream_people()
+		self.person("ada")
+		self.person("grace")
+		self.send()
+		frappe.rename_doc(PERSON, "ada", "lovelace")
+		frappe.db.set_value(PERSON, "lovelace", "city", "London")
+		self.send()
+		self.assertEqual(self.people.counts.created, 2)
+		self.assertEqual(self.system()["ada@example.com"]["address"], {"city": "London"})
+		frappe.rename_doc(PERSON, "lovelace", "grace", merge=True)
+		self.send(2)
+		self.assertEqual(list(self.system()), ["grace@example.com"])
+
+	def test_names_that_are_swapped_keep_their_records(self) -> None:
+		self.stream_people()
+		self.person("ada")
+		self.person("grace")
+		self.send()
+		for old, new in (("ada", "x"), ("grace", "ada"), ("x", "grace")):
+			frappe.rename_doc(PERSON, old, new)
+		frappe.get_doc(PERSON, "grace").update({"city": "was Ada"}).save()
+		self.send(2)
+		self.assertEqual(self.system()["ada@example.com"]["address"], {"city": "was Ada"})
+		self.assertEqual(len(self.system()), 2)
+
+	def stream_orders(self, **values: Any) -> None:
+		mapping = {
+			"person": {"source_path": "customer_id", "conversion": "Link", "argument": "stream:people"},
+			"note": "note",
+			"due": "due",
+			"docstatus": {
+				"source_path": "state",
+				"conversion": "Select Map",
+				"argument": "draft = 0\nopen = 1\nvoid = 2",
+			},
+			"lines": {"source_path": "items", "conversion": "Rows"},
+			"lines.sku": "sku",
+			"lines.qty": {"source_path": "quantity", "conversion": "Integer"},
+		}
+		self.stream("orders", ORDER, mapping, **values)
+
+	def test_submit_change_after_submission_and_cancel(self) -> None:
+		self.stream_people()
+		self.stream_orders(send_create=0, send_update=0)
+		self.person("ada")
+		order = frappe.get_doc(
+			{
+				"doctype": ORDER,
+				"name": "o1",
+				"person": "ada",
+				"due": "2026-06-01 12:00:00",
+				"lines": [{"sku": "A", "qty": 2}, {"sku": "B", "qty": 1}],
+			}
+		).insert()
+		self.send(3)
+		self.assertEqual(self.orders.all(), {}, "drafts are not sent")
+		order.submit()
+		self.send(3)
+		[found] = self.orders.all().values()
+		[person] = self.people.all()
+		self.assertEqual((found["customer_id"], found["state"]), (person, "open"))
+		self.assertEqual(found["items"], [{"sku": "A", "quantity": 2}, {"sku": "B", "quantity": 1}])
+		self.assertTrue(found["due"].endswith("Z"))
+		order.reload()
+		order.note = "hurry"
+		order.save()
+		self.send()
+		self.assertEqual(next(iter(self.orders.all().values()))["note"], "hurry")
+		order.cancel()
+		self.send()
+		self.assertEqual(next(iter(self.orders.all().values()))["state"], "void")
+
+	def test_a_linked_document_goes_first_even_if_nobody_saved_it(self) -> None:
+		self.person("ada")
+		self.stream_people()
+		self.stream_orders()
+		frappe.get_doc({"doctype": ORDER, "name": "o1", "person": "ada"}).insert()
+		self.send(3)
+		self.assertEqual(next(iter(self.orders.all().values()))["customer_id"], next(iter(self.people.all())))
+
+	def test_a_row_of_a_child_table_that_is_set_by_itself_sends_its_parent(self) -> None:
+		self.stream_people()
+		self.stream_orders()
+		order = frappe.get_doc({"doctype": ORDER, "name": "o1", "lines": [{"sku": "A", "qty": 2}]}).insert()
+		self.send()
+		order.lines[0].db_set("qty", 5)
+		self.send()
+		self.assertEqual(next(iter(self.orders.all().values()))["items"], [{"sku": "A", "quantity": 5}])
+
+	def test_what_a_sync_writes_in_bulk_is_sent_as_well(self) -> None:
+		stream = frappe.get_doc("Sync Settings", "customers-full")
+		stream.write_mode = "Bulk"
+		stream.save()
+		mapping = {"customer_name": "name", "email": "email"}
+		self.stream("people", "Sandbox Customer", mapping)
+		run_stream(self.runtime, "customers-full")
+		self.send()
+		self.assertEqual(len(self.people.all()), 120)
+
+	def test_what_comes_back_is_written_without_a_hook(self) -> None:
+		self.stream_people(write_back="city = id")
+		ada = self.person("ada")
+		modified = str(ada.modified)
+		self.send()
+		ada.reload()
+		self.assertEqual((ada.city, str(ada.modified)), (next(iter(self.people.all())), modified))
+		self.assertEqual(outbox.count(self.runtime), 0)
+
+	def test_settings_that_cannot_send_are_refused(self) -> None:
+		for wrong in (
+			{"out_filters": "[[1]]"},
+			{"out_condition": "a ||"},
+			{"update_path": "/people"},
+			{"update_path": "/people/{nobody}/{id}"},
+			{"mapping": [{"field": "no_such", "source_path": "x"}]},
+			{"mapping": [{"field": "email", "source_path": "a b"}]},
+			{"write_back": "no_such = id"},
+			{"target_doctype": "Webhook Log"},
+			{"headers": "Authorization: Bearer x"},
+		):
+			with self.subTest(wrong), self.assertRaises(frappe.ValidationError):
+				mapping = [{"field": "email", "source_path": "email"}]
+				frappe.get_doc(
+					{
+						**STREAM,
+						"stream_name": "wrong",
+						"target_doctype": PERSON,
+						"endpoint": "/x",
+						"mapping": mapping,
+						**wrong,
+					}
+				).insert()
+
+	def test_refused_ones_go_again_when_the_mapping_changes(self) -> None:
+		self.people.requires = ("phone",)
+		self.stream_people()
+		self.person("ada")
+		self.send()
+		self.assertEqual(self.states(), {"ada": ["Rejected"]})
+		stream = frappe.get_doc("Sync Settings", "people")
+		stream.append("mapping", {"source_path": "phone", "default_value": "none of {email}"})
+		stream.save()
+		self.send()
+		self.assertEqual(self.system()["ada@example.com"]["phone"], "none of ada@example.com")
+
+	def test_deliveries_by_name(self) -> None:
+		self.stream_people()
+		self.person("ada")
+		self.send()
+		[name] = deliveries.select(self.runtime, stream="people")
+		log = frappe.get_doc("Delivery Log", name)
+		log.run_method("onload")
+		self.assertEqual(log.get_onload("attempts")[0]["outcome"], "Delivered")

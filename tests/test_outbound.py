@@ -1,0 +1,300 @@
+"""A change of a row reaches the external system: outbox, delivery, request, settle; over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration_hub.outbound.dispatch import dispatch, sweep
+from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.worker import work_once
+from integration_hub.sandbox import Sandbox
+from integration_hub.sandbox.access import API_KEY
+from integration_hub.stores import deliveries, outbox
+from integration_hub.stores.ids import new_id
+
+HUB = """
+[hub]
+allowed_hosts = ["127.0.0.1:*"]
+[integration.crm]
+base_url = "%s"
+auth_type = "Bearer"
+secret = "env:CRM_SECRET"
+backoff_min = 0.01
+breaker_threshold = 0
+[stream.people]
+integration = "crm"
+direction = "Out"
+enabled = true
+endpoint = "/v1/received/people"
+target_doctype = "Person"
+%s
+[stream.people.mapping]
+name = "full_name"
+email = "email"
+city = "address.city"
+[table.Person]
+full_name = "Data"
+email = "Data"
+city = "Data"
+vip = "Check"
+"""
+LOOKUP = """
+lookup_path = "/v1/received/people?email={payload.email}"
+lookup_records_path = "data"
+lookup_match = "email"
+"""
+KEYS = "idempotency_keys = true"
+Make = Callable[..., StandaloneRuntime]
+
+
+@pytest.fixture
+def crm() -> Iterator[Sandbox]:
+	with Sandbox(customers=0) as sandbox:
+		yield sandbox
+
+
+@pytest.fixture
+def make(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+	monkeypatch.setenv("CRM_SECRET", API_KEY)
+	opened = []
+
+	def hub(settings: str = LOOKUP, **replaced: str) -> StandaloneRuntime:
+		text = HUB % (crm.url, settings)
+		text = text.replace('name = "full_name"', 'full_name = "name"')
+		text = text.replace('city = "address.city"', 'city = "address.city"')
+		for old, new in replaced.items():
+			text = text.replace(old, new)
+		(tmp_path / "hub.toml").write_text(text)
+		(tmp_path / "hub.toml").chmod(0o600)
+		opened.append(StandaloneRuntime(tmp_path / "hub.toml"))
+		return opened[-1]
+
+	yield hub
+	for runtime in opened:
+		runtime.close()
+
+
+def save(hub: StandaloneRuntime, name: str, **values: object) -> None:
+	"""Write a row as any program would."""
+	row = {"full_name": name.title(), "email": f"{name}@example.com", "city": "Pune", **values}
+	columns = ", ".join(f"`{column}`" for column in row)
+	sets = ", ".join(f"`{column}` = excluded.`{column}`" for column in row)
+	marks = ", ".join(["%s"] * (len(row) + 2))
+	hub.db.execute(
+		f"INSERT INTO `tabPerson` (`name`, `modified`, {columns}) VALUES ({marks}) ON CONFLICT (`name`) DO UPDATE SET {sets}, `modified` = excluded.`modified`",
+		[name, hub.now(), *row.values()],
+	)
+
+
+def send(hub: StandaloneRuntime, times: int = 1) -> None:
+	"""Do what a worker does, and have what waits for its time be due."""
+	for _ in range(times):
+		hub.db.execute("UPDATE `tabDelivery Log` SET `next_attempt_at` = %s", [hub.now()])
+		for integration in sweep(hub):
+			dispatch(hub, integration)
+
+
+def states(hub: StandaloneRuntime) -> list[tuple[str, str]]:
+	rows = hub.db.query("SELECT * FROM `tabDelivery Log` ORDER BY `creation`, `name`")
+	return [(row["document"], row["status"]) for row in rows]
+
+
+def system(crm: Sandbox) -> dict[str, dict]:
+	return {one["email"]: one for one in crm.receive("people").all().values()}
+
+
+def errors_of(hub: StandaloneRuntime) -> list[str]:
+	return [
+		row["error"]
+		for row in hub.db.query("SELECT `error` FROM `tabDelivery Log` WHERE `error` IS NOT NULL")
+	]
+
+
+def test_a_row_is_created_updated_and_left_alone(make, crm):
+	hub = make()
+	save(hub, "ada")
+	send(hub)
+	assert states(hub) == [("ada", "Delivered")], errors_of(hub)
+	assert system(crm) == {
+		"ada@example.com": {"name": "Ada", "email": "ada@example.com", "address": {"city": "Pune"}}
+	}
+	save(hub, "ada", city="Nairobi")
+	save(hub, "ada", city="Zürich")
+	work_once(hub)
+	assert system(crm)["ada@example.com"]["address"] == {"city": "Zürich"}
+	assert vars(crm.receive("people").counts) | {"repeated": 0} == {
+		"created": 1, "updated": 1, "deleted": 0, "repeated": 0, "refused": 0, "messages": 0,
+	}  # fmt: skip
+	save(hub, "ada", city="Zürich")
+	send(hub)
+	assert [state for _, state in states(hub)] == ["Delivered", "Delivered", "Unchanged"]
+	assert outbox.count(hub) == 0
+	[row] = deliveries.load(hub, [deliveries.select(hub)[0]])
+	assert row["external_id"] == "PEO-000001" and row["http_status"] == 201 and '"Ada"' in row["request"]
+	assert API_KEY not in str(hub.db.query("SELECT * FROM `tabDelivery Log`"))
+
+
+def test_what_is_rolled_back_is_not_sent(make, crm):
+	hub = make()
+	with pytest.raises(RuntimeError), hub.db.transaction():
+		save(hub, "ada")
+		raise RuntimeError
+	with hub.db.transaction():
+		save(hub, "grace")
+		with pytest.raises(RuntimeError), hub.db.savepoint():
+			save(hub, "linus")
+			raise RuntimeError
+	send(hub)
+	assert list(system(crm)) == ["grace@example.com"]
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "reset", "truncate", "garbage", "500 after", "reset after"])
+@pytest.mark.parametrize("settings", [LOOKUP, KEYS, LOOKUP + KEYS])
+def test_a_create_has_one_effect_whatever_becomes_of_its_answer(make, crm, fault, settings):
+	hub = make(settings)
+	save(hub, "ada")
+	looks = ["none"] if "lookup" in settings else []
+	crm.faults.set(following=[*looks, fault, fault])
+	send(hub)
+	save(hub, "ada", city="Kyōto")  # meanwhile it is another one
+	send(hub, 4)
+	assert system(crm)["ada@example.com"]["address"] == {"city": "Kyōto"}, errors_of(hub)
+	assert crm.receive("people").counts.created == 1
+	assert not [row for row in hub.db.query("SELECT * FROM `tabDelivery Log`") if row["open_key"]]
+
+
+def test_a_worker_that_dies_between_request_and_answer_leaves_nothing_double(make, crm, monkeypatch):
+	hub = make()
+	save(hub, "ada")
+	from integration_hub.outbound.deliver import Delivering
+
+	with monkeypatch.context() as patch:
+		patch.setattr(Delivering, "_create", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+		with pytest.raises(KeyboardInterrupt):
+			send(hub)
+	assert states(hub) == [("ada", "Sending")] and crm.receive("people").counts.created == 1
+	send(hub, 2)
+	assert states(hub) == [("ada", "Delivered")] and crm.receive("people").counts.created == 1
+
+
+def test_what_is_refused_is_kept_and_sent_when_it_changes(make, crm):
+	hub = make("")
+	crm.receive("people", requires=("email",))
+	save(hub, "ada", email="")
+	save(hub, "grace")
+	send(hub, 3)
+	assert dict(states(hub)) == {"ada": "Rejected", "grace": "Delivered"}
+	assert crm.receive("people").counts.refused == 1, "it is not repeated blindly"
+	assert "email is required" in errors_of(hub)[0]
+	save(hub, "ada")
+	send(hub)
+	assert states(hub)[-1] == ("ada", "Delivered")
+
+
+def delete(hub: StandaloneRuntime, *names: str) -> None:
+	for name in names:
+		hub.db.execute("DELETE FROM `tabPerson` WHERE `name` = %s", [name])
+
+
+@pytest.mark.parametrize("policy", ["Keep", "Delete", "Disable"])
+def test_a_deleted_row_goes_by_the_policy(make, crm, policy):
+	hub = make(f'out_deletion = "{policy}"\nout_disable_path = "active"\nout_disable_value = "false"')
+	save(hub, "ada")
+	send(hub)
+	delete(hub, "ada")
+	send(hub)
+	found = system(crm)
+	assert list(found) == ([] if policy == "Delete" else ["ada@example.com"]), errors_of(hub)
+	if policy == "Disable":
+		assert found["ada@example.com"]["active"] is False and found["ada@example.com"]["name"] == "Ada"
+	save(hub, "ada")
+	send(hub)
+	assert "active" not in system(crm)["ada@example.com"]
+
+
+def test_a_mass_deletion_waits_for_approval(make, crm):
+	hub = make('out_deletion = "Delete"')
+	names = [f"p{n}" for n in range(12)]
+	for name in names:
+		save(hub, name)
+	send(hub)
+	delete(hub, *names)
+	send(hub, 2)
+	assert len(system(crm)) == 7, "five may go"
+	held = deliveries.select(hub, statuses=["Conflict"])
+	assert len(held) == 7
+	deliveries.requeue(hub, held, approved=True)
+	send(hub)
+	assert system(crm) == {}
+
+
+def test_a_row_that_was_there_before_is_adopted_and_never_deleted(make, crm):
+	hub = make(LOOKUP + 'out_deletion = "Delete"')
+	crm.receive("people").put("PEO-X", email="ada@example.com", name="?", note="theirs")
+	save(hub, "ada")
+	send(hub)
+	assert crm.receive("people").counts.created == 0 and system(crm)["ada@example.com"]["name"] == "Ada"
+	delete(hub, "ada")
+	send(hub)
+	assert list(crm.receive("people").all()) == ["PEO-X"]
+
+
+def test_filters_keep_rows_back_and_take_them_away(make, crm):
+	hub = make(
+		'out_deletion = "Delete"\nout_filters = \'[["Person", "vip", "=", 1]]\'\nout_condition = "city != \'Secret\'"'
+	)
+	save(hub, "ada", vip=1)
+	save(hub, "grace", vip=0)
+	save(hub, "linus", vip=1, city="Secret")
+	send(hub)
+	assert list(system(crm)) == ["ada@example.com"] and states(hub) == [("ada", "Delivered")]
+	save(hub, "ada", vip=0)
+	send(hub)
+	assert system(crm) == {}
+
+
+def test_a_renamed_row_keeps_its_record(make, crm):
+	hub = make()
+	save(hub, "ada")
+	send(hub)
+	hub.db.execute("UPDATE `tabPerson` SET `name` = 'lovelace' WHERE `name` = 'ada'")
+	save(hub, "lovelace", email="ada@example.com", full_name="Countess")
+	send(hub)
+	assert system(crm)["ada@example.com"]["name"] == "Countess" and crm.receive("people").counts.created == 1
+
+
+def test_if_match_takes_the_present_version_after_somebody_else(make, crm):
+	hub = make('precondition = "If-Match"')
+	save(hub, "ada")
+	send(hub)
+	crm.receive("people").put("PEO-000001", name="theirs")
+	save(hub, "ada", city="Łódź")
+	send(hub)
+	assert system(crm)["ada@example.com"] == {
+		"name": "Ada",
+		"email": "ada@example.com",
+		"address": {"city": "Łódź"},
+	}
+	assert crm.receive("people").counts.refused == 1
+
+
+def test_a_pause_frees_the_worker_and_no_attempt_is_counted(make, crm):
+	hub = make("", **{"breaker_threshold = 0": "breaker_threshold = 0\nrate_limit = 2\nrate_period = 600"})
+	for number in range(5):
+		save(hub, f"p{number}")
+	send(hub)
+	rows = hub.db.query("SELECT `status`, `attempts` FROM `tabDelivery Log` ORDER BY `name`")
+	assert ("Delivered", 1) in [(row["status"], row["attempts"]) for row in rows]
+	assert {row["attempts"] for row in rows if row["status"] != "Delivered"} == {0}
+
+
+def test_what_comes_back_is_written_and_fires_nothing(make, crm):
+	hub = make('write_back = "city = id"')
+	save(hub, "ada", city="")
+	send(hub)
+	assert hub.db.query("SELECT `city` FROM `tabPerson`")[0]["city"] == "PEO-000001"
+	assert outbox.count(hub) == 0
+	assert new_id()
