@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import sys
 
-from integration_hub.commands import events, failures, inspection, processes, senders, setup, streams
+from integration_hub.commands import (
+	events,
+	failures,
+	importing,
+	inspection,
+	processes,
+	senders,
+	setup,
+	streams,
+)
 from integration_hub.commands.group import integration_hub, main
 from integration_hub.preload import WORKERS, preload
 
@@ -16,6 +25,7 @@ __all__ = [
 	"commands",
 	"events",
 	"failures",
+	"importing",
 	"inspection",
 	"integration_hub",
 	"main",

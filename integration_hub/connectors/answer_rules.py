@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -37,7 +38,7 @@ class AnswerRule:
 
 	statuses: with commas between, `4xx` for all of them. condition: JMESPath over the JSON body, or over
 	`{"text": …}` where the body is none. wait: where a rate limit says how long, a path or `header:NAME`, in seconds or
-	as a date. message: what to say of a failure, with `{body.…}` and `{status}`.
+	as a date. path: how the path of the URL ends that the rule is about, `*` for any one part of it. message: what to say of a failure, with `{body.…}` and `{status}`.
 	"""
 
 	statuses: str = ""
@@ -45,9 +46,12 @@ class AnswerRule:
 	action: str = FAIL
 	wait: str = ""
 	message: str = ""
+	path: str = ""
 
 	def fits(self, response: requests.Response) -> bool:
 		"""Tell whether an answer is one that the rule is about; a condition that does not fit the body is false."""
+		if self.path and not _ends_with(response.url, self.path):
+			return False
 		if self.statuses and not any(_is_of(part, response.status_code) for part in _parts(self.statuses)):
 			return False
 		if not self.condition:
@@ -116,6 +120,14 @@ def _problems(rule: AnswerRule) -> Iterator[str]:
 		unknown = str(error)
 	if unknown:
 		yield unknown
+
+
+def _ends_with(url: str, path: str) -> bool:
+	"""Tell whether the path of a URL ends with the parts of another one, of which `*` stands for any."""
+	wanted = [part for part in path.split("/") if part]
+	found = [part for part in urlsplit(url).path.split("/") if part]
+	here = found[len(found) - len(wanted) :] if len(wanted) <= len(found) else [""]
+	return len(here) == len(wanted) and all(w in ("*", h) for w, h in zip(wanted, here, strict=True))
 
 
 def _parts(statuses: str) -> list[str]:

@@ -26,7 +26,7 @@ class ListRequest:
 	may a page that can be counted off be fetched while the caller writes the one before it? Not where asking for
 	it tells the source that the one before is safe. passed: how many pages and records of this fetch came before `state`,
 	None if that is not known. id_path: where a record holds its id, "" if that is not known. end_statuses: with which the source refuses a
-	page behind the end. time_zone, time_precision, since_exclusive, until_exclusive: how the source takes the bounds (see
+	page behind the end. records_optional: nothing at the records path means no records, and one object is a list of one. time_zone, time_precision, since_exclusive, until_exclusive: how the source takes the bounds (see
 	connectors.time_bounds).
 	"""
 
@@ -39,6 +39,7 @@ class ListRequest:
 	values: Mapping[str, Any] = field(default_factory=dict)
 	params: Mapping[str, str | list[str]] = field(default_factory=dict)
 	records_path: str = ""
+	records_optional: bool = False
 	pagination: Mapping[str, Any] = field(default_factory=dict)
 	state: str = ""
 	since: str = ""

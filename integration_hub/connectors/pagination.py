@@ -77,6 +77,7 @@ class PageNumber(Paginator):
 	total_path, pages_path: where the source counts its records, or its pages. short_ends: a page that is shorter than
 	`size` is the last one; else a page that is merely short ends nothing: a server that caps the page size answers only short pages. Nor does an
 	empty one where `more_path` says that more waits: a server may filter what it has counted off.
+	first_unsent: the first page is asked for without its number.
 	"""
 
 	kind = "Page Number"
@@ -93,11 +94,12 @@ class PageNumber(Paginator):
 		pages_path: str = "",
 		short_ends: bool = False,
 		first: int = 1,
+		first_unsent: bool = False,
 		size_param: str,
 		size: int,
 	) -> None:
 		super().__init__(state, more_path)
-		self.first = first
+		self.first, self.first_unsent = first, first_unsent
 		self.state = state or str(first)
 		self.page_param = page_param
 		self.total_path, self.pages_path, self.short_ends = total_path, pages_path, short_ends
@@ -140,8 +142,13 @@ class PageNumber(Paginator):
 
 	def sent(self) -> dict[str, tuple[str, Any]]:
 		"""Return the page number and the page size."""
-		number = (self.page_param, int(self.state))
+		number = (self.page_param, None if self._is_unsaid else int(self.state))
 		return {self.placeholder: number, "page_size": (self.size_param, self.size)}
+
+	@property
+	def _is_unsaid(self) -> bool:
+		"""Tell whether this is the first page, which is asked for without its number."""
+		return self.first_unsent and int(self.state) == self.first
 
 	def ahead(self, pages: int) -> Paginator:
 		"""Return a copy that stands `pages` full pages further on."""
@@ -398,7 +405,7 @@ def make_paginator(kind: str, options: Mapping[str, Any], state: str = "") -> Pa
 	"""Make a paginator from settings; raises ValueError for an unknown `kind`.
 
 	options: page_size, page_size_param, page_param, cursor_path, more_path; and, if they are there, total_path,
-	pages_path, short_page_ends, first_page, delta_path, records_path.
+	pages_path, short_page_ends, first_page, first_page_unsent, delta_path, records_path.
 	"""
 	size = {"size": int(options["page_size"]), "size_param": options["page_size_param"]}
 	page_param = options["page_param"]
@@ -441,4 +448,5 @@ def _ends(options: Mapping[str, Any]) -> dict[str, Any]:
 		"total_path": options.get("total_path", ""),
 		"pages_path": options.get("pages_path", ""),
 		"short_ends": options.get("short_page_ends", False),
+		"first_unsent": options.get("first_page_unsent", False),
 	}

@@ -23,7 +23,7 @@ from integration_hub.lazy_messages import _
 Quote = Callable[[str], str]
 
 _TOKEN = re.compile(r"\{(?P<text>\{[A-Za-z_][^{}]*\})\}|\{(?P<inner>[A-Za-z_][^{}]*)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.(?:\^|[A-Za-z0-9_-]+))*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ISO = {"iso": "seconds", "iso_ms": "milliseconds", "iso_us": "microseconds"}
 _EPOCHS = {"epoch": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}

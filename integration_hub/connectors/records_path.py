@@ -100,8 +100,8 @@ def _dropping(node: Mapping[str, Any], within: bool = False) -> str | None:
 		return {"filter_projection": "[?…]", "value_projection": "*", "projection": _projection(node)}.get(
 			kind, kind
 		)
-	if kind == "expref":
-		return None  # what becomes of each element
+	if kind in ("expref", "comparator"):
+		return None  # what becomes of each element; what is true or false
 	if kind == "function_expression" and node["value"] not in _KEEPING:
 		return f"{node['value']}()"
 	if kind == "multi_select_list" or (within and kind == "index") or _is_picked(node):

@@ -23,11 +23,12 @@ from integration_hub.connectors.placeholders import (
 )
 from integration_hub.lazy_messages import _
 
-METHODS = ("GET", "POST")
+GET_WITH_BODY = "GET with Body"  # which RFC 9110 (9.3.1) knows no use for, and some search services want
+METHODS = ("GET", "POST", GET_WITH_BODY)
 BODY_FORMATS = ("", "JSON", "Form", "GraphQL", "Text")
 PAGING = ("page", "offset", "cursor", "page_size")
 # What a request of a list may name; a name that ends with a dot stands for all that is within it.
-PLACEHOLDERS = ("since", "until", *PAGING, "last_key", "parent.", "slice.", "settings.")
+PLACEHOLDERS = ("since", "until", "now", *PAGING, "last_key", "parent.", "slice.", "settings.")
 
 Problem = tuple[str, str]  # field, sentence
 
@@ -117,7 +118,7 @@ class RequestTemplate:
 		path, options["params"] = paginator.update_request(path, {**query, **paging})
 		if self.method != "GET":
 			options |= {"repeatable": True, **self._body_options(values)}
-		return Call(self.method, path, options)
+		return Call("GET" if self.method == GET_WITH_BODY else self.method, path, options)
 
 	def _is_placed(self, name: str) -> bool:
 		"""Tell whether the settings say where this part of the paging stands: all of it, where a body has some."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -92,7 +93,8 @@ class OAuth2RestConnector(OAuth2Connector, RestConnector):
 
 def _values(request: ListRequest) -> dict[str, Any]:
 	"""Return what the placeholders of a list stand for, beside the paginator's."""
-	return {**request.values, "since": request.bound("since"), "until": request.bound("until")}
+	now = datetime.now(timezone.utc)
+	return {**request.values, "since": request.bound("since"), "until": request.bound("until"), "now": now}
 
 
 def _bounds(request: ListRequest, template: RequestTemplate) -> dict[str, str]:
@@ -131,7 +133,7 @@ def _read(
 		answer = connector.parse(response)
 		with _explained(connector, response):
 			_check_answer(answer, request, known)
-			records = _records(response, answer, request.records_path)
+			records = _records(response, answer, request)
 			empty.see(records, response.content)
 			if number > MAX_PAGES or empty.too_many:
 				raise MalformedAnswer(_endless(number, empty.count, paginator))
@@ -281,7 +283,7 @@ def _is_same(records: list[dict[str, Any]], previous: list[dict[str, Any]] | Non
 	return None not in ids and ids == [record.get(id_path) for record in previous]
 
 
-def _records(response: requests.Response, answer: Any, records_path: str) -> list[dict[str, Any]]:
+def _records(response: requests.Response, answer: Any, request: ListRequest) -> list[dict[str, Any]]:
 	"""Return the records of an answer; raises MalformedAnswer where it holds no list of them."""
 	if getattr(response, "ignored_status", 0):
 		return []
@@ -289,7 +291,7 @@ def _records(response: requests.Response, answer: Any, records_path: str) -> lis
 		if response.status_code in _NO_CONTENT:
 			return []
 		raise MalformedAnswer("The response is empty.")
-	return find_records(answer, records_path)
+	return find_records(answer, request.records_path, request.records_optional)
 
 
 @contextmanager
@@ -316,8 +318,10 @@ def _nearer(answer: Any, path: str) -> str:
 	return "".join(f"; {part}" for part in said)
 
 
-def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
+def find_records(answer: Any, records_path: str, is_optional: bool = False) -> list[dict[str, Any]]:
 	"""Return the list of objects at `records_path`, none where it is null.
+
+	is_optional: none also where nothing is there, and one object is a list of one.
 
 	Raises MalformedAnswer if there is no list, RefusedWithin if the answer says that it failed and holds no records.
 	"""
@@ -327,6 +331,8 @@ def find_records(answer: Any, records_path: str) -> list[dict[str, Any]]:
 		raise RefusedWithin()
 	if found is None and (answer is None or is_there(records_path, answer)):
 		return []
+	if is_optional and not isinstance(found, list | str | int | float):
+		found = [found] if found else []
 	if not isinstance(found, list):
 		raise MalformedAnswer(
 			f"{place}: there is no list at this path; {shape(answer)}{_nearer(answer, records_path)}."

@@ -30,9 +30,11 @@ def _parsed(text: str) -> Any:
 	try:
 		import yaml
 	except ImportError:
-		raise ImportRefused(_("cannot be read: install PyYAML (pip install 'integration_hub[import]')")) from None
+		raise ImportRefused(
+			_("cannot be read: install PyYAML (pip install 'integration_hub[import]')")
+		) from None
 	try:
-		return yaml.load(text, _loader())  # noqa: S506 - a SafeLoader without dates
+		return yaml.load(text, _loader())
 	except (yaml.YAMLError, ValueError, RecursionError, TypeError, LookupError, OverflowError) as error:
 		raise ImportRefused(_("is neither YAML nor JSON: {0}", str(error)[:500])) from None
 

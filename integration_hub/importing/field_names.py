@@ -8,7 +8,18 @@ from collections.abc import Collection
 from integration_hub.stores.doctype_tables import KEPT_COLUMNS
 
 # Names that Frappe keeps for itself, beside the columns of each document.
-_KEPT = KEPT_COLUMNS | {"doctype", "flags", "meta", "parent_doc", "get", "set", "save", "insert", "as_dict", "key"}
+_KEPT = KEPT_COLUMNS | {
+	"doctype",
+	"flags",
+	"meta",
+	"parent_doc",
+	"get",
+	"set",
+	"save",
+	"insert",
+	"as_dict",
+	"key",
+}
 _LONGEST = 60  # as Frappe has it for fields and DocTypes
 
 
@@ -35,7 +46,10 @@ def stream_name(integration: str, stream: str, taken: Collection[str] = ()) -> s
 
 def slug(text: str) -> str:
 	"""Return a text as lower-case words with hyphens between."""
-	return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text).lower()).strip("-") or "stream"
+	return (
+		re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text).lower()).strip("-")
+		or "stream"
+	)
 
 
 def _title(text: str) -> str:

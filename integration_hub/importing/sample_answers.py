@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
@@ -11,6 +12,7 @@ from integration_hub.importing.proposal import Complaints, Proposal, Question
 
 _MOST = 6  # variants that are tried
 _DATE = "2024-01-01T00:00:00Z"
+_HINT = re.compile(r"%[YmdHs]|YYYY|yyyy-")  # how it is written, in place of an example
 
 
 def sampled(text: str, name: str) -> Proposal:
@@ -20,7 +22,11 @@ def sampled(text: str, name: str) -> Proposal:
 	for answers in _variants(questions):
 		found = _converted(text, name, answers)
 		complaints.extend(found.complaints)
-	return Proposal(**{**vars(found), "complaints": tuple(complaints)}) if found else convert_manifest(text, name)
+	return (
+		Proposal(**{**vars(found), "complaints": tuple(complaints)})
+		if found
+		else convert_manifest(text, name)
+	)
 
 
 def _variants(questions: tuple[Question, ...]) -> Iterator[dict[str, Any]]:
@@ -40,13 +46,15 @@ def _converted(text: str, name: str, answers: Mapping[str, Any]) -> Proposal:
 def sample(question: Question) -> Any:
 	"""Return an answer that fits a question."""
 	for found in (question.default, *question.choices[:1], question.example):
-		if found not in (None, ""):
-			return found
+		if found not in (None, "") and not _HINT.search(str(found)):
+			return [found] if question.kind == "array" and not isinstance(found, list) else found
 	if question.kind == "array":
 		return ["sample"]
 	if question.kind in ("integer", "number"):
 		return 1
 	if question.kind == "boolean":
 		return False
-	text = f"{question.name} {question.description}".lower()
-	return _DATE if "date" in text or "utc" in text else "sample"
+	text = f"{question.name} {question.label} {question.description}".lower()
+	if any(word in question.name.lower() for word in ("url", "endpoint", "host")):
+		return "https://api.example.com"
+	return _DATE if any(word in text for word in ("date", "utc", "start_time")) else "sample"

@@ -84,6 +84,7 @@ class StreamConfig:
 	record_answer_path: str = ""
 	params: str = ""
 	records_path: str = ""
+	records_optional: bool = False
 	record_filter: str = ""
 	skip_when: str = ""
 	id_path: str = "id"
@@ -101,6 +102,7 @@ class StreamConfig:
 	cursor_path: str = ""
 	more_path: str = ""
 	first_page: int = 1
+	first_page_unsent: bool = False
 	total_path: str = ""
 	pages_path: str = ""
 	short_page_ends: bool = False
@@ -203,7 +205,7 @@ class StreamConfig:
 		"""
 		options = (
 			*("page_size", "page_size_param", "page_param", "cursor_path", "more_path", "delta_path"),
-			*("first_page", "total_path", "pages_path", "short_page_ends"),
+			*("first_page", "first_page_unsent", "total_path", "pages_path", "short_page_ends"),
 		)
 		return ListRequest(
 			endpoint=self.endpoint,
@@ -214,6 +216,7 @@ class StreamConfig:
 			variables=self.variables,
 			params=self._paging_query,
 			records_path=self.records_path,
+			records_optional=self.records_optional,
 			pagination={"kind": self.pagination, **{name: getattr(self, name) for name in options}},
 			state=state,
 			since=since,

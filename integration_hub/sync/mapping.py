@@ -15,7 +15,7 @@ from integration_hub.connectors.bounded_jmespath import PathError, Reader, compu
 from integration_hub.connectors.completeness_signs import says_yes
 from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.responses import shape
-from integration_hub.stores.ids import HASH_LENGTH
+from integration_hub.stores.ids import HASH_LENGTH, content_hash
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter
 from integration_hub.sync.stream_slices import OUTER
@@ -23,6 +23,7 @@ from integration_hub.sync.times import is_no_time, utc_reader, utc_text
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MAX_ID = 500
+WHOLE = "@"  # as the id: records are told apart by all that they say
 # A record dated later than this from now has a wrong clock: as a watermark it would hide every change until then,
 # and its own deletion, dated when the clock is put right, would be taken for an old one.
 FUTURE = timedelta(days=1)
@@ -66,6 +67,7 @@ class Mapper:
 	) -> None:
 		self._guard = guard = _Guard()
 		self._id = guard.reader(stream.id_path, "id_path")
+		self._by_content = stream.id_path == WHOLE
 		self._time, self._deleted, self._filter, self._skip = (
 			guard.reader(path, name) if (path := getattr(stream, name)) else None
 			for name in ("updated_at_path", "deleted_path", "record_filter", "skip_when")
@@ -99,6 +101,8 @@ class Mapper:
 	def external_id(self, record: Mapping[str, Any]) -> str:
 		"""Return the record's id as text; raises MappingError if it has none."""
 		value = _search(self._id, record, "id_path")
+		if self._by_content:
+			return content_hash({name: part for name, part in record.items() if name != OUTER})[:HASH_LENGTH]
 		if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
 			keys = shape(record, "the record")
 			raise MappingError(f"id_path: the record has no id there; {keys}")

@@ -58,9 +58,7 @@ def credentials_of(conversion: Conversion, requester: Component) -> Credentials:
 	return found
 
 
-def _authenticate(
-	conversion: Conversion, one: Component, found: Credentials, requester: Component
-) -> None:
+def _authenticate(conversion: Conversion, one: Component, found: Credentials, requester: Component) -> None:
 	handler = _HANDLERS.get(one.type)
 	if handler is None:
 		one.complain(
@@ -266,9 +264,7 @@ def _token_place(conversion: Conversion, one: Component, found: Credentials) -> 
 	}
 
 
-def _legacy_session(
-	conversion: Conversion, one: Component, found: Credentials, requester: Component
-) -> None:
+def _legacy_session(conversion: Conversion, one: Component, found: Credentials, requester: Component) -> None:
 	base = conversion.text(requester, "url_base")
 	found.settings |= {
 		"auth_type": "Session Token",
@@ -301,9 +297,7 @@ def _jwt(conversion: Conversion, one: Component, found: Credentials, requester: 
 		found.settings["token_format"] = f"{prefix} {{token}}"
 
 
-def _claims(
-	conversion: Conversion, one: Component, field_: str, known: Mapping[str, str]
-) -> dict[str, Any]:
+def _claims(conversion: Conversion, one: Component, field_: str, known: Mapping[str, str]) -> dict[str, Any]:
 	given = one.get(field_)
 	if not isinstance(given, Mapping):
 		return {}

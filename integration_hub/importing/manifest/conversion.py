@@ -26,7 +26,7 @@ from integration_hub.lazy_messages import _
 
 @dataclass
 class Conversion:
-	"""What all parts of a conversion share. secrets: the names of the answers that are secret."""
+	"""State that all parts of a conversion share. secrets: the names of the answers that are secret."""
 
 	manifest: Manifest
 	questions: list[Question]
@@ -63,7 +63,9 @@ class Conversion:
 			component.complain(str(error), field)
 			return default
 
-	def template(self, component: Component, value: Any, writer: TemplateWriter, field: str = "") -> str | None:
+	def template(
+		self, component: Component, value: Any, writer: TemplateWriter, field: str = ""
+	) -> str | None:
 		"""Return a text of a request as our template, None after a complaint."""
 		try:
 			return writer.write(as_text(value, self.scope(component)))

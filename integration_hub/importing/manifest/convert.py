@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from integration_hub.importing.checks import checked
 from integration_hub.importing.documents import ImportRefused, read_document
 from integration_hub.importing.field_names import slug, stream_name, table_name
 from integration_hub.importing.manifest.authentication import Credentials, credentials_of
@@ -29,7 +31,11 @@ from integration_hub.importing.manifest.records import (
 from integration_hub.importing.manifest.requests import base_parts, finish_request, request
 from integration_hub.importing.proposal import Complaint, Complaints, Proposal
 from integration_hub.lazy_messages import _
+from integration_hub.stores.doctype_tables import doctypes
+from integration_hub.sync.config import StreamConfig
 
+_PLACE = re.compile(r"[^/]*\{[^{}]*\}[^/]*")
+_SAID = ("integration", "mode", "id_path", "target_doctype")
 _MOST_STREAMS = 500
 _DEEPEST = 5  # parents of parents
 
@@ -66,7 +72,9 @@ class _Converter:
 		retriever = stream.child("retriever")
 		title = text_of(self.conversion.constant(stream, "name", "")) or f"stream-{len(self.done) + 1}"
 		if len(self.done) >= _MOST_STREAMS or depth > _DEEPEST:
-			stream.complain(_("there are more than {0} streams, or {1} levels of them", _MOST_STREAMS, _DEEPEST))
+			stream.complain(
+				_("there are more than {0} streams, or {1} levels of them", _MOST_STREAMS, _DEEPEST)
+			)
 			return None
 		if retriever is None or retriever.type != "SimpleRetriever":
 			_refuse(stream, retriever)
@@ -135,7 +143,7 @@ def convert_manifest(text: str, name: str, answers: Mapping[str, Any] | None = N
 			stream.complain(_("{0} has no equal", stream.type or "?"))
 			continue
 		converter.stream(stream)
-	return _proposal(converter, complaints)
+	return checked(_proposal(converter, complaints))
 
 
 def _proposal(converter: _Converter, complaints: Complaints) -> Proposal:
@@ -157,7 +165,17 @@ def _proposal(converter: _Converter, complaints: Complaints) -> Proposal:
 
 
 def _settings(draft: Draft) -> dict[str, Any]:
-	return {name: value for name, value in draft.settings.items() if not name.startswith("_")}
+	"""Return a stream's settings in the order of the form, without those that are as usual."""
+	usual = {one.name: one.default for one in fields(StreamConfig)}
+	order = [field_["fieldname"] for field_ in doctypes()["Sync Settings"]["fields"]]
+	found = {
+		name: value
+		for name, value in draft.settings.items()
+		if not name.startswith("_") and (name in _SAID or usual.get(name) != value)
+	}
+	return dict(
+		sorted(found.items(), key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
+	)
 
 
 def _parent_elsewhere(name: str, row: Mapping[str, Any], streams: Mapping[str, Any]) -> list[Complaint]:
@@ -196,9 +214,20 @@ def _integration(origin: str, several: list[_Done]) -> dict[str, Any]:
 	if common and same:
 		settings["answer_rules"] = common
 	elif not same:
-		for done in several:
-			done.draft.settings["answer_rules"] = done.rules
+		settings["answer_rules"] = list(_rules_by_path(several, shared))
 	return settings
+
+
+def _rules_by_path(several: list[_Done], shared: list[str]) -> Iterator[Rule]:
+	"""Return the rules of streams that have different ones, each for the addresses of its stream."""
+	seen = set()
+	for done in several:
+		path = _PLACE.sub("*", "/".join((*shared, str(done.draft.settings["endpoint"]).strip("/"))))
+		for rule in done.rules:
+			one = {**rule, "path": path}
+			if (key := repr(sorted(one.items()))) not in seen:
+				seen.add(key)
+				yield one
 
 
 def _shared(paths: list[list[str]]) -> list[str]:

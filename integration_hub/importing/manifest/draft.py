@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from integration_hub.importing.manifest.components import Component
@@ -23,7 +23,7 @@ class Draft:
 
 	places: the keys of `stream_slice` → the placeholder that says the same. paths: the same keys → where a record has
 	it (JMESPath). virtual: fields that transformations add → JMESPath over the source's record; removed: those that
-	they take away. token: what stands for the next page in requests.
+	they take away, removed_within: parts of objects that they take away. token: what stands for the next page in requests. state: the cursor's field → the placeholder of the watermark.
 	"""
 
 	name: str
@@ -36,18 +36,28 @@ class Draft:
 	paths: dict[Keys, str] = field(default_factory=dict)
 	virtual: dict[str, str] = field(default_factory=dict)
 	removed: set[str] = field(default_factory=set)
+	removed_within: dict[str, list[list[str]]] = field(default_factory=dict)
 	token: Place | None = None
+	state: dict[str, Place] = field(default_factory=dict)
 
 	@property
 	def writer(self) -> TemplateWriter:
 		"""Return what writes the request's templates."""
-		return TemplateWriter({"slice": self._slice, "next_page_token": self._token})
+		return TemplateWriter(
+			{"slice": self._slice, "next_page_token": self._token, "stream_state": self._state}
+		)
+
+	def _state(self, keys: Keys) -> Place:
+		if len(keys) == 1 and keys[0] in self.state:
+			return self.state[keys[0]]
+		raise Unconverted(_("{0} of the state is not known", describe_key(keys)))
 
 	def _slice(self, keys: Keys) -> Place:
 		keys = keys[1:] if keys[:1] == ("partition",) else keys
-		for known in (keys, keys[1:] if keys[:1] == ("parent",) else keys):
-			if known in self.places:
-				return self.places[known]
+		for count in range(len(keys), 0, -1):
+			known = self.places.get(keys[:count])
+			if known and (count == len(keys) or known.name.startswith("parent.")):
+				return replace(known, name=".".join((known.name, *map(str, keys[count:]))))
 		raise Unconverted(_("{0} of the slice is not known", describe_key(keys)))
 
 	def _token(self, keys: Keys) -> Place:
@@ -57,9 +67,16 @@ class Draft:
 
 	def path_of_slice(self, keys: Keys) -> str:
 		"""Return where a record has a value of its slice. Raises Unconverted."""
+		found = self._path_of_slice(keys)
+		return f"^.{found}" if "flatten_path" in self.settings and found.startswith("^.") else found
+
+	def _path_of_slice(self, keys: Keys) -> str:
 		keys = keys[1:] if keys[:1] == ("partition",) else keys
-		if keys in self.paths:
-			return self.paths[keys]
+		for count in range(len(keys), 0, -1):
+			if keys[:count] in self.paths:
+				return ".".join((self.paths[keys[:count]], *map(str, keys[count:])))
+		if len(keys) == 1 and self.paths and not self.places.keys() & {keys}:
+			return "''"  # what Jinja makes of a key that is not there
 		raise Unconverted(_("{0} of the slice is not within reach of a record", describe_key(keys)))
 
 	def inject(self, conversion: Conversion, option: Component, text: str) -> None:

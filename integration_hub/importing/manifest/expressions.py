@@ -24,7 +24,12 @@ _FREE_NAMES = (
 	*("stream_slice", "stream_interval", "stream_partition", "stream_state", "next_page_token", "partition"),
 	*("stream_template_config", "components_values", "creation_response", "polling_response"),
 )
-_SAME = {"stream_interval": "slice", "stream_partition": "slice", "stream_slice": "slice", "partition": "slice"}
+_SAME = {
+	"stream_interval": "slice",
+	"stream_partition": "slice",
+	"stream_slice": "slice",
+	"partition": "slice",
+}
 _SAME_NAMES = {**_SAME, "decoded_response": "response"}
 
 
@@ -47,7 +52,7 @@ UNDEFINED = Undefined()
 
 @dataclass(frozen=True)
 class Expr:
-	"""What can only be known when a request is made or answered. op: as `name`, `get`, `not`, `call`."""
+	"""An expression that is known only when a request is made or answered. op: as `name`, `get`, `not`, `call`."""
 
 	op: str
 	args: tuple[Any, ...] = ()
@@ -328,8 +333,10 @@ class _Evaluator:
 			return Expr("test", (base, node.name))
 		if node.name not in TESTS:
 			raise Unconverted(_("the test {0} is not known", node.name))
-		return node.name != "undefined" and TESTS[node.name](base) if base is not UNDEFINED else (
-			node.name in ("undefined", "none")
+		return (
+			node.name != "undefined" and TESTS[node.name](base)
+			if base is not UNDEFINED
+			else (node.name in ("undefined", "none"))
 		)
 
 	def _on_Not(self, node: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -44,7 +45,9 @@ def increment(conversion: Conversion, stream: Component, retriever: Component, d
 
 def _formats(conversion: Conversion, cursor: Component, draft: Draft) -> None:
 	"""Note how records write their time, where that is no ISO 8601."""
-	formats = [text_of(one) for one in cursor.get("cursor_datetime_formats") or [cursor.get("datetime_format")]]
+	formats = [
+		text_of(one) for one in cursor.get("cursor_datetime_formats") or [cursor.get("datetime_format")]
+	]
 	draft.settings["_cursor_formats"] = [one for one in formats if one]
 
 
@@ -169,6 +172,7 @@ def _bounds(conversion: Conversion, cursor: Component, draft: Draft, format: str
 	except Unconverted as error:
 		cursor.complain(str(error), "datetime_format")
 		return
+	draft.state = {draft.settings["_cursor_field"]: replace(since, default="")}
 	names = conversion.text(cursor, "partition_field_start"), conversion.text(cursor, "partition_field_end")
 	draft.places[(names[0] or "start_time",)] = since
 	draft.places[(names[1] or "end_time",)] = until

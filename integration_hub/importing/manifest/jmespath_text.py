@@ -153,6 +153,8 @@ class _Writer:
 			return f"({self.write(base)} == `null`)"
 		if name == "defined":
 			return f"({self.write(base)} != `null`)"
+		if name in ("true", "false"):
+			return f"({self.write(base)} == `{name}`)"
 		kinds = {"string": "string", "number": "number", "mapping": "object", "sequence": "array"}
 		if name in kinds:
 			return f"(type({self.write(base)}) == '{kinds[name]}')"

@@ -86,9 +86,7 @@ def _token(conversion: Conversion, paginator: Component, draft: Draft, name: str
 		_place(conversion, option, draft, "page_param", draft.token.text())
 
 
-def _page_number(
-	conversion: Conversion, paginator: Component, strategy: Component, draft: Draft
-) -> None:
+def _page_number(conversion: Conversion, paginator: Component, strategy: Component, draft: Draft) -> None:
 	draft.settings["pagination"] = "Page Number"
 	first = conversion.number(strategy, "start_from_page") or 0
 	draft.settings["first_page"] = first
@@ -107,7 +105,9 @@ def _counted(
 ) -> None:
 	draft.settings["short_page_ends"] = "page_size" in draft.settings
 	sent = literal(conversion.constant(strategy, "inject_on_first_request", False))
-	draft.settings["first_page_unsent"] = sent in (False, "false", "False", "")
+	# Number 1 and offset 0 say no more than none would.
+	is_plain = draft.settings.get("first_page", 1) == 1
+	draft.settings["first_page_unsent"] = not is_plain and sent in (False, "false", "False", "")
 	_token(conversion, paginator, draft, name)
 
 
@@ -197,9 +197,7 @@ def says_absence(stop: Expr, cursor: Expr) -> bool:
 	"""Tell whether a condition only says that there is no cursor, which ends the list anyway."""
 	wanted = keys_of(cursor)
 	found: Any = None
-	if stop.op == "not":
-		found = keys_of(stop.args[0])
-	elif stop.op == "test" and stop.args[1] in ("none", "undefined"):
+	if stop.op == "not" or (stop.op == "test" and stop.args[1] in ("none", "undefined")):
 		found = keys_of(stop.args[0])
 	elif stop.op == "compare" and stop.args[0] == "eq" and not isinstance(stop.args[2], Expr):
 		found = keys_of(stop.args[1]) if stop.args[2] in (None, "", {}) else None

@@ -20,7 +20,13 @@ _FORMATS = {
 	"%Y-%m-%d": "date",
 	"%Y-%m-%dT%H:%M:%SZ": "iso",
 }
-_FILTERS = {"lower": "lower", "upper": "upper", "urlencode": "url", "base64encode": "base64", "string": "text"}
+_FILTERS = {
+	"lower": "lower",
+	"upper": "upper",
+	"urlencode": "url",
+	"base64encode": "base64",
+	"string": "text",
+}
 _UNSAFE = re.compile(r"[{}|]")
 
 
@@ -65,8 +71,17 @@ class TemplateWriter:
 			return escaped(text)
 		if found.op == "text":
 			return "".join(self.write(part) for part in found.args)
+		if found.op == "cond" and self._is_there(found.args[0]):
+			return self.write(found.args[1])
 		place, format = self.place(found)
 		return place.text(format)
+
+	def _is_there(self, test: Any) -> bool:
+		"""Tell whether a condition only asks for a slice that each request has."""
+		found = keys_of(test)
+		if not found or found[0] != "slice":
+			return False
+		return not found[1] or self._named(*found).name in ("since", "until")
 
 	def place(self, found: Expr) -> tuple[Place, str]:
 		"""Return the placeholder of an expression and its format, "" for the place's own. Raises Unconverted."""

@@ -13,7 +13,11 @@ _DEEPEST = 6
 
 def questions_of(spec: Any) -> list[Question]:
 	"""Return the questions of a `spec`, in order, none for one that is not there."""
-	schema = spec.get("connection_specification") or spec.get("connectionSpecification") if isinstance(spec, Mapping) else None
+	schema = (
+		spec.get("connection_specification") or spec.get("connectionSpecification")
+		if isinstance(spec, Mapping)
+		else None
+	)
 	return list(_questions(schema, "", None, 0)) if isinstance(schema, Mapping) else []
 
 
@@ -26,7 +30,9 @@ def _questions(schema: Mapping[str, Any], prefix: str, when: Any, depth: int) ->
 		path = f"{prefix}{name}"
 		if not isinstance(one, Mapping):
 			continue
-		if choices := [choice for choice in one.get("oneOf") or one.get("anyOf") or () if isinstance(choice, Mapping)]:
+		if choices := [
+			choice for choice in one.get("oneOf") or one.get("anyOf") or () if isinstance(choice, Mapping)
+		]:
 			yield from _choice(choices, path, depth)
 		elif isinstance(one.get("properties"), Mapping):
 			yield from _questions(one, f"{path}.", when, depth + 1)
@@ -61,7 +67,9 @@ def _choice(choices: list[Mapping[str, Any]], path: str, depth: int) -> Iterator
 def _constant(choice: Mapping[str, Any]) -> tuple[str, Any] | None:
 	properties = choice.get("properties")
 	for name, one in properties.items() if isinstance(properties, Mapping) else ():
-		if isinstance(one, Mapping) and ("const" in one or (isinstance(one.get("enum"), list) and len(one["enum"]) == 1)):
+		if isinstance(one, Mapping) and (
+			"const" in one or (isinstance(one.get("enum"), list) and len(one["enum"]) == 1)
+		):
 			return str(name), one["const"] if "const" in one else one["enum"][0]
 	return None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from integration_hub.importing.field_names import field_name
@@ -30,20 +31,35 @@ def select(conversion: Conversion, retriever: Component, draft: Draft) -> None:
 		_refused(selector, extractor, "extractor")
 		return
 	extractor.complain_of("record_expander")
-	keys = [conversion.constant_of(extractor, key, "", "field_path") for key in extractor.get("field_path") or []]
-	draft.settings["records_path"] = _records_path(keys, extractor)
+	keys = [
+		conversion.constant_of(extractor, key, "", "field_path") for key in extractor.get("field_path") or []
+	]
+	keys = [key for key in keys if key != ""]
+	first, second = _split(keys, extractor)
+	draft.settings["records_path"] = _records_path(first)
+	if second is not None:
+		draft.settings["flatten_path"] = f"{_records_path(second) or '@'} || `[]`"
 	draft.settings["records_optional"] = True
 
 
-def _records_path(keys: list[Any], extractor: Component) -> str:
-	"""Return the path of the records; the parts of an object where the last key is `*`."""
-	keys = [key for key in keys if key != ""]
+def _split(keys: list[Any], extractor: Component) -> tuple[list[Any], list[Any] | None]:
+	"""Return the keys to the records; where there are two `*`, those to the objects around them, and from there on."""
+	stars = [number for number, key in enumerate(keys) if key == "*"]
+	if len(stars) < 2:
+		return keys, None
+	if len(stars) > 2:
+		extractor.complain(_("`*` three times in a path has no equal"), "field_path")
+	return keys[: stars[0] + 1], keys[stars[0] + 1 :]
+
+
+def _records_path(keys: list[Any]) -> str:
+	"""Return the path of the records; `*` stands for the elements of a list, or the values of an object."""
 	if "*" not in keys:
 		return "" if not keys else path_of(keys)
-	if keys.index("*") < len(keys) - 1:
-		extractor.complain(_("`*` within the path has no equal"), "field_path")
-	above = path_of(keys[: keys.index("*")])
-	return f"values({above})"
+	place = keys.index("*")
+	above, below = path_of(keys[:place]), keys[place + 1 :]
+	each = f"type({above}) == 'object' && values({above}) || {above}"
+	return f"map(&{path_of(below)}, {each})" if below else f"({each})"
 
 
 def _refused(one: Component, found: Component | None, field: str) -> None:
@@ -92,7 +108,10 @@ def record_roots(draft: Draft) -> dict[str, Any]:
 def transform(conversion: Conversion, stream: Component, retriever: Component, draft: Draft) -> None:
 	"""Note what transformations add to the records and take away; complaints for what has no equal."""
 	selector = retriever.child("record_selector")
-	several = [*(selector.children("transformations") if selector else ()), *stream.children("transformations")]
+	several = [
+		*(selector.children("transformations") if selector else ()),
+		*stream.children("transformations"),
+	]
 	for one in several:
 		if one.type == "AddFields":
 			_add_fields(conversion, one, draft)
@@ -143,7 +162,7 @@ def _remove_fields(conversion: Conversion, one: Component, draft: Draft) -> None
 			draft.removed.add(keys[0])
 			draft.virtual.pop(keys[0], None)
 		else:
-			one.complain(_("to take {0} out of an object has no equal", ".".join(keys)), "field_pointers")
+			draft.removed_within.setdefault(keys[0], []).append(keys[1:])
 
 
 def identify(conversion: Conversion, stream: Component, draft: Draft, schema: Mapping[str, Any]) -> None:
@@ -155,7 +174,9 @@ def identify(conversion: Conversion, stream: Component, draft: Draft, schema: Ma
 		stream.complain(str(error), "primary_key")
 		return
 	several = [_flat(key) for key in (found if isinstance(found, list) else [found] if found else [])]
-	paths = [draft.virtual.get(key[0], path_of(key)) if len(key) == 1 else path_of(key) for key in several if key]
+	paths = [
+		draft.virtual.get(key[0], path_of(key)) if len(key) == 1 else path_of(key) for key in several if key
+	]
 	draft.settings["id_path"] = _id(paths)
 
 
@@ -198,12 +219,30 @@ def _fields(
 	conversion: Conversion, draft: Draft, schema: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, str]]:
 	"""Return name, path and fieldtype of each field that is mapped."""
-	names = [name for name in {**dict.fromkeys(schema), **dict.fromkeys(draft.virtual)} if name not in draft.removed]
+	names = [
+		name
+		for name in {**dict.fromkeys(schema), **dict.fromkeys(draft.virtual)}
+		if name not in draft.removed
+	]
 	if not schema:
 		yield from _marks(draft)
 	for name in names[: _MOST_FIELDS - 2]:
 		one = conversion.manifest.resolved(schema.get(name, {}))
-		yield str(name), draft.virtual.get(name) or step("@", name), fieldtype(one)
+		path = draft.virtual.get(name) or step("@", name)
+		yield str(name), _without(path, one, draft.removed_within.get(name, ())), fieldtype(one)
+
+
+def _without(path: str, schema: Any, removed: Sequence[list[str]]) -> str:
+	"""Return the path of an object without some of its parts, as far as its schema names the others."""
+	properties = schema.get("properties") if isinstance(schema, Mapping) else None
+	if not removed or not isinstance(properties, Mapping):
+		return path
+	parts = []
+	for name in properties:
+		below = [keys[1:] for keys in removed if keys[0] == name]
+		if [] not in below:
+			parts.append(f"{json.dumps(str(name))}: {_without(step('@', name), properties[name], below)}")
+	return f"{path}.{{{', '.join(parts)}}}" if parts else path
 
 
 def _marks(draft: Draft) -> Iterator[tuple[str, str, str]]:
@@ -213,7 +252,13 @@ def _marks(draft: Draft) -> Iterator[tuple[str, str, str]]:
 			yield name, path, "Data" if name == "id" else "Small Text"
 
 
-_FIELDTYPES = {"integer": "Long Int", "number": "Float", "boolean": "Check", "object": "JSON", "array": "JSON"}
+_FIELDTYPES = {
+	"integer": "Long Int",
+	"number": "Float",
+	"boolean": "Check",
+	"object": "JSON",
+	"array": "JSON",
+}
 
 
 def fieldtype(schema: Any) -> str:
@@ -223,4 +268,3 @@ def fieldtype(schema: Any) -> str:
 	if len(found) == 1:
 		return _FIELDTYPES.get(found.pop(), "Small Text")
 	return "JSON" if found & {"object", "array"} else "Small Text"
-

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integration_hub.connectors.credential_headers import is_credential
+from integration_hub.connectors.request_template import GET_WITH_BODY
 from integration_hub.importing.manifest.authentication import Credentials, add_header, add_param
 from integration_hub.importing.manifest.components import Component
 from integration_hub.importing.manifest.conversion import Conversion
@@ -31,6 +32,9 @@ def request(conversion: Conversion, requester: Component, draft: Draft, credenti
 	"""
 	base = conversion.text(requester, "url_base") or conversion.text(requester, "url")
 	_path(conversion, requester, draft)
+	if (endpoint := str(draft.settings["endpoint"])).startswith(("https://", "http://")):
+		base, path = base_parts(endpoint)
+		draft.settings["endpoint"] = "/".join(path)
 	draft.settings["method"] = _method(conversion, requester)
 	for one in (requester, requester.child("request_options_provider")):
 		if one is not None:
@@ -63,8 +67,12 @@ def _options(conversion: Conversion, one: Component, draft: Draft, credentials: 
 		one.complain(_("has no equal"), "request_body")
 	if kind == "graphql":
 		_graphql(conversion, one, draft, body["value"])
-	_json_body(conversion, one, draft, body["value"] if kind == "request_body_json" else one.get("request_body_json"))
-	_form_body(conversion, one, draft, body["value"] if kind == "request_body_data" else one.get("request_body_data"))
+	_json_body(
+		conversion, one, draft, body["value"] if kind == "request_body_json" else one.get("request_body_json")
+	)
+	_form_body(
+		conversion, one, draft, body["value"] if kind == "request_body_data" else one.get("request_body_data")
+	)
 
 
 def _lines(
@@ -108,7 +116,7 @@ def _line(
 	if text == "" and isinstance(value, str) and "{" in value:
 		return
 	if place == "header" and _is_login(name):
-		one.complain(_("cannot be set here: credentials have fields of their own"), field)
+		credentials.add_line("extra_headers", f"{name}: {text.strip()}")
 	elif "\n" in text.strip():
 		one.complain(_("holds more than one line"), field)
 	else:
@@ -160,7 +168,9 @@ def _parsed(conversion: Conversion, one: Component, draft: Draft, text: str) -> 
 
 def _tree(conversion: Conversion, one: Component, draft: Draft, value: Any) -> Any:
 	if isinstance(value, Mapping):
-		return {_key(conversion, one, key): _tree(conversion, one, draft, below) for key, below in value.items()}
+		return {
+			_key(conversion, one, key): _tree(conversion, one, draft, below) for key, below in value.items()
+		}
 	if isinstance(value, list):
 		return [_tree(conversion, one, draft, below) for below in value]
 	found = conversion.value(one, value, "request_body_json")
@@ -218,7 +228,7 @@ def finish_request(requester: Component, draft: Draft) -> None:
 	elif draft.form_body:
 		settings |= {"body_format": "Form", "body": "\n".join(draft.form_body)}
 	if settings.get("body_format") and settings["method"] == "GET":
-		requester.complain(_("a GET request with a body has no equal"), "http_method")
+		settings["method"] = GET_WITH_BODY
 	if settings.pop("_token_unplaced", False) and draft.token and not draft.uses(draft.token.name):
 		requester.complain(_("the pagination's token is sent nowhere"))
 
@@ -227,4 +237,3 @@ def base_parts(url: str) -> tuple[str, list[str]]:
 	"""Return a URL's origin, and the parts of its path."""
 	parts = urlsplit(url)
 	return f"{parts.scheme}://{parts.netloc}", [part for part in parts.path.split("/") if part]
-
