@@ -33,6 +33,7 @@ SUITE = (
 	Benchmark("queue_standalone", "Taking messages off a Redis list, SQLite without a bench"),
 	Benchmark("inbox_lag", "From POST to Completed under a steady load, SQLite without a bench"),
 	Benchmark("inbox_worst", "Sweeping and claiming where very many events wait, SQLite without a bench"),
+	Benchmark("coverage", "Converting Airbyte's public manifests: how many become settings whole"),
 	Benchmark("peers_standalone", "REST into SQLite, ours and dlt, without a bench"),
 	Benchmark("sync_on_site", "Writing records, on a site", site=True),
 	Benchmark("sync_million_on_site", "Writing 1,000,000 records, on a site", site=True),

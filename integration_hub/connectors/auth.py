@@ -77,6 +77,7 @@ def aws_auth(config: IntegrationConfig, secret: str) -> AuthBase:
 	return AWSAuth(config, secret)
 
 
+_SECRET_USERS = ("{secret_2}", "{secret_3}")
 _API_KEYS: dict[str, Callable[[str, str], AuthBase]] = {
 	"API Key Header": HeaderAuth,
 	"API Key Query": QueryAuth,
@@ -100,9 +101,10 @@ def static_auth(config: IntegrationConfig, secret: ReadSecret) -> AuthBase | Non
 	if kind == "None":
 		return None
 	value = printable(secret("secret"), config.name, "secret")
-	if kind == "Basic" and (value or config.username):
+	user = basic_user(config, secret) if kind == "Basic" else ""
+	if kind == "Basic" and (value or user):
 		# Either may be empty (RFC 7617): some take their key as the user, or as the password, alone.
-		return HTTPBasicAuth(config.username.encode(), value.encode())
+		return HTTPBasicAuth(user.encode(), value.encode())
 	if not value:
 		raise ConfigurationError(f"{config.name}: secret is empty.", field="secret")
 	if kind in _API_KEYS:
@@ -114,6 +116,13 @@ def static_auth(config: IntegrationConfig, secret: ReadSecret) -> AuthBase | Non
 	if kind == "Bearer":
 		return HeaderAuth("Authorization", value, "Bearer ")
 	raise ConfigurationError(f"{config.name}: unknown auth_type {kind!r}.", field="auth_type")
+
+
+def basic_user(config: IntegrationConfig, secret: ReadSecret) -> str:
+	"""Return the username for Basic: some systems take a key as the user, `{secret_2}`, beside a password."""
+	return (
+		(secret(config.username[1:-1]) or "").strip() if config.username in _SECRET_USERS else config.username
+	)
 
 
 def formatted(config: IntegrationConfig, token: str, usual: str = "{token}") -> Secret:

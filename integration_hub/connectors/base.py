@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 
 from integration_hub.connectors import errors
 from integration_hub.connectors.answer_errors import AnswerErrors
-from integration_hub.connectors.auth import HeaderAuth, static_auth
+from integration_hub.connectors.auth import HeaderAuth, basic_user, static_auth
 from integration_hub.connectors.breaker import Breaker
 from integration_hub.connectors.certificates import certificates_of
 from integration_hub.connectors.config import IntegrationConfig
@@ -65,12 +65,13 @@ class BaseConnector:
 		)
 		self.redactor = redactor_for(secrets)
 		self._closed = False
-		for user, field in ((config.username, "secret"), (config.client_id, "client_secret")):
+		basic = basic_user(config, secrets.get)
+		for user, field in ((basic, "secret"), (config.client_id, "client_secret")):
 			if secret := secrets.get(field):
 				self.redactor.add(f"{user}:{secret}")  # as Basic sends it
 		if config.auth_type == "Basic" and not secrets.get("secret"):
-			self.redactor.add(config.username)  # then it is the key itself
-			self.redactor.add(f"{config.username}:")
+			self.redactor.add(basic)  # then it is the key itself
+			self.redactor.add(f"{basic}:")
 		self.answers = AnswerErrors(
 			config.answer_rules, self.redactor, lambda seconds: self.rate.pause(seconds)
 		)

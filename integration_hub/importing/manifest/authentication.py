@@ -111,6 +111,10 @@ def _oauth(conversion: Conversion, one: Component, found: Credentials, requester
 		"client_credentials": "OAuth2 Client Credentials",
 		"password": "OAuth2 Password",
 	}
+	if grant == "refresh_token" and not one.has("refresh_token"):
+		grant = "client_credentials"  # as those write it whose body or address says so
+		if grant not in json.dumps([one.get("token_refresh_endpoint"), one.get("refresh_request_body")]):
+			one.complain(_("is empty"), "refresh_token")
 	if grant not in kinds:
 		one.complain(_("{0!r} has no equal", grant), "grant_type")
 		return

@@ -50,7 +50,7 @@ class Manifest:
 
 	def __init__(self, document: Mapping[str, Any], complaints: Complaints) -> None:
 		self.document, self.complaints = document, complaints
-		self._steps = 0
+		self._steps = self._nested = 0
 
 	def root(self) -> Component:
 		"""Return the source itself."""
@@ -86,6 +86,15 @@ class Manifest:
 
 	def _target(self, reference: str) -> Any:
 		self._count()
+		self._nested += 1
+		if self._nested > _DEEPEST:
+			raise ImportRefused(_("the reference {0} leads to itself", reference[:100]))
+		try:
+			return self._found(reference)
+		finally:
+			self._nested -= 1
+
+	def _found(self, reference: str) -> Any:
 		found: Any = self.document
 		rest = reference.removeprefix("#/")
 		while rest:

@@ -271,6 +271,8 @@ class _Evaluator:
 	def _got(self, base: Any, key: Any, default: Any = UNDEFINED) -> Any:
 		if isinstance(base, _Config):
 			return self._answer(base, key, default)
+		if isinstance(base, str) and isinstance(key, str) and base == secret_mark(base[1:-1]):
+			return secret_mark(f"{base[1:-1]}.{key}")  # a part of what was taken for a secret
 		if _is_open(base, key):
 			return Expr("get", (base, key))
 		return _at(base, key, default)

@@ -185,6 +185,9 @@ def settle(conversion: Conversion, draft: Draft) -> None:
 	"""Say in which mode a stream runs, once its request is written."""
 	field = draft.settings.pop("_cursor_field", "")
 	draft.settings.pop("_cursor_formats", None)
+	if not draft.uses("parent") and not any("^" in path for path in draft.virtual.values()):
+		draft.settings.pop("parent_stream", None)  # each parent would give the same list
+		draft.settings.pop("parent_changed_only", None)
 	draft.settings["mode"] = "Full"
 	if not field:
 		return

@@ -94,6 +94,8 @@ class _Writer:
 			"method": self._method,
 			"+": lambda left, right: f"sum([{self._number(left)}, {self._number(right)}])",
 			"-": self._minus,
+			"*": lambda left, right: f"multiply({self.write(left)}, {self.write(right)})",
+			"/": lambda left, right: f"divide({self.write(left)}, {self.write(right)})",
 		}.get(found.op)
 		if method is None:
 			raise Unconverted(_("the operation {0} has no equal in JMESPath", found.op))
@@ -144,6 +146,10 @@ class _Writer:
 			return f"join({literal(str(given[0]) if given else '')}, {self.write(base)})"
 		if name in ("first", "last"):
 			return f"{self.write(base)}[{0 if name == 'first' else -1}]"
+		if name in ("lower", "upper", "trim", "replace"):
+			return self._of_texts(name, base, *given)
+		if name == "regex_search" and given:
+			return self._of_texts("extract", base, given[0])
 		if name == "tojson":
 			return f"to_string({self.write(base)})"
 		raise Unconverted(_("the filter {0} has no equal in JMESPath", name))
@@ -161,17 +167,16 @@ class _Writer:
 		raise Unconverted(_("the test {0} has no equal in JMESPath", name))
 
 	def _cond(self, test: Any, then: Any, other: Any) -> str:
-		if not isinstance(then, Expr) and not then:
-			return f"(!({self.write(test)}) && {self.write(other)} || {literal(then)})"
-		if isinstance(then, Expr) and then != test and keys_of(then) is None:
-			raise Unconverted(_("a choice between values has no equal in JMESPath"))
-		return f"({self.write(test)} && {self.write(then)} || {self.write(other)})"
+		return f"if({self.write(test)}, {self.write(then)}, {self.write(other)})"
 
 	def _text(self, *parts: Any) -> str:
 		written = ", ".join(
-			f"to_string({self.write(part)})" if isinstance(part, Expr) else literal(part) for part in parts
+			f"not_null({self.write(part)}, '')" if isinstance(part, Expr) else literal(part) for part in parts
 		)
-		return f"join('', [{written}])"
+		return f"concat({written})"
+
+	def _of_texts(self, name: str, *given: Any) -> str:
+		return f"{name}({', '.join(self.write(one) for one in given)})"
 
 	def _call(self, name: str, given: tuple[Any, ...]) -> str:
 		raise Unconverted(_("the function {0}() has no equal in JMESPath", name))
@@ -181,12 +186,18 @@ class _Writer:
 			return f"starts_with({self.write(base)}, {self.write(given[0])})"
 		if name == "endswith":
 			return f"ends_with({self.write(base)}, {self.write(given[0])})"
+		if name in ("lower", "upper", "replace", "split"):
+			return self._of_texts(name, base, *given)
+		if name == "strip" and not given:
+			return self._of_texts("trim", base)
 		if name in ("keys", "values"):
 			return f"{name}({self.write(base)})"
 		raise Unconverted(_("the method {0}() has no equal in JMESPath", name))
 
 	def _minus(self, left: Any, right: Any) -> str:
 		if isinstance(right, Expr):
+			return f"subtract({self.write(left)}, {self.write(right)})"
+		if not isinstance(right, int | float):
 			raise Unconverted(_("a difference has no equal in JMESPath"))
 		return f"sum([{self._number(left)}, {literal(-right)}])"
 
