@@ -44,6 +44,11 @@ def _marked(_) -> tuple[str, ...]:
 		_("The event's body is no longer kept: it cannot be replayed."),
 		_("No route matches the event, so it stays Unrouted."),
 		_("The route of the event says to ignore it."),
+	)
+
+
+def _marked_of_imports(_) -> tuple[str, ...]:
+	return (
 		_("{0}: is longer than {1} characters"),
 		_("{0}: {1!r} is not of the kind {2}"),
 		_("there is no stream {0!r}; there are {1}"),
@@ -94,6 +99,11 @@ def _marked(_) -> tuple[str, ...]:
 		_("the function {0}() is not known"),
 		_("the method {0}() is not known"),
 		_("the filter {0} is not known"),
+	)
+
+
+def _marked_of_imports_2(_) -> tuple[str, ...]:
+	return (
 		_("the test {0} is not known"),
 		_("a chain of comparisons has no equal"),
 		_("compares a secret"),
