@@ -119,10 +119,15 @@ def retry_records(stream: str, error_log: str, triggered_by: str) -> None:
 
 
 def delete_integration(integration: str, triggered_by: str) -> None:
-	"""Delete an integration and all that belongs to it, and tell the person who asked."""
-	removal.remove(integration)
-	frappe.db.commit()
-	bulk.tell([_("{0} is deleted.").format(integration)])
+	"""Delete an integration and all that belongs to it, and tell the person who asked, or why it could not be done."""
+	try:
+		removal.remove(integration)
+		frappe.db.commit()
+		bulk.tell([_("{0} is deleted.").format(integration)], _("Deleted"))
+	except (frappe.ValidationError, frappe.PermissionError) as error:
+		frappe.db.rollback()
+		why = frappe.utils.strip_html(str(error))
+		bulk.tell([_("{0} is not deleted: {1}").format(integration, why)], _("Not Deleted"), "red")
 
 
 def drain_inbox(integration: str) -> None:

@@ -104,6 +104,44 @@ def test_records_that_failed_are_listed_with_payload_and_tried_again(runtime, hu
 	assert "does not exist" in hub("records", "nope", code=1)
 
 
+def test_a_failure_of_records_is_retried_by_its_name(runtime, hub, crm):
+	first = sorted(record["id"] for record in crm.customers.alive())[0]
+	crm.customers.set(first, credit_limit="much")
+	hub("sync", "customers-full", code=1)
+	name = first_word(hub("failures", "--stream", "customers-full"))
+	assert "0 of 1 records were written" in hub("retry", name)
+	with runtime.db.transaction():
+		runtime.db.execute("UPDATE `tabExternal Record` SET `payload` = REPLACE(`payload`, 'much', '1')")
+	assert "1 of 1 records were written" in hub("retry", name)
+	assert "(none)" in hub("failures")
+
+
+def test_a_failure_of_events_is_retried_by_its_name(runtime, hub):
+	post(runtime, {"id": "e1", "event": "customer.updated", "data": {"id": "C1", "credit_limit": "much"}})
+	hub("work", "--once")
+	assert "1 events queued again" in hub("retry", first_word(hub("failures")))
+
+
+@pytest.mark.parametrize("fault", ["garbage", "reset"])
+def test_a_failure_of_runs_is_retried_by_its_name(hub, crm, fault):
+	"""One of a stream, and one that all calls meet."""
+	crm.faults.set(rates={fault: 1.0})
+	hub("sync", "customers-full", code=1)
+	name = first_word(hub("failures", "--integration", "crm"))
+	assert "customers-full: Failed" in hub("retry", name, code=1)
+	crm.faults.set()
+	assert "customers-full: Completed" in hub("retry", name)
+	assert "(none)" in hub("failures")
+
+
+def test_a_failure_that_nothing_can_be_tried_of_says_so(runtime, hub):
+	post(runtime, {"id": "1", "event": "call.x"}, secret="guessed")
+	name = first_word(hub("failures"))
+	assert f"Nothing of {name} can be tried again; `failures {name}` shows it" in hub("retry", name, code=1)
+	assert "does not exist" in hub("retry", "customers-ful", code=1)
+	assert "does not exist" in hub("retry", name, "--failure", name, code=1)
+
+
 def test_an_event_is_shown_with_headers_payload_and_attempts(runtime, hub):
 	post(runtime, {"id": "e1", "event": "customer.updated", "data": {"id": "C1", "name": "Jürgen"}})
 	name = first_word(hub("events"))

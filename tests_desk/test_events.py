@@ -24,6 +24,7 @@ NAMES = {
 	"External Record": "Record",
 	"Integration Error Log": "Failure",
 }
+KEPT = {"headers_to_keep": "X-Shop", "max_attempts": 1, "breaker_threshold": 0}
 LOOKS = os.environ.get("DESK_LOOKS", "")  # a folder for pictures to look at
 
 
@@ -43,9 +44,7 @@ def hub(desk: Desk, crm: Sandbox) -> Desk:
 				"secret": access.API_KEY,
 				"webhook_enabled": 1,
 				"webhook_secret": sender.SECRET,
-				"headers_to_keep": "X-Shop",
-				"max_attempts": 1,
-				"breaker_threshold": 0,
+				**KEPT,
 			},
 		)
 	if not desk.page.evaluate("n => frappe.db.exists('Sync Settings', n)", "desk-own"):
@@ -68,6 +67,8 @@ def hub(desk: Desk, crm: Sandbox) -> Desk:
 			},
 		)
 	desk.enter()  # a warning about another stream into the same DocType may be open
+	# An earlier module may have made it otherwise.
+	desk.page.evaluate("v => frappe.db.set_value('Integration Settings', 'desk-crm', v)", KEPT)
 	route(desk, "data")
 	return desk
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import click
 
 from integration_hub.commands.base import NUMBER, indented, one_of, opened, report_errors, say, say_pauses
 from integration_hub.commands.group import integration_hub
-from integration_hub.commands.streams import summary
+from integration_hub.commands.streams import summary, sync
 
 _FACTS = (
 	"status",
@@ -148,16 +149,68 @@ def _record(row: dict[str, Any]) -> Iterator[str]:
 
 
 @integration_hub.command()
-@click.argument("stream")
-@click.option("--failure", default="", help="Only those that this failure keeps back.")
+@click.argument("what", metavar="STREAM|FAILURE")
+@click.option("--failure", default="", help="Only the records of the stream that this failure keeps back.")
 @click.pass_context
 @report_errors
-def retry(ctx: click.Context, stream: str, failure: str) -> None:
-	"""Write the records again that could not be written, those that were given up as well. Fetches nothing."""
-	from integration_hub.sync.retry_run import retry_records
+def retry(ctx: click.Context, what: str, failure: str) -> None:
+	"""Try again what failed: of a stream, its records that could not be written; of a failure, what it stands for.
 
+	Records are written again as they were kept, those that were given up as well; nothing is fetched. FAILURE is a name
+	that `failures` lists: its events are queued again, its records written, or its streams run.
+	"""
 	with opened(ctx) as runtime:
 		say_pauses(runtime)
-		one_of("Sync Settings", runtime, stream)
-		for line in summary(retry_records(runtime, stream, "Command line", error_log=failure)):
-			say(line)
+		if failure or not _is_failure(runtime, what):
+			one_of("Sync Settings", runtime, what)
+			_retry_records(runtime, what, failure)
+			return
+		again = _retry_failure(runtime, what)
+	if again:
+		ctx.invoke(sync, streams=again, dry_run=False, since=None, until="")
+
+
+def _is_failure(runtime: Any, name: str) -> bool:
+	"""Tell whether a name is a failure's, and no stream's."""
+	from integration_hub.stores.settings import existing_names
+
+	return not existing_names(runtime.db, "Sync Settings", [name]) and bool(
+		existing_names(runtime.db, "Integration Error Log", [name])
+	)
+
+
+def _retry_records(runtime: Any, stream: str, failure: str) -> None:
+	from integration_hub.sync.retry_run import retry_records
+
+	for line in summary(retry_records(runtime, stream, "Command line", error_log=failure)):
+		say(line)
+
+
+def _retry_failure(runtime: Any, name: str) -> list[str]:
+	"""Try again what a failure stands for, except for runs: return the streams to run."""
+	from integration_hub.runtime.failure_retries import Retry, retry_of
+	from integration_hub.stores import failures as store
+	from integration_hub.webhooks.replay import replay
+
+	failing, is_on = (partial(one, runtime) for one in (_failing, _is_on))
+	again = retry_of(runtime, store.get(runtime, name), failing, is_on)
+	if again == Retry():
+		raise click.ClickException(f"Nothing of {name} can be tried again; `failures {name}` shows it.")
+	if again.events:
+		say(f"{replay(runtime, again.events)} events queued again.")
+	if again.records:
+		_retry_records(runtime, again.records, name)
+	return list(again.streams)
+
+
+def _failing(runtime: Any, integration: str) -> list[str]:
+	from integration_hub.stores.settings import stream_rows
+
+	where = "`status` = 'Failing' AND `enabled` = 1 AND `integration` = %s"
+	return [row["name"] for row in stream_rows(runtime.db, "`name`", where, integration)]
+
+
+def _is_on(runtime: Any, stream: str) -> bool:
+	from integration_hub.stores.settings import stream_rows
+
+	return bool(stream_rows(runtime.db, "`name`", "`enabled` = 1 AND `name` = %s", stream))

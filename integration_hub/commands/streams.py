@@ -116,7 +116,7 @@ def differences(result: Any) -> Iterator[str]:
 			yield f"    {one.doubt}"
 		for field, (before, after) in one.changes.items():
 			yield f"    {field}: {_shown(before)} → {_shown(after)}"
-	touched = sum(counts[name] for name in ("created", "updated", "deleted", "failed"))
+	touched = result.orphans + sum(counts[name] for name in ("created", "updated", "deleted", "failed"))
 	if len(result.sample) < touched:
 		yield f"  … and {touched - len(result.sample)} more"
 

@@ -110,10 +110,10 @@ def _retry_failures(filters: list[Any]) -> Iterator[str]:
 		yield _("Failures that have nothing to try again here: {0}.").format(len(done["nothing"]))
 
 
-def tell(said: list[str]) -> None:
-	"""Show the user, wherever in Desk they are, what became of something."""
+def tell(said: list[str], title: str = "", indicator: str = "blue") -> None:
+	"""Show the user, wherever in Desk they are, what became of something; title: without one, of a retry."""
 	text = "".join(f"<p>{escape_html(line)}</p>" for line in said)
-	message = {"message": text, "title": _("Tried Again"), "indicator": "blue"}
+	message = {"message": text, "title": title or _("Tried Again"), "indicator": indicator}
 	frappe.publish_realtime("msgprint", message, user=frappe.session.user)
 
 

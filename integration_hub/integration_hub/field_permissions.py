@@ -64,6 +64,18 @@ class _SeenTarget:
 	def foresee(self, changes: Sequence[Change], eyes: Target, user: str) -> list[Foreseen]:
 		return self._target.foresee(changes, _Blinking(self), user)
 
+	def foresee_removal(self, names: Sequence[str], user: str) -> dict[str, Foreseen]:
+		found = self._target.foresee_removal(names, user)
+		for one in found.values():
+			linked = getattr(one.error, "linked_with", None)
+			if isinstance(one.error, frappe.LinkExistsError) and not self._sees(linked):
+				one.error = frappe.LinkExistsError(_("Other documents link to it."))
+		return found
+
+	def _sees(self, linked: tuple[str, str] | None) -> bool:
+		"""Tell whether the person may read a document that links to another one: (DocType, name), None if it is unknown."""
+		return bool(linked) and bool(frappe.has_permission(linked[0], "read", linked[1], user=self._person))
+
 	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
 		if not frappe.has_permission(doctype, "read", user=self._person):
 			return set(names)  # nothing is said of them

@@ -18,15 +18,13 @@ from redis.exceptions import RedisError
 from integration_hub.integration_hub import run_as, worker_checks
 from integration_hub.integration_hub.field_permissions import ViewerRuntime, readable_changes, readable_fields
 from integration_hub.integration_hub.messages import MESSAGES, refuse
+from integration_hub.runtime.failure_retries import Retry, retry_of
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.runtime.frappe.jobs import enqueue_once
 from integration_hub.runtime.frappe.runtime import SYNC_SECONDS
-from integration_hub.runtime.monitors import DEAD
-from integration_hub.stores import failures, inbox
-from integration_hub.stores.bindings import kept_back, make_due, name_range
+from integration_hub.stores import failures
+from integration_hub.stores.bindings import make_due, name_range
 from integration_hub.stores.database import in_transaction
-from integration_hub.stores.error_log import SYSTEM
-from integration_hub.stores.failure_closing import RECORD
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.run import ready
 from integration_hub.sync.schedule import want
@@ -34,8 +32,7 @@ from integration_hub.webhooks import replay
 
 MOST_PREVIEWED = 20
 _ERROR_LOG = "Integration Error Log"
-# What a run of the stream does not do again: a range of time, and a removal, are asked for by a person.
-_NOT_BY_A_RUN = ("Webhook", "Backfill", "Delete")
+_TRIED_BY = ("operation", "kind", "stream", "about", "sync_log")  # what says how a failure is tried again
 
 
 def names_of(names_or_json: str | list) -> list[str]:
@@ -127,29 +124,17 @@ def retry(names_or_json: str | list) -> dict:
 	"""Have done again what failed; return {"events": how many, "streams": names, "records": streams of which records
 	are tried again, "nothing": names of failures, "warnings": what may keep it from being done}.
 
-	A failure of events is retried with all events that it keeps from being completed, one of records with all that it
-	keeps from being written, another one of a stream with a run of that stream; one that all calls meet with a run of
-	each stream that fails.
+	See runtime.failure_retries.retry_of.
 	"""
 	runtime, events, streams, records, nothing = FrappeRuntime(), [], [], [], []
-	for error in actionable(
-		_ERROR_LOG, names_of(names_or_json), "operation", "kind", "stream", "about", "sync_log"
-	):
-		failed = _failed_events(runtime, error)
-		if failed:
-			events += failed
-		elif error.about == SYSTEM and (failing := _failing_streams(error.integration)):
-			streams += failing
-		elif (
-			error.about == RECORD
-			and _may_run(error.stream)
-			and kept_back(runtime.db, error.stream, error.name)
-		):
+	for error in actionable(_ERROR_LOG, names_of(names_or_json), *_TRIED_BY):
+		again = retry_of(runtime, error, _failing_streams, _may_run)
+		events += again.events
+		streams += again.streams
+		if again.records:
 			_retry_records(error)
-			records.append(error.stream)
-		elif error.stream and error.operation not in _NOT_BY_A_RUN and _may_run(error.stream):
-			streams.append(error.stream)
-		else:
+			records.append(again.records)
+		if again == Retry():
 			nothing.append(error.name)
 	streams = list(dict.fromkeys(streams))
 	for stream in streams:
@@ -162,16 +147,6 @@ def retry(names_or_json: str | list) -> dict:
 		"nothing": nothing,
 		"warnings": worker_checks.warnings(*queues) if queues else [],
 	}
-
-
-def _failed_events(runtime: FrappeRuntime, error: Any) -> list[str]:
-	"""Return the events that a failure keeps from being completed."""
-	if error.kind == DEAD:
-		return inbox.select(runtime, integration=error.integration, statuses=("Dead",))
-	if error.operation != "Webhook":
-		return []
-	statuses = ("Failed", "Dead")
-	return inbox.select(runtime, integration=error.integration, statuses=statuses, error_log=error.name)
 
 
 def _failing_streams(integration: str | None) -> list[str]:

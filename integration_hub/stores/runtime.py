@@ -100,6 +100,12 @@ class Target(Protocol):
 		eyes: finds what links lead to, as far as the person who looks may know. user: as whom a run writes.
 		"""
 
+	def foresee_removal(self, names: Sequence[str], user: str) -> dict[str, Foreseen]:
+		"""Foretell what `delete` would refuse, and delete nothing; by name, without those that may go.
+
+		With a doubt, the error may still be put right by code that only a deletion runs. user: as whom a run deletes.
+		"""
+
 	def unforeseen(self) -> str:
 		"""Return a sentence for what `foresee` cannot know of this DocType, "" if there is nothing."""
 

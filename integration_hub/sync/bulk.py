@@ -82,6 +82,10 @@ class BulkTarget:
 			found.append(Foreseen(changed, error))
 		return found
 
+	def foresee_removal(self, names: Sequence[str], user: str) -> dict[str, Foreseen]:
+		"""Return {}: nothing keeps a row."""
+		return {}
+
 	def unforeseen(self) -> str:
 		"""Return "": rows are written without code of others."""
 		return ""

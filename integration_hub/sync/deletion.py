@@ -11,7 +11,7 @@ from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, chunks, in_transaction
 from integration_hub.stores.error_log import record_error
 from integration_hub.stores.runs import Counts, Run, advance
-from integration_hub.stores.runtime import CancelledDocument, Runtime, Target
+from integration_hub.stores.runtime import CancelledDocument, Change, Foreseen, Runtime, Target
 from integration_hub.stores.seen_marks import begun
 from integration_hub.sync.config import StreamConfig
 
@@ -41,6 +41,29 @@ def remove_documents(
 				binding.target_name = None
 			binding.status, binding.content_hash = "Deleted", ""
 	return kept
+
+
+def foresee_removals(
+	target: Target, stream: StreamConfig, found: Sequence[Binding], user: str
+) -> dict[str, Foreseen]:
+	"""Return what would keep documents from going, by external id, and remove nothing; see remove_documents."""
+	acted = {str(binding.target_name): binding.external_id for binding in found if binding.target_name}
+	if stream.deletion_policy == "Delete":
+		own = [str(binding.target_name) for binding in found if binding.target_name and not binding.adopted]
+		kept = target.foresee_removal(own, user) if own else {}
+	elif stream.deletion_policy == "Disable":
+		kept = _foresee_disabling(target, stream, list(acted), user)
+	else:
+		return {}
+	return {acted[name]: one for name, one in kept.items()}
+
+
+def _foresee_disabling(
+	target: Target, stream: StreamConfig, names: Sequence[str], user: str
+) -> dict[str, Foreseen]:
+	changes = [Change(name, name, {stream.disable_field: stream.disable_value}) for name in names]
+	foreseen = target.foresee(changes, target, user) if changes else []
+	return {name: one for name, one in zip(names, foreseen, strict=True) if one.error}
 
 
 def _is_forgotten(stream: StreamConfig, binding: Binding) -> bool:

@@ -17,13 +17,13 @@ from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import MASK, Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.lazy_messages import _
-from integration_hub.stores.bindings import count_live
+from integration_hub.stores.bindings import LIVE, Binding, after, count_live
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts, last_number
 from integration_hub.stores.runtime import Change, Foreseen, Runtime
 from integration_hub.stores.seen_marks import Mark
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.deletion import needs_approval
+from integration_hub.sync.deletion import foresee_removals, needs_approval
 from integration_hub.sync.link_conversions import lookups, resolve
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 from integration_hub.sync.modes import Full, Period, mode_of
@@ -32,6 +32,7 @@ from integration_hub.sync.run import ready
 from integration_hub.sync.source import source_pages
 
 SAMPLE = 20
+_FORETOLD = 200  # documents that are gone, of which what keeps them is looked up: many queries each
 _LOOKED_FOR = 10  # pages, for one that has records
 
 
@@ -121,11 +122,12 @@ def _look(
 					return
 			if result.paused:
 				return
+		orphans = 0
 		if proof.doubt:
 			result.notes.append(str(proof.doubt))
 		elif mode.finds_orphans and stream.deletion_policy != "Keep" and result.counts.fetched and not unread:
-			_count_orphans(runtime, stream, met, result)
-		gone = result.orphans + result.counts.deleted
+			orphans = _look_at_orphans(planner, met, result, sample, redactor, integration.run_as_user)
+		gone = orphans + result.counts.deleted
 		result.approval = needs_approval(stream, gone, count_live(runtime.db, stream.name))
 		if result.approval:
 			result.notes.append(_("That is more than Largest Deletion allows: a person has to approve it."))
@@ -227,7 +229,15 @@ def _add(planner: Planner, plan: Plan, result: DryRun, sample: int, redactor: Re
 		result.notes.append(unforeseen)
 	outlook = list(zip(changes, foreseen, strict=True))
 	good = [(change, one) for change, one in outlook if not one.error]
-	failures = {**plan.failures, **{change.external_id: one.error for change, one in outlook if one.error}}
+	removals = foresee_removals(
+		planner.target, planner.stream, [plan.found[item.external_id] for item in plan.remove], user
+	)
+	failures = {
+		**plan.failures,
+		**{change.external_id: one.error for change, one in outlook if one.error},
+		**{external_id: one.error for external_id, one in removals.items() if one.error and not one.doubt},
+	}
+	gone = [item.external_id for item in plan.remove if item.external_id not in failures]
 	moved = [(change, one) for change, one in good if one.changes or not change.name]
 	result.same += len(good) - len(moved)
 	result.counts.add(
@@ -242,26 +252,37 @@ def _add(planner: Planner, plan: Plan, result: DryRun, sample: int, redactor: Re
 			+ len(plan.forget)
 			+ len(good)
 			- len(moved),
-			deleted=len(plan.remove),
+			deleted=len(gone),
 			failed=len(failures) + len(plan.unidentified),
 		)
 	)
-	found = _differences(planner, plan, moved, failures, redactor)
+	names = {item.external_id: plan.found[item.external_id].target_name or "" for item in plan.remove}
+	found = [
+		*_failed(failures, names, redactor),
+		*_removed(planner.stream, {one: names[one] for one in gone}, removals, redactor),
+		*_changed(planner, moved),
+	]
 	result.sample += list(islice(found, max(sample - len(result.sample), 0)))
 
 
-def _differences(
-	planner: Planner,
-	plan: Plan,
-	moved: Sequence[tuple[Change, Foreseen]],
-	failures: Mapping[str, Exception],
-	redactor: Redactor,
+def _failed(
+	failures: Mapping[str, Exception], names: Mapping[str, str], redactor: Redactor
 ) -> Iterator[Difference]:
 	for external_id, error in failures.items():
-		yield Difference(external_id, "fail", error=redactor.text(error, 300))
-	policy = planner.stream.deletion_policy.lower()
-	for item in plan.remove:
-		yield Difference(item.external_id, policy, plan.found[item.external_id].target_name or "")
+		yield Difference(external_id, "fail", names.get(external_id, ""), error=redactor.text(error, 300))
+
+
+def _removed(
+	stream: StreamConfig, names: Mapping[str, str], removals: Mapping[str, Foreseen], redactor: Redactor
+) -> Iterator[Difference]:
+	"""Return what becomes of records that are gone, with what may keep their documents."""
+	for external_id, name in names.items():
+		one = removals.get(external_id)
+		doubt = f"{redactor.text(one.error, 300)}. {one.doubt}" if one else ""
+		yield Difference(external_id, stream.deletion_policy.lower(), name, doubt=doubt)
+
+
+def _changed(planner: Planner, moved: Sequence[tuple[Change, Foreseen]]) -> Iterator[Difference]:
 	for change, one in moved:
 		changes = {
 			field: [now, _shown(then, planner.mapper.known)] for field, (now, then) in one.changes.items()
@@ -289,6 +310,35 @@ def _note_names(met: sqlite3.Connection, plan: Plan) -> int:
 	return again
 
 
-def _count_orphans(runtime: Runtime, stream: StreamConfig, met: sqlite3.Connection, result: DryRun) -> None:
-	live = count_live(runtime.db, stream.name)
-	result.orphans = live - met.execute("SELECT COUNT(*) FROM `met` WHERE `made` = 0").fetchone()[0]
+def _look_at_orphans(
+	planner: Planner, met: sqlite3.Connection, result: DryRun, sample: int, redactor: Redactor, user: str
+) -> int:
+	"""Add to a result the documents that are no longer at the source, and what keeps some; return how many there are."""
+	live = count_live(planner.runtime.db, planner.stream.name)
+	orphans = live - met.execute("SELECT COUNT(*) FROM `met` WHERE `made` = 0").fetchone()[0]
+	found = list(islice(_orphans(planner, met), _FORETOLD)) if orphans else []
+	removals = foresee_removals(planner.target, planner.stream, found, user)
+	stay = {external_id: one.error for external_id, one in removals.items() if one.error and not one.doubt}
+	result.orphans = orphans - len(stay)
+	result.counts.add(Counts(failed=len(stay)))
+	names = {binding.external_id: binding.target_name or "" for binding in found}
+	gone = {external_id: name for external_id, name in names.items() if external_id not in stay}
+	shown = [*_failed(stay, names, redactor), *_removed(planner.stream, gone, removals, redactor)]
+	result.sample += shown[: max(sample - len(result.sample), 0)]
+	if orphans > len(found):
+		result.notes.append(
+			_("Whether something keeps a document was looked up of the first {0} only.", _FORETOLD)
+		)
+	return orphans
+
+
+def _orphans(planner: Planner, met: sqlite3.Connection) -> Iterator[Binding]:
+	"""Return the bindings that a dry run has not met, by name."""
+	last = ""
+	while batch := after(planner.runtime.db, planner.stream.name, LIVE, [], last, 1000):
+		for binding in batch:
+			if not met.execute(
+				"SELECT 1 FROM `met` WHERE `name` = ? AND `made` = 0", [binding.name]
+			).fetchone():
+				yield binding
+		last = batch[-1].name

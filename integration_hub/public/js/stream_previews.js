@@ -95,7 +95,7 @@ async function dry_run(frm) {
 		__("{0} fail", [counts.failed]),
 		__("{0} are unchanged", [counts.unchanged]),
 	].join(", ");
-	const touched = counts.created + counts.updated + counts.deleted + counts.failed;
+	const touched = counts.created + counts.updated + gone + counts.failed;
 	const lines = [{ text: summary }, ...found.notes.map((text) => ({ text }))];
 	if (found.sample.length < touched) {
 		lines.push({ text: __("{0} of {1} records are shown.", [found.sample.length, touched]) });

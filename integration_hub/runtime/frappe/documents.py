@@ -16,6 +16,7 @@ from integration_hub.runtime.frappe.document_changes import change as apply
 from integration_hub.runtime.frappe.document_changes import is_same, overruled
 from integration_hub.runtime.frappe.foresee import Foresight, copied, filled, unforeseen
 from integration_hub.runtime.frappe.indexes import keep_name_unique
+from integration_hub.runtime.frappe.kept_documents import foresee_removal, foreseen, kept
 from integration_hub.runtime.frappe.no_gravatar import without_gravatar
 from integration_hub.runtime.frappe.outbox_rows import note_rows
 from integration_hub.runtime.frappe.sanitize import (
@@ -166,6 +167,11 @@ class DocumentTarget:
 		"""Return a sentence for the DocType's own code, which a dry run does not run; "" where it has none."""
 		return unforeseen(self.doctype)
 
+	def foresee_removal(self, names: Sequence[str], user: str) -> dict[str, Foreseen]:
+		"""Return what `delete` would refuse, by name; no controller, hook or script runs."""
+		with self.runtime.become(user):
+			return foresee_removal(self.runtime, self.doctype, names)
+
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Delete each document with Frappe's checks; return the errors by name."""
 
@@ -284,20 +290,30 @@ class FrappeBulkTarget(BulkTarget):
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Delete the documents that the user may delete and nothing links to; return the errors by name."""
 		self._refuse_unsafe()
-		kept = self._refused_among(names, "delete")
-		kept |= _kept(self.doctype, [name for name in names if name not in kept])
-		errors = {**kept, **super().delete([name for name in names if name not in kept])}
+		errors = self._kept(names)
+		errors |= super().delete([name for name in names if name not in errors])
 		note_rows(self.doctype, [name for name in names if name not in errors], "deleted")
 		return errors
+
+	def foresee_removal(self, names: Sequence[str], user: str) -> dict[str, Foreseen]:
+		"""Return what `delete` would refuse, by name."""
+		self._refuse_unsafe()
+		with self.runtime.become(user):
+			return foreseen(self._kept(names))
+
+	def _kept(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Return why documents may not or cannot be deleted."""
+		errors = self._refused_among(names, "delete")
+		return {**errors, **kept(self.doctype, [name for name in names if name not in errors])}
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:
 		"""Set one field, cleaned, of the documents that the user may write; return the errors by name."""
 		self._refuse_unsafe()
 		if refused := self._level_refused([field]):
 			return dict.fromkeys(names, refused)
-		kept = self._refused_among(names, "write")
+		errors = self._refused_among(names, "write")
 		value = sanitize(self.doctype, {field: value})[field]
-		errors = {**kept, **super().set_value([name for name in names if name not in kept], field, value)}
+		errors |= super().set_value([name for name in names if name not in errors], field, value)
 		note_rows(self.doctype, [name for name in names if name not in errors], "updated")
 		return errors
 
@@ -364,26 +380,6 @@ def not_in_bulk(problem: str) -> str:
 
 def _columns(changes: Sequence[Change], table: str) -> set[str]:
 	return {name for change in changes for row in change.values.get(table) or () for name in row}
-
-
-def _kept(doctype: str, names: Sequence[str]) -> dict[str, Exception]:
-	"""Return why documents cannot go: they are submitted, or others link to them. One query a place of links."""
-	from frappe.model.rename_doc import get_link_fields  # with it comes much that a run seldom needs
-
-	among = ["in", list(names)]
-	submitted = frappe.get_all(doctype, filters={"name": among, "docstatus": 1}, pluck="name")
-	errors: dict[str, Exception] = {
-		name: frappe.ValidationError(f"{doctype} {name} is submitted") for name in submitted
-	}
-	ignored = frappe.get_hooks("ignore_links_on_delete")
-	for link in get_link_fields(doctype):
-		place, field = link["parent"], link["fieldname"]
-		if link["issingle"] or place in ignored or not frappe.db.table_exists(place):
-			continue
-		for row in frappe.get_all(place, filters={field: among}, fields=["name", field]):
-			text = f"{doctype} {row[field]} is linked with {place} {row['name']}"
-			errors.setdefault(row[field], frappe.LinkExistsError(text))
-	return errors
 
 
 def doctype_fields(doctype: str) -> Fields:
