@@ -69,7 +69,7 @@ def test_an_integration_is_no_better_than_its_worst_part(ops, desk: Desk):
 	expect(health.locator(".hub-standing")).to_contain_text("The queue cannot be read: Error 111")
 	expect(health.locator(".hub-standing")).to_contain_text("Failing streams: 1.")
 	expect(health.locator(".hub-standing")).to_contain_text("Dead events: 1.")
-	expect(health.locator(".hub-standing")).to_contain_text("Events that no route fits: 1.")
+	expect(health.locator(".hub-standing")).to_contain_text("Events without a matching route: 1.")
 	expect(health).to_contain_text("Cannot be read")
 	desk.fits()
 	desk.show("desk-health-failing", height=900)
@@ -86,7 +86,11 @@ def test_the_cards_count_what_they_say(ops, desk: Desk):
 		box = desk.page.locator(".number-widget-box:visible").filter(has_text=label)
 		expect(box.locator(".number")).to_be_visible()
 	look = desk.page.locator(".number-widget-box:visible").filter(has_text="Events to Look At")
-	expect(look.locator(".number")).to_have_text("2")
+	waiting = desk.page.evaluate(
+		"frappe.db.count('Webhook Log', { filters: { status: ['in', ['Unrouted', 'Conflict']] } })"
+	)
+	assert waiting >= 2  # those that test_operator has made, and what earlier modules have left
+	expect(look.locator(".number")).to_have_text(str(waiting))
 	desk.enter()
 
 
@@ -170,7 +174,7 @@ def test_streams_are_switched_and_run_together(ops, desk: Desk):
 		act(desk, label)
 		for stream in (STREAM, "desk-ops-others"):
 			until(desk, "Sync Settings", stream, "enabled", enabled)
-	desk.rest()
+	listed(desk, "Sync Settings", {"integration": "desk-ops"})
 	desk.page.locator(".list-header-subject:visible .list-check-all").check()
 	act(desk, "Run Now")
 	for stream in (STREAM, "desk-ops-others"):

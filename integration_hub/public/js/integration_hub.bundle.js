@@ -1,3 +1,5 @@
+import "./chart_legend.js";
+
 // On every form: a link to what its document stands for elsewhere. It comes with the timeline, and costs no call.
 
 const COLORS = { Bound: "green", Failed: "red", Deleted: "gray" };
@@ -7,6 +9,17 @@ $(document).on("form-refresh", (event, frm) => {
 	const entries = frm.get_docinfo?.()?.additional_timeline_content || [];
 	for (const { external_record: bound } of entries) {
 		if (bound) frm.dashboard.add_indicator(record_link(bound), COLORS[bound.status] || "blue");
+	}
+});
+
+// Frappe looks for the translation of a description to which it has added the time zone, and finds none.
+$(document).on("form-refresh", (event, frm) => {
+	if (frm?.meta?.module !== "Integration Hub") return;
+	for (const field of frm.fields) {
+		if (field.df.fieldtype !== "Datetime" || !field.df.description) continue;
+		const [text, ...more] = field.df.description.split("<br>");
+		field.df.description = [__(text), ...more].join("<br>");
+		field.set_description?.();
 	}
 });
 

@@ -145,7 +145,7 @@ function show_chart($place, runs) {
 	const legend = ([, name, color]) =>
 		`<span class="mr-3" style="white-space: nowrap"><span style="color: ${color}">&#9632;</span> ${name}</span>`;
 	$place.append(`<div class="d-flex align-items-end" style="height: 90px; gap: 4px">${runs.map(bar).join("")}</div>
-		<div class="small text-muted mt-1 mb-3">${kinds.map(legend).join("")}
+		<div class="small text-muted mt-1 mb-3">${kinds.map(legend).join(" ")}
 			${runs.length === 1 ? __("Records of the last run, at most {0}", [most]) : __("Records of the last {0} runs, at most {1}", [runs.length, most])}</div>`);
 }
 
@@ -156,7 +156,11 @@ function run_line(run) {
 function watch_form(frm) {
 	frm.hub_unwatch?.();
 	if (frm.is_new()) return;
-	const here = () => cur_frm === frm && frappe.get_route()[0] === "Form";
+	// Not while the person leaves for another form: a form that is reloaded then draws a document that is gone.
+	const here = () => {
+		const [view, doctype, name] = frappe.get_route();
+		return cur_frm === frm && view === "Form" && doctype === frm.doctype && name === frm.doc.name;
+	};
 	frm.hub_unwatch = watch_runs(
 		RUN_EVENT,
 		(run) => {

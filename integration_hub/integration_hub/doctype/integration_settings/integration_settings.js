@@ -1,4 +1,5 @@
 {% include "integration_hub/public/js/save_first.js" %}
+{% include "integration_hub/public/js/tour_end.js" %}
 {% include "integration_hub/public/js/cells.js" %}
 {% include "integration_hub/public/js/integration_health.js" %}
 {% include "integration_hub/public/js/integration_endpoint.js" %}
@@ -8,6 +9,7 @@
 
 frappe.ui.form.on("Integration Settings", {
 	onload(frm) {
+		stay_after_tour(frm);
 		offer_choices(frm);
 		frm.hub_scheme = frm.doc.webhook_scheme;
 		// They are others' secrets: how strong they are is not for a person here to choose.

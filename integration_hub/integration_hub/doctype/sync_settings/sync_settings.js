@@ -1,4 +1,5 @@
 {% include "integration_hub/public/js/save_first.js" %}
+{% include "integration_hub/public/js/tour_end.js" %}
 {% include "integration_hub/public/js/cells.js" %}
 {% include "integration_hub/public/js/job_queued.js" %}
 {% include "integration_hub/public/js/run_progress.js" %}
@@ -8,6 +9,7 @@
 {% include "integration_hub/public/js/stream_source.js" %}
 
 frappe.ui.form.on("Sync Settings", {
+	onload: stay_after_tour,
 	refresh(frm) {
 		forget_others(frm);
 		set_field_choices(frm);
