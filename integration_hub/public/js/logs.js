@@ -17,7 +17,7 @@ frappe.provide("integration_hub");
 		.hub-view > summary { cursor: pointer; display: list-item; margin-bottom: 4px; }
 		.hub-view { margin-bottom: 12px; }
 		.hub-effect { margin-bottom: 20px; }
-		.hub-effect td { overflow-wrap: anywhere; white-space: pre-wrap; vertical-align: top; }
+		.hub-effect td { overflow-wrap: anywhere; white-space: pre-wrap; vertical-align: top; min-width: 7em; }
 		.hub-effect td.hub-before { color: var(--text-muted); }`,
 		"integration-hub-logs"
 	);
