@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from integration_hub.stores.fields import Field
+from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import FieldMapping, StreamConfig
+from integration_hub.sync.mapping import Mapper
 from integration_hub.sync.run import run_stream
 from integration_hub.sync.stream_checks import StreamContext, stream_problems
 from tests.compare import errors
@@ -265,3 +267,59 @@ def test_a_wrong_rule_is_refused_by_its_field(rows, settings, says):
 	stream = StreamConfig("s", endpoint="/x", target_doctype="Order", mapping=tuple(rows), **settings)
 	problems = stream_problems(stream, FIELDS, AROUND)
 	assert any(field == says[0] and says[1] in sentence for field, sentence in problems), problems
+
+
+@pytest.mark.parametrize(
+	("settings", "field"),
+	[
+		('after_writing = "Submit"', "after_writing"),
+		('cancel_when = "cancelled_at"', "cancel_when"),
+		('submitted_documents = "Amend"', "submitted_documents"),
+	],
+)
+def test_without_a_bench_nothing_is_submitted(tasks, settings, field):
+	with pytest.raises(HubError, match="only for documents of a Frappe site") as refused:
+		tasks(settings)
+	assert refused.value.field == field
+
+
+def test_without_a_bench_nothing_is_cancelled(crm, make_runtime):
+	with pytest.raises(HubError, match="only for documents of a Frappe site"):
+		make_runtime(('deletion_policy = "Delete"', 'deletion_policy = "Cancel"'))
+
+
+@pytest.mark.parametrize(
+	("settings", "says"),
+	[
+		({"after_writing": "Print"}, ("after_writing", "is not one of")),
+		({"submitted_documents": "Print"}, ("submitted_documents", "is not one of")),
+		({"submit_when": "paid"}, ("submit_when", "has no use")),
+		({"after_writing": "Submit", "write_mode": "Bulk"}, ("after_writing", "is not for Bulk")),
+		({"deletion_policy": "Cancel", "write_mode": "Bulk"}, ("deletion_policy", "is not for Bulk")),
+		({"cancel_when": "a ==="}, ("cancel_when", "not a JMESPath expression")),
+	],
+)
+def test_wrong_settings_of_submitting_are_refused_by_field(settings, says):
+	stream = StreamConfig(
+		"s", endpoint="/x", target_doctype="Order", mapping=(FieldMapping("a", "title"),), **settings
+	)
+	problems = stream_problems(stream, FIELDS, AROUND)
+	assert any(field == says[0] and says[1] in sentence for field, sentence in problems), problems
+
+
+def test_the_state_of_a_record_counts_as_its_content():
+	stream = StreamConfig(
+		"s",
+		mapping=(FieldMapping("t", "title"),),
+		after_writing="Submit",
+		submit_when="paid",
+		cancel_when="gone",
+	)
+	mapper = Mapper(stream, str)
+	found = [
+		mapper.map({"id": 1, "t": "x", **more}) for more in ({}, {"paid": True}, {"paid": True, "gone": 1})
+	]
+	assert [one.state for one in found] == ["", "submit", "cancel"]
+	assert len({one.content_hash for one in found}) == 3
+	plain = Mapper(StreamConfig("s", mapping=stream.mapping), str).map({"id": 1, "t": "x"})
+	assert plain.content_hash == found[0].content_hash, "streams that submit nothing keep their hashes"

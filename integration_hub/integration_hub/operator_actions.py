@@ -246,8 +246,8 @@ def _titled(rows: list[Any]) -> list[Any]:
 
 
 def _count_going(filters: list[list[Any]], policy: str | None) -> int:
-	"""Count the documents that an approval deletes or disables; see sync.deletion.remove_documents."""
-	if policy not in ("Delete", "Disable"):
+	"""Count the documents that an approval deletes, cancels or disables; see sync.deletion.remove_documents."""
+	if policy not in ("Delete", "Cancel", "Disable"):
 		return 0
-	own = [["adopted", "=", 0]] if policy == "Delete" else []
+	own = [] if policy == "Disable" else [["adopted", "=", 0]]
 	return frappe.db.count("External Record", [*filters, ["target_name", "is", "set"], *own])

@@ -23,12 +23,17 @@ class HubError(Exception):
 		super().__init__(f"{place} – {message}" if place else message)
 
 
+SUBMIT, CANCEL = "submit", "cancel"
+
+
 @dataclass(slots=True)
 class Change:
 	"""One record to write: `name` is the local document, None for a new one.
 
 	A child table's value is the list of all its rows. kept: fields that must hold their value afterwards, or the
 	document is not written: a controller may set one back. only_blank: fields that are set only where they are blank.
+	state: SUBMIT or CANCEL if the document is to be that afterwards, in the same transaction. on_submitted: what to
+	do with a change that a submitted document does not take (see sync.after_writing).
 	"""
 
 	external_id: str
@@ -36,6 +41,8 @@ class Change:
 	values: dict[str, Any]
 	kept: Sequence[str] = ()
 	only_blank: Sequence[str] = ()
+	state: str = ""
+	on_submitted: str = "Fail"
 
 
 @dataclass(slots=True)
@@ -65,7 +72,11 @@ class Foreseen:
 	doubt: str = ""
 
 
-class CancelledDocument(Exception):
+class LeftAsItIs(Exception):
+	"""A document that cannot become what its record wants: said once, and not tried again until the record changes."""
+
+
+class CancelledDocument(LeftAsItIs):
 	"""A document that takes no change any more, and never will: it was cancelled."""
 
 
@@ -108,6 +119,12 @@ class Target(Protocol):
 
 	def unforeseen(self) -> str:
 		"""Return a sentence for what `foresee` cannot know of this DocType, "" if there is nothing."""
+
+	def submit_problem(self) -> str:
+		"""Return why documents cannot be submitted and cancelled, "" if they can."""
+
+	def cancel(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Cancel submitted documents, and comment on drafts; return the errors by the names of those that stay."""
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Delete documents; return the errors by the names of those that stay. One that is gone already is no error."""

@@ -13,6 +13,7 @@ from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.ids import new_id, new_ids
 from integration_hub.stores.runtime import Change, Foreseen, HubError, Runtime, Target, Written
 from integration_hub.stores.settings import existing_names
+from integration_hub.sync.after_writing import NO_DOCUMENTS
 from integration_hub.sync.bulk_validation import invalid
 from integration_hub.sync.compare import differences
 from integration_hub.sync.unique_values import Claims
@@ -103,6 +104,14 @@ class BulkTarget:
 	def existing(self, doctype: str, names: Sequence[str]) -> set[str]:
 		"""Return those of `names` that a DocType has, for links to them."""
 		return existing_names(self.runtime.db, doctype, names)
+
+	def submit_problem(self) -> str:
+		"""Return why rows are not submitted."""
+		return NO_DOCUMENTS
+
+	def cancel(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Return an error for each: rows are not cancelled."""
+		return {name: HubError(self.submit_problem(), doctype=self.doctype) for name in names}
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Delete rows and their child rows in one statement each; return the errors by name."""

@@ -11,7 +11,7 @@ from integration_hub.stores.bindings import Binding
 from integration_hub.stores.database import LONG_ENOUGH, chunks, in_transaction
 from integration_hub.stores.error_log import record_error
 from integration_hub.stores.runs import Counts, Run, advance
-from integration_hub.stores.runtime import CancelledDocument, Change, Foreseen, Runtime, Target
+from integration_hub.stores.runtime import CancelledDocument, Change, Foreseen, LeftAsItIs, Runtime, Target
 from integration_hub.stores.seen_marks import begun
 from integration_hub.sync.config import StreamConfig
 
@@ -24,8 +24,8 @@ def remove_documents(
 ) -> dict[str, Exception]:
 	"""Apply the stream's deletion policy to bindings; return what kept documents from going, by binding name.
 
-	A document that was adopted is never deleted: this stream did not make it. One that was cancelled cannot be
-	disabled, and never will: its binding counts as deleted, and the caller says so.
+	A document that was adopted is never deleted or cancelled: this stream did not make it. One that was cancelled cannot
+	be disabled, one with others behind it cannot be cancelled: its binding counts as deleted, and the caller says so.
 	"""
 	acted = [binding for binding in found if binding.target_name]
 	errors: dict[str, Exception] = {}
@@ -34,9 +34,11 @@ def remove_documents(
 		errors = target.set_value(names, stream.disable_field, stream.disable_value)
 	elif stream.deletion_policy == "Delete":
 		errors = target.delete([str(binding.target_name) for binding in acted if not binding.adopted])
+	elif stream.deletion_policy == "Cancel":
+		errors = target.cancel([str(binding.target_name) for binding in acted if not binding.adopted])
 	kept = {binding.name: errors[binding.target_name] for binding in acted if binding.target_name in errors}
 	for binding in found:
-		if not kept.get(binding.name) or isinstance(kept[binding.name], CancelledDocument):
+		if not kept.get(binding.name) or isinstance(kept[binding.name], LeftAsItIs):
 			if _is_forgotten(stream, binding):
 				binding.target_name = None
 			binding.status, binding.content_hash = "Deleted", ""
@@ -64,6 +66,11 @@ def _foresee_disabling(
 	changes = [Change(name, name, {stream.disable_field: stream.disable_value}) for name in names]
 	foreseen = target.foresee(changes, target, user) if changes else []
 	return {name: one for name, one in zip(names, foreseen, strict=True) if one.error}
+
+
+def is_quiet(stream: StreamConfig, error: Exception) -> bool:
+	"""Tell whether a document that is left as it is is nothing to report: it was cancelled, and the stream says so."""
+	return isinstance(error, CancelledDocument) and stream.cancelled_documents == "Leave"
 
 
 def _is_forgotten(stream: StreamConfig, binding: Binding) -> bool:
@@ -161,18 +168,18 @@ def _remove_batch(
 	"""Remove a batch. gone_since: the run that found it gone; an event of before it comes too late."""
 	forgotten = {binding.name for binding in batch if _is_forgotten(stream, binding)}
 	errors = remove_documents(runtime, stream, target, batch)
-	cancelled = {name for name, error in errors.items() if isinstance(error, CancelledDocument)}
-	gone = [binding.name for binding in batch if binding.name not in errors or binding.name in cancelled]
+	settled = {name for name, error in errors.items() if isinstance(error, LeftAsItIs)}
+	quiet = {name for name in settled if is_quiet(stream, errors[name])}
+	gone = [binding.name for binding in batch if binding.name not in errors or binding.name in settled]
 	for forget in (True, False):
 		if names := [name for name in gone if (name in forgotten) is forget]:
 			bindings.mark_deleted(runtime, names, forget, run.name, begun(gone_since))
 	for binding in batch:
 		if error := errors.get(binding.name):
 			bindings.mark_kept(runtime.db, binding.name, redactor.text(error, 500))
-			if binding.name not in cancelled or stream.cancelled_documents != "Leave":
+			if binding.name not in quiet:
 				_log(runtime, stream, run, redactor, binding, error)
-	left = len(cancelled) if stream.cancelled_documents == "Leave" else 0
-	return Counts(deleted=len(gone) - len(cancelled), failed=len(errors) - left)
+	return Counts(deleted=len(gone) - len(settled), failed=len(errors) - len(quiet))
 
 
 def _log(

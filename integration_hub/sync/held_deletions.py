@@ -13,7 +13,7 @@ from integration_hub.sync.run import load_stream
 
 @dataclass(frozen=True)
 class HeldDeletion:
-	"""A document that an approval would remove. fate: what becomes of it: Deleted, Disabled, Kept."""
+	"""A document that an approval would remove. fate: what becomes of it: Deleted, Cancelled, Disabled, Kept."""
 
 	external_id: str
 	name: str
@@ -67,4 +67,6 @@ def _fate(stream: StreamConfig, binding: bindings.Binding) -> str:
 		return "Kept"
 	if stream.deletion_policy == "Disable":
 		return "Disabled"
-	return "Kept" if binding.adopted else "Deleted"
+	if binding.adopted:
+		return "Kept"
+	return "Cancelled" if stream.deletion_policy == "Cancel" else "Deleted"

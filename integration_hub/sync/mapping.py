@@ -16,6 +16,7 @@ from integration_hub.connectors.completeness_signs import says_yes
 from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.responses import shape
 from integration_hub.stores.ids import HASH_LENGTH, content_hash
+from integration_hub.stores.runtime import CANCEL, SUBMIT
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter
 from integration_hub.sync.stream_slices import OUTER
@@ -42,7 +43,8 @@ class SecretFound(MappingError):
 class Mapped:
 	"""One record, mapped: its external id, the target's fields, and what the source says of it.
 
-	A child table's value is a list of dictionaries. skipped: a rule of the stream leaves it alone. content_hash is "" for a deletion, and source_time for a record
+	A child table's value is a list of dictionaries. skipped: a rule of the stream leaves it alone. state: what its
+	document is to be afterwards (see stores.runtime.Change). content_hash is "" for a deletion, and source_time for a record
 	that is undated, or dated in the future.
 	"""
 
@@ -52,6 +54,7 @@ class Mapped:
 	deleted: bool
 	content_hash: str = ""
 	skipped: bool = False
+	state: str = ""
 
 
 class Mapper:
@@ -68,10 +71,18 @@ class Mapper:
 		self._guard = guard = _Guard()
 		self._id = guard.reader(stream.id_path, "id_path")
 		self._by_content = stream.id_path == WHOLE
-		self._time, self._deleted, self._filter, self._skip = (
+		self._time, self._deleted, self._filter, self._skip, self._submit, self._cancel = (
 			guard.reader(path, name) if (path := getattr(stream, name)) else None
-			for name in ("updated_at_path", "deleted_path", "record_filter", "skip_when")
+			for name in (
+				"updated_at_path",
+				"deleted_path",
+				"record_filter",
+				"skip_when",
+				"submit_when",
+				"cancel_when",
+			)
 		)
+		self._submits = stream.after_writing == "Submit"
 		# Paths of the source's own marks at which no record so far had anything, by setting.
 		marks = {name: getattr(stream, name) for name in ("updated_at_path", "deleted_path")}
 		self.silent = {name: path for name, path in marks.items() if path}
@@ -173,10 +184,19 @@ class Mapper:
 			# What is text or a number under a plain name and needs no conversion is most of what there is.
 			value = record.get(key) if key else None
 			values[field] = value if value and value.__class__ in _SCALARS else row.value(record)
-		return Mapped(external_id, values, time, False, self.hash(values))
+		state = self.state(record)
+		return Mapped(external_id, values, time, False, self.hash(values, state), state=state)
 
-	def hash(self, values: Mapping[str, Any]) -> str:
-		"""Return a hash of mapped values; raises MappingError for text that no database stores."""
+	def state(self, record: Mapping[str, Any]) -> str:
+		"""Return what a record's document is to be afterwards. Raises MappingError where a condition does not fit."""
+		if self._cancel and says_yes(_search(self._cancel, record, "cancel_when")):
+			return CANCEL
+		if not self._submits:
+			return ""
+		return SUBMIT if not self._submit or says_yes(_search(self._submit, record, "submit_when")) else ""
+
+	def hash(self, values: Mapping[str, Any], state: str = "") -> str:
+		"""Return a hash of mapped values, and of their state; raises MappingError for text that no database stores."""
 		# Python's own spelling costs a third of JSON's. Where another version spells a value differently, its
 		# record is written once more.
 		text = repr(list(values.values()))
@@ -185,7 +205,7 @@ class Mapper:
 		if "\\ud" in text or "\\x00" in text:  # how Python spells half a character, and NUL
 			_check_text(values)
 		digest = self._salt.copy()
-		digest.update(text.encode())
+		digest.update(f"{text}{state}".encode())
 		return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores import bindings, seen_marks
 from integration_hub.stores.bindings import Binding
-from integration_hub.stores.runtime import Change, Runtime, Target
+from integration_hub.stores.runtime import CANCEL, Change, Runtime, Target
 from integration_hub.stores.seen_marks import Mark
 from integration_hub.stores.settings import existing_names
 from integration_hub.sync.config import StreamConfig
@@ -145,7 +145,7 @@ class Planner:
 		for item in items:
 			binding = plan.found[item.external_id]
 			name = binding.target_name or plan.adopted.get(item.external_id)
-			if self._rules.skips(name):
+			if self._rules.skips(name) or (item.state == CANCEL and not name):
 				self._skip(plan, item)
 				continue
 			if self._is_left_alone(binding):
@@ -154,7 +154,15 @@ class Planner:
 			values, kept = self._rules.values(name, item.values), ()
 			if binding.status == "Deleted" and self.stream.deletion_policy == "Disable":
 				values, kept = self._enabled(values), (self.stream.disable_field,)
-			plan.changes.append((item, Change(item.external_id, name, values, kept)))
+			change = Change(
+				item.external_id,
+				name,
+				values,
+				kept,
+				state=item.state,
+				on_submitted=self.stream.submitted_documents,
+			)
+			plan.changes.append((item, change))
 		self._rules.leave_filled([change for _, change in plan.changes], self.target)
 		self._fit(plan)
 		return plan
@@ -296,7 +304,7 @@ class Planner:
 		alive = [item for item in mapped.values() if not (item.deleted or item.skipped)]
 		missing = resolve(self.runtime, self.stream.write_mode, self._lookups, alive)
 		for item in alive:
-			item.content_hash = self.mapper.hash(item.values)
+			item.content_hash = self.mapper.hash(item.values, item.state)
 			error = missing.get(item.external_id)
 			item.skipped = isinstance(error, Skipped)
 			if error and not item.skipped:

@@ -14,11 +14,11 @@ from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, Outd
 from integration_hub.stores.error_log import record_error
 from integration_hub.stores.failure_closing import CANCELLED, RECORD, close_records
 from integration_hub.stores.runs import Counts, Run
-from integration_hub.stores.runtime import CancelledDocument, Runtime
+from integration_hub.stores.runtime import LeftAsItIs, Runtime
 from integration_hub.stores.seen_marks import Mark
 from integration_hub.stores.status_facts import restate
 from integration_hub.sync.config import StreamConfig
-from integration_hub.sync.deletion import needs_approval, remove_documents
+from integration_hub.sync.deletion import is_quiet, needs_approval, remove_documents
 from integration_hub.sync.error_hints import explained
 from integration_hub.sync.failed_payloads import payload_of
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
@@ -59,6 +59,7 @@ class PageWriter:
 		self.overruled: set[str] = set()  # fields in which documents hold something else than they were given
 		self.unidentified = run.unidentified if run else 0
 		self.retrying = False  # are these records that earlier runs could not write?
+		self.settled = 0  # failures that were said, and are not tried again
 		self.skipped = 0  # records that the stream's rules left alone
 		self.given_up = 0  # records that were tried for the last time
 
@@ -101,7 +102,7 @@ class PageWriter:
 	def _write(
 		self, records: Sequence[Record], deleted: bool | None, again: bool, until: float
 	) -> tuple[Counts, list[Record]]:
-		before = (self.first_error, self.error_log, self.unidentified, self.skipped)
+		before = (self.first_error, self.error_log, self.unidentified, self.skipped, self.settled)
 		whole = False
 		try:
 			plan = self.planner.plan(records, deleted=deleted)
@@ -114,7 +115,7 @@ class PageWriter:
 			raise
 		finally:
 			if not whole:  # the page is undone, and so is what was noted of it
-				self.first_error, self.error_log, self.unidentified, self.skipped = before
+				self.first_error, self.error_log, self.unidentified, self.skipped, self.settled = before
 
 	def _carry_out(self, plan: Plan, again: bool, until: float) -> Counts:
 		"""Do what a plan of this transaction says; return what became of its records.
@@ -215,8 +216,8 @@ class PageWriter:
 			errors = remove_documents(self.runtime, self.stream, self.planner.target, bound)
 			for item, binding in zip(part, bound, strict=True):
 				error = errors.get(binding.name)
-				if isinstance(error, CancelledDocument):
-					yield self._left_cancelled(self._settled(item, binding), error, counts)
+				if isinstance(error, LeftAsItIs):
+					yield self._left(self._settled(item, binding), error, counts)
 					continue
 				if error:
 					plan.failures[item.external_id] = error
@@ -249,8 +250,8 @@ class PageWriter:
 			outcomes = self.planner.target.write([changes[item.external_id] for item in part])
 			for item, outcome in zip(part, outcomes, strict=True):
 				name = changes[item.external_id].name
-				if isinstance(outcome.error, CancelledDocument):
-					yield self._left_cancelled(self._bound(plan, item, name), outcome.error, counts)
+				if isinstance(outcome.error, LeftAsItIs):
+					yield self._left(self._bound(plan, item, name), outcome.error, counts)
 					continue
 				if outcome.error:
 					plan.failures[item.external_id] = outcome.error
@@ -264,12 +265,13 @@ class PageWriter:
 					counts.created += 1
 				yield self._bound(plan, item, outcome.name)
 
-	def _left_cancelled(self, binding: Binding, error: CancelledDocument, counts: Counts) -> Binding:
-		"""Settle a record whose document was cancelled: until it changes again, it is no longer tried."""
-		if self.stream.cancelled_documents == "Leave":
+	def _left(self, binding: Binding, error: LeftAsItIs, counts: Counts) -> Binding:
+		"""Settle a record whose document stays as it is: until it changes again, it is no longer tried."""
+		if is_quiet(self.stream, error):
 			counts.unchanged += 1
 		else:
 			counts.failed += 1
+			self.settled += 1
 			self._log(error, binding.external_id, about=CANCELLED)
 		binding.error = self.redactor.text(error, 500)
 		return binding

@@ -17,8 +17,9 @@ from integration_hub.connectors.time_bounds import PRECISIONS
 from integration_hub.lazy_messages import _
 from integration_hub.stores.doctype_tables import KEPT_COLUMNS
 from integration_hub.stores.fields import Field, Fields
-from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.runtime import Runtime, Target
 from integration_hub.stores.settings import stream_rows
+from integration_hub.sync.after_writing import after_writing_problems
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig, statuses
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, next_times
@@ -28,10 +29,13 @@ from integration_hub.sync.times import parse_time, utc_reader, zone
 from integration_hub.sync.write_rules import ONLY, WRITES
 
 Problem = tuple[str, str]  # field, sentence
+POLICIES = ("Keep", "Disable", "Delete", "Cancel")
 _PATHS = (
 	"records_path",
 	"record_filter",
 	"skip_when",
+	"submit_when",
+	"cancel_when",
 	"id_path",
 	"updated_at_path",
 	"deleted_path",
@@ -51,12 +55,14 @@ class StreamContext:
 	"""The names that a stream may use besides its target's.
 
 	transforms: the registered Python functions, name → dotted path. fields_of: the fields of a DocType, empty if
-	there is none. target_of: the target of another stream, "" if there is none.
+	there is none. target_of: the target of another stream, "" if there is none. submit_problem: why documents of a
+	DocType cannot be submitted, "" if they can.
 	"""
 
 	transforms: Mapping[str, str]
 	fields_of: Callable[[str], Fields]
 	target_of: Callable[[str], str]
+	submit_problem: Callable[[str], str] = lambda doctype: ""
 
 
 def stream_context(runtime: Runtime) -> StreamContext:
@@ -66,8 +72,14 @@ def stream_context(runtime: Runtime) -> StreamContext:
 		rows = stream_rows(runtime.db, "`name`, `target_doctype`", "`name` = %s", name)
 		return rows[0]["target_doctype"] if rows and rows[0]["name"] == name else ""
 
+	def target(doctype: str) -> Target:
+		return runtime.target(doctype, "Documents")
+
 	return StreamContext(
-		runtime.transforms(), lambda doctype: runtime.target(doctype, "Documents").fields(), target_of
+		runtime.transforms(),
+		lambda doctype: target(doctype).fields(),
+		target_of,
+		lambda doctype: target(doctype).submit_problem(),
 	)
 
 
@@ -79,6 +91,7 @@ def stream_problems(stream: StreamConfig, fields: Fields, context: StreamContext
 	return [
 		*_source(stream),
 		*_target(stream, fields),
+		*after_writing_problems(stream, context.submit_problem if fields else None),
 		*_mapping(stream, fields, context),
 		*_schedule(stream),
 	]
@@ -244,8 +257,8 @@ def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
 			"cancelled_documents",
 			_("{0!r} is neither Report Once nor Leave", stream.cancelled_documents),
 		)
-	if stream.deletion_policy not in ("Keep", "Disable", "Delete"):
-		yield "deletion_policy", _("{0!r} is not one of Keep, Disable, Delete", stream.deletion_policy)
+	if stream.deletion_policy not in POLICIES:
+		yield "deletion_policy", _("{0!r} is not one of {1}", stream.deletion_policy, ", ".join(POLICIES))
 
 
 def _mapping(stream: StreamConfig, fields: Fields, context: StreamContext) -> Iterator[Problem]:

@@ -163,7 +163,7 @@ class Handling:
 			return {}
 		external_id = writer.mapper.external_id(records[0])
 		binding = bindings.load(self.runtime.db, stream.name, [external_id])[external_id]
-		if counts.failed:
+		if counts.failed > writer.settled:
 			raise HandlerFailed(writer.first_error or "The record could not be written.")
 		if binding.target_name:
 			return {"reference_doctype": stream.target_doctype, "reference_name": binding.target_name}

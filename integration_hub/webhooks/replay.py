@@ -20,7 +20,7 @@ from integration_hub.webhooks.receive import hand_over
 from integration_hub.webhooks.source_confirmation import is_unsigned
 
 FAILED = ("Failed", "Dead", "Unrouted")
-Action = Literal["Nothing", "Create", "Update", "Delete", "Fail", "Refuse", "Call"]
+Action = Literal["Nothing", "Create", "Update", "Delete", "Cancel", "Fail", "Refuse", "Call"]
 _SHOWN = ("Upsert Record", "Delete Record")  # what only the database notices
 
 
@@ -149,6 +149,12 @@ class _Watched:
 		errors = self._target.delete(names)
 		for name in set(names) - errors.keys():
 			self._note("Delete", name, {}, {})
+		return errors
+
+	def cancel(self, names: Sequence[str]) -> dict[str, Exception]:
+		errors = self._target.cancel(names)
+		for name in set(names) - errors.keys():
+			self._note("Cancel", name, {}, {})
 		return errors
 
 	def set_value(self, names: Sequence[str], field: str, value: Any) -> dict[str, Exception]:

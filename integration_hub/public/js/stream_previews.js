@@ -58,6 +58,7 @@ async function dry_run(frm) {
 		update: ["blue", __("Update")],
 		delete: ["red", __("Delete")],
 		disable: ["orange", __("Disable")],
+		cancel: ["red", __("Cancel")],
 		keep: ["gray", __("Keep")],
 		fail: ["red", __("Fail")],
 	};
@@ -86,6 +87,7 @@ async function dry_run(frm) {
 	const fates = {
 		Delete: __("{0} deleted", [gone]),
 		Disable: __("{0} disabled", [gone]),
+		Cancel: __("{0} cancelled", [gone]),
 		Keep: __("{0} kept that are no longer in the source", [gone]),
 	};
 	const summary = [

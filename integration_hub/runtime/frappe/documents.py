@@ -11,6 +11,7 @@ from typing import Any
 import frappe
 
 from integration_hub.connectors.app_code import attempt
+from integration_hub.runtime.frappe import submitting
 from integration_hub.runtime.frappe.bulk_rules import bulk_problem
 from integration_hub.runtime.frappe.document_changes import change as apply
 from integration_hub.runtime.frappe.document_changes import is_same, overruled
@@ -38,7 +39,8 @@ from integration_hub.stores.database import LONG_ENOUGH, Outdated
 from integration_hub.stores.doctype_tables import NUMERIC, TABLES
 from integration_hub.stores.fields import Field, Fields, fields_of
 from integration_hub.stores.runtime import (
-	CancelledDocument,
+	CANCEL,
+	SUBMIT,
 	Change,
 	Foreseen,
 	HubError,
@@ -96,6 +98,8 @@ class DocumentTarget:
 		refuse_levels(doc, filled(change.values))
 		doc.flags.notify_update = False  # one signal a page is enough
 		doc.insert()
+		if change.state == SUBMIT:
+			doc.submit()
 		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
 		return Written(doc.name, overruled=overruled(doc, change.values))
 
@@ -105,21 +109,36 @@ class DocumentTarget:
 		doc.check_permission(
 			"write"
 		)  # as it is stored: the new values could make it one that the user may write
-		filled = {f for f in change.only_blank if not is_blank(doc.get(f), self.fields()[f])}
-		values = {field: value for field, value in change.values.items() if field not in filled}
+		kept = {f for f in change.only_blank if not is_blank(doc.get(f), self.fields()[f])}
+		values = {field: value for field, value in change.values.items() if field not in kept}
 		changed = apply(doc, values)
-		if not changed:
+		submitting.refuse_cancelled(doc, change, changed)
+		if change.state == CANCEL and not doc.docstatus.is_draft():
+			return self._cancel(doc, change)
+		if (fields := submitting.forbidden(doc, changed)) and not submitting.fails(change):
+			return self._changed_too_late(doc, change, fields, fresh)
+		if change.state == CANCEL:
+			submitting.cancel_for(doc, change)
+		if not changed and not (change.state == SUBMIT and doc.docstatus.is_draft()):
 			return Written(doc.name, same=True)
-		if doc.docstatus.is_cancelled():
-			raise CancelledDocument(
-				f"{self.doctype} {doc.name} is cancelled; not written: {', '.join(changed)}"
-			)
 		moved = {name: value for name, value in values.items() if name in changed}
 		refuse_levels(doc, [*changed, *filled(moved)])
 		doc.flags.notify_update = False
-		doc.save()
+		submitting.save(doc, change.state)
 		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
 		return Written(doc.name, overruled=overruled(doc, moved))
+
+	def _cancel(self, doc: Any, change: Change) -> Written:
+		was_cancelled = doc.docstatus.is_cancelled()
+		submitting.cancel_for(doc, change)
+		return Written(doc.name, same=was_cancelled)
+
+	def _changed_too_late(self, doc: Any, change: Change, fields: Sequence[str], fresh: bool) -> Written:
+		"""Amend a submitted document, or write what it still takes; raises SubmittedDocument if it may be neither."""
+		if submitting.amends(change):
+			return Written(submitting.amend(self.doctype, change).name)
+		values = submitting.left_alone(doc, change, fields)
+		return self._update(replace(change, values=values), fresh)
 
 	def _check_kept(self, name: str, values: Mapping[str, Any]) -> None:
 		"""Raise NotKept unless the document holds these values, in the database, after it was saved."""
@@ -171,6 +190,14 @@ class DocumentTarget:
 		"""Return what `delete` would refuse, by name; no controller, hook or script runs."""
 		with self.runtime.become(user):
 			return foresee_removal(self.runtime, self.doctype, names)
+
+	def submit_problem(self) -> str:
+		"""Return why documents of the DocType cannot be submitted, "" if they can."""
+		return submitting.submit_problem(self.doctype)
+
+	def cancel(self, names: Sequence[str]) -> dict[str, Exception]:
+		"""Cancel each document that is submitted, comment on drafts; return the errors by name."""
+		return self._each(names, lambda name, fresh: submitting.gone(self.doctype, name))
 
 	def delete(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Delete each document with Frappe's checks; return the errors by name."""

@@ -15,6 +15,7 @@ from frappe.utils import cstr, flt
 
 from integration_hub.connectors.app_code import attempt
 from integration_hub.lazy_messages import _
+from integration_hub.runtime.frappe import submitting
 from integration_hub.runtime.frappe.bulk_rules import code_of
 from integration_hub.runtime.frappe.document_changes import LINKS
 from integration_hub.runtime.frappe.document_changes import change as apply
@@ -23,7 +24,7 @@ from integration_hub.runtime.frappe.write_errors import explained
 from integration_hub.runtime.frappe.write_permissions import level_sentence, refused, refused_levels
 from integration_hub.stores.doctype_tables import CHILD_COLUMNS
 from integration_hub.stores.fields import Field, Fields, fields_of
-from integration_hub.stores.runtime import CancelledDocument, Change, Foreseen, Target
+from integration_hub.stores.runtime import Change, Foreseen, Target
 from integration_hub.sync.bulk_validation import invalid
 from integration_hub.sync.compare import differences
 from integration_hub.sync.field_values import InvalidValue
@@ -71,6 +72,8 @@ class Foresight:
 		doc.set("__islocal", True)
 		found = Foreseen(differences({}, sanitize_record(self.doctype, change.values), self.fields))
 		found.error = self._refused(doc, "create", filled(change.values))
+		if change.state:
+			found.changes["docstatus"] = (0, submitting.state_after(doc, change))
 		doc._set_defaults()  # as insert does, before it checks anything
 		return self._judged(doc, change, change.values, found)
 
@@ -81,12 +84,14 @@ class Foresight:
 		changed = [path for path in apply(doc, change.values) if not self._leads_on(path, before, doc)]
 		moved = {name: change.values[name] for name in dict.fromkeys(_top(path) for path in changed)}
 		found = Foreseen(differences(before, sanitize_record(self.doctype, moved), self.fields))
-		if not changed:
+		submitting.refuse_cancelled(doc, change, changed)
+		if (state := submitting.state_after(doc, change)) != doc.docstatus:
+			found.changes["docstatus"] = (int(doc.docstatus), state)
+		if not changed or state == 2:
+			found.error = refused if found.changes else None
 			return found
-		if doc.docstatus.is_cancelled():
-			found.error = CancelledDocument(
-				f"{self.doctype} {doc.name} is cancelled; not written: {', '.join(changed)}"
-			)
+		if submitting.forbidden(doc, changed) and not submitting.refuses(change):
+			found.doubt = f"{doc.name} is submitted: {change.on_submitted}"
 			return found
 		found.error = refused or self._fixed(doc, changed)
 		found.error = found.error or self._refused(doc, "write", [*changed, *filled(moved)])

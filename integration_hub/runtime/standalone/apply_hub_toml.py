@@ -31,6 +31,7 @@ from integration_hub.stores.doctype_tables import (
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runtime import HubError
+from integration_hub.sync.after_writing import NO_DOCUMENTS
 from integration_hub.sync.config import StreamConfig, moved
 from integration_hub.sync.stream_checks import StreamContext, stream_problems
 from integration_hub.webhooks.settings_checks import Registered, endpoint_problems
@@ -102,6 +103,7 @@ def check(file: HubFile) -> None:
 		file.transforms,
 		lambda doctype: target_fields(file, doctype),
 		lambda name: file.streams.get(name, {}).get("target_doctype", ""),
+		lambda doctype: NO_DOCUMENTS,
 	)
 	for name, values in file.streams.items():
 		row = {"name": name, **values}

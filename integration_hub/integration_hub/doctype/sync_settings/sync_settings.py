@@ -90,6 +90,10 @@ class SyncSettings(Document):
 		if frappe.get_meta(self.target_doctype).module == MODULE:
 			refuse(self, "target_doctype", f"{self.target_doctype} is not written this way")
 		kinds = ["create", "write"] + (["delete"] if self.deletion_policy == "Delete" else [])
+		kinds += ["submit"] if self.after_writing == "Submit" else []
+		cancels = self.cancel_when or self.deletion_policy == "Cancel"
+		kinds += ["cancel"] if cancels or self.submitted_documents == "Amend" else []
+		kinds += ["amend"] if self.submitted_documents == "Amend" else []
 		for kind in kinds:
 			if not frappe.has_permission(self.target_doctype, kind):
 				refuse(self, "target_doctype", f"you may not {kind} {self.target_doctype}")

@@ -1,0 +1,284 @@
+"""Documents that are submitted, cancelled and amended as their records say, in the transaction that writes them."""
+
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import frappe
+
+from integration_hub.stores.bindings import binding_name
+from integration_hub.sync.dry_runs import dry_run
+from integration_hub.sync.run import run_stream
+from integration_hub.tests.support import HubTestCase, errors
+from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
+
+ORDER, LINE, INVOICE = "Hub Test Shop Order", "Hub Test Shop Line", "Hub Test Shop Invoice"
+STREAM = "shop orders"
+MAPPING = [
+	{"source_path": "name", "field": "title"},
+	{"source_path": "city", "field": "city"},
+	{"source_path": "phone", "field": "phone"},
+	{"source_path": "[@]", "field": "lines", "conversion": "Rows"},
+	{"source_path": "name", "field": "lines.item"},
+]
+
+
+def field(name: str, kind: str = "Data", **values) -> dict:
+	return {"fieldname": name, "label": frappe.unscrub(name), "fieldtype": kind, **values}
+
+
+def refuse_submit(doc, method=None) -> None:
+	if doc.city == "Nowhere":
+		frappe.throw("There is no such city")
+
+
+@contextmanager
+def events(**handlers: str):
+	hooks = frappe.get_doc_hooks()
+	here = {event: [f"{__name__}.{name}"] for event, name in handlers.items()}
+	with patch.object(frappe, "get_doc_hooks", lambda: {**hooks, ORDER: here}):
+		yield
+
+
+class SubmittingTestCase(HubTestCase):
+	@classmethod
+	def setUpClass(cls) -> None:
+		super().setUpClass()
+		make_doctype(LINE, [field("item")], istable=1)
+		fields = [
+			field("title", reqd=1),
+			field("city"),
+			field("phone", allow_on_submit=1),
+			field("lines", "Table", options=LINE),
+			field("amended_from", "Link", options=ORDER, no_copy=1, read_only=1),
+		]
+		make_doctype(ORDER, fields, is_submittable=1)
+		make_doctype(INVOICE, [field("order", "Link", options=ORDER)], is_submittable=1)
+
+	def setUp(self) -> None:
+		super().setUp()
+		for doctype in (INVOICE, ORDER, LINE, "Comment"):
+			frappe.db.delete(doctype)
+		frappe.db.commit()
+		self.rows = [{"id": n, "name": f"Order {n}", "city": "Ulm", "phone": f"0{n}"} for n in range(3)]
+		self.crm.lists["orders"] = self.rows
+
+	def stream(self, **settings) -> None:
+		if frappe.db.exists("Sync Settings", STREAM):
+			frappe.delete_doc("Sync Settings", STREAM, force=True)
+		values = {"target_doctype": ORDER, "after_writing": "Submit", "deletion_policy": "Keep", **settings}
+		listed = {"endpoint": "/v1/orders", "pagination": "None", "more_path": ""}
+		make_stream(STREAM, MAPPING, **listed, **values)
+
+	def run_orders(self) -> dict:
+		run = run_stream(self.runtime, STREAM)
+		self.said = run["error"]
+		frappe.db.commit()
+		return run
+
+	def record(self, number: int = 0) -> dict:
+		name = binding_name(STREAM, str(number))
+		return frappe.db.get_value("External Record", name, ["status", "target_name", "error"], as_dict=True)
+
+	def doc(self, number: int = 0):
+		return frappe.get_doc(ORDER, self.record(number).target_name)
+
+	def change(self, number: int = 0, **values) -> None:
+		self.rows[number].update(values)
+
+	def states(self) -> list[int]:
+		return frappe.get_all(ORDER, pluck="docstatus", order_by="creation")
+
+	def comments(self) -> list[str]:
+		filters = {"reference_doctype": ORDER, "comment_type": "Comment"}
+		return frappe.get_all("Comment", filters, pluck="content")
+
+
+class TestSubmitting(SubmittingTestCase):
+	def test_documents_are_submitted_when_they_are_written(self):
+		self.stream()
+		self.assertEqual(self.run_orders()["created"], 3)
+		self.assertEqual(self.states(), [1, 1, 1])
+		self.assertEqual(self.run_orders()["unchanged"], 3)
+
+	def test_a_document_whose_submit_fails_is_not_there_at_all(self):
+		self.stream()
+		self.change(city="Nowhere")
+		with events(before_submit="refuse_submit"):
+			run = self.run_orders()
+		self.assertEqual((run["created"], run["failed"]), (2, 1))
+		self.assertEqual(self.states(), [1, 1])
+		self.assertIn("There is no such city", self.record().error)
+		self.assertIn(ORDER, self.record().error)
+		self.change(city="Ulm")
+		self.run_orders()
+		self.assertEqual(self.states(), [1, 1, 1])
+
+	def test_a_draft_waits_for_the_condition(self):
+		self.stream(submit_when="city == 'Paid'")
+		self.change(city="Paid")
+		self.assertEqual(self.run_orders()["created"], 3)
+		self.assertEqual(sorted(self.states()), [0, 0, 1])
+		self.change(1, city="Paid")
+		self.assertEqual(self.run_orders()["updated"], 1, self.said)
+		self.assertEqual(self.doc(1).docstatus, 1)
+		self.assertEqual(sorted(self.states()), [0, 1, 1])
+
+	def test_a_draft_that_is_as_it_should_be_is_submitted_too(self):
+		self.stream(after_writing="Leave as Draft")
+		self.run_orders()
+		frappe.db.set_value("Sync Settings", STREAM, "after_writing", "Submit")
+		frappe.db.commit()
+		self.assertEqual(self.run_orders()["updated"], 3, self.said)
+		self.assertEqual(self.states(), [1, 1, 1])
+
+	def test_a_submitted_document_takes_what_it_may_still_take(self):
+		self.stream()
+		self.run_orders()
+		self.change(phone="0731 1")
+		self.assertEqual(self.run_orders()["updated"], 1, self.said)
+		self.assertEqual(self.doc().phone, "0731 1")
+
+	def test_a_change_too_late_fails_once(self):
+		self.stream(submitted_documents="Fail Once")
+		self.run_orders()
+		self.change(city="Bonn")
+		run = self.run_orders()
+		self.assertEqual((run["failed"], run["unchanged"]), (1, 2))
+		self.assertIn("not written: city", self.record().error)
+		again = self.run_orders()
+		self.assertEqual((again["failed"], again["status"]), (0, "Completed"))
+		self.assertEqual(len([e for e in errors() if "not written: city" in e.message]), 1)
+
+	def test_a_change_too_late_is_said_in_a_comment(self):
+		self.stream(submitted_documents="Comment and Leave")
+		self.run_orders()
+		before = self.doc().city
+		self.change(city="Bonn", phone="0731 2", name="Else")
+		for _ in range(2):
+			self.assertEqual(self.run_orders()["failed"], 0)
+		doc = self.doc()
+		self.assertEqual((doc.city, doc.phone), (before, "0731 2"))
+		[comment] = self.comments()
+		self.assertIn("city", comment)
+		self.assertNotIn("phone", comment)
+
+	def test_a_change_too_late_amends(self):
+		self.stream(submitted_documents="Amend")
+		self.run_orders()
+		old = self.doc()
+		self.change(city="Bonn")
+		self.assertEqual(self.run_orders()["updated"], 1, self.said)
+		new = self.doc()
+		self.assertEqual((new.amended_from, new.city, new.docstatus), (old.name, "Bonn", 1))
+		self.assertEqual(len(new.lines), 1)
+		self.assertEqual(frappe.db.get_value(ORDER, old.name, "docstatus"), 2)
+		self.assertEqual(self.run_orders()["unchanged"], 3)
+		self.assertEqual(len(self.states()), 4)
+
+	def test_an_amendment_that_fails_leaves_the_document_submitted(self):
+		self.stream(submitted_documents="Amend")
+		self.run_orders()
+		self.change(city="Nowhere")
+		with events(before_submit="refuse_submit"):
+			self.assertEqual(self.run_orders()["failed"], 1)
+		self.assertEqual(self.states(), [1, 1, 1])
+
+
+class TestCancelling(SubmittingTestCase):
+	def test_a_record_that_is_cancelled_cancels_its_document(self):
+		self.stream(cancel_when="city == 'Cancelled'")
+		self.run_orders()
+		self.change(city="Cancelled")
+		self.assertEqual(self.run_orders()["updated"], 1, self.said)
+		self.assertEqual(self.doc().docstatus, 2)
+		self.assertEqual(self.run_orders()["unchanged"], 3)
+		self.change(city="Cancelled", phone="1")
+		self.assertEqual(self.run_orders()["failed"], 0, "it is as cancelled as it can be")
+
+	def test_one_that_is_no_longer_cancelled_is_said_once(self):
+		self.stream(cancel_when="city == 'Cancelled'")
+		self.run_orders()
+		before = self.doc().city
+		self.change(city="Cancelled")
+		self.run_orders()
+		self.change(city=before)
+		self.assertEqual(self.run_orders()["failed"], 1)
+		self.assertIn("is cancelled", self.record().error)
+		self.assertEqual(self.run_orders()["failed"], 0)
+
+	def test_a_record_that_comes_cancelled_makes_no_document_and_a_draft_a_comment(self):
+		self.stream(cancel_when="city == 'Cancelled'", after_writing="Leave as Draft")
+		self.change(0, city="Cancelled")
+		run = self.run_orders()
+		self.assertEqual((run["created"], run["unchanged"]), (2, 1))
+		self.change(1, city="Cancelled")
+		for _ in range(2):
+			self.run_orders()
+		self.assertEqual(self.doc(1).docstatus, 0)
+		[comment] = self.comments()
+		self.assertIn("record 1", comment)
+
+	def test_documents_behind_are_said_once(self):
+		for settings in ({"cancel_when": "city == 'Cancelled'"}, {"submitted_documents": "Amend"}):
+			with self.subTest(settings):
+				self.stream(**settings)
+				self.run_orders()
+				name = self.record().target_name
+				invoice = frappe.get_doc({"doctype": INVOICE, "order": name}).insert()
+				invoice.submit()
+				frappe.db.commit()
+				self.change(city="Cancelled")
+				run = self.run_orders()
+				self.assertEqual((run["failed"], run["unchanged"]), (1, 2), run["error"])
+				self.assertIn(invoice.name, self.record().error)
+				self.assertEqual(self.doc().docstatus, 1)
+				self.assertEqual(self.run_orders()["failed"], 0)
+				self.change(city="Ulm")
+
+	def test_a_deletion_cancels_and_documents_behind_are_said_once(self):
+		self.stream(deletion_policy="Cancel", max_delete_count=10)
+		self.run_orders()
+		names = [self.record(number).target_name for number in range(3)]
+		invoice = frappe.get_doc({"doctype": INVOICE, "order": names[1]}).insert()
+		invoice.submit()
+		frappe.db.commit()
+		del self.rows[:2]
+		run = self.run_orders()
+		self.assertEqual((run["deleted"], run["failed"]), (1, 1), run["error"])
+		self.assertEqual(frappe.db.get_value(ORDER, names[0], "docstatus"), 2)
+		self.assertEqual(frappe.db.get_value(ORDER, names[1], "docstatus"), 1)
+		self.assertIn(invoice.name, self.record(1).error)
+		self.assertEqual(self.run_orders()["failed"], 0)
+		self.assertEqual(len([e for e in errors() if invoice.name in e.message]), 1)
+
+
+class TestSettings(SubmittingTestCase):
+	def test_what_cannot_be_submitted_is_refused_by_field(self):
+		for settings, says in (
+			({"target_doctype": "ToDo"}, "ToDo is not submittable"),
+			({"submit_when": "a ==="}, "JMESPath"),
+			({"after_writing": "Leave as Draft", "submit_when": "a"}, "has no use"),
+		):
+			with self.subTest(settings), self.assertRaisesRegex(frappe.ValidationError, says):
+				self.stream(**settings)
+
+	def test_a_dry_run_shows_what_is_submitted_and_writes_nothing(self):
+		self.stream()
+		found = dry_run(self.runtime, STREAM)
+		self.assertEqual(found.sample[0].changes["docstatus"], [0, 1])
+		self.assertEqual(self.states(), [])
+
+	def test_fields_that_are_filled_stay(self):
+		self.stream(after_writing="Leave as Draft")
+		frappe.db.set_value("Sync Field Mapping", {"parent": STREAM, "field": "phone"}, "only", "If Blank")
+		frappe.db.set_value("Sync Field Mapping", {"parent": STREAM, "field": "city"}, "only", "On Create")
+		frappe.db.commit()
+		self.change(0, phone="")
+		self.run_orders()
+		cities = [self.doc(number).city for number in range(3)]
+		phone = self.doc(1).phone
+		for number in range(3):
+			self.change(number, phone=f"1{number}", city="Kiel")
+		self.run_orders()
+		self.assertEqual([self.doc(number).city for number in range(3)], cities)
+		self.assertEqual((self.doc(0).phone, self.doc(1).phone), ("10", phone))
