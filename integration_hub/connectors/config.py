@@ -139,6 +139,7 @@ class IntegrationConfig:
 	answer_200: bool = False
 	events_path: str = ""
 	keep_outer: bool = True
+	empty_bodies: bool = False
 	event_format: str = ""
 	json_fields: str = ""
 	keep_files: bool = False
@@ -219,7 +220,8 @@ def integration_problems(
 	if config.auth_type not in AUTH_TYPES:
 		problems.append(("auth_type", _("{0!r} is not one of {1}", config.auth_type, ", ".join(AUTH_TYPES))))
 	problems += _missing_credentials(config, secrets)
-	if config.webhook_enabled and not secrets.get("webhook_secret"):
+	chosen_by_sender = config.handshake in ("Secret Header", "Secret Body")
+	if config.webhook_enabled and not secrets.get("webhook_secret") and not chosen_by_sender:
 		problems.append(("webhook_secret", _("is empty: every webhook would be rejected")))
 	for field, known in _CHOICES.items():
 		if getattr(config, field) not in known:

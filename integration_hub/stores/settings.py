@@ -18,6 +18,7 @@ STATE = (
 	"queue_message_at",
 	"queue_depth",
 	"queue_error",
+	"handshake_until",
 )
 
 

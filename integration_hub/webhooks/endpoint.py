@@ -68,12 +68,24 @@ def endpoint_of(runtime: Runtime, name: str) -> Endpoint | None:
 	if known == stamp:
 		return found
 	loaded = _load(runtime, name)
-	if loaded:
+	# One without a secret is read each time: its sender's handshake may bring it, to another process.
+	if loaded and loaded.secrets:
 		with _lock:
 			_kept[place] = (stamp, loaded)
 			while len(_kept) > _MOST_KEPT:
 				_kept.popitem(last=False)
 	return loaded
+
+
+def endpoint_at(runtime: Runtime, path: str) -> tuple[str, str, Endpoint | None]:
+	"""Return the name, the token and the endpoint that a path leads to: `shop`, or `shop/TOKEN` where that is how it is proven.
+
+	A token is looked up nowhere. Raises as endpoint_of does.
+	"""
+	name, slash, token = path.partition("/")
+	if slash and (found := endpoint_of(runtime, name)) and found.config.signature_in == "URL Path":
+		return name, token, found
+	return path, "", endpoint_of(runtime, path)
 
 
 def unready(runtime: Runtime) -> Iterator[str]:
@@ -85,7 +97,7 @@ def unready(runtime: Runtime) -> Iterator[str]:
 		except (HubError, ConnectorError, ValueError) as error:
 			yield f"{row['name']}: {error}"
 			continue
-		if found and not found.secrets:
+		if found and not found.secrets and found.config.handshake not in ("Secret Header", "Secret Body"):
 			yield f"{row['name']}: webhook_secret is empty, every event is rejected"
 
 
@@ -103,9 +115,11 @@ def _load(runtime: Runtime, name: str) -> Endpoint | None:
 	for field_name, sentence in header_problems(config):
 		raise HubError(sentence, doctype="Integration Settings", name=config.name, field=field_name)
 	secrets = runtime.secrets(config.name)
+	scheme = scheme_for(config, runtime.schemes())
+	scheme.allowed_hosts = runtime.allowed_hosts()
 	return Endpoint(
 		filled(config),
-		scheme_for(config, runtime.schemes()),
+		scheme,
 		[value for name in _SECRETS if (value := secrets.get(name))],
 		secrets.get("webhook_verify_token") or "",
 		load_routes(runtime, config.name),

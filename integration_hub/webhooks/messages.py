@@ -32,13 +32,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-	"""An answer: a status and one reason word, as JSON; to a handshake, `content` as it is asked for."""
+	"""An answer: a status and one reason word, as JSON; to a handshake, `content` as it is asked for.
+
+	silent: nothing is sent but status and headers.
+	"""
 
 	status: int
 	reason: str
 	content: str = ""
 	mimetype: str = "application/json"
 	headers: tuple[tuple[str, str], ...] = ()
+	silent: bool = False
 
 	@property
 	def body(self) -> dict[str, str]:
@@ -47,8 +51,8 @@ class Response:
 
 	@property
 	def text(self) -> str:
-		"""Return the text that is sent: the content, else the body as JSON."""
-		return self.content or json.dumps(self.body)
+		"""Return the text that is sent: the content, else the body as JSON; none of a silent answer."""
+		return "" if self.silent else self.content or json.dumps(self.body)
 
 	@property
 	def all_headers(self) -> list[tuple[str, str]]:

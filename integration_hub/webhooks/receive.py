@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from integration_hub.connectors.app_code import contained
@@ -12,15 +13,17 @@ from integration_hub.stores.ordering import waits_for_retry
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.statement_size import longest_statement, size_of
 from integration_hub.terminal_text import logger_of
+from integration_hub.webhooks.answers import as_asked
 from integration_hub.webhooks.bodies import BodyTooLarge, MalformedEvent, UnsupportedMedia, read_body
 from integration_hub.webhooks.body_events import read_events
 from integration_hub.webhooks.cloud_events import read_cloud_events
-from integration_hub.webhooks.endpoint import Endpoint, endpoint_of
+from integration_hub.webhooks.endpoint import Endpoint, endpoint_at
 from integration_hub.webhooks.events import EventReader
+from integration_hub.webhooks.handshakes import after_proof, before_proof, takes_get
 from integration_hub.webhooks.logged import logged
 from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Request, Response
 from integration_hub.webhooks.rejections import reject
-from integration_hub.webhooks.schemes import BadSignature, Scheme
+from integration_hub.webhooks.schemes import BadSignature, CannotVerify, Scheme
 
 logger = logger_of("integration_hub.webhooks")
 
@@ -38,13 +41,19 @@ def receive(runtime: Runtime, request: Request, store: Store = inbox.store) -> R
 	"""
 	known, found = True, None
 	try:
-		if found := endpoint_of(runtime, request.integration):
-			return contained(_receive)(runtime, found, request, store)  # a scheme may be an app's
+		name, token, found = endpoint_at(runtime, request.integration)
+		if token:
+			request = replace(request, integration=name, token=token)
+		if found:
+			answer = contained(_receive)(runtime, found, request, store)  # a scheme may be an app's
+			return as_asked(found.config, answer)
 		answer, known = Response(404, "unknown_integration"), False
 	except _Refused as refusal:
 		answer = refusal.answer
 	except BadSignature as error:
 		answer = Response(401, str(error), headers=_how_to_prove(found))
+	except CannotVerify as error:
+		answer = Response(503, str(error))
 	except MalformedEvent as error:
 		answer = Response(400, str(error))
 	except UnsupportedMedia as error:
@@ -53,30 +62,35 @@ def receive(runtime: Runtime, request: Request, store: Store = inbox.store) -> R
 		answer = Response(413, str(error))
 	except (HubError, ConnectorError, ValueError) as error:
 		# The settings are wrong, not the sender: it should try again when they are mended.
-		logger.error("Webhook for %s not accepted: %s", request.integration[:140], error)
+		logger.error("Webhook for %s not accepted: %s", _shown(request.integration), error)
 		answer = Response(503, "not_configured")
 	except Exception:  # the boundary of a request: its sender gets an answer, whatever has failed
-		logger.exception("Webhook for %s could not be stored", request.integration[:140])
+		logger.exception("Webhook for %s could not be stored", _shown(request.integration))
 		runtime.reconnect()  # what the sender repeats must not meet the same broken connection
 		return Response(503, "not_stored")
 	reject(runtime, request, answer, known=known)
-	return answer
+	return as_asked(found.config, answer) if found else answer
+
+
+def _shown(path: str) -> str:
+	"""Return what a log may show of an address: what follows the name in it may be a token."""
+	return path.partition("/")[0][:140]
 
 
 def too_large(runtime: Runtime, integration: str, method: str) -> Response:
 	"""Answer a request whose body was not read, because its length alone says that it is refused; counts it."""
 	answer = Response(413, "body_too_large")
-	with logged("The settings of %s could not be read", integration[:140]):
-		known = endpoint_of(runtime, integration) is not None
-		reject(runtime, Request(integration, method, {}, b""), answer, known=known)
+	with logged("The settings of %s could not be read", _shown(integration)):
+		name, _token, found = endpoint_at(runtime, integration)
+		reject(runtime, Request(name, method, {}, b""), answer, known=found is not None)
 	return answer
 
 
 def largest_body(runtime: Runtime, integration: str) -> int:
 	"""Return how many bytes a body may have; nothing is raised: what is wrong is said once the body is there."""
 	found = None
-	with logged("The settings of %s could not be read", integration[:140]):
-		found = endpoint_of(runtime, integration)
+	with logged("The settings of %s could not be read", _shown(integration)):
+		_name, _token, found = endpoint_at(runtime, integration)
 	return found.largest_body if found else MAX_BODY
 
 
@@ -93,6 +107,8 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 		raise _Refused(413, "body_too_large")
 	if request.method in ("HEAD", "OPTIONS"):
 		return _show(found, request)
+	if answer := _handshake(runtime, found, request):
+		return answer
 	if request.method == "GET":
 		return _greet(found, request)
 	if request.method != "POST":
@@ -104,7 +120,7 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 		return answer
 	scheme.verify(request, found.secrets)
 	body, payload = _read_body(found, request)
-	if answer := scheme.challenge(payload):
+	if answer := scheme.challenge(payload) or after_proof(found, request, payload):
 		return answer
 	reader = EventReader(
 		found.config, found.routes, "HTTP", request.headers, scheme=scheme, known=found.known
@@ -116,8 +132,15 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 
 
 def _read_body(found: Endpoint, request: Request) -> tuple[bytes, Any]:
+	if not request.body and found.config.empty_bodies:  # the event is in the headers
+		return b"{}", {}
 	read = read_cloud_events if found.config.event_format else read_body
 	return read(request.body, request.headers, found.largest_body, found.reading)
+
+
+def _handshake(runtime: Runtime, found: Endpoint, request: Request) -> Response | None:
+	asked = found.config.handshake and request.method in ("GET", "POST")
+	return before_proof(runtime, found, request) if asked else None
 
 
 def _show(found: Endpoint, request: Request) -> Response:
@@ -128,6 +151,8 @@ def _show(found: Endpoint, request: Request) -> Response:
 	headers = [("Allow", _methods(found))]
 	if request.method == "OPTIONS" and request.headers.get("webhook-request-origin"):
 		headers.append(("WebHook-Allowed-Origin", "*"))  # its events have to be signed all the same
+		if request.headers.get("webhook-request-rate"):
+			headers.append(("WebHook-Allowed-Rate", "*"))
 	return Response(200, "ok", headers=tuple(headers))
 
 
@@ -143,7 +168,7 @@ def _greet(found: Endpoint, request: Request) -> Response:
 
 
 def _greets(found: Endpoint) -> bool:
-	return type(found.scheme).handshake is not Scheme.handshake
+	return takes_get(found.config) or type(found.scheme).handshake is not Scheme.handshake
 
 
 def _methods(found: Endpoint) -> str:

@@ -13,8 +13,12 @@ from integration_hub.connectors.credential_headers import proves
 from integration_hub.connectors.errors import ConnectorError
 from integration_hub.connectors.header_fields import header_mentions
 from integration_hub.lazy_messages import _
+from integration_hub.webhooks.answers import answer_problems
 from integration_hub.webhooks.event_retries import pauses_problem
+from integration_hub.webhooks.handshakes import handshake_problems
+from integration_hub.webhooks.presets import filled
 from integration_hub.webhooks.schemes import SCHEMES, scheme_for
+from integration_hub.webhooks.signature_checks import signature_problems
 from integration_hub.webhooks.splitting import split_path_problem
 
 ACTIONS = (
@@ -61,10 +65,10 @@ def _scheme_problems(config: IntegrationConfig, known: Registered) -> Iterator[P
 		scheme_for(config, known.schemes)
 	except ConnectorError as error:
 		yield error.field or "webhook_scheme", error.detail
-	if config.webhook_scheme in ("HMAC", "Token") and not config.signature_header.strip():
-		yield "signature_header", _("is needed for {0}", config.webhook_scheme)
-	if config.webhook_scheme == "HMAC" and config.signature_encoding not in ("hex", "base64", ""):
-		yield "signature_encoding", _("{0!r} is neither hex nor base64", config.signature_encoding)
+	config = filled(config)
+	yield from signature_problems(config)
+	yield from handshake_problems(config)
+	yield from answer_problems(config)
 
 
 def _queue_problems(config: IntegrationConfig) -> Iterator[Problem]:

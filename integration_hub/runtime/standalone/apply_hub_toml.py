@@ -34,6 +34,7 @@ from integration_hub.stores.runtime import HubError
 from integration_hub.sync.after_writing import NO_DOCUMENTS
 from integration_hub.sync.config import StreamConfig, moved
 from integration_hub.sync.stream_checks import StreamContext, stream_problems
+from integration_hub.webhooks.presets import filled
 from integration_hub.webhooks.settings_checks import Registered, endpoint_problems
 
 _META = "CREATE TABLE IF NOT EXISTS `hub_meta` (`key` TEXT PRIMARY KEY, `value` TEXT)"
@@ -83,7 +84,7 @@ def check(file: HubFile) -> None:
 		config = _read(IntegrationConfig.from_row, {"name": name, **values}, f"[integration.{name}]")
 		secrets = {field: values.get(field) for field in SECRET_FIELDS}
 		for field, sentence in (
-			*integration_problems(config, secrets),
+			*integration_problems(filled(config), secrets),
 			*credential_problems(config, secrets),
 		):
 			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)

@@ -13,6 +13,11 @@ from integration_hub.stores.sqlite import SQLiteDatabase
 
 TABLE = "CREATE TABLE IF NOT EXISTS `hub_secret` (`integration` TEXT, `field` TEXT, `value` TEXT, PRIMARY KEY (`integration`, `field`))"
 
+_KEPT = (
+	"oauth_token",
+	"webhook_secret",
+)  # kept here: tokens, and a secret that a sender's handshake has brought
+
 
 class StandaloneSecrets:
 	"""The secrets of one integration."""
@@ -23,13 +28,17 @@ class StandaloneSecrets:
 
 	def get(self, field: str) -> str | None:
 		"""Return a secret from the place hub.toml refers to, a token decrypted from its file; None if it is not set."""
-		if field != "oauth_token":
+		if field not in _KEPT or (field == "webhook_secret" and self._names(field)):
 			return kept_secret(self._file.secret(self._integration, field))
 		stored = self._tokens.get(self._integration, field) or self._earlier(field)
 		try:
 			return kept_secret(self._fernet().decrypt(stored.encode()).decode()) if stored else None
 		except InvalidToken:
 			return None  # the key was changed: a new token is fetched
+
+	def _names(self, field: str) -> bool:
+		"""Tell whether hub.toml refers to a secret: then it is never one that a sender has chosen."""
+		return bool(self._file.integrations.get(self._integration, {}).get(field))
 
 	def _earlier(self, field: str) -> str | None:
 		"""Return what an earlier version kept in the database."""
@@ -41,8 +50,8 @@ class StandaloneSecrets:
 		return self.get(field)
 
 	def set(self, field: str, value: str) -> None:
-		"""Store a token, encrypted."""
-		encrypted = self._fernet().encrypt(value.encode()).decode()
+		"""Store a token or a sender's secret, encrypted; "" takes it away."""
+		encrypted = self._fernet().encrypt(value.encode()).decode() if value else ""
 		self._tokens.set(self._integration, field, encrypted)
 
 	def authorization(self) -> str:

@@ -77,6 +77,7 @@ ALONE = (
 	"keep_outer",
 	"event_format",
 	"json_fields",
+	"empty_bodies",
 )
 SETTABLE = frozenset([*SETTLED, *(name for group in TOGETHER for name in group), *ALONE, "headers_to_keep"])
 _DEFAULTS = {f.name: f.default for f in fields(IntegrationConfig) if f.default is not MISSING}

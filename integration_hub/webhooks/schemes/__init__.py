@@ -12,7 +12,8 @@ from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.registry import resolve
 from integration_hub.webhooks.places import Places
 from integration_hub.webhooks.presets import Preset, filled, presets
-from integration_hub.webhooks.schemes.base import BadSignature, CannotSign, Scheme
+from integration_hub.webhooks.schemes.amazon_sns import SNSScheme
+from integration_hub.webhooks.schemes.base import BadSignature, CannotSign, CannotVerify, Scheme
 from integration_hub.webhooks.schemes.hmac_schemes import GitHubScheme, ShopifyScheme, WooCommerceScheme
 from integration_hub.webhooks.schemes.meta_and_x import MetaScheme, XScheme
 from integration_hub.webhooks.schemes.shared_secret import BasicScheme, TokenScheme
@@ -26,6 +27,7 @@ __all__ = [
 	"SCHEMES",
 	"BadSignature",
 	"CannotSign",
+	"CannotVerify",
 	"HMACScheme",
 	"Places",
 	"Scheme",
@@ -39,6 +41,7 @@ BASES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 	"Public Key": PublicKeyScheme,
 	"Token": TokenScheme,
 	"Basic": BasicScheme,
+	"Amazon SNS": SNSScheme,
 	"Standard Webhooks": StandardScheme,
 	"GitHub": GitHubScheme,
 	"Meta": MetaScheme,
@@ -50,9 +53,15 @@ BASES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 }
 
 
+def signs_what_it_is_asked(config: IntegrationConfig) -> bool:
+	"""Tell whether a handshake signs a value of anybody's: forms have to be refused then, because `a=` is one."""
+	return config.handshake == "Query" and "{hmac}" in config.handshake_answer
+
+
 def _scheme_of(preset: Preset, config: IntegrationConfig) -> Scheme:
 	scheme = BASES[preset.scheme](filled(config))
-	scheme.places, scheme.forms = preset.places, preset.forms
+	scheme.places = preset.places
+	scheme.forms = preset.forms and not signs_what_it_is_asked(scheme.config)
 	scheme.same_id = preset.settings.get("same_id_other_body") or scheme.same_id
 	return scheme
 

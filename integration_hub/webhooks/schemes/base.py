@@ -22,6 +22,10 @@ class BadSignature(Exception):
 	"""The request is not proven to come from the integration. The text is a reason word."""
 
 
+class CannotVerify(Exception):
+	"""It cannot be told now whether a request is proven: the sender should repeat it. The text is a reason word."""
+
+
 class CannotSign(Exception):
 	"""A test event cannot be signed as this sender does; the text says why."""
 
@@ -46,6 +50,9 @@ class Scheme:
 	# another one can be set by anybody who has recorded a delivery.
 	signed_headers: Container[str] = ()
 	same_id: OtherBody = "Conflict"  # what the same id with another body is, unless the settings say so
+	allowed_hosts: Sequence[
+		str
+	] = ()  # hosts of private networks that may be called; see connectors.ssrf_guard
 	forms = True  # a form is a body like JSON; not where nothing but JSON is ever signed
 
 	def __init__(self, config: IntegrationConfig) -> None:

@@ -12,6 +12,7 @@ from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.webhooks.messages import Request, first_values
 from integration_hub.webhooks.schemes.base import BadSignature, CannotSign, Scheme, require, with_headers
+from integration_hub.webhooks.schemes.certificates import hosts_of, key_at
 from integration_hub.webhooks.schemes.freshness import now_as, require_recent
 from integration_hub.webhooks.schemes.keys import (
 	DIGESTS,
@@ -37,6 +38,7 @@ from integration_hub.webhooks.schemes.signed_content import (
 	render,
 	template_problem,
 )
+from integration_hub.webhooks.splitting import Item, split, split_path
 
 
 class SignedScheme(Scheme):
@@ -78,8 +80,12 @@ class SignedScheme(Scheme):
 
 
 def signed_items(payload: Any, config: IntegrationConfig) -> list[Any]:
-	"""Return the events of a body that hold a signature each: none may be without. Raises BadSignature for no event."""
-	return [payload]
+	"""Return the events of a body that hold a signature each: none may be without. Raises BadSignature."""
+	path = config.events_path.strip()
+	items = split(payload, split_path(path)) if path else [Item(payload)]
+	if any(item.problem for item in items):
+		raise BadSignature("signature_missing")
+	return [item.value for item in items]
 
 
 def _signed_headers(config: IntegrationConfig) -> Container[str]:
@@ -168,7 +174,12 @@ class PublicKeyScheme(SignedScheme):
 		return any(verifies(key, self.config.signature_algorithm, each, content) for each in wanted)
 
 	def key(self, signing: Signing) -> Any:
-		"""Return the key that verifies; raises ConfigurationError where the secret is none."""
+		"""Return the key that verifies: of the certificate that the sender names, else the secret; raises as verify does."""
+		config = self.config
+		if config.certificate_url:
+			url = render(config.certificate_url, signing).decode("utf-8", "replace")
+			hosts = hosts_of(config.certificate_hosts)
+			return key_at(url, hosts, config.signature_algorithm, config, self.allowed_hosts)
 		try:
 			return public_key(signing.secret, self.config.signature_algorithm)
 		except ValueError as error:
@@ -179,4 +190,4 @@ class PublicKeyScheme(SignedScheme):
 
 	def signed(self, request: Request, secret: str) -> Request:
 		"""Raise CannotSign: who has the public key can sign nothing."""
-		raise CannotSign("The secret is the sender's public key: only the sender can sign.")
+		raise CannotSign("The private key is the sender's: only the sender can sign.")

@@ -17,6 +17,7 @@ from integration_hub.integration_hub.settings import keep_rows, keep_state, refu
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.runtime.frappe.server_scripts import script_problem
 from integration_hub.stores.settings import STATE
+from integration_hub.webhooks.presets import filled
 from integration_hub.webhooks.schemes import record_path_of
 from integration_hub.webhooks.settings_checks import Registered, endpoint_problems
 
@@ -45,7 +46,7 @@ class IntegrationSettings(Document):
 		secrets = {field: self.get(field) for field in SECRET_FIELDS}
 		secrets["queue_url"] = secrets["queue_url"] or FrappeRuntime().external_redis_url()
 		for field, sentence in (
-			*integration_problems(config, secrets),
+			*integration_problems(filled(config), secrets),
 			*credential_problems(config, secrets),
 		):
 			refuse(self, field, sentence)
