@@ -11,6 +11,7 @@ from contextlib import suppress
 from integration_hub.connectors import errors
 from integration_hub.connectors.bounded_jmespath import path_problem
 from integration_hub.connectors.config import IntegrationConfig
+from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.oauth2 import Token
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.pagination import PAGINATIONS
@@ -93,6 +94,10 @@ def signatures(data: bytes) -> None:
 		scheme_for(IntegrationConfig("x", webhook_scheme=scheme), {}).verify(request, [secret])
 	except BadSignature:
 		return
+	except ConfigurationError as error:
+		if error.field == "webhook_secret":  # it is no public key, no ARN
+			return
+		raise
 	raise AssertionError(f"{scheme} took {headers}")
 
 

@@ -1,10 +1,11 @@
-"""Write the tables of senders, in docs/webhooks.md and docs/security.md, from the presets' data.
+"""Write what is made from the presets' data: the tables of senders in docs/, and the choices of Signature Scheme.
 
 What stands between a page's two markers is made here; the text around them is written by hand.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,11 @@ from integration_hub.webhooks.schemes import SCHEMES  # noqa: E402
 from integration_hub.webhooks.schemes.base import Everything, Scheme  # noqa: E402
 from integration_hub.webhooks.schemes.signed_content import parts_of  # noqa: E402
 
+DOCTYPE = ROOT / "integration_hub/integration_hub/doctype/integration_settings/integration_settings.json"
 BEGIN, END = "<!-- senders: make senders -->", "<!-- /senders -->"
 _COVERED = {
 	"body": "body",
+	"part": "parts of the body",
 	"crc32": "body",
 	"form": "form",
 	"timestamp": "time",
@@ -38,6 +41,15 @@ def main() -> None:
 	for page, table in PAGES.items():
 		path = ROOT / page
 		path.write_text(renewed(path.read_text(), table()))
+	DOCTYPE.write_text(with_choices(DOCTYPE.read_text()))
+
+
+def with_choices(text: str) -> str:
+	"""Return the JSON of the DocType with all senders as the choices of Signature Scheme."""
+	doctype = json.loads(text)
+	[field] = [f for f in doctype["fields"] if f["fieldname"] == "webhook_scheme"]
+	field["options"] = "\n".join(SCHEMES)
+	return json.dumps(doctype, indent=1, ensure_ascii=False) + "\n"
 
 
 def renewed(page: str, table: str) -> str:
@@ -103,7 +115,9 @@ def _row(name: str) -> Iterator[str]:
 
 def _content(scheme: Scheme, name: str) -> list[str]:
 	template = presets()[name].settings.get("signed_content") or scheme.config.signed_content
-	return [part for part, _ in parts_of(template) if part in _COVERED]
+	return [
+		"part" if part == "body" and inner else part for part, inner in parts_of(template) if part in _COVERED
+	]
 
 
 def _covers(scheme: Scheme, name: str) -> str:

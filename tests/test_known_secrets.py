@@ -22,6 +22,7 @@ from integration_hub.stores.runtime import HubError
 from integration_hub.sync.dry_runs import dry_run, preview
 from integration_hub.sync.run import run_stream
 from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.presets import filled
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.schemes import SCHEMES, scheme_for
 from integration_hub.webhooks.schemes.base import CannotSign
@@ -89,9 +90,9 @@ def test_the_header_of_each_scheme_proves_who_sends():
 			signed = scheme_for(config).signed(request, secrets.get(name, LONG))
 		except CannotSign:
 			continue
-		added = set(signed.headers) - plain
+		added = set(signed.headers) - plain - {scheme_for(config).config.timestamp_header.lower()}
 		tried += bool(added)
-		assert all(proves(header, config) for header in added), (name, added)
+		assert all(proves(header, filled(config)) for header in added), (name, added)
 	assert tried >= 10
 
 

@@ -30,7 +30,12 @@ def proves(header: str, config: IntegrationConfig) -> bool:
 	name = header.strip().lower()
 	if not name or name in _IDS:
 		return False
-	return is_credential(name) or name == config.signature_header.strip().lower()
+	return is_credential(name) or any(_is(name, header) for header in header_names(config.signature_header))
+
+
+def _is(name: str, header: str) -> bool:
+	"""Tell whether a header is one that settings name; "*" at the end of that is any ending."""
+	return name == header or (header.endswith("*") and name.startswith(header[:-1]))
 
 
 def is_credential(header: str) -> bool:
@@ -63,7 +68,7 @@ def header_problems(config: IntegrationConfig) -> Iterator[tuple[str, str]]:
 			yield "headers_to_keep", _("{0} contains a signature or credentials, which no event stores", name)
 	if len(names) > _MOST_KEPT:
 		yield "headers_to_keep", _("lists more than {0} headers", _MOST_KEPT)
-	if config.signature_header.strip().lower() in _KEPT:
+	if _KEPT.intersection(header_names(config.signature_header)):
 		yield (
 			"signature_header",
 			_("{0} is stored with each event, so it must not contain the signature", config.signature_header),

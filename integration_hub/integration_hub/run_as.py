@@ -86,6 +86,7 @@ RECEIVES = frozenset(
 		"answer_type",
 		"answer_headers",
 		"answer_200",
+		"empty_bodies",
 		"queue_enabled",
 		"queue_url",
 		"queue_kind",

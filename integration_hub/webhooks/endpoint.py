@@ -112,7 +112,7 @@ def _load(runtime: Runtime, name: str) -> Endpoint | None:
 		return None
 	if not (config.enabled and config.webhook_enabled):
 		return None
-	for field_name, sentence in header_problems(config):
+	for field_name, sentence in header_problems(filled(config)):
 		raise HubError(sentence, doctype="Integration Settings", name=config.name, field=field_name)
 	secrets = runtime.secrets(config.name)
 	scheme = scheme_for(config, runtime.schemes())

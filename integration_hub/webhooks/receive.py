@@ -119,7 +119,7 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 	if answer := scheme.probe(request):
 		return answer
 	scheme.verify(request, found.secrets)
-	body, payload = _read_body(found, request)
+	body, payload = scheme.concealed(*_read_body(found, request), found.secrets)
 	if answer := scheme.challenge(payload) or after_proof(found, request, payload):
 		return answer
 	reader = EventReader(

@@ -12,11 +12,13 @@ from integration_hub.lazy_messages import _
 from integration_hub.stores import inbox
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runtime import HubError, Runtime
+from integration_hub.webhooks.body_events import read_events
 from integration_hub.webhooks.endpoint import Endpoint, endpoint_of
-from integration_hub.webhooks.events import read_event
+from integration_hub.webhooks.events import EventReader
 from integration_hub.webhooks.identity import places_of
 from integration_hub.webhooks.messages import Request, Response
 from integration_hub.webhooks.receive import receive
+from integration_hub.webhooks.splitting import split_path
 
 EVENT_TYPE = "integration-hub.test"
 _PLAIN_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -51,16 +53,15 @@ def try_endpoint(
 	if found.secrets:  # without one the endpoint says what is missing
 		request = found.scheme.signed(request, found.secrets[0])
 	answer = receive(runtime, request)
-	event = read_event(
-		found.config,
-		request.body,
-		json.loads(request.body),
-		found.routes,
-		"HTTP",
-		request.headers,
-		scheme=found.scheme,
-	)
+	event = read_example(found, request)
 	return Tried(answer, event.event_id, _row_of(runtime, event) if answer.status < 300 else "")
+
+
+def read_example(found: Endpoint, request: Request) -> inbox.Event:
+	"""Return the one event of an example's body, as the endpoint reads it."""
+	reader = EventReader(found.config, found.routes, "HTTP", request.headers, scheme=found.scheme)
+	[event] = read_events(reader, request.body, json.loads(request.body))
+	return event
 
 
 def _row_of(runtime: Runtime, event: inbox.Event) -> str:
@@ -84,18 +85,39 @@ def example(found: Endpoint, url: str, event_type: str, payload: Mapping[str, An
 	headers = {"content-type": "application/json", "user-agent": "integration-hub-test"}
 	places = places_of(found.config, found.scheme.places)
 	for names, path, value in (
-		(places.id_headers, places.id_path, event_id),
 		(places.type_headers, places.type_path, event_type),
+		(places.id_headers, places.id_path, event_id),
 	):
 		headers |= dict.fromkeys(names if places.joined else names[:1], value)
 		if not names or places.joined:
 			_put(body, path, value)
-	content = json.dumps(body, ensure_ascii=False).encode()
+	content = json.dumps(_wrapped(body, found.config.events_path), ensure_ascii=False).encode()
 	return Request(found.config.name, "POST", headers, content, url)
 
 
+def _wrapped(event: dict[str, Any], events_path: str) -> Any:
+	"""Return a body in which an event stands where the settings look for a list of them."""
+	if not events_path.strip():
+		return event
+	path = split_path(events_path)
+	found = _nested(path.tail, event)
+	for place in reversed(path.lists):
+		found = _nested(place, [found])
+	return found
+
+
+def _nested(path: str, value: Any) -> Any:
+	for name in reversed(path.split(".") if path else []):
+		value = {name: value}
+	return value
+
+
 def _put(body: dict[str, Any], path: str, value: str) -> None:
-	"""Set what the first alternative of a path leads to, unless something stands there or in its way."""
+	"""Set what the first alternative of a path leads to, or of each part of a list, unless something stands in its way."""
+	if path.startswith("["):
+		for part in path.strip("[]").split(","):
+			_put(body, part, value)
+		return
 	path = path.partition("||")[0].strip()
 	if not _PLAIN_PATH.fullmatch(path):
 		return

@@ -88,7 +88,7 @@ def check(file: HubFile) -> None:
 			*credential_problems(config, secrets),
 		):
 			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)
-		for field, sentence in header_problems(config):
+		for field, sentence in header_problems(filled(config)):
 			raise HubError(sentence, name=f"{file.name} [integration.{name}]", field=field)
 		if config.fetches_tokens and not file.hub.get("encryption_key"):
 			raise HubError("is needed to keep tokens", name=f"{file.name} [hub]", field="encryption_key")

@@ -18,7 +18,6 @@ from integration_hub.webhooks.schemes.hmac_schemes import GitHubScheme, ShopifyS
 from integration_hub.webhooks.schemes.meta_and_x import MetaScheme, XScheme
 from integration_hub.webhooks.schemes.shared_secret import BasicScheme, TokenScheme
 from integration_hub.webhooks.schemes.signed_requests import HMACScheme, PublicKeyScheme
-from integration_hub.webhooks.schemes.slack import SlackScheme
 from integration_hub.webhooks.schemes.standard_webhooks import StandardScheme
 from integration_hub.webhooks.schemes.twilio import TwilioScheme
 
@@ -46,7 +45,6 @@ BASES: dict[str, Callable[[IntegrationConfig], Scheme]] = {
 	"GitHub": GitHubScheme,
 	"Meta": MetaScheme,
 	"Shopify": ShopifyScheme,
-	"Slack": SlackScheme,
 	"Twilio": TwilioScheme,
 	"WooCommerce": WooCommerceScheme,
 	"X": XScheme,

@@ -76,6 +76,10 @@ class Scheme:
 		"""
 		return ""
 
+	def concealed(self, body: bytes, payload: Any, secrets: Sequence[str]) -> tuple[bytes, Any]:
+		"""Return a proven body without the secrets that its sender has put into it as a proof."""
+		return body, payload
+
 	def probe(self, request: Request) -> Response | None:
 		"""Answer a POST that is not signed and no event, by which a sender tries the endpoint; None if it is none."""
 		return None

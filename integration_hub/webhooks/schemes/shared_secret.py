@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from integration_hub.connectors.errors import ConfigurationError
+from integration_hub.connectors.redact import MASK
+from integration_hub.webhooks.bodies import MalformedEvent, json_text
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.schemes.base import (
 	BadSignature,
@@ -40,11 +43,29 @@ class TokenScheme(Scheme):
 		for item in items:
 			require([text.strip() for text in signatures(config, request, item)], secrets)
 
+	def concealed(self, body: bytes, payload: Any, secrets: Sequence[str]) -> tuple[bytes, Any]:
+		"""Mask the token where it is a value of the body: what is stored is shown to others."""
+		if self.config.signature_in != "Body":
+			return body, payload
+		try:
+			masked = _masked(payload, frozenset(secrets))
+		except RecursionError:
+			raise MalformedEvent("body_too_deep") from None
+		return json_text(masked).encode(), masked
+
 	def signed(self, request: Request, secret: str) -> Request:
 		"""Return the request with the secret in its place."""
 		if self.config.signature_in == "Body":
 			raise CannotSign("The token is a part of the event: only the sender can send it.")
 		return placed(request, self.config, secret)
+
+
+def _masked(value: Any, secrets: Collection[str]) -> Any:
+	if isinstance(value, dict):
+		return {name: _masked(inner, secrets) for name, inner in value.items()}
+	if isinstance(value, list):
+		return [_masked(inner, secrets) for inner in value]
+	return MASK if isinstance(value, str) and value in secrets else value
 
 
 class BasicScheme(Scheme):

@@ -38,7 +38,7 @@ from integration_hub.webhooks.schemes.signed_content import (
 	render,
 	template_problem,
 )
-from integration_hub.webhooks.splitting import Item, split, split_path
+from integration_hub.webhooks.splitting import Item, TooManyEvents, split, split_path
 
 
 class SignedScheme(Scheme):
@@ -82,7 +82,10 @@ class SignedScheme(Scheme):
 def signed_items(payload: Any, config: IntegrationConfig) -> list[Any]:
 	"""Return the events of a body that hold a signature each: none may be without. Raises BadSignature."""
 	path = config.events_path.strip()
-	items = split(payload, split_path(path)) if path else [Item(payload)]
+	try:
+		items = split(payload, split_path(path)) if path else [Item(payload)]
+	except TooManyEvents:
+		raise BadSignature("signature_malformed") from None
 	if any(item.problem for item in items):
 		raise BadSignature("signature_missing")
 	return [item.value for item in items]

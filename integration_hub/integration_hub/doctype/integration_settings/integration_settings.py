@@ -50,7 +50,7 @@ class IntegrationSettings(Document):
 			*credential_problems(config, secrets),
 		):
 			refuse(self, field, sentence)
-		for field, sentence in header_problems(config):
+		for field, sentence in header_problems(filled(config)):
 			refuse(self, field, sentence)
 		self.check_registered(config)
 		run_as.check_integration(self)
