@@ -21,6 +21,7 @@ from integration_hub.api.failures import (
 	retry_record,
 	retry_records,
 )
+from integration_hub.api.imports import describe_import, make_import
 from integration_hub.api.integrations import (
 	choices,
 	delete_integration,
@@ -60,6 +61,7 @@ __all__ = [
 	"choices",
 	"count_to_retry",
 	"delete_integration",
+	"describe_import",
 	"dry_run",
 	"enable_streams",
 	"events_a_day",
@@ -72,6 +74,7 @@ __all__ = [
 	"keep_deletions",
 	"log_days",
 	"look_at_source",
+	"make_import",
 	"prepare_webhook_request",
 	"preview",
 	"preview_replay",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,44 @@ def import_manifest_file(ctx: click.Context, file: Path, yes: bool, **given: Any
 	_import(ctx, convert_manifest, file, yes, **given)
 
 
+_operations = click.option(
+	"--operation",
+	"operations",
+	multiple=True,
+	help="Only this GET operation: its id or path; may be repeated.",
+)
+
+
+@convert_group.command("openapi")
+@_common
+@_operations
+@report_errors
+def convert_openapi_file(
+	file: Path, name: str, answers: dict[str, str], streams: tuple[str, ...], operations: tuple[str, ...]
+) -> None:
+	"""Print an OpenAPI document as hub.toml: a stream for each GET operation that answers a list."""
+	_print(_proposal(_openapi(operations), file, name, answers, streams))
+
+
+@import_group.command("openapi")
+@_common
+@_operations
+@click.option("--yes", is_flag=True, help="Ask for no confirmation.")
+@click.pass_context
+@report_errors
+def import_openapi_file(
+	ctx: click.Context, file: Path, yes: bool, operations: tuple[str, ...], **given: Any
+) -> None:
+	"""Make an integration and streams of an OpenAPI document, in hub.toml or on a site."""
+	_import(ctx, _openapi(operations), file, yes, **given)
+
+
+def _openapi(operations: tuple[str, ...]) -> Callable[..., Any]:
+	from integration_hub.importing.openapi.convert import convert_openapi
+
+	return partial(convert_openapi, operations=operations)
+
+
 def _proposal(
 	convert: Callable[..., Any], file: Path, name: str, answers: Mapping[str, str], streams: tuple[str, ...]
 ) -> Any:
@@ -143,12 +183,27 @@ def _import(ctx: click.Context, convert: Callable[..., Any], file: Path, yes: bo
 		say(line)
 
 
+def _secrets(proposal: Any) -> dict[str, dict[str, str]]:
+	"""Return the values of Password fields: from the variables that hub.toml would name, else asked for, unseen."""
+	from integration_hub.importing.hub_toml_text import variable_name
+	from integration_hub.importing.manifest.secret_marks import secret_names, shown
+
+	found: dict[str, dict[str, str]] = {}
+	for integration, fields in proposal.secrets.items():
+		for field, text in fields.items():
+			variable = variable_name(integration, field)
+			value = os.environ.get(variable) or ("" if secret_names(text) else text)
+			asked = f"{variable}: {shown(text)}"
+			found.setdefault(integration, {})[field] = value or click.prompt(asked, hide_input=True, err=True)
+	return found
+
+
 def _made(ctx: click.Context, proposal: Any) -> Iterator[str]:
 	if site_of(ctx):
 		from integration_hub.runtime.frappe.import_proposal import load_into_site
 
 		with opened(ctx) as runtime:
-			yield from load_into_site(runtime, proposal)
+			yield from load_into_site(runtime, proposal, _secrets(proposal))
 		return
 	from integration_hub.runtime.standalone.import_proposal import add_to_file
 

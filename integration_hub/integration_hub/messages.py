@@ -44,6 +44,18 @@ def _marked(_) -> tuple[str, ...]:
 		_("The event's body is no longer kept: it cannot be replayed."),
 		_("No route matches the event, so it stays Unrouted."),
 		_("The route of the event says to ignore it."),
+		_("there is no GET operation {0!r}; there are {1}"),
+		_("no list of objects is in its answer"),
+		_("Base URL"),
+		_("is no OpenAPI document of the versions 2.0, 3.0 or 3.1"),
+		_("the reference {0} leads out of the document"),
+		_("Token"),
+		_("Username"),
+		_("Password"),
+		_("API Key"),
+		_("Client ID"),
+		_("Client Secret"),
+		_("Refresh Token"),
 	)
 
 

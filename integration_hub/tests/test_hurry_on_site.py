@@ -31,6 +31,8 @@ ELSEWHERE = frozenset(
 		"health",
 		"choices",
 		"start_sandbox",
+		"describe_import",
+		"make_import",
 		"sync_now",
 		"backfill",
 		"backfill_again",

@@ -86,7 +86,12 @@ class TestPermissions(HubTestCase):
 			"events_a_day": api.events_a_day,
 			"records_a_day": api.records_a_day,
 		}
-		owners = {"start_sandbox": api.start_sandbox}
+		described = {"kind": "Airbyte Manifest", "text": "streams: []", "name": "nothing"}
+		owners = {
+			"start_sandbox": api.start_sandbox,
+			"describe_import": lambda: api.describe_import(**described),
+			"make_import": lambda: api.make_import(**described),
+		}
 		return {"managers": managers, "deciders": deciders, "readers": readers, "owners": owners}
 
 	def backfill(self) -> str:
@@ -138,6 +143,13 @@ class TestPermissions(HubTestCase):
 				self.assertRaises(frappe.ValidationError, api.start_sandbox)
 				self.assertNotIn("127.0.0.1:8765", self.runtime.allowed_hosts())
 		self.assertEqual(started.call_count, 1)
+
+	def test_imports_are_for_a_system_manager(self):
+		for name in ("describe_import", "make_import"):
+			entry_point = self.entry_points()["owners"][name]
+			self.assertTrue(self.press("Administrator", name, entry_point), name)
+			for user in ("manager@example.com", "viewer@example.com", "nobody@example.com", "Guest"):
+				self.assertFalse(self.press(user, name, entry_point), (user, name))
 
 	def test_a_preview_takes_the_right_to_read_the_target(self):
 		for name in ("preview", "dry_run"):

@@ -34,19 +34,21 @@ def load_into_site(runtime: Any, source: Path | None, url: str) -> Iterator[str]
 	with runtime.db.transaction(), runtime.as_user("Administrator"):
 		children = child_tables(file)
 		for table in sorted(file.tables, key=lambda name: name not in children):  # they are linked to
-			said += _make_doctype(table, file.tables[table], table in children)
+			said += make_doctype(table, file.tables[table], table in children)
 		# Routes name streams and streams name integrations: routes come last.
 		for name, values in file.integrations.items():
 			known = {field: _secret(file, name, field, values, secrets) for field in SECRET_FIELDS}
 			plain = {k: v for k, v in values.items() if k not in SECRET_FIELDS and k != "routes"}
 			said.append(
-				_save("Integration Settings", name, {**plain, **{k: v for k, v in known.items() if v}})
+				save_document(
+					"Integration Settings", name, {**plain, **{k: v for k, v in known.items() if v}}
+				)
 			)
 		said += _carry_over(runtime, file)
 		for name, values in file.streams.items():
-			said.append(_save("Sync Settings", name, values))
+			said.append(save_document("Sync Settings", name, values))
 		for name, values in file.integrations.items():
-			_save("Integration Settings", name, {"routes": values["routes"]})
+			save_document("Integration Settings", name, {"routes": values["routes"]})
 	yield from said
 	yield f"Next: `bench --site {frappe.local.site} integration-hub sync`, or open the streams in Desk."
 
@@ -89,7 +91,7 @@ def _secret(file: HubFile, name: str, field: str, values: Mapping, known: Mappin
 	return known.get(field) or file.secret(name, field)
 
 
-def _save(doctype: str, name: str, values: Mapping[str, Any]) -> str:
+def save_document(doctype: str, name: str, values: Mapping[str, Any]) -> str:
 	exists = frappe.db.exists(doctype, name)
 	doc = frappe.get_doc(doctype, name) if exists else frappe.new_doc(doctype)
 	doc.update({TITLE_FIELDS[doctype]: name, **values})
@@ -100,7 +102,7 @@ def _save(doctype: str, name: str, values: Mapping[str, Any]) -> str:
 	return f"{'Updated' if exists else 'Made'} {doctype} {name}."
 
 
-def _make_doctype(name: str, fields: Mapping[str, Mapping[str, Any]], istable: bool) -> list[str]:
+def make_doctype(name: str, fields: Mapping[str, Mapping[str, Any]], istable: bool) -> list[str]:
 	if frappe.db.exists("DocType", name):
 		return []
 	rows = [{"label": frappe.unscrub(field), **row} for field, row in fields.items()]

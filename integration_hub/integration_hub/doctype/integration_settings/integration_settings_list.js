@@ -1,5 +1,6 @@
 {% include "integration_hub/public/js/list_pills.js" %}
 {% include "integration_hub/public/js/untrusted_text.js" %}
+{% include "integration_hub/public/js/import_dialog.js" %}
 
 show_as_text("Integration Settings");
 
@@ -19,6 +20,9 @@ frappe.listview_settings["Integration Settings"] = {
 		if (!doc.enabled) return [__("Disabled"), "gray", "enabled,=,0"];
 		const { status } = cur_list?.hub_states?.[doc.name] || {};
 		return [__(status || "…"), STATE_COLORS[status] || "gray", "enabled,=,1"];
+	},
+	onload(list) {
+		import_button(list);
 	},
 	// It follows from streams, events, queues and pauses: no column holds it.
 	async refresh(list) {
