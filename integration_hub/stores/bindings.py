@@ -296,6 +296,14 @@ def names_of(db: Database, stream: str, external_ids: Sequence[str]) -> dict[str
 	return {keys[row["name"]]: row["target_name"] for row in db.query(sql, values)}
 
 
+def external_id_of(db: Database, stream: str, document: str) -> str | None:
+	"""Return the external id that a document stands for in a stream, None if it stands for none."""
+	sql = f"""SELECT `external_id` FROM `tab{DOCTYPE}`
+		WHERE `target_name` = %s AND `stream` = %s AND `status` <> 'Deleted'"""
+	rows = db.query(sql, [document, stream])
+	return rows[0]["external_id"] if rows else None
+
+
 def mark_seen(db: Database, names: Iterable[str], mark: Mark) -> None:
 	"""Note that records, by their bindings' names, were seen; who has seen one since stays who has seen it last."""
 	marks, names = in_list(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from integration_hub.stores.ordering import AT_TIME, MY_TURN, let_on
 from integration_hub.stores.runtime import Runtime
 from integration_hub.webhooks.defer import MAX_DEFERRALS, Defer
 from integration_hub.webhooks.event_retries import EventRetries
-from integration_hub.webhooks.events import Route, load_routes, route_for
+from integration_hub.webhooks.events import Route, load_routes, routes_for
 from integration_hub.webhooks.handle import Handling
 from integration_hub.webhooks.source_confirmation import Held
 
@@ -120,21 +121,25 @@ class Batch:
 			held_back.add(self._failed(rows[tried - 1], failure))
 		return self._without(rows[tried:], held_back)
 
-	def _route(self, row: Row) -> Route | None:
-		"""Return an event's route, looked for once; raises what its conditions failed with."""
-		if "found_route" not in row:
+	def _routes(self, row: Row) -> tuple[Route, ...]:
+		"""Return an event's routes, looked for once; raises what their conditions failed with."""
+		if "found_routes" not in row:
 			with attempt() as looked:
-				row["found_route"] = route_for(self.routes, row["event_type"] or "", lambda: _facts(row))
+				row["found_routes"] = routes_for(self.routes, row["event_type"] or "", lambda: _facts(row))
 			if looked.error:
-				row["found_route"] = looked.error
-		if isinstance(row["found_route"], Exception):
-			raise row["found_route"]
-		return row["found_route"]
+				row["found_routes"] = looked.error
+		if isinstance(row["found_routes"], Exception):
+			raise row["found_routes"]
+		return row["found_routes"]
 
 	def _is_to_confirm(self, row: Row) -> bool:
+		return bool(self._to_confirm(row))
+
+	def _to_confirm(self, row: Row) -> list[Route]:
+		"""Return the routes of an event for which the source is asked first."""
 		with attempt() as looked:
-			route = self._route(row)
-		return not looked.error and route is not None and self.handling.is_to_confirm(row, route)
+			found = self._routes(row)
+		return [] if looked.error else [route for route in found if self.handling.is_to_confirm(row, route)]
 
 	def _confirmed(self, row: Row) -> str:
 		"""Ask the source about an event, then handle it; return the ordering key it holds back, if it does.
@@ -142,7 +147,7 @@ class Batch:
 		No transaction waits for the answer.
 		"""
 		with attempt() as asked, self.runtime.as_user(self.user):
-			row["asked"] = self.handling.ask(row, self._route(row))
+			row["answers"] = {route: self.handling.ask(row, route) for route in self._to_confirm(row)}
 		if isinstance(asked.error, RetryLater):
 			return self._failed(row, Defer(asked.error.seconds, self.redactor.text(asked.error, _SAID)))
 		if asked.error and not isinstance(asked.error, Held):  # which is raised again where it is handled
@@ -169,29 +174,39 @@ class Batch:
 
 	def _handle(self, row: Row) -> End:
 		row["began"] = time.perf_counter()
-		route = row["route"] = self._route(row)
-		if route is None:
+		routes = row["route"] = self._routes(row)
+		if not routes:
 			return End("Unrouted")
 		try:
-			with self.runtime.as_user(self.user):  # for each event: a handler may have set another
-				return End("Completed", tuple(self.handling.handle(row, route).items()))
+			return End("Completed", tuple(self._act(row, routes).items()))
 		except Held as held:
 			return End("Conflict", held=str(held))
 		finally:
 			row["took"] = time.perf_counter() - row["began"]
 
+	def _act(self, row: Row, routes: Sequence[Route]) -> dict[str, str]:
+		"""Do what the routes of an event say, all of it or none; return the first document that was made."""
+		reference: dict[str, str] = {}
+		# Held ends an event without an error, so what the routes before have done has to be undone here.
+		with self.runtime.db.savepoint() if len(routes) > 1 else nullcontext():
+			for route in routes:
+				told = {**row, "asked": row.get("answers", {}).get(route)}
+				with self.runtime.as_user(self.user):  # for each: a handler may have set another
+					reference = {**self.handling.handle(told, route), **reference}
+		return reference
+
 	def _attempt(self, rows: Sequence[Row], outcome: str, **what: str) -> Attempt:
 		"""Return what is kept of an attempt: of events that end alike in one go, how long they took on average."""
 		took = [row["took"] for row in rows if "took" in row]
 		seconds = sum(took) / len(took) if took else None
-		routes = {row["route"].title if row.get("route") else "" for row in rows}
+		routes = {" + ".join(route.title for route in row.get("route") or ()) for row in rows}
 		route = routes.pop() if len(routes) == 1 else ""
 		return Attempt(self._at or self.runtime.now(), seconds, outcome, route, **what)
 
 	def _write_ends(self) -> None:
 		"""Write the ends of what was handled, in its transaction; raises ClaimLost."""
 		self._watching = False
-		alike: dict[tuple[End, Route | None], list[Row]] = {}
+		alike: dict[tuple[End, tuple[Route, ...]], list[Row]] = {}
 		for row, end in self._pending:
 			alike.setdefault((end, row["route"]), []).append(row)
 		for (end, _), rows in alike.items():

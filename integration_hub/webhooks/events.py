@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache
@@ -44,6 +44,7 @@ class Route:
 	delete_if_gone: bool = False
 	handler: str = ""
 	server_script: str = ""
+	go_on: bool = False
 
 	@cached_property
 	def headers(self) -> tuple[str, ...]:
@@ -168,12 +169,12 @@ class EventReader:
 	def _routed(self, event_type: str, payload: Any) -> tuple[bool, str]:
 		"""Tell whether no route fits, and return what is fetched: of two fetches of a record the later one counts."""
 		try:
-			route = route_for(self.routes, event_type, lambda: (payload, self.kept))
-			fetches = route is not None and route.action == "Fetch Record"
-			named = scalar(payload, route.record_id_path, self.kept) if fetches else ""
+			found = routes_for(self.routes, event_type, lambda: (payload, self.kept))
+			fetch = next((route for route in found if route.action == "Fetch Record"), None)
+			named = scalar(payload, fetch.record_id_path, self.kept) if fetch else ""
 		except PathTooCostly:  # which fails, for all to see, where the event is handled
 			return False, ""
-		return route is None, f"{route.stream} | {named}" if named else ""
+		return not found, f"{fetch.stream} | {named}" if fetch and named else ""
 
 	def _note_borne(self, found: Identity, content: Content) -> None:
 		"""Note what an event has in its `ce-` headers as unsigned, unless they are as proven as the body."""
@@ -249,13 +250,26 @@ def route_for(routes: Sequence[Route], event_type: str, facts: Facts | None = No
 
 	facts: gives the payload and the headers that are kept, where a condition asks. Without it each condition is true.
 	"""
+	return next(_fitting(routes, event_type, facts), None)
+
+
+def routes_for(routes: Sequence[Route], event_type: str, facts: Facts | None = None) -> tuple[Route, ...]:
+	"""Return the routes that act on an event, in their order: the first that fits, and the next as long as each goes on."""
+	found: list[Route] = []
+	for route in _fitting(routes, event_type, facts):
+		found.append(route)
+		if not route.go_on:
+			break
+	return tuple(found)
+
+
+def _fitting(routes: Sequence[Route], event_type: str, facts: Facts | None) -> Iterator[Route]:
 	look = cache(facts) if facts else None
 	for route in routes:
 		if _fits(route.event_pattern, event_type) and (
 			not (route.condition and look) or holds(route.condition, *look())
 		):
-			return route
-	return None
+			yield route
 
 
 def _fits(pattern: str, event_type: str) -> bool:

@@ -33,6 +33,7 @@ from integration_hub.sync.stream_slices import OUTER
 from integration_hub.webhooks.defer import Defer
 from integration_hub.webhooks.events import Route
 from integration_hub.webhooks.identity import scalar
+from integration_hub.webhooks.records import Records, acting
 from integration_hub.webhooks.schemes import scheme_for
 from integration_hub.webhooks.source_confirmation import HELD, Asked, Held, ask, identified, is_unsigned
 
@@ -77,11 +78,12 @@ class Handling:
 		if route.action == "Start Sync":
 			want(self.runtime, route.stream)  # commits with the event; the next tick takes it up
 		elif route.action == "Call Function":
-			self._function(row, route)(payload, _about(row))
+			with acting(self._records(row)):
+				self._function(row, route)(payload, _about(row))
 		elif route.action == "Run Server Script":
-			self.runtime.run_script(
-				route.server_script, {"payload": payload, "event": _about(row), "defer": _defer}
-			)
+			names = {"payload": payload, "event": _about(row), "defer": _defer}
+			records = self._records(row).for_scripts()
+			self.runtime.run_script(route.server_script, {**names, "records": records})
 		elif route.action != "Ignore":
 			raise HubError(
 				_("unknown action {0!r}", route.action),
@@ -89,6 +91,9 @@ class Handling:
 				name=row["integration"],
 			)
 		return {}
+
+	def _records(self, row: Row) -> Records:
+		return Records(self.runtime, row["name"], _moment(row))
 
 	def is_to_confirm(self, row: Row, route: Route) -> bool:
 		"""Tell whether the source is asked before an event is handled.

@@ -14,7 +14,7 @@ from integration_hub.stores import inbox
 from integration_hub.stores.database import Row
 from integration_hub.stores.runtime import Change, HubError, Runtime, Target, Written
 from integration_hub.sync.compare import differences
-from integration_hub.webhooks.events import load_routes, route_for
+from integration_hub.webhooks.events import Route, load_routes, routes_for
 from integration_hub.webhooks.handle import FETCH, Handling, headers_of
 from integration_hub.webhooks.receive import hand_over
 from integration_hub.webhooks.source_confirmation import is_unsigned
@@ -87,10 +87,27 @@ def _preview(runtime: Runtime, row: Row) -> Effect:
 
 def _preview_route(runtime: Runtime, row: Row, effect: Effect) -> None:
 	routes = load_routes(runtime, row["integration"])
-	route = route_for(routes, row["event_type"] or "", lambda: (read_json(row["payload"]), headers_of(row)))
-	if route is None:
+	found = routes_for(routes, row["event_type"] or "", lambda: (read_json(row["payload"]), headers_of(row)))
+	if not found:
 		effect.does = "No route matches the event, so it stays Unrouted."
-	elif route.action == "Ignore":
+	parts = [Effect(row["name"]) for _route in found]
+	for route, part in zip(found, parts, strict=True):
+		_preview_one(runtime, row, route, part)
+	_join(effect, parts)
+
+
+def _join(effect: Effect, parts: Sequence[Effect]) -> None:
+	"""Put together what several routes would do: their sentences, and the document of the first that has one."""
+	if not parts:
+		return
+	told = next((part for part in parts if part.action != "Nothing"), parts[0])
+	for name in ("action", "doctype", "document", "changes"):
+		setattr(effect, name, getattr(told, name))
+	effect.does = " ".join(part.does for part in parts) if len(parts) > 1 else parts[0].does
+
+
+def _preview_one(runtime: Runtime, row: Row, route: Route, effect: Effect) -> None:
+	if route.action == "Ignore":
 		effect.does = "The route of the event says to ignore it."
 	elif route.action == FETCH:
 		effect.action = "Call"
