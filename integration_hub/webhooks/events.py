@@ -218,7 +218,14 @@ def _event_id(config: IntegrationConfig, found: Identity, content: Content) -> s
 	found.unsigned = [what for what in found.unsigned if what != "id"]  # it is made here
 	if source == "Hash of Body":
 		return stands_in if content.is_part else content.hash
-	return content.default_id or (new_id() if source == "Each Delivery Is an Event" else content.hash)
+	if source == "Each Delivery Is an Event" and not _is_named_delivery(content):
+		return new_id()
+	return stands_in
+
+
+def _is_named_delivery(content: Content) -> bool:
+	"""Tell whether a queue has named the delivery; what stands in for the id of an element alone is no name of one."""
+	return " | " in content.default_id if content.is_part else bool(content.default_id)
 
 
 def ordering_key(value: str) -> str:
