@@ -12,9 +12,16 @@ $(document).on("form-refresh", (event, frm) => {
 	}
 });
 
+// In Arabic, a path stands in its own direction: "/v1/customers", and not "v1/customers/".
+function keep_directions(frm) {
+	const places = ["input", "textarea", ".control-value"].map((what) => `[data-page-route="${frm.doctype}"] ${what}`);
+	frappe.dom.set_style(`${places.join(", ")} { unicode-bidi: plaintext; text-align: right; }`, `hub-rtl-${frappe.scrub(frm.doctype)}`);
+}
+
 // Frappe looks for the translation of a description to which it has added the time zone, and finds none.
 $(document).on("form-refresh", (event, frm) => {
 	if (frm?.meta?.module !== "Integration Hub") return;
+	if (frappe.utils.is_rtl()) keep_directions(frm);
 	for (const field of frm.fields) {
 		if (field.df.fieldtype !== "Datetime" || !field.df.description) continue;
 		const [text, ...more] = field.df.description.split("<br>");

@@ -1,8 +1,10 @@
 {% include "integration_hub/public/js/deletion_messages.js" %}
+{% include "integration_hub/public/js/outcome.js" %}
 
 frappe.ui.form.on("Sync Log", {
 	refresh(frm) {
 		frm.disable_save();
+		frm.set_df_property("outcome", "formatter", (outcome) => frappe.utils.escape_html(outcome_text(outcome)));
 		add_views(frm);
 		if (!integration_hub.may_act()) return;
 		if (frm.doc.status === "Needs Approval") offer_approval(frm);

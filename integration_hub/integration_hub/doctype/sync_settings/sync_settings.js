@@ -4,6 +4,7 @@
 {% include "integration_hub/public/js/job_queued.js" %}
 {% include "integration_hub/public/js/run_progress.js" %}
 {% include "integration_hub/public/js/stream_runs.js" %}
+{% include "integration_hub/public/js/outcome.js" %}
 {% include "integration_hub/public/js/deletion_messages.js" %}
 {% include "integration_hub/public/js/stream_previews.js" %}
 {% include "integration_hub/public/js/stream_source.js" %}
@@ -11,6 +12,7 @@
 frappe.ui.form.on("Sync Settings", {
 	onload: stay_after_tour,
 	refresh(frm) {
+		show_as_it_is(frm);
 		forget_others(frm);
 		set_field_choices(frm);
 		show_off(frm);
@@ -48,6 +50,13 @@ frappe.ui.form.on("Sync Settings", {
 		hide_unused(frm, true);
 	},
 });
+
+// Frappe shows the value of a choice translated: of a field's name, "email" as "E-Mail". An outcome it does not translate.
+function show_as_it_is(frm) {
+	for (const field of ["match_field", "disable_field"]) frm.set_df_property(field, "formatter", escaped);
+	frm.fields_dict.mapping.grid.update_docfield_property("field", "formatter", escaped);
+	frm.set_df_property("last_outcome", "formatter", (outcome) => escaped(outcome_text(outcome)));
+}
 
 async function set_field_choices(frm) {
 	if (!frm.doc.target_doctype) return;
