@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from integration_hub.outbound.config import load_outbound
 from integration_hub.outbound.dispatch import dispatch, sweep
+from integration_hub.outbound.scan import plan, scan, send_all
 from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.runtime.standalone.outbox_triggers import quiet
 from integration_hub.runtime.worker import work_once
 from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import API_KEY
@@ -298,3 +302,71 @@ def test_what_comes_back_is_written_and_fires_nothing(make, crm):
 	assert hub.db.query("SELECT `city` FROM `tabPerson`")[0]["city"] == "PEO-000001"
 	assert outbox.count(hub) == 0
 	assert new_id()
+
+
+def unnoticed(hub: StandaloneRuntime, name: str, **values: object) -> None:
+	"""Change a row as something would that no trigger notes."""
+	with hub.db.transaction(), quiet(hub.db):
+		save(hub, name, **values)
+
+
+def test_a_scan_finds_what_was_not_noted_and_repeats_nothing(make, crm):
+	hub = make()
+	crm.receive("people", requires=("email",))
+	since = hub.now()
+	for number in range(3):
+		unnoticed(hub, f"p{number}", **({"email": ""} if number == 2 else {}))
+	stream = load_outbound(hub, "people")
+	newest = scan(hub, stream, since)
+	assert newest > since and outbox.count(hub) == 3
+	send(hub)
+	assert dict(states(hub)) == {"p0": "Delivered", "p1": "Delivered", "p2": "Rejected"}
+	before = crm.requests
+	scan(hub, stream, newest)
+	assert outbox.count(hub) == 0, "within the overlap, what was sent or refused as it is stays"
+	assert crm.requests == before
+
+
+def test_what_is_there_is_planned_and_sent_behind_live_changes(make, crm):
+	hub = make('out_deletion = "Delete"\nout_filters = \'[["Person", "vip", "=", 0]]\'')
+	save(hub, "sent")
+	save(hub, "gone")
+	send(hub)
+	with hub.db.transaction(), quiet(hub.db):
+		delete(hub, "gone")
+	for name in ("a", "b"):
+		unnoticed(hub, name)
+	unnoticed(hub, "sent", city="Kyōto")
+	unnoticed(hub, "left out", vip=1)
+	found = plan(hub, "people")
+	assert (found.create, found.update, found.delete) == (2, 1, 1)
+	assert found.skip == {"It does not fit the filters": 1}
+	assert outbox.count(hub) == 0 and found.sample[0]["payload"]["name"] == "A"
+	send_all(hub, "people")
+	sweep(hub)
+	save(hub, "b", city="Łódź")  # a live change of one that waits
+	save(hub, "live")
+	sweep(hub)
+	order = [
+		row["document"]
+		for row in hub.db.query(
+			"SELECT `document` FROM `tabDelivery Log` WHERE `status` = 'Pending' ORDER BY `name`"
+		)
+	]
+	assert order.index("live") < order.index("a") and order.index("b") < order.index("a")
+	send(hub)
+	assert {one["name"] for one in system(crm).values()} == {"A", "B", "Sent", "Live"}
+	again = plan(hub, "people")
+	assert (again.create, again.update, again.delete) == (0, 0, 0)
+
+
+def test_a_comparison_finds_what_moved_no_time(make, crm):
+	hub = make("compare_hours = 1")
+	save(hub, "ada")
+	send(hub)
+	with hub.db.transaction(), quiet(hub.db):
+		hub.db.execute("UPDATE `tabPerson` SET `city` = 'Kyōto'")
+	state = json.dumps({"since": hub.now(), "scanned": hub.now(), "compared": "2020-01-01 00:00:00"})
+	hub.db.execute("UPDATE `tabSync Settings` SET `scan_state` = %s", [state])
+	send(hub)
+	assert system(crm)["ada@example.com"]["address"] == {"city": "Kyōto"}

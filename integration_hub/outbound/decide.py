@@ -10,7 +10,7 @@ from typing import Any
 from integration_hub.lazy_messages import _
 from integration_hub.outbound.config import OutboundStream
 from integration_hub.outbound.rendering import Rendered, Renderer
-from integration_hub.outbound.steps import Requests, Step, thawed
+from integration_hub.outbound.steps import NoValue, Requests, Step, thawed
 from integration_hub.stores import deliveries, sent_records
 from integration_hub.stores.database import Row
 from integration_hub.stores.ids import key
@@ -32,7 +32,7 @@ class Memory:
 
 	looked: the system was asked for the record. found: the id that it gave. version: which it has now, where it refused
 	ours. sent: something was taken. gone: the record that we knew is there no longer. resent: the open request was
-	repeated. removed: a record was deleted or disabled.
+	repeated. removed: a record was deleted or disabled. modified: when the document had been.
 	"""
 
 	looked: bool = False
@@ -42,6 +42,7 @@ class Memory:
 	gone: bool = False
 	resent: bool = False
 	removed: bool = False
+	modified: str = ""
 	rendered: Rendered | None = None
 	answers: dict[str, Any] = field(default_factory=dict)
 
@@ -83,6 +84,7 @@ class Decider:
 	def _upsert(
 		self, row: Row, memory: Memory, records: list[Row], document: Mapping[str, Any]
 	) -> Step | End:
+		memory.modified = str(document.get("modified") or "")
 		rendered = memory.rendered = self.renderer.render(document)
 		values = self.values(row, rendered, document)
 		if not records:
@@ -94,8 +96,8 @@ class Decider:
 			return self._message(row, rendered, values, record["external_id"])
 		if memory.gone and not self._may_look():
 			return End("Conflict", _("The system no longer has record {0}.", record["external_id"]))
-		if memory.gone and not memory.looked:
-			return self.requests.make("look up", values)
+		if memory.gone and not memory.looked and (look := self._look_up(values, memory)):
+			return look
 		if memory.gone:
 			sent_records.mark_gone(self.runtime, record["name"], row["name"])
 			memory.gone = False
@@ -119,8 +121,8 @@ class Decider:
 			return End("Unchanged", drop=True)
 		if self.stream.send_to != "HTTP":
 			return self._message(row, rendered, values, "")
-		if self._may_look() and not memory.looked:
-			return self.requests.make("look up", values)
+		if self._may_look() and not memory.looked and (look := self._look_up(values, memory)):
+			return look
 		if self.stream.upsert_policy == "Update Only":
 			return End("Unchanged", _("The system has no such record."))
 		opened = deliveries.open_request(self.runtime, self.stream.name, row["document"])
@@ -138,6 +140,14 @@ class Decider:
 				_("The system took the record, and its answer held no id at {0}.", self.stream.id_path),
 			)
 		return None
+
+	def _look_up(self, values: dict[str, Any], memory: Memory) -> Step | None:
+		"""Return the look-up of a record, None where the document does not hold what it is found by."""
+		try:
+			return self.requests.make("look up", values)
+		except NoValue:
+			memory.looked = True
+			return None
 
 	def _may_look(self) -> bool:
 		return bool(self.stream.lookup_path and self.stream.lookup_match)

@@ -17,7 +17,7 @@ from integration_hub.lazy_messages import _
 from integration_hub.outbound.config import OutboundStream
 from integration_hub.outbound.decide import TAKEN, Decider, End, Memory
 from integration_hub.outbound.rendering import RenderError
-from integration_hub.outbound.steps import Step, at, found_in, id_in, version_in
+from integration_hub.outbound.steps import NoValue, Step, at, found_in, id_in, version_in
 from integration_hub.stores import deliveries, sent_records
 from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.runtime import HubError, Runtime
@@ -87,16 +87,15 @@ class Delivering:
 		self.runtime, self.stream, self.connector, self._send = runtime, stream, connector, send
 		self.decider = Decider(runtime, stream)
 
-	def deliver(self, row: Row, told: Told) -> tuple[End, Memory]:
+	def deliver(self, row: Row, told: Told, memory: Memory) -> End:
 		"""Send what there is to say of a claimed delivery; return its end.
 
 		Raises ClaimLost, Unbound, HubError, ConnectorError; Rejected for what the system will not take.
 		"""
-		memory = Memory()
 		for _number in range(_MOST_STEPS):
 			step = in_transaction(self.runtime.db, lambda: self._begin(row, memory))
 			if isinstance(step, End):
-				return step, memory
+				return step
 			self._take(row, step, memory, told)
 		raise Rejected(_("There is no end to the requests of this delivery."))
 
@@ -105,7 +104,7 @@ class Delivering:
 		self._hold(row)
 		try:
 			step = self.decider.next(row, memory)
-		except RenderError as error:
+		except (RenderError, NoValue) as error:
 			raise Rejected(str(error)) from None
 		if isinstance(step, Step) and step.kind == "create":
 			noted = {"open_key": step.key, "open_request": step.frozen, "payload_hash": step.hash}

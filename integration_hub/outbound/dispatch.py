@@ -18,6 +18,7 @@ from integration_hub.outbound.config import load_outbound
 from integration_hub.outbound.decide import End, Memory
 from integration_hub.outbound.deliver import ClaimLost, Delivering, Put, Rejected, Told
 from integration_hub.outbound.rendering import Unbound
+from integration_hub.outbound.scan import scan_due
 from integration_hub.outbound.transports import sender
 from integration_hub.stores import claims, deliveries, outbox
 from integration_hub.stores.attempts import Attempt
@@ -56,6 +57,7 @@ class Dispatched:
 
 def sweep(runtime: Runtime) -> list[str]:
 	"""Take changes of the outbox up, and what was left behind of deliveries; return the integrations that were woken."""
+	scan_due(runtime)
 	collect(runtime)
 	return sweep_table(runtime, OUTBOX, MAX_ATTEMPTS, runtime.enqueue_dispatch)
 
@@ -113,7 +115,7 @@ class _Dispatcher:
 		told, began, at = Told(), time.perf_counter(), self.runtime.now()
 		end, memory = End("Failed"), Memory()
 		with attempt(self.runtime.db.is_transient) as tried:
-			end, memory = self._sender(row["stream"]).deliver(row, told)
+			end = self._sender(row["stream"]).deliver(row, told, memory)
 		taken = {"seconds": time.perf_counter() - began, "at": at, "told": told}
 		error = tried.error
 		if isinstance(error, ClaimLost):
@@ -140,12 +142,14 @@ class _Dispatcher:
 			return
 		said = self.connector.redactor.text(end.error, 500)
 		values = {"status": end.status, "error": said or None, "error_log": None}
+		if memory.modified:
+			values["document_modified"] = memory.modified
 		if end.status == "Delivered":
 			values["delivered_at"] = self.runtime.now()
 		if memory.removed:
 			values["operation"] = "Delete"
 		if memory.rendered:
-			values |= {"payload_hash": memory.rendered.hash, "document_modified": memory.rendered.modified}
+			values["payload_hash"] = memory.rendered.hash
 		in_transaction(self.runtime.db, lambda: self._settle(row, values, end.status, said, taken))
 
 	def _drop(self, row: Row) -> None:

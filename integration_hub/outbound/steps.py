@@ -19,6 +19,10 @@ Kind = Literal["create", "update", "delete", "disable", "look up", "read", "mess
 PLACEHOLDERS = ("id", "key", "operation", "event_type", "payload.", "doc.", "payload", "doc")
 
 
+class NoValue(ConfigurationError):
+	"""A path names something that this document does not hold."""
+
+
 @dataclass(frozen=True)
 class Step:
 	"""One request. key: its idempotency key, "" for none. hash: of the payload that it says, as the record then holds."""
@@ -98,9 +102,7 @@ class Requests:
 		text = self._read(f"{place}_path", lambda: path_text(self.paths[place], values))
 		if text is None:
 			missing = ", ".join(str(one) for one in self.paths[place].placeholders)
-			raise ConfigurationError(
-				_("{0} has no value here", missing), field=f"{place}_path".replace(" ", "_")
-			)
+			raise NoValue(_("{0} has no value here", missing), field=f"{place}_path".replace(" ", "_"))
 		return text
 
 	def _headers(self, values: Mapping[str, Any]) -> dict[str, str]:
