@@ -20,6 +20,7 @@ SECRET_FIELDS = (
 	"webhook_verify_token",
 	"queue_url",
 	"proxy_secret",
+	"signing_secret",
 	"secret_2",
 	"secret_3",
 	"private_key",

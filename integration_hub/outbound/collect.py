@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from integration_hub.connectors.app_code import attempt
 from integration_hub.outbound.config import OutboundStream, outbound_streams
+from integration_hub.outbound.rendering import Renderer
 from integration_hub.stores import deliveries, outbox, sent_records
 from integration_hub.stores.database import Row, in_transaction
 from integration_hub.stores.deliveries import delivery_name, ordering_key
@@ -15,6 +17,7 @@ from integration_hub.stores.runtime import Runtime
 AT_ONCE = 500
 DELETIONS = ("deleted", "merged")
 BACKFILL = "backfill"
+FROZEN = "frozen"  # note of a change whose payload is the row as a trigger has seen it
 
 
 def collect(runtime: Runtime) -> set[str]:
@@ -51,7 +54,8 @@ def _collect_for(runtime: Runtime, stream: OutboundStream, rows: Sequence[Row]) 
 	if not mine:
 		return False
 	if stream.is_event:
-		deliveries.add(runtime, [_event(stream, row) for row in mine if row["stream"] == stream.name])
+		made = [_event(runtime, stream, row) for row in mine if row["stream"] == stream.name]
+		deliveries.add(runtime, [row for row in made if row])
 		return True
 	for row in mine:
 		_follow_name(runtime, stream, row)
@@ -70,18 +74,36 @@ def _strongest(rows: Iterable[Row]) -> list[Row]:
 	return sorted(rows, key=lambda row: row["operation"] in DELETIONS)
 
 
-def _event(stream: OutboundStream, row: Row) -> dict[str, Any]:
-	return {
+def _event(runtime: Runtime, stream: OutboundStream, row: Row) -> dict[str, Any] | None:
+	"""Return the delivery of an event, None if its document does not fit the filters."""
+	delivery = {
 		**_row(stream, row["document"], row["operation"]),
 		"name": row["name"],
 		"payload": row["payload"],
-		"error": row["note"] if row["payload"] is None else None,
 	}
+	if row["note"] == FROZEN:
+		return _mapped(runtime, stream, row, delivery)
+	return {**delivery, "error": row["note"] if row["payload"] is None else None}
+
+
+def _mapped(
+	runtime: Runtime, stream: OutboundStream, row: Row, delivery: dict[str, Any]
+) -> dict[str, Any] | None:
+	"""Map what a trigger has frozen, as it is: triggers know no mapping."""
+	renderer = Renderer(runtime, stream, runtime.target(stream.target_doctype, "Documents").fields())
+	document = {"docstatus": 0, **json.loads(row["payload"])}
+	with attempt() as mapping:
+		if not renderer.wants(document):
+			return None
+		payload = json.dumps(renderer.render(document).payload, ensure_ascii=False, default=str)
+		return {**delivery, "payload": payload}
+	return {**delivery, "payload": None, "error": str(mapping.error)[:500]}
 
 
 def _row(stream: OutboundStream, document: str, operation: str) -> dict[str, Any]:
 	return {
 		"status": "Pending",
+		"backfill": 0,
 		"stream": stream.name,
 		"integration": stream.integration,
 		"reference_doctype": stream.target_doctype,

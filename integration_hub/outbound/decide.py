@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from integration_hub.lazy_messages import _
@@ -13,7 +13,7 @@ from integration_hub.outbound.rendering import Rendered, Renderer
 from integration_hub.outbound.steps import NoValue, Requests, Step, thawed
 from integration_hub.stores import deliveries, sent_records
 from integration_hub.stores.database import Row
-from integration_hub.stores.ids import key
+from integration_hub.stores.ids import key, utc_made_at
 from integration_hub.stores.runtime import Runtime
 
 
@@ -112,7 +112,7 @@ class Decider:
 		values = {**values, "id": record["external_id"]}
 		step = self.requests.make("update", values, key=self._key(row, rendered.hash), hash=rendered.hash)
 		if self.stream.precondition == "If-Match" and version:
-			return Step(**{**vars(step), "headers": {**step.headers, "If-Match": version}})
+			return replace(step, headers={**step.headers, "If-Match": version})
 		return step
 
 	def _creation(self, row: Row, memory: Memory, values: dict[str, Any]) -> Step | End:
@@ -210,9 +210,13 @@ class Decider:
 			"payload": payload,
 			"doc": payload,
 			"operation": row["operation"],
-			"event_type": self.stream.event_type,
 		}
-		return self.requests.make("message", values, key=row["name"])
+		step = self.requests.make("message", values, key=row["name"])
+		if self.stream.send_to != "HTTP" or self.requests.body is not None:
+			return step
+		# The body that Standard Webhooks proposes, which is the same at each attempt.
+		body = {"type": step.type, "timestamp": utc_made_at(row["name"]), "data": payload}
+		return replace(step, body=body)
 
 	def _ended(self, memory: Memory, said: str = "") -> End:
 		return End("Delivered" if memory.sent else "Unchanged", said)

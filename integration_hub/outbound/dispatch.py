@@ -99,11 +99,19 @@ class _Dispatcher:
 			rows = claims.claim_due(self.runtime, self.integration, CLAIMED_AT_ONCE, slot, deadline, OUTBOX)
 			if not rows and not collect(self.runtime):
 				return
-			for number, row in enumerate(rows):
+			while rows:
 				if self.paused or time.monotonic() >= deadline:
-					claims.give_back(self.runtime, rows[number:], OUTBOX)
+					claims.give_back(self.runtime, rows, OUTBOX)
 					return
-				self._deliver(row)
+				row, *rows = rows
+				if not self._deliver(row):
+					rows = self._without_later(row, rows)
+
+	def _without_later(self, row: Row, rows: list[Row]) -> list[Row]:
+		"""Give back the later deliveries of a document one of which is not settled; return the others."""
+		behind = [one for one in rows if one["ordering_key"] == row["ordering_key"]]
+		claims.give_back(self.runtime, behind, OUTBOX)
+		return [one for one in rows if one not in behind]
 
 	def _make(self, stream: str) -> Delivering:
 		settings = load_outbound(self.runtime, stream)
@@ -111,7 +119,8 @@ class _Dispatcher:
 			self.runtime, settings, self.connector, sender(self.runtime, settings, self.connector)
 		)
 
-	def _deliver(self, row: Row) -> None:
+	def _deliver(self, row: Row) -> bool:
+		"""Send a claimed delivery and write its end; tell whether it is settled, so that the next one may go."""
 		told, began, at = Told(), time.perf_counter(), self.runtime.now()
 		end, memory = End("Failed"), Memory()
 		with attempt(self.runtime.db.is_transient) as tried:
@@ -119,7 +128,7 @@ class _Dispatcher:
 		taken = {"seconds": time.perf_counter() - began, "at": at, "told": told}
 		error = tried.error
 		if isinstance(error, ClaimLost):
-			return
+			return False
 		if isinstance(error, Put):
 			error, end = None, error.end
 		if isinstance(error, errors.RetryLater):
@@ -127,12 +136,12 @@ class _Dispatcher:
 			self._put_off(row, error, error.seconds, taken)
 		elif isinstance(error, Unbound) and row["deferrals"] < MAX_DEFERRALS:
 			self._wait_for_parent(row, error, taken)
-		elif isinstance(error, Rejected):
-			self._end(row, End("Rejected", str(error)), memory, taken)
-		elif error:
+		elif error and not isinstance(error, Rejected):
 			self._fail(row, error, taken)
 		else:
-			self._end(row, end, memory, taken)
+			self._end(row, End("Rejected", str(error)) if error else end, memory, taken)
+			return True
+		return False
 
 	def _end(self, row: Row, end: End, memory: Memory, taken: dict[str, Any]) -> None:
 		counted = {"Delivered": "delivered", "Unchanged": "unchanged"}.get(end.status, "rejected")

@@ -25,7 +25,9 @@ class NoValue(ConfigurationError):
 
 @dataclass(frozen=True)
 class Step:
-	"""One request. key: its idempotency key, "" for none. hash: of the payload that it says, as the record then holds."""
+	"""One request. key: its idempotency key, "" for none. hash: of the payload that it says, as the record then holds.
+	type: of a message.
+	"""
 
 	kind: Kind
 	method: str
@@ -34,6 +36,7 @@ class Step:
 	key: str = ""
 	headers: Mapping[str, str] = field(default_factory=dict)
 	hash: str = ""
+	type: str = ""
 
 	@property
 	def frozen(self) -> str:
@@ -89,9 +92,17 @@ class Requests:
 			"delete": self.stream.delete_method,
 		}.get(kind, "GET")
 		given = {**values, "key": key}
+		given["event_type"] = self._type(given) if kind == "message" else ""
 		sends = kind not in ("look up", "read", "delete")
 		said = self._body({**given, "payload": body} if body is not None else given) if sends else None
-		return Step(kind, method, self._path(place, given), said, key, self._headers(given), hash)
+		return Step(
+			kind, method, self._path(place, given), said, key, self._headers(given), hash, given["event_type"]
+		)
+
+	def _type(self, values: Mapping[str, Any]) -> str:
+		"""Return the type of a message: what the stream says, else the operation."""
+		template = self._read("event_type", lambda: Template.read(self.stream.event_type or "{operation}"))
+		return self._read("event_type", lambda: template.text(values)) or ""
 
 	def _body(self, values: Mapping[str, Any]) -> Any:
 		if self.body is None:

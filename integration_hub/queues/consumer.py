@@ -57,6 +57,20 @@ def consumer_for(
 	return _KINDS[config.queue_kind](runtime, config, client, name, follow)
 
 
+def client_for(runtime: Runtime, integration: str) -> redis.Redis:
+	"""Return a client of the Redis that an integration names, else of the site's; raises HubError where there is none."""
+	place = {"doctype": "Integration Settings", "name": integration, "field": "queue_url"}
+	url = runtime.secrets(integration).get("queue_url")
+	try:
+		if url:
+			return pinned_client(url, runtime.allowed_hosts(), **_TIMEOUTS)
+		if fallback := runtime.external_redis_url():
+			return owners_client(fallback, **_TIMEOUTS)
+	except (ValueError, OSError) as error:
+		raise HubError(str(error), **place) from None
+	raise HubError("is empty", **place)
+
+
 def _at(url: str, host: str, port: int) -> str:
 	"""Return a URL with another place in it; host: "" for the same."""
 	parts = urlsplit(url)

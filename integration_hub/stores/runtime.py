@@ -225,6 +225,9 @@ class Runtime(Protocol):
 	def warnings(self) -> list[str]:
 		"""Return sentences for an operator about what keeps the runtime from working by itself."""
 
+	def external_redis_url(self) -> str:
+		"""Return the URL of a Redis that all integrations may use, "" if none is set."""
+
 	def reconnect(self) -> None:
 		"""Begin with a new database connection, where the old one may be broken."""
 

@@ -6,18 +6,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from integration_hub.outbound.collect import FROZEN
 from integration_hub.runtime.standalone.hub_toml import HubFile
 from integration_hub.runtime.standalone.open_hub import OpenHub
 from integration_hub.stores.bindings import DOCTYPE as RECORDS
 from integration_hub.stores.deliveries import DOCTYPE as DELIVERIES
 from integration_hub.stores.outbox import DOCTYPE
+from integration_hub.stores.runtime import HubError
 from integration_hub.stores.sqlite import SQLiteDatabase
 
 _STANDARD = ("name", "creation", "modified", "owner", "modified_by")
-# Microseconds since the epoch and ten random digits, as stores.ids.new_id names rows.
-_NAME = """printf('%%014x', CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)) || lower(hex(randomblob(5)))"""
+# Named as stores.ids.new_id names rows; within a millisecond, which SQLite's clock is exact to, by their number.
+_NAME = (
+	"printf('%014x', CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000)"
+	f" || printf('%04x', (SELECT COALESCE(MAX(rowid), 0) + 1 FROM `tab{DOCTYPE}`) & 65535)"
+	" || lower(hex(randomblob(3)))"
+)
 _QUIET = "hub_quiet"
 _PREFIX = "hub_outbox_"
+_MOST_COLUMNS = 45  # json_object takes a hundred arguments
 
 
 def write_triggers(runtime: OpenHub) -> None:
@@ -32,7 +39,10 @@ def write_triggers(runtime: OpenHub) -> None:
 
 
 def _statements(file: HubFile) -> Iterator[str]:
-	streams = (values for values in file.streams.values() if values.get("direction") == "Out")
+	streams = [values for values in file.streams.values() if values.get("direction") == "Out"]
+	for name, values in file.streams.items():
+		if values in streams and values.get("send_as") == "Event":
+			yield from _of_events(name, values["target_doctype"], file)
 	for table in sorted({values["target_doctype"] for values in streams}):
 		yield from _of_documents(table)
 		for field in file.tables[table].values():
@@ -54,6 +64,25 @@ def _of_documents(table: str) -> Iterator[str]:
 	yield _trigger(table, "DELETE", "", [_note(table, "OLD.`name`", "deleted")])
 
 
+def _of_events(stream: str, table: str, file: HubFile) -> Iterator[str]:
+	"""Return the triggers that freeze what a row holds at each change; what its child tables hold is not among it."""
+	columns = [name for name, field in file.tables[table].items() if field["fieldtype"] != "Table"]
+	if len(columns) > _MOST_COLUMNS:
+		raise HubError(
+			f"has more than {_MOST_COLUMNS} fields, which no event holds here",
+			name=f"{file.name} [stream.{stream}]",
+			field="target_doctype",
+		)
+	for event, row, operation in (
+		("INSERT", "NEW", "created"),
+		("UPDATE", "NEW", "updated"),
+		("DELETE", "OLD", "deleted"),
+	):
+		pairs = ", ".join(f"{_text(name)}, {row}.`{name}`" for name in (*_STANDARD[:3], *columns))
+		note = _note(table, f"{row}.`name`", operation, _text(FROZEN), _text(stream), f"json_object({pairs})")
+		yield _trigger(table, event, f"event {stream}", [note])
+
+
 def _of_children(table: str, children: str) -> Iterator[str]:
 	for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
 		there = f"EXISTS (SELECT 1 FROM `tab{table}` WHERE `name` = {row}.`parent`)"
@@ -70,12 +99,17 @@ def _trigger(table: str, event: str, suffix: str, actions: Iterable[str], where:
 	)
 
 
-def _note(table: str, document: str, operation: str, note: str = "''") -> str:
-	now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')"
-	values = [_NAME, now, now, _text(table), document, _text(operation), "''", note]
-	columns = ("name", "creation", "modified", "reference_doctype", "document", "operation", "stream", "note")
+def _note(
+	table: str, document: str, operation: str, note: str = "''", stream: str = "''", payload: str = "NULL"
+) -> str:
+	now = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+	values = [_NAME, now, now, _text(table), document, _text(operation), stream, note, payload]
+	columns = (
+		*("name", "creation", "modified", "reference_doctype", "document", "operation"),
+		*("stream", "note", "payload"),
+	)
 	listed = ", ".join(f"`{column}`" for column in columns)
-	return f"INSERT INTO `tab{DOCTYPE}` ({listed}) VALUES ({', '.join(values)})".replace("%%", "%")
+	return f"INSERT INTO `tab{DOCTYPE}` ({listed}) VALUES ({', '.join(values)})"
 
 
 def _text(value: str) -> str:
