@@ -376,6 +376,19 @@ def test_a_comparison_finds_what_moved_no_time(make, crm):
 	assert system(crm)["ada@example.com"]["address"] == {"city": "Kyōto"}
 
 
+@pytest.mark.parametrize("settings", [LOOKUP, KEYS])
+def test_a_document_that_is_deleted_before_its_creation_was_heard_of_goes_all_the_same(make, crm, settings):
+	hub = make(settings + '\nout_deletion = "Delete"')
+	save(hub, "ada")
+	looks = ["none"] if "lookup" in settings else []
+	crm.faults.set(following=[*looks, "reset after", "reset"])
+	send(hub)
+	assert len(system(crm)) == 1 and states(hub)[0][1] == "Failed"
+	delete(hub, "ada")
+	send(hub, 2)
+	assert system(crm) == {} and crm.receive("people").counts.created == 1
+
+
 EVENTS = """
 send_as = "Event"
 create_path = "/v1/received/hooks/messages"

@@ -130,7 +130,7 @@ class Outbound(RuleBasedStateMachine):
 
 	def teardown(self) -> None:
 		if hasattr(self, "hub"):
-			for _number in range(8):
+			for _number in range(6):
 				self.send()
 			rows = self.hub.db.query("SELECT * FROM `tabPerson`")
 			table = {row["email"]: (row["full_name"], row["city"] or None) for row in rows}
@@ -148,4 +148,6 @@ class Outbound(RuleBasedStateMachine):
 
 
 TestOutbound = Outbound.TestCase
-TestOutbound.settings = settings(max_examples=10, stateful_step_count=20)
+TestOutbound.settings = settings(
+	max_examples=300 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 6, stateful_step_count=15
+)

@@ -161,6 +161,8 @@ class Decider:
 	def _removal(self, row: Row, memory: Memory, records: list[Row]) -> Step | End:
 		"""Return how the first of the records of a document that is gone from the stream goes, or the end."""
 		mine = [record for record in records if record["external_id"] not in memory.answers]
+		if not records and (again := self._unknown(row, memory)):
+			return again
 		if not mine:
 			return self._ended(memory) if memory.sent or records else End("Unchanged", drop=True)
 		record = mine[0]
@@ -186,6 +188,21 @@ class Decider:
 			}
 			return self.requests.make("disable", values, key=self._key(row, "disabled"), body=body)
 		return self.requests.make("delete", values, key=self._key(row, "deleted"))
+
+	def _unknown(self, row: Row, memory: Memory) -> Step | None:
+		"""Return how to learn whether the system has a record whose creation was asked for and never heard of."""
+		opened = deliveries.open_request(self.runtime, self.stream.name, row["document"])
+		if not opened or self.stream.out_deletion == "Keep" or self.stream.send_to != "HTTP":
+			return None
+		payload = _json(opened["payload"])
+		memory.rendered = Rendered(payload, opened["payload_hash"] or "", "")
+		values = self.values(row, memory.rendered, {"name": row["document"]})
+		if self._may_look() and not memory.looked and (look := self._look_up(values, memory)):
+			return look
+		if self.stream.idempotency_keys and not self._may_look() and not memory.resent:
+			return thawed(opened["open_request"])
+		deliveries.close_requests(self.runtime, self.stream.name, row["document"])
+		return None
 
 	def _are_too_many(self, row: Row) -> bool:
 		"""Tell whether one deletion more is more than a day may see without approval: by number and by share."""

@@ -107,7 +107,13 @@ class Delivering:
 		except (RenderError, NoValue) as error:
 			raise Rejected(str(error)) from None
 		if isinstance(step, Step) and step.kind == "create":
-			noted = {"open_key": step.key, "open_request": step.frozen, "payload_hash": step.hash}
+			payload = json.dumps(memory.rendered.payload, ensure_ascii=False, default=str)
+			noted = {
+				"open_key": step.key,
+				"open_request": step.frozen,
+				"payload_hash": step.hash,
+				"payload": payload,
+			}
 			update(self.runtime.db, deliveries.DOCTYPE, row["name"], noted)
 		return step
 

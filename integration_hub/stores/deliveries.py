@@ -81,7 +81,7 @@ def load(runtime: Runtime, names: Sequence[str]) -> list[Row]:
 
 def open_request(runtime: Runtime, stream: str, document: str) -> Row | None:
 	"""Return the last delivery of a document with a request whose outcome is unknown, None if there is none."""
-	sql = f"""SELECT `name`, `open_key`, `open_request`, `payload_hash` FROM `tab{DOCTYPE}`
+	sql = f"""SELECT `name`, `open_key`, `open_request`, `payload_hash`, `payload` FROM `tab{DOCTYPE}`
 		WHERE `stream` = %s AND `document` = %s AND `open_key` IS NOT NULL ORDER BY `claimed_at` DESC LIMIT 1"""
 	return next(iter(runtime.db.query(sql, [stream, document])), None)
 
