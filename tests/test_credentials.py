@@ -326,6 +326,7 @@ def test_requests_carry_a_signed_token(server, algorithm, secrets, more):
 			pem_of(__import__("tests.credential_server").credential_server.RSA_KEY, "passphrase"),
 		),
 	],
+	ids=map(str, range(4)),
 )
 def test_a_key_that_cannot_sign_is_named_and_not_shown(server, field, value):
 	with connect(server, Memory(**{field: value}), auth_type="JWT") as hub:

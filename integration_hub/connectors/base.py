@@ -175,6 +175,7 @@ class BaseConnector:
 		idempotency_key: str | None = None,
 		repeatable: bool = False,
 		raw: bool = False,
+		spooled: bool = False,
 		auth: AuthBase | None = None,
 		wanted: Callable[[], bool] | None = None,
 		begun: Callable[[], requests.Response] | None = None,
@@ -184,7 +185,8 @@ class BaseConnector:
 		path: relative to the base URL, or an absolute URL on the same host (a next link).
 		idempotency_key: sent as `Idempotency-Key`; makes a POST or PATCH safe to repeat.
 		repeatable: a POST that only reads, as a search does, is as safe to repeat.
-		raw: return the `requests.Response` (its body read) instead of the parsed JSON.
+		raw: return the `requests.Response` (its body read) instead of the parsed JSON. spooled: its body is in a file, at
+		`spool`, as it was transferred.
 		auth: what `authenticate` returned; then nothing is read from the secrets, and a 401 is not mended.
 		wanted: for what may turn out to be needless: asked before anything is sent, and the only attempt is neither
 		repeated nor counted by the breaker. begun: gives what such an attempt brought; it is the first one here.
@@ -194,9 +196,7 @@ class BaseConnector:
 		"""
 		method = method.upper()
 		url = with_query(self.url(path), params)
-		headers = {**self._plain_headers(headers or {}), **(headers or {})}
-		if idempotency_key:
-			headers["Idempotency-Key"] = idempotency_key
+		headers = self._headers(headers or {}, idempotency_key)
 		idempotent = method in IDEMPOTENT_METHODS or bool(idempotency_key) or repeatable
 
 		made = [begun] if begun else []
@@ -207,7 +207,8 @@ class BaseConnector:
 					errors.AuthenticationFailed, errors.BreakerOpen
 				):  # in this thread the token can be renewed
 					return made.pop()()
-			return self._send(method, url, auth, wanted, json=json, data=data, headers=headers)
+			body = {"json": json, "data": data, "headers": headers, "spooled": spooled}
+			return self._send(method, url, auth, wanted, **body)
 
 		try:
 			if wanted:
@@ -292,10 +293,11 @@ class BaseConnector:
 		"""Return all that the next request proves itself with: what `authenticate` returns, and the extra secrets."""
 		return with_extras(self.authenticate(), self.config, self.secrets.get)
 
-	def _plain_headers(self, given: Mapping[str, str]) -> dict[str, str]:
-		"""Return the extra headers of the settings that a request does not have itself."""
+	def _headers(self, given: Mapping[str, str], idempotency_key: str | None) -> dict[str, str]:
+		"""Return the headers of a request, with the extra ones of the settings that it does not have itself."""
 		names = {name.lower() for name in given}
-		return {name: text for name, text in plain_headers(self.config).items() if name.lower() not in names}
+		extra = {name: text for name, text in plain_headers(self.config).items() if name.lower() not in names}
+		return {**extra, **given, **({"Idempotency-Key": idempotency_key} if idempotency_key else {})}
 
 	def renew_authentication(self, rejected: AuthBase | None) -> bool:
 		"""Renew the authentication after a 401, once a request; return True if the request is worth repeating."""

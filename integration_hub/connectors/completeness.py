@@ -75,6 +75,11 @@ class Evidence:
 		self._records -= self._sent
 
 	@property
+	def passed(self) -> tuple[int, int] | None:
+		"""Return how many pages and records came so far, None if that is not known."""
+		return (self._pages, self._records) if self._is_counted else None
+
+	@property
 	def says_all(self) -> bool:
 		"""Tell whether the last answer says by itself that nothing follows, or how much there is, which has come."""
 		if self.more():

@@ -56,6 +56,11 @@ class FrappeConnector(BaseConnector):
 			"body",
 			"variables",
 			"headers",
+			"response_format",
+			"response_compression",
+			"response_charset",
+			"csv_delimiter",
+			"csv_columns",
 		}
 	)
 	usual: ClassVar[dict[str, str]] = {

@@ -17,7 +17,7 @@ class ListRequest:
 
 	endpoint, params, headers, body and variables may hold placeholders (see connectors.placeholders); values: what
 	those beside the paginator's stand for (`parent`, `settings`). headers: one `Name: value` a line. body_format: see
-	connectors.request_template. params: the query; a list of values sends its name once for each. pagination: kind and options, as connectors.pagination.make_paginator takes them.
+	connectors.request_template. params: the query; a list of values sends its name once for each. response: options of connectors.response_format. pagination: kind and options, as connectors.pagination.make_paginator takes them.
 	state: where to resume, "" for the beginning. since: only what changed at or after this time (UTC, ISO
 	8601), "" for everything; since_param: the query parameter that says so. until, until_param: the same for an
 	end, which a connector may leave to the caller. by_time: a watermark will be made
@@ -40,6 +40,7 @@ class ListRequest:
 	params: Mapping[str, str | list[str]] = field(default_factory=dict)
 	records_path: str = ""
 	records_optional: bool = False
+	response: Mapping[str, str] = field(default_factory=dict)
 	pagination: Mapping[str, Any] = field(default_factory=dict)
 	state: str = ""
 	since: str = ""

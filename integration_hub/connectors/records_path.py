@@ -11,10 +11,23 @@ from integration_hub.connectors.bounded_jmespath import PathError, parsed
 from integration_hub.lazy_messages import _
 
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_WILD = re.compile(rf"(?=.*\*)(?:{_NAME}|\*)(?:\.(?:{_NAME}|\*))*\.{_NAME}")
 _FILTER = re.compile(r"(?P<list>[\w.@\"]*?)\[\?(?P<filter>.*)\]", re.DOTALL)
 # Functions that give a list as long as theirs, or a list's place in the answer.
 _KEEPING = ("map", "not_null", "reverse", "sort_by", "to_array", "values")
 _DROPPING = ("projection", "filter_projection", "value_projection", "slice", "flatten")
+
+
+@lru_cache(maxsize=256)
+def wildcard_parts(path: str) -> tuple[str, ...]:
+	"""Return the parts of a path between its stars: `data.*.items` → ("data", "items"); () for one without a star.
+
+	Such a path leads to the records within each element of a list, or each value of an object. It drops nothing.
+	"""
+	if not _WILD.fullmatch(path):
+		return ()
+	return tuple(part.strip(".") for part in path.split("*"))
 
 
 @lru_cache(maxsize=256)
@@ -44,6 +57,8 @@ def list_problem(path: str) -> str | None:
 
 	What drops elements would have the end of the list, and what is gone from it, judged by what is left.
 	"""
+	if wildcard_parts(path):
+		return None
 	dropping = _dropping(parsed(path)) if path else None
 	if dropping is None:
 		return None

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
 import requests
 
-from integration_hub.connectors.answer_shape import lists_in, name_path
 from integration_hub.connectors.base import BaseConnector
-from integration_hub.connectors.bounded_jmespath import PathError, computes
+from integration_hub.connectors.bodies import Body, first_part, opened
 from integration_hub.connectors.completeness import Doubt, Evidence
-from integration_hub.connectors.errors import ConnectorError, MalformedAnswer, RefusedWithin
+from integration_hub.connectors.errors import ConnectorError, MalformedAnswer
 from integration_hub.connectors.extra_credentials import secret_params
+from integration_hub.connectors.json_body import find_records
 from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.connectors.pagination import NextLink, PageNumber, Paginator, found_at, make_paginator
+from integration_hub.connectors.pagination import NextLink, PageNumber, Paginator, make_paginator
 from integration_hub.connectors.parallel_fetch import fetch_in_parallel
 from integration_hub.connectors.prefetch import Prefetcher
-from integration_hub.connectors.records_path import is_there, spine
-from integration_hub.connectors.request_template import RequestTemplate
-from integration_hub.connectors.responses import refuses, shape
+from integration_hub.connectors.request_template import Call, RequestTemplate
+from integration_hub.connectors.response_format import ResponseFormat
 
-_NO_CONTENT = (204, 205)
+__all__ = ["OAuth2RestConnector", "RestConnector", "find_records"]
+
 _NOT_THERE = (404, 410)
 _BEHIND_END = (
 	400,
@@ -34,7 +36,6 @@ _BEHIND_END = (
 	416,
 	422,
 )  # how a page is refused that there is not (Django REST framework, WordPress)
-_LISTS = 5  # lists that a complaint names
 MAX_PAGES = 100_000
 MAX_EMPTY = (
 	1000  # pages without a record, one after the other: some sources filter what they have counted off
@@ -53,8 +54,11 @@ class RestConnector(BaseConnector):
 
 	def pages(self, request: ListRequest) -> Iterator[Page]:
 		"""Fetch a list; raises MalformedAnswer where there is no list of objects at its records path."""
+		request = _back_to_body(request)
 		template = RequestTemplate.read(request)
 		call = partial(template.call, values=_values(request), params=_bounds(request, template))
+		if not (chosen := ResponseFormat.read(request.response)).is_plain:
+			call = _into_file(call, chosen)
 		options = {**request.pagination, "records_path": request.records_path}
 		paginator = make_paginator(request.pagination["kind"], options, request.state)
 		if request.state and request.passed:
@@ -80,9 +84,13 @@ class RestConnector(BaseConnector):
 		"""Return the first answer parsed, its headers and its URL; raises ConnectorError."""
 		options = {**request.pagination, "records_path": request.records_path}
 		paginator = make_paginator(request.pagination["kind"], options, request.state)
-		call = RequestTemplate.read(request).call(paginator, _values(request), {})
+		chosen, build = ResponseFormat.read(request.response), RequestTemplate.read(request).call
+		build = build if chosen.is_plain else _into_file(build, chosen)
+		call = build(paginator, _values(request), {})
 		response = self.request(call.method, call.path, raw=True, **call.options)
-		return self.parse(response), response.headers, response.url
+		with _explained(self, response):
+			answer = first_part(opened(self, response, request), request.records_path)
+		return answer, response.headers, response.url
 
 
 class OAuth2RestConnector(OAuth2Connector, RestConnector):
@@ -107,6 +115,41 @@ def _bounds(request: ListRequest, template: RequestTemplate) -> dict[str, str]:
 	}
 
 
+_AGAIN = (
+	"again:"  # begins the state of a page within a body: a fetch that is resumed there fetches the body again
+)
+
+
+def _within_body(paginator: Paginator, evidence: Evidence) -> str:
+	"""Return the state of a page within a body."""
+	passed = evidence.passed
+	state = "" if passed == (0, 0) else paginator.state
+	return _AGAIN + json.dumps({"state": state, "passed": passed})
+
+
+def _back_to_body(request: ListRequest) -> ListRequest:
+	"""Return a request that begins where its state leads: at the beginning of a body, if it was left within one."""
+	if not request.state.startswith(_AGAIN):
+		return request
+	try:
+		left = json.loads(request.state[len(_AGAIN) :])
+		passed = left["passed"] and (int(left["passed"][0]), int(left["passed"][1]))
+		return replace(request, state=str(left["state"]), passed=passed)
+	except (ValueError, TypeError, KeyError, IndexError):
+		raise MalformedAnswer("The place to resume at cannot be read.") from None
+
+
+def _into_file(build: Callable[..., Call], chosen: ResponseFormat) -> Callable[..., Call]:
+	"""Return what builds requests whose answers are kept in files."""
+
+	def built(*given: Any, **options: Any) -> Call:
+		call = build(*given, **options)
+		headers = {"Accept": chosen.accepts, "Accept-Encoding": "gzip", **call.options.get("headers", {})}
+		return replace(call, options={**call.options, "headers": headers, "spooled": True})
+
+	return built
+
+
 def _one_by_one(fetcher: Prefetcher, paginator: Paginator) -> Iterator[requests.Response]:
 	while not paginator.done:
 		yield fetcher.fetch()
@@ -126,15 +169,20 @@ def _read(
 	meanwhile.
 	"""
 	evidence, known = Evidence(request), KnownSecrets(connector.redactor)
-	previous: list | None = None
+	previous: Body | None = None
 	states: set[str] = set()
 	empty = _Empty()
 	for number, response in enumerate(_to_the_end(responses, paginator, evidence, request), 1):
-		answer = connector.parse(response)
+		body = opened(connector, response, request)
 		with _explained(connector, response):
-			_check_answer(answer, request, known)
-			records = _records(response, answer, request)
-			empty.see(records, response.content)
+			body.begin(known)
+			is_repeated = body.repeats(previous, request.id_path if paginator.independent else "")
+			records: list = []
+			for part in body.parts():
+				if records and not is_repeated:
+					yield Page(records, _within_body(paginator, evidence), False, 0)
+				records = part
+			empty.see(body.counted, response.content)
 			if number > MAX_PAGES or empty.too_many:
 				raise MalformedAnswer(_endless(number, empty.count, paginator))
 			if ignored := getattr(response, "ignored_status", 0):
@@ -142,29 +190,33 @@ def _read(
 					[],
 					paginator.state,
 					True,
-					len(response.content),
+					_size(response),
 					_doubt_of_ignored(ignored, number == 1 and not request.state),
 				)
 				return
-			evidence.add(answer, response.headers, response.url, len(records))
-			paginator.update_state(answer, records, response)
+			evidence.add(body.answer, response.headers, response.url, len(body.counted))
+			paginator.update_state(body.answer, body.counted, response)
 			_check_state(paginator, known)
-			is_repeated = _is_same(records, previous, request.id_path if paginator.independent else "")
 			if is_repeated:
-				last = _repeated(evidence, paginator, len(response.content))
+				last = _repeated(evidence, paginator, _size(response))
 			elif paginator.state in states and not paginator.done:
 				raise MalformedAnswer("The pages lead back to an earlier page.")
 		if is_repeated:
 			yield last
 			return
-		previous = records
+		previous = body
 		states.add(paginator.state)
 		if begin:
 			begin()
-		doubt = _doubt(evidence, paginator) if paginator.done else None
-		yield Page(records, paginator.state, paginator.done, len(response.content), doubt)
+		doubt = body.doubt or (_doubt(evidence, paginator) if paginator.done else None)
+		yield Page(records, paginator.state, paginator.done, _size(response), doubt)
 	if not paginator.done:
 		yield Page([], paginator.state, True, 0, evidence.at_end(said=True))
+
+
+def _size(response: requests.Response) -> int:
+	"""Return the bytes of a body, as it came."""
+	return getattr(response, "size", None) or len(response.content)
 
 
 def _to_the_end(
@@ -225,25 +277,6 @@ def _endless(pages: int, empty: int, paginator: Paginator) -> str:
 	return f"No end after {pages} pages, the last {empty} of them empty. Check {look}."
 
 
-def _check_answer(answer: Any, request: ListRequest, known: KnownSecrets) -> None:
-	"""Refuse an answer in which a secret stands, where an expression makes something of the whole of it.
-
-	Turned round it would be no secret that is known, and a comparison tells whether a guess is right.
-	"""
-	paths = {"records_path": request.records_path, **request.pagination}
-	for field in ("records_path", "cursor_path", "more_path"):
-		path = str(paths.get(field) or "")
-		if path and _computes(path) and known.stands_in_any(answer):
-			raise MalformedAnswer(f"{field}: {is_secret()}")
-
-
-def _computes(path: str) -> bool:
-	try:
-		return computes(path)
-	except PathError:
-		return False  # the name of a header, or what the look-up will refuse
-
-
 def _check_state(paginator: Paginator, known: KnownSecrets) -> None:
 	"""Refuse a cursor or link that is a secret, or holds one: it is kept as the stream's checkpoint."""
 	if not paginator.independent and known.stands_in(paginator.state):
@@ -273,27 +306,6 @@ def _repeated(evidence: Evidence, paginator: Paginator, size: int) -> Page:
 	return Page([], paginator.state, True, size, evidence.repeated())
 
 
-def _is_same(records: list[dict[str, Any]], previous: list[dict[str, Any]] | None, id_path: str) -> bool:
-	"""Tell whether a page is the one before it: record for record, or by the ids of its records."""
-	if not records or not previous or len(records) != len(previous):
-		return False
-	if records == previous:
-		return True
-	ids = [record.get(id_path) for record in records] if id_path else [None]
-	return None not in ids and ids == [record.get(id_path) for record in previous]
-
-
-def _records(response: requests.Response, answer: Any, request: ListRequest) -> list[dict[str, Any]]:
-	"""Return the records of an answer; raises MalformedAnswer where it holds no list of them."""
-	if getattr(response, "ignored_status", 0):
-		return []
-	if not response.content.strip():
-		if response.status_code in _NO_CONTENT:
-			return []
-		raise MalformedAnswer("The response is empty.")
-	return find_records(answer, request.records_path, request.records_optional)
-
-
 @contextmanager
 def _explained(connector: BaseConnector, response: requests.Response) -> Iterator[None]:
 	"""Have errors about an answer carry what it was asked with, its status and its body."""
@@ -301,42 +313,3 @@ def _explained(connector: BaseConnector, response: requests.Response) -> Iterato
 		yield
 	except ConnectorError as error:
 		raise connector.explain(error, response) from None
-
-
-def _nearer(answer: Any, path: str) -> str:
-	"""Return which keys there are as far as a path leads, and where lists of records are, to go on with `; `."""
-	names, here = [], answer
-	for name in spine(path):
-		if not isinstance(here, dict) or name not in here:
-			break
-		names, here = [*names, name], here[name]
-	said = []
-	if names:
-		said.append(shape(here, repr(name_path(*names))))
-	if lists := [place.path or "the whole answer" for place in lists_in(answer) if place.records][:_LISTS]:
-		said.append(f"records are at {', '.join(lists)}")
-	return "".join(f"; {part}" for part in said)
-
-
-def find_records(answer: Any, records_path: str, is_optional: bool = False) -> list[dict[str, Any]]:
-	"""Return the list of objects at `records_path`, none where it is null.
-
-	is_optional: none also where nothing is there, and one object is a list of one.
-
-	Raises MalformedAnswer if there is no list, RefusedWithin if the answer says that it failed and holds no records.
-	"""
-	found = found_at(answer, records_path, "records_path") if records_path else answer
-	place = f"records_path {records_path or '(whole answer)'}"
-	if not found and refuses(answer):
-		raise RefusedWithin()
-	if found is None and (answer is None or is_there(records_path, answer)):
-		return []
-	if is_optional and not isinstance(found, list | str | int | float):
-		found = [found] if found else []
-	if not isinstance(found, list):
-		raise MalformedAnswer(
-			f"{place}: there is no list at this path; {shape(answer)}{_nearer(answer, records_path)}."
-		)
-	if not all(isinstance(record, dict) for record in found):
-		raise MalformedAnswer(f"{place}: a record is not an object.")
-	return found

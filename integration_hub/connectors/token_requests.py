@@ -55,7 +55,7 @@ def token_request(config: IntegrationConfig, secret: ReadSecret, refresh_token: 
 	"""Return the request for a token of the settings' kind. Raises ConfigurationError, which names the field."""
 	if config.auth_type == "Session Token":
 		return _login(config, secret)
-	pairs = [*_GRANTS[config.auth_type](config, secret, refresh_token)]
+	pairs = [*_GRANTS.get(config.auth_type, _client_credentials)(config, secret, refresh_token)]
 	if config.scope:
 		pairs.append(("scope", config.scope))
 	auth, client = _client(config, secret)

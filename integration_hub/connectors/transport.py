@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import requests
 from requests.auth import AuthBase
@@ -19,6 +20,7 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.ssrf_guard import REFUSED, GuardedAdapter
 
 _CHUNK = 64 * 1024
+_SHOWN = 64 * 1024  # bytes of a body in a file, for what looks at its beginning
 _NOTHING_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")
 
 
@@ -52,17 +54,25 @@ class Transport:
 		self.session.close()
 
 	def exchange(
-		self, method: str, url: str, auth: AuthBase | None, *, seconds: float | None = None, **options: Any
+		self,
+		method: str,
+		url: str,
+		auth: AuthBase | None,
+		*,
+		seconds: float | None = None,
+		spooled: bool = False,
+		**options: Any,
 	) -> requests.Response:
 		"""Send a request once; return its answer, the body read, redirects not followed.
 
-		seconds: for all of it, from connecting to the last trailer; ten read timeouts if None.
+		seconds: for all of it, from connecting to the last trailer; ten read timeouts if None. spooled: the body goes
+		into a file, as it is transferred, at `spool` of the answer; its `content` is the beginning alone.
 		"""
 		longest = seconds or max(self.config.read_timeout * 10, 60)
 		context = {"method": method, "url": self.redactor.text(url, 300)}
 		with deadline(longest) as until:
 			try:
-				return self._exchange(method, url, auth, longest, context, options)
+				return self._exchange(method, url, auth, longest, context, options, spooled)
 			except (requests.exceptions.RequestException, TimeoutError) as error:
 				kind, detail = _kind(error), self._detail(error)
 				if kind is errors.RequestTimeout and time.monotonic() >= until:
@@ -81,6 +91,7 @@ class Transport:
 		longest: float,
 		context: dict[str, Any],
 		options: dict[str, Any],
+		spooled: bool,
 	) -> requests.Response:
 		response = self.session.request(
 			method,
@@ -92,23 +103,28 @@ class Transport:
 			**options,
 		)
 		with response:
-			self._read(response, context)
+			self._read(response, context, spooled and response.status_code < 300)
 		return response
 
-	def _read(self, response: requests.Response, context: dict[str, Any]) -> None:
+	@property
+	def limit(self) -> int:
+		"""Return how many bytes a response may have."""
+		return int(self.config.max_response_mb * 1024 * 1024)
+
+	def _read(self, response: requests.Response, context: dict[str, Any], spooled: bool) -> None:
 		"""Read the body within the size limit."""
 		context = {**context, "status": response.status_code}
-		limit = int(self.config.max_response_mb * 1024 * 1024)
-		chunks, size = [], 0
-		for chunk in _arriving(response):
+		spool, chunks, size = TemporaryFile() if spooled else None, [], 0  # noqa: SIM115 - the answer keeps it
+		for chunk in _arriving(response, decoded=not spooled):
 			size += len(chunk)
-			if size > limit:
+			if size > self.limit:
 				raise errors.TooLarge(f"More than {self.config.max_response_mb:g} MB.", **context)
 			within(None)  # what came in one piece may be unpacked in many
-			chunks.append(chunk)
-		response._content, response._content_consumed = b"".join(chunks), True
+			spool.write(chunk) if spool else chunks.append(chunk)
+		response._content, response._content_consumed = _beginning(spool) or b"".join(chunks), True
+		response.spool, response.size = spool, size
 		promised = response.headers.get("Content-Length", "")
-		encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+		encoded = not spooled and response.headers.get("Content-Encoding", "identity") != "identity"
 		has_body = context["method"] != "HEAD" and response.status_code not in (204, 304)
 		if has_body and not encoded and promised.isdigit() and int(promised) > size:
 			raise errors.ConnectionBroken(f"{size} of {promised} bytes arrived.", **context)
@@ -157,14 +173,20 @@ def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
 	return type(reason).__name__ in _NOTHING_SENT
 
 
-def _arriving(response: requests.Response) -> Iterator[bytes]:
-	"""Return a body as it arrives: waiting for full pieces, a server that drips would never be looked at."""
+def _arriving(response: requests.Response, decoded: bool) -> Iterator[bytes]:
+	"""Return a body as it arrives: waiting for full pieces, a server that drips would never be looked at.
+
+	decoded: without the Content-Encoding.
+	"""
 	raw = response.raw
-	if not hasattr(raw, "read1") or raw.chunked:
+	if decoded and (not hasattr(raw, "read1") or raw.chunked):
 		yield from response.iter_content(1024 if raw.chunked else _CHUNK)
 		return
 	try:
-		while piece := raw.read1(_CHUNK, decode_content=True):
+		if not hasattr(raw, "read1") or raw.chunked:
+			yield from raw.stream(1024 if raw.chunked else _CHUNK, decode_content=False)
+			return
+		while piece := raw.read1(_CHUNK, decode_content=decoded):
 			yield piece
 	except ProtocolError as error:
 		raise requests.exceptions.ChunkedEncodingError(error) from error
@@ -172,6 +194,16 @@ def _arriving(response: requests.Response) -> Iterator[bytes]:
 		raise requests.exceptions.ContentDecodingError(error) from error
 	except ReadTimeoutError as error:
 		raise requests.exceptions.ReadTimeout(error) from error
+
+
+def _beginning(spool: IO[bytes] | None) -> bytes:
+	"""Return the first bytes of a file, which stands at its beginning then."""
+	if not spool:
+		return b""
+	spool.seek(0)
+	found = spool.read(_SHOWN)
+	spool.seek(0)
+	return found
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

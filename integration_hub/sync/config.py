@@ -85,6 +85,11 @@ class StreamConfig:
 	params: str = ""
 	records_path: str = ""
 	records_optional: bool = False
+	response_format: str = ""
+	response_compression: str = ""
+	response_charset: str = ""
+	csv_delimiter: str = ""
+	csv_columns: str = ""
 	record_filter: str = ""
 	skip_when: str = ""
 	id_path: str = "id"
@@ -221,6 +226,13 @@ class StreamConfig:
 			params=self._paging_query,
 			records_path=self.records_path,
 			records_optional=self.records_optional,
+			response={
+				"kind": self.response_format,
+				"compression": self.response_compression,
+				"charset": self.response_charset.strip(),
+				"delimiter": self.csv_delimiter,
+				"columns": self.csv_columns,
+			},
 			pagination={"kind": self.pagination, **{name: getattr(self, name) for name in options}},
 			state=state,
 			since=since,

@@ -12,6 +12,7 @@ from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.pagination import FEEDS, HEADER, PAGINATIONS
 from integration_hub.connectors.records_path import list_problem
 from integration_hub.connectors.request_template import template_problems
+from integration_hub.connectors.response_format import XML, ResponseFormat, format_problems
 from integration_hub.connectors.setting_ranges import range_problems
 from integration_hub.connectors.time_bounds import PRECISIONS
 from integration_hub.lazy_messages import _
@@ -121,6 +122,7 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 	if len(statuses(stream.end_statuses)) != len(stream.end_statuses.replace(",", " ").split()):
 		yield "end_statuses", _("{0!r} is not a list of HTTP statuses like 400, 404", stream.end_statuses)
 	yield from template_problems(stream.list_request())
+	yield from format_problems(ResponseFormat.read(stream.list_request().response), stream.records_path)
 	yield from _times(stream)
 	yield from _restarts(stream)
 	yield from _lists(stream)
@@ -129,6 +131,8 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 			yield "params", _("{0!r} is not name=value", line.strip())
 	for field in _PATHS:
 		path = getattr(stream, field)
+		if field == "records_path" and stream.response_format == XML:
+			continue  # names of elements
 		if path.startswith(HEADER) or (field == "cursor_path" and stream.pagination == "Link Header"):
 			continue  # a header's name
 		if (path and (problem := path_problem(path))) or (
