@@ -301,3 +301,51 @@ def test_the_environment_is_not_looked_at() -> None:
 	assert "PATH" in os.environ
 	with pytest.raises(Unconverted):
 		evaluated("{{ environ.PATH }}", SCOPE)
+
+
+ROUTED = """
+streams:
+  - name: jobs
+    primary_key: id
+    retriever:
+      requester: {type: HttpRequester, url_base: https://api.example.com, path: "/o/{{ stream_partition.org }}/t/{{ stream_partition.team }}"}
+      record_selector: {extractor: {field_path: [data]}}
+      partition_router: [ROUTERS]
+    type: DeclarativeStream
+    retriever_type: x
+definitions:
+  orgs: {name: orgs, primary_key: id, retriever: {requester: {type: HttpRequester, url_base: https://api.example.com, path: /o}, record_selector: {extractor: {field_path: []}}}}
+  teams:
+    name: teams
+    primary_key: id
+    retriever:
+      requester: {type: HttpRequester, url_base: https://api.example.com, path: "/o/{{ stream_slice.org }}/t"}
+      record_selector: {extractor: {field_path: []}}
+      partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [{parent_key: id, partition_field: org, stream: "#/definitions/orgs"}]}
+"""
+ORG = "{type: SubstreamPartitionRouter, parent_stream_configs: [{parent_key: id, partition_field: org, stream: '#/definitions/orgs'}]}"
+TEAM = "{type: SubstreamPartitionRouter, parent_stream_configs: [{parent_key: key, partition_field: team, stream: '#/definitions/teams'}]}"
+
+
+@pytest.mark.parametrize("routers", [f"{ORG}, {TEAM}", f"{TEAM}, {ORG}"])
+def test_two_parents_of_which_one_is_within_the_other_are_a_chain(routers: str) -> None:
+	found = convert_manifest(ROUTED.replace("ROUTERS", routers), "x")
+	assert [str(one) for one in found.complaints] == []
+	jobs = found.streams["x-jobs"]
+	assert (jobs["parent_stream"], jobs["endpoint"]) == ("x-teams", "/o/{parent.^.id}/t/{parent.key}")
+
+
+def test_lists_of_values_are_one_list_of_their_combinations() -> None:
+	routers = "{type: ListPartitionRouter, values: [a, b], cursor_field: org}, {type: ListPartitionRouter, values: [1, 2], cursor_field: team}"
+	jobs = convert_manifest(ROUTED.replace("ROUTERS", routers), "x").streams["x-jobs"]
+	assert jobs["endpoint"] == "/o/{slice.org}/t/{slice.team}"
+	assert jobs["slice_values"].splitlines()[:2] == ['{"org": "a", "team": "1"}', '{"org": "a", "team": "2"}']
+
+
+def test_a_manifest_without_a_spec_asks_for_what_it_reads() -> None:
+	found = _converted("'/{{ config.shop.name }}'")
+	assert [one.name for one in found.questions] == ["shop.name"]
+	answered = convert_manifest(
+		MANIFEST.format(path="'/{{ config.shop.name }}'", more=""), "shop", {"shop.name": "a"}
+	)
+	assert answered.streams["shop-orders"]["endpoint"] == "/a"

@@ -12,6 +12,7 @@ from integration_hub.lazy_messages import _
 from integration_hub.stores.doctype_tables import NO_COLUMN, doctypes
 from integration_hub.stores.fields import Fields, fields_of
 from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.source import MOST_LEVELS
 from integration_hub.sync.stream_checks import StreamContext, stream_problems
 
 
@@ -57,8 +58,18 @@ def _streams(proposal: Proposal) -> Iterator[Complaint]:
 		except (ValueError, TypeError) as error:
 			yield Complaint(place, str(error))
 			continue
+		if _levels(proposal, name) > MOST_LEVELS:
+			yield Complaint(place, _("streams within streams go {0} levels deep at most", MOST_LEVELS))
 		for field, problem in stream_problems(stream, _fields(proposal, stream.target_doctype), context):
 			yield Complaint(place, f"{field}: {problem}")
+
+
+def _levels(proposal: Proposal, name: str) -> int:
+	"""Return how many streams a stream is within, itself counted."""
+	count = 0
+	while name in proposal.streams and count <= MOST_LEVELS:
+		count, name = count + 1, str(proposal.streams[name].get("parent_stream", ""))
+	return count
 
 
 def _fields(proposal: Proposal, doctype: str) -> Fields:

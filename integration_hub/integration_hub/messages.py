@@ -56,6 +56,10 @@ def _marked(_) -> tuple[str, ...]:
 		_("Client ID"),
 		_("Client Secret"),
 		_("Refresh Token"),
+		_("streams within streams go {0} levels deep at most"),
+		_("the union of two parent streams has no equal"),
+		_("a second parent stream that is not within the first has no equal"),
+		_("there are more than {0} combinations of values"),
 	)
 
 

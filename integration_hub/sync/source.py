@@ -17,10 +17,18 @@ from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.config import StreamConfig, load_stream, statuses
 from integration_hub.sync.flatten import flattened_page
 from integration_hub.sync.restarts import Fetch, Restarts, restarting
-from integration_hub.sync.stream_slices import Parents, Slicer, Values, Windows, sliced, window_seconds
+from integration_hub.sync.stream_slices import (
+	Parents,
+	Slicer,
+	Values,
+	Windows,
+	sliced,
+	window_seconds,
+	with_slice,
+)
 from integration_hub.sync.times import utc_reader
 
-MOST_LEVELS = 3  # levels of streams within streams
+MOST_LEVELS = 5  # levels of streams within streams
 
 
 def source_pages(
@@ -28,7 +36,10 @@ def source_pages(
 ) -> Iterator[Page]:
 	"""Fetch what a stream asks for, page by page. Raises ConnectorError; HubError for a parent that is not there."""
 	slicers = _slicers(runtime, connector, stream, request, level)
-	pages = sliced(slicers, _list_of(connector, stream), request)
+	fetch = _list_of(connector, stream)
+	if stream.slice_values or stream.window:
+		fetch = partial(with_slice, fetch)
+	pages = sliced(slicers, fetch, request)
 	return (flattened_page(page, stream.flatten_path) for page in pages) if stream.flatten_path else pages
 
 

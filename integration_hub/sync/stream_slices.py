@@ -59,7 +59,16 @@ class Values:
 		"""Return a list for each value, from the value `at` on."""
 		first = self.values.index(at) if at in self.values else 0
 		for value in self.values[first:]:
-			yield Slice(value, {"slice": {"value": value}})
+			yield Slice(value, {"slice": slice_of(value)})
+
+
+def slice_of(text: str) -> dict[str, Any]:
+	"""Return what a line of values says: its text at `value`, and the parts of a JSON object by their names."""
+	try:
+		found = json.loads(text) if text.startswith("{") else {}
+	except ValueError:
+		found = {}
+	return {**(found if isinstance(found, dict) else {}), "value": text}
 
 
 @dataclass(frozen=True)
@@ -179,8 +188,18 @@ def _left(state: str) -> dict[str, Any]:
 
 
 def _within(records: Iterable[dict[str, Any]], outer: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-	"""Return records with the one around them in reach."""
-	return [{**record, OUTER: outer} for record in records] if outer is not None else list(records)
+	"""Return records with the one around them in reach, and beside it the slice that they are of."""
+	if outer is None:
+		return list(records)
+	return [{**record, OUTER: {**outer, **record.get(OUTER, {})}} for record in records]
+
+
+def with_slice(fetch: Fetch, request: ListRequest) -> Iterator[Page]:
+	"""Fetch one list, whose records have what it is of in reach: `^.slice.value`, `^.slice.since`, `^.slice.until`."""
+	bounds = {"since": request.since, "until": request.until}
+	within = {OUTER: {"slice": {**request.values.get("slice", {}), **bounds}}}
+	pages = fetch(request)  # which may begin at once
+	return (replace(page, records=[{**record, **within} for record in page.records]) for page in pages)
 
 
 def window_seconds(text: str) -> int:

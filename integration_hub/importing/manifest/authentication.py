@@ -262,7 +262,7 @@ def _token_place(conversion: Conversion, one: Component, found: Credentials) -> 
 		place.complain(_("a token in this place has no equal"), "inject_into")
 		return
 	found.settings |= {
-		"token_place": where,
+		"sent_in": where,
 		"token_name": conversion.text(option, "field_name"),
 		"token_format": "{token}",
 	}

@@ -34,6 +34,7 @@ class Conversion:
 	config: Mapping[str, Any] = field(default_factory=dict)
 	secrets: set[str] = field(default_factory=set)
 	notes: list[str] = field(default_factory=list)
+	missing: set[str] = field(default_factory=set)
 
 	def __post_init__(self) -> None:
 		self.secrets = {question.name for question in self.questions if question.secret}
@@ -41,7 +42,7 @@ class Conversion:
 
 	def scope(self, component: Component) -> Scope:
 		"""Return the names that the expressions of a component know."""
-		return Scope(self.config, component.parameters, self.secrets.__contains__)
+		return Scope(self.config, component.parameters, self.secrets.__contains__, self.missing)
 
 	def constant(self, component: Component, field: str, default: Any = None) -> Any:
 		"""Return a field's constant value; a complaint and the default where it is none."""

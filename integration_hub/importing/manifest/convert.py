@@ -29,7 +29,7 @@ from integration_hub.importing.manifest.records import (
 	transform,
 )
 from integration_hub.importing.manifest.requests import base_parts, finish_request, request
-from integration_hub.importing.proposal import Complaint, Complaints, Proposal
+from integration_hub.importing.proposal import Complaint, Complaints, Proposal, Question
 from integration_hub.lazy_messages import _
 from integration_hub.stores.doctype_tables import doctypes
 from integration_hub.sync.config import StreamConfig
@@ -151,6 +151,10 @@ def _proposal(converter: _Converter, complaints: Complaints) -> Proposal:
 	streams = {name: _settings(done.draft) for name, done in converter.done.items()}
 	tables = {done.draft.settings["target_doctype"]: done.table for done in converter.done.values()}
 	conversion = converter.conversion
+	if not converter.conversion.manifest.document.get("spec"):  # then nothing else says what there is to ask
+		known = {question.name for question in conversion.questions}
+		unasked = sorted(conversion.missing - known - set(conversion.answers))
+		conversion.questions += [Question(name, label=name) for name in unasked]
 	for name, row in streams.items():
 		complaints.extend(_parent_elsewhere(name, row, streams))
 	return Proposal(

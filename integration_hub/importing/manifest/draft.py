@@ -23,7 +23,9 @@ class Draft:
 
 	places: the keys of `stream_slice` → the placeholder that says the same. paths: the same keys → where a record has
 	it (JMESPath). virtual: fields that transformations add → JMESPath over the source's record; removed: those that
-	they take away, removed_within: parts of objects that they take away. token: what stands for the next page in requests. state: the cursor's field → the placeholder of the watermark.
+	they take away, removed_within: parts of objects that they take away. lists: lists of
+	values by name. parent: the nearest parent stream. starts: the keys of
+	the first slice's beginning → that time, as JMESPath. token: what stands for the next page in requests. state: the cursor's field → the placeholder of the watermark.
 	"""
 
 	name: str
@@ -37,6 +39,9 @@ class Draft:
 	virtual: dict[str, str] = field(default_factory=dict)
 	removed: set[str] = field(default_factory=set)
 	removed_within: dict[str, list[list[str]]] = field(default_factory=dict)
+	lists: dict[str, list[str]] = field(default_factory=dict)
+	parent: Draft | None = None
+	starts: dict[Keys, str] = field(default_factory=dict)
 	token: Place | None = None
 	state: dict[str, Place] = field(default_factory=dict)
 
@@ -73,7 +78,7 @@ class Draft:
 	def _path_of_slice(self, keys: Keys) -> str:
 		keys = keys[1:] if keys[:1] == ("partition",) else keys
 		for count in range(len(keys), 0, -1):
-			if keys[:count] in self.paths:
+			if self.paths.get(keys[:count]):
 				return ".".join((self.paths[keys[:count]], *map(str, keys[count:])))
 		if len(keys) == 1 and self.paths and not self.places.keys() & {keys}:
 			return "''"  # what Jinja makes of a key that is not there
@@ -97,6 +102,12 @@ class Draft:
 		separator = ": " if place == "header" else "="
 		lines[:] = [line for line in lines if not line.startswith(f"{name}{separator}") or separator == "="]
 		lines.append(f"{name}{separator}{text}")
+
+	def rename(self, old: str, new: str) -> None:
+		"""Have a placeholder be another one in all that is injected so far."""
+		for lines in (self.params, self.headers, self.form_body):
+			lines[:] = [line.replace(old, new) for line in lines]
+		self.json_body = json.loads(json.dumps(self.json_body).replace(old, new))
 
 	@property
 	def text(self) -> str:

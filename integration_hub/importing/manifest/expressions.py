@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from integration_hub.importing.documents import ImportRefused
@@ -38,7 +38,10 @@ class Unconverted(ValueError):
 
 
 class Undefined:
-	"""The value of a name that is not there: empty as text, false as a condition."""
+	"""The value of a name that is not there: empty as text, false as a condition. path: of `config`, if it is one's."""
+
+	def __init__(self, path: str = "") -> None:
+		self.path = path
 
 	def __str__(self) -> str:
 		return ""
@@ -60,11 +63,12 @@ class Expr:
 
 @dataclass(frozen=True)
 class Scope:
-	"""The names that are known. secret: does a path of `config` hold a secret?"""
+	"""The names that are known. is_secret: does a path of `config` hold a secret? missing: paths that have no answer."""
 
 	config: Mapping[str, Any]
 	parameters: Mapping[str, Any]
 	is_secret: Callable[[str], bool] = lambda path: False
+	missing: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -271,6 +275,9 @@ class _Evaluator:
 	def _got(self, base: Any, key: Any, default: Any = UNDEFINED) -> Any:
 		if isinstance(base, _Config):
 			return self._answer(base, key, default)
+		if isinstance(base, Undefined) and base.path:
+			self.scope.missing.discard(base.path)
+			return self._answer(_Config({}, base.path), key, default)
 		if isinstance(base, str) and isinstance(key, str) and base == secret_mark(base[1:-1]):
 			return secret_mark(f"{base[1:-1]}.{key}")  # a part of what was taken for a secret
 		if _is_open(base, key):
@@ -282,6 +289,9 @@ class _Evaluator:
 		if self.scope.is_secret(path):
 			return secret_mark(path)
 		found = _at(base.value, key, default)
+		if isinstance(base.value, Mapping) and key not in base.value:
+			self.scope.missing.add(path)
+			found = Undefined(path) if found is UNDEFINED else found
 		return _Config(found, path) if isinstance(found, Mapping) else found
 
 	def _on_Call(self, node: Any) -> Any:
@@ -335,11 +345,9 @@ class _Evaluator:
 			return Expr("test", (base, node.name))
 		if node.name not in TESTS:
 			raise Unconverted(_("the test {0} is not known", node.name))
-		return (
-			node.name != "undefined" and TESTS[node.name](base)
-			if base is not UNDEFINED
-			else (node.name in ("undefined", "none"))
-		)
+		if isinstance(base, Undefined):
+			return node.name in ("undefined", "none")
+		return TESTS[node.name](base)
 
 	def _on_Not(self, node: Any) -> Any:
 		found = self._plain(node.node)
@@ -407,7 +415,7 @@ def _at(base: Any, key: Any, default: Any) -> Any:
 	"""Return what an object or a list has at a key. Raises Unconverted for what has nothing."""
 	if isinstance(base, Mapping):
 		return base.get(key, default)
-	if base is UNDEFINED:
+	if isinstance(base, Undefined):
 		return UNDEFINED
 	if isinstance(base, list | tuple | str) and isinstance(key, int) and -len(base) <= key < len(base):
 		return base[key]
@@ -417,7 +425,7 @@ def _at(base: Any, key: Any, default: Any) -> Any:
 def _default(base: Any, fallback: Any = "", always: Any = False) -> Any:
 	if isinstance(base, Expr):
 		return Expr("default", (base, fallback))
-	return fallback if base is UNDEFINED or (always and not truth(base)) else base
+	return fallback if isinstance(base, Undefined) or (always and not truth(base)) else base
 
 
 def _folded(function: Callable[..., Any], *given: Any, **named: Any) -> Any:
@@ -438,7 +446,9 @@ def _has_size(value: Any) -> bool:
 
 def _joined(parts: list[Any]) -> Any:
 	"""Return parts as one text; an Expr where one of them is."""
-	parts = [_opened(part) for part in parts if _opened(part) not in ("", UNDEFINED)]
+	parts = [
+		_opened(part) for part in parts if not isinstance(_opened(part), Undefined) and _opened(part) != ""
+	]
 	if not any(isinstance(part, Expr) for part in parts):
 		return "".join(text_of(part) for part in parts)
 	flat: list[Any] = []

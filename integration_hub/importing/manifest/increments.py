@@ -12,6 +12,7 @@ from integration_hub.importing.manifest.constant_functions import duration_secon
 from integration_hub.importing.manifest.conversion import Conversion
 from integration_hub.importing.manifest.draft import Draft
 from integration_hub.importing.manifest.expressions import Expr, Unconverted, evaluated, text_of
+from integration_hub.importing.manifest.jmespath_text import literal
 from integration_hub.importing.manifest.placeholder_text import Place, time_format
 from integration_hub.importing.manifest.secret_marks import secret_names
 from integration_hub.lazy_messages import _
@@ -176,9 +177,24 @@ def _bounds(conversion: Conversion, cursor: Component, draft: Draft, format: str
 	names = conversion.text(cursor, "partition_field_start"), conversion.text(cursor, "partition_field_end")
 	draft.places[(names[0] or "start_time",)] = since
 	draft.places[(names[1] or "end_time",)] = until
+	draft.starts = {(names[0] or "start_time",): literal(write_time(start, format))}
+	if draft.settings.get("window"):
+		draft.paths[(names[0] or "start_time",)] = _bound_path("since", format)
+		draft.paths[(names[1] or "end_time",)] = _bound_path("until", format)
 	for field, place in (("start_time_option", since), ("end_time_option", until)):
 		if option := cursor.child(field):
 			draft.inject(conversion, option, place.text())
+
+
+def _bound_path(name: str, format: str) -> str:
+	"""Return where a record has a bound of its window, as the manifest writes it, as far as that is a part of ISO 8601."""
+	path, pattern = f"^.slice.{name}", _PARTS.get(format)
+	if format == "%Y%m%d":
+		return f"replace(extract({path}, '^(.{{10}})'), '-', '')"
+	return path if format == "%Y-%m-%dT%H:%M:%SZ" else f"extract({path}, '{pattern}')" if pattern else ""
+
+
+_PARTS = {"%Y-%m-%d": "^(.{10})", "%Y-%m-%dT%H:%M:%S": "^(.{19})", "%Y-%m": "^(.{7})", "%Y": "^(.{4})"}
 
 
 def settle(conversion: Conversion, draft: Draft) -> None:

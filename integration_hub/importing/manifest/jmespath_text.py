@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from integration_hub.connectors.bounded_jmespath import path_problem
-from integration_hub.importing.manifest.expressions import UNDEFINED, Expr, Unconverted
+from integration_hub.importing.manifest.expressions import Expr, Unconverted, Undefined
 from integration_hub.importing.manifest.secret_marks import secret_names
 from integration_hub.lazy_messages import _
 
@@ -38,7 +38,7 @@ def literal(value: Any) -> str:
 		raise Unconverted(_("a secret stands in it"))
 	if isinstance(value, str):
 		return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-	if value is UNDEFINED:
+	if isinstance(value, Undefined):
 		return "`null`"
 	try:
 		return "`" + json.dumps(value).replace("`", "\\`") + "`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from integration_hub.importing.field_names import field_name
@@ -84,9 +85,23 @@ def choose(conversion: Conversion, retriever: Component, draft: Draft) -> None:
 	if value == "" or value is True:
 		return
 	try:
-		draft.settings["record_filter"] = jmespath_of(value, record_roots(draft))
+		roots = {**record_roots(draft), "slice": partial(_slice_or_start, draft)}
+		draft.settings["record_filter"] = jmespath_of(value, roots)
 	except Unconverted as error:
 		found.complain(str(error), "condition")
+
+
+def _slice_or_start(draft: Draft, keys: tuple[Any, ...]) -> str:
+	"""Return where a record has a value of its slice; of a list without windows, the first one's beginning.
+
+	A filter by that lets through what is older than the watermark, which is written already.
+	"""
+	try:
+		return draft.path_of_slice(keys)
+	except Unconverted:
+		if keys in draft.starts:
+			return draft.starts[keys]
+		raise
 
 
 def record_roots(draft: Draft) -> dict[str, Any]:

@@ -54,8 +54,12 @@ def _method(conversion: Conversion, requester: Component) -> str:
 def _path(conversion: Conversion, requester: Component, draft: Draft) -> None:
 	text = conversion.template(requester, requester.get("path") or "", draft.writer, "path") or ""
 	endpoint, _mark, query = text.partition("?")
-	draft.settings["endpoint"] = endpoint
-	draft.params += [part for part in query.split("&") if part]
+	parts = [part for part in query.split("&") if part]
+	if all("=" in part for part in parts):
+		draft.settings["endpoint"] = endpoint
+		draft.params += parts
+	else:  # as `index.php?/api/v2/…` writes its path
+		draft.settings["endpoint"] = text
 
 
 def _options(conversion: Conversion, one: Component, draft: Draft, credentials: Credentials) -> None:
