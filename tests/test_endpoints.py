@@ -35,6 +35,12 @@ GREETED = (
 	| {name for name, preset in presets().items() if preset.scheme == "Meta"}
 )
 FORM = "application/x-www-form-urlencoded"
+# Presets of the schemes that answer a GET, and those whose settings have such a handshake.
+GREETED = {
+	name
+	for name, preset in presets().items()
+	if preset.scheme in ("Meta", "X") or preset.settings.get("handshake") in ("Query", "Header")
+}
 
 
 @pytest.fixture(autouse=True)

@@ -282,7 +282,7 @@ def test_what_stands_in_an_unsigned_header_is_known_of_each_scheme(name):
 	scheme = scheme_for(IntegrationConfig("x", webhook_scheme=name))
 	places = scheme.places
 	unsigned = [h for h in (*places.id_headers, *places.type_headers) if h not in scheme.signed_headers]
-	assert not unsigned or name in {"Bitbucket", "GitHub", "Shopify", "WooCommerce", "Twilio"}
+	assert not unsigned or name in {"Bitbucket", "GitHub", "Shopify", "WooCommerce", "Twilio", "Razorpay"}
 
 
 def test_the_page_on_security_says_what_each_scheme_signs():

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from integration_hub.connectors.composed_paths import composed_path
 from integration_hub.lazy_messages import _
 from integration_hub.stores import inbox
 from integration_hub.stores.ids import new_id
@@ -18,7 +19,7 @@ from integration_hub.webhooks.events import EventReader
 from integration_hub.webhooks.identity import places_of
 from integration_hub.webhooks.messages import Request, Response
 from integration_hub.webhooks.receive import receive
-from integration_hub.webhooks.splitting import split_path
+from integration_hub.webhooks.splitting import SplitPath, split_path
 
 EVENT_TYPE = "integration-hub.test"
 _PLAIN_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -84,25 +85,35 @@ def example(found: Endpoint, url: str, event_type: str, payload: Mapping[str, An
 	body: dict[str, Any] = dict(payload or {"sent_by": "integration_hub", "test": event_id})
 	headers = {"content-type": "application/json", "user-agent": "integration-hub-test"}
 	places = places_of(found.config, found.scheme.places)
-	for names, path, value in (
-		(places.type_headers, places.type_path, event_type),
-		(places.id_headers, places.id_path, event_id),
+	for names, paths, value in (
+		(places.type_headers, _parts(places.type_path)[:1], event_type),
+		(places.id_headers, _parts(places.id_path), event_id),
 	):
 		headers |= dict.fromkeys(names if places.joined else names[:1], value)
-		if not names or places.joined:
+		for path in paths if not names or places.joined else ():
 			_put(body, path, value)
 	content = json.dumps(_wrapped(body, found.config.events_path), ensure_ascii=False).encode()
 	return Request(found.config.name, "POST", headers, content, url)
 
 
+def _parts(path: str) -> list[str]:
+	"""Return the paths that make a value together: of a text with paths, of a list, or the first alternative."""
+	if composed := composed_path(path):
+		return list(composed.paths)
+	listed = path.strip().startswith("[") and path.strip().endswith("]")
+	parts = path.strip()[1:-1].split(",") if listed else [path]
+	return [part.partition("||")[0].strip() for part in parts]
+
+
 def _wrapped(event: dict[str, Any], events_path: str) -> Any:
-	"""Return a body in which an event stands where the settings look for a list of them."""
-	if not events_path.strip():
-		return event
-	path = split_path(events_path)
+	"""Return a body in which an event stands where the settings look for a list of them, as far as names lead there."""
+	path = split_path(events_path) if events_path.strip() else SplitPath(())
 	found = _nested(path.tail, event)
-	for place in reversed(path.lists):
-		found = _nested(place, [found])
+	for number, place in reversed(list(enumerate(path.lists))):
+		if _PLAIN_PATH.fullmatch(place):
+			found = _nested(place, [found])
+		elif not (number and place):
+			found = [found]
 	return found
 
 
@@ -113,12 +124,7 @@ def _nested(path: str, value: Any) -> Any:
 
 
 def _put(body: dict[str, Any], path: str, value: str) -> None:
-	"""Set what the first alternative of a path leads to, or of each part of a list, unless something stands in its way."""
-	if path.startswith("["):
-		for part in path.strip("[]").split(","):
-			_put(body, part, value)
-		return
-	path = path.partition("||")[0].strip()
+	"""Set what a path leads to, unless something stands there or in its way."""
 	if not _PLAIN_PATH.fullmatch(path):
 		return
 	*parents, last = path.split(".")
