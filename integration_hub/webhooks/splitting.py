@@ -114,17 +114,25 @@ def _at(value: Any, path: str) -> Item:
 
 def _around(value: Any, found: Any, path: str, outer: dict[str, Any] | None) -> dict[str, Any] | None:
 	"""Return what stands around the elements of a list: the object without the list, and what is around that."""
-	around = (
-		_without(value, found, path.count(".") + 1) if isinstance(value, dict) and value is not found else {}
-	)
+	taken = {id(element) for element in found} if isinstance(found, list) else set()
+	around: dict[str, Any] = {}
+	if isinstance(value, dict) and value is not found and id(value) not in taken:
+		around = _without(value, found, taken, path.count(".") + 1)
 	return {**around, OUTER: outer} if outer is not None else around or None
 
 
-def _without(value: Mapping[str, Any], found: Any, depth: int) -> dict[str, Any]:
-	left = {name: inner for name, inner in value.items() if inner is not found}
+def _without(value: Mapping[str, Any], found: Any, taken: set[int], depth: int) -> dict[str, Any]:
+	"""Return an object without the list, or the lists that it was put together of. taken: the elements, by identity."""
+	left = {name: inner for name, inner in value.items() if not _is_taken(inner, found, taken)}
 	if len(left) == len(value) and depth > 1:
 		return {
-			name: _without(inner, found, depth - 1) if isinstance(inner, dict) else inner
+			name: _without(inner, found, taken, depth - 1) if isinstance(inner, dict) else inner
 			for name, inner in left.items()
 		}
 	return left
+
+
+def _is_taken(inner: Any, found: Any, taken: set[int]) -> bool:
+	if inner is found or not (isinstance(inner, list) and inner):
+		return inner is found
+	return all(isinstance(element, dict | list) and id(element) in taken for element in inner)
