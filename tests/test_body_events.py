@@ -20,7 +20,7 @@ from integration_hub.webhooks import body_events, splitting
 from integration_hub.webhooks.bodies import Reading, parse_body
 from integration_hub.webhooks.body_events import read_events
 from integration_hub.webhooks.drain import drain
-from integration_hub.webhooks.events import EventReader, Route
+from integration_hub.webhooks.events import EventReader, EventRules, Route
 from integration_hub.webhooks.receive import receive
 from integration_hub.webhooks.settings_checks import Registered, endpoint_problems
 from integration_hub.webhooks.splitting import split, split_path, split_path_problem
@@ -30,7 +30,7 @@ from tests.webhook_sender import Sender
 def events(payload, routes=(), known=None, headers=None, **settings) -> list[inbox.Event]:
 	config = IntegrationConfig("x", **{"event_type_path": "event", **settings})
 	body = json.dumps(payload).encode()
-	reader = EventReader(config, routes, "HTTP", headers or {}, known=known)
+	reader = EventReader(EventRules(config, routes, known=known), "HTTP", headers or {})
 	return read_events(reader, body, parse_body(body, how=Reading.of(config)))
 
 
@@ -192,7 +192,7 @@ def test_numbers_keep_their_digits_in_each_event():
 	body = b'{"events": [{"id": "a", "price": 99999999999999.99, "n": 12345678901234567890, "r": 1.10}]}'
 	config = IntegrationConfig("x", events_path="events")
 	payload = parse_body(body, how=Reading.of(config))
-	[event] = read_events(EventReader(config, [], "HTTP", {}), body, payload)
+	[event] = read_events(EventReader(EventRules(config, []), "HTTP", {}), body, payload)
 	assert event.payload == '{"id": "a", "price": 99999999999999.99, "n": 12345678901234567890, "r": 1.10}'
 
 
@@ -377,7 +377,7 @@ def test_a_plain_body_is_read_as_before():
 	"""Ids, hashes and texts of an integration that sets none of this are what they were."""
 	raw = b'{"id": "7",  "event": "x", "price": 1.10, "^": 1, "header": {"a": 1}}'
 	config = IntegrationConfig("x", event_type_path="event")
-	reader = EventReader(config, [Route("x")], "HTTP", {})
+	reader = EventReader(EventRules(config, [Route("x")]), "HTTP", {})
 	[event] = read_events(reader, raw, parse_body(raw, how=Reading.of(config)))
 	assert (event.event_id, event.event_type, event.payload) == ("7", "x", raw.decode())
 	assert event.body_hash == hashlib.sha256(raw).hexdigest()

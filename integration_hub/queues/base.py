@@ -27,7 +27,7 @@ from integration_hub.stores.inbox import Event
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.webhooks.bodies import MalformedEvent, Reading, read_body
 from integration_hub.webhooks.body_events import read_events
-from integration_hub.webhooks.events import EventReader, Route, load_routes
+from integration_hub.webhooks.events import EventReader, EventRules, load_routes
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.receive import hand_over
 
@@ -179,11 +179,11 @@ class Consumer:
 
 	def store(self, messages: Sequence[Message]) -> None:
 		"""Commit a batch, then acknowledge it. What cannot be an event, or be stored, becomes a dead letter."""
-		routes = load_routes(self.runtime, self.config.name)
+		rules = EventRules(self.config, load_routes(self.runtime, self.config.name), known=self._known)
 		events, owners, buried = [], [], {}
 		for number, message in enumerate(messages):
 			try:
-				found = self._events(message, routes)
+				found = self._events(message, rules)
 			except MalformedEvent as error:
 				buried[number] = DeadLetter(message.body, str(error))
 				continue
@@ -208,7 +208,7 @@ class Consumer:
 		if keys := {event.ordering_key for event in new if not event.unrouted}:
 			hand_over(self.runtime, self.config.name, keys)
 
-	def _events(self, message: Message, routes: Sequence[Route]) -> list[Event]:
+	def _events(self, message: Message, rules: EventRules) -> list[Event]:
 		"""Return the events that a message holds; raises MalformedEvent."""
 		if message.problem:
 			raise MalformedEvent(message.problem)
@@ -217,8 +217,7 @@ class Consumer:
 			raise MalformedEvent("body_too_large")
 		body, payload = read_body(message.body, {}, most, self._reading)
 		try:
-			reader = EventReader(self.config, routes, "Queue", {}, known=self._known)
-			return read_events(reader, body, payload, message.default_id)
+			return read_events(EventReader(rules, "Queue", {}), body, payload, message.default_id)
 		except PathTooCostly as error:
 			raise MalformedEvent(f"path_too_costly: {error}") from None
 		except HubError as error:

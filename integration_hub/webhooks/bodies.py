@@ -101,11 +101,17 @@ def parse_body(body: bytes, kind: str = "", how: Reading | None = None) -> Any:
 
 
 def json_text(value: Any) -> str:
-	"""Return JSON with its characters unescaped, but for what is not Unicode."""
+	"""Return JSON with its characters unescaped, but for what is not Unicode, and each number with its digits."""
 	try:
 		text = write_json(value, allow_nan=True)
 	except RecursionError:  # as deep as what is read may be; Python's own writer goes there
 		text = json.dumps(value, ensure_ascii=False)
+	return text if _encodes(text) else json.dumps(value)
+
+
+def plain_json(value: Any) -> str:
+	"""Return JSON with its characters unescaped, but for what is not Unicode."""
+	text = _encoder.encode(value)
 	return text if _encodes(text) else json.dumps(value)
 
 
@@ -198,5 +204,6 @@ def _refuse_constant(name: str) -> None:
 	raise MalformedEvent("body_not_json")
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False)
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 _exact_decoder = json.JSONDecoder(parse_float=exact_float, parse_constant=_refuse_constant)

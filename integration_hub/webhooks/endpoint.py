@@ -17,7 +17,7 @@ from integration_hub.connectors.secrets import redactor_for
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.sync.config import Unreadable
 from integration_hub.webhooks.bodies import Reading
-from integration_hub.webhooks.events import Route, load_routes
+from integration_hub.webhooks.events import EventRules, Route, load_routes
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE
 from integration_hub.webhooks.presets import filled
 from integration_hub.webhooks.schemes import Scheme, scheme_for
@@ -41,6 +41,11 @@ class Endpoint:
 	def reading(self) -> Reading:
 		"""Return how bodies are read."""
 		return Reading.of(self.config, self.scheme.forms)
+
+	@cached_property
+	def rules(self) -> EventRules:
+		"""Return what the settings say of events."""
+		return EventRules(self.config, self.routes, scheme=self.scheme, known=self.known)
 
 	@property
 	def largest_body(self) -> int:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from integration_hub.connectors.bounded_jmespath import PathTooCostly
@@ -19,7 +19,7 @@ from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import child_rows
-from integration_hub.webhooks.bodies import json_text
+from integration_hub.webhooks.bodies import json_text, plain_json
 from integration_hub.webhooks.cloud_events import is_binary
 from integration_hub.webhooks.conditions import holds
 from integration_hub.webhooks.identity import Identity, identify, places_of, scalar
@@ -96,29 +96,43 @@ def read_event(
 
 	known: secrets, which no header that is kept shows. An id in a header that is not signed may have been used by somebody else: then another body is another event.
 	"""
-	reader = EventReader(config, routes, endpoint, headers or {}, scheme=scheme, known=known, places=places)
+	rules = EventRules(config, routes, scheme=scheme, known=known, places=places)
+	reader = EventReader(rules, endpoint, headers or {})
 	return reader.read(reader.whole(body, payload, default_id))
+
+
+class EventRules:
+	"""What settings say of events, put together once for many of them.
+
+	places: where an event has its id, type and time. kept: the headers that it keeps. signed: those that the sender signs.
+	"""
+
+	def __init__(
+		self,
+		config: IntegrationConfig,
+		routes: Sequence[Route],
+		*,
+		scheme: Scheme | None = None,
+		known: KnownSecrets | None = None,
+		places: Places = Places(),  # noqa: B008 - frozen
+	) -> None:
+		self.config, self.routes, self.scheme, self.known = config, routes, scheme, known
+		self.places = places_of(config, scheme.places if scheme else places)
+		self.signed = scheme.signed_headers if scheme else ()
+		self.other_body = config.same_id_other_body or (scheme.same_id if scheme else "Conflict")
+		self.kept = _kept_names(config, self.places, routes)
 
 
 class EventReader:
 	"""Makes events of what one request or message holds."""
 
 	def __init__(
-		self,
-		config: IntegrationConfig,
-		routes: Sequence[Route],
-		endpoint: Literal["HTTP", "Queue"],
-		headers: Mapping[str, str],
-		*,
-		scheme: Scheme | None = None,
-		known: KnownSecrets | None = None,
-		places: Places = Places(),  # noqa: B008 - frozen
+		self, rules: EventRules, endpoint: Literal["HTTP", "Queue"], headers: Mapping[str, str]
 	) -> None:
-		self.config, self.routes, self.endpoint, self.headers = config, routes, endpoint, headers
-		self.scheme, self.known = scheme, known
-		self.places = places_of(config, scheme.places if scheme else places)
-		self.kept = _kept_headers(config, headers, self.places, known, routes)
-		self._kept_text = json_text(self.kept) if self.kept else ""
+		self.rules, self.endpoint, self.headers = rules, endpoint, headers
+		self.config, self.known = rules.config, rules.known
+		self.kept = _kept_headers(rules, headers)
+		self._kept_text = plain_json(self.kept) if self.kept else ""
 
 	def whole(self, body: bytes, payload: Any, default_id: str = "", problem: str = "") -> Content:
 		"""Return a body as one event."""
@@ -128,16 +142,16 @@ class EventReader:
 
 	def read(self, content: Content) -> Event:
 		"""Return the event that a content is. Raises PathTooCostly."""
-		config, scheme, payload = self.config, self.scheme, content.payload
-		found = identify(self.headers, payload, self.places, scheme.signed_headers if scheme else ())
+		config, rules, payload = self.config, self.rules, content.payload
+		found = identify(self.headers, payload, rules.places, rules.signed)
 		named = scalar(payload, "type") if self.endpoint == "Queue" else ""
 		event_type = (named or found.event_type)[:140]
 		event_id = _event_id(config, found, content)
-		self._note_borne(found, content)
-		default = scheme.same_id if scheme else "Conflict"
-		other_body = "New" if "id" in found.unsigned else config.same_id_other_body or default
+		if content.borne:
+			self._note_borne(found)
 		unrouted, key = self._routed(event_type, payload)
-		misfit = scheme.misfit(event_type, payload) if scheme and "type" in found.unsigned else ""
+		checked = rules.scheme and "type" in found.unsigned
+		misfit = rules.scheme.misfit(event_type, payload) if checked else ""
 		return Event(
 			integration=config.name,
 			event_id=event_id,
@@ -148,7 +162,7 @@ class EventReader:
 			headers=self._kept_text,
 			unrouted=unrouted,
 			ordering_key=ordering_key(scalar(payload, config.ordering_key_path, self.headers) or key),
-			other_body=other_body,
+			other_body="New" if "id" in found.unsigned else rules.other_body,
 			event_time=found.time,
 			unsigned=", ".join(found.unsigned),
 			held=content.problem or misfit,
@@ -169,40 +183,33 @@ class EventReader:
 	def _routed(self, event_type: str, payload: Any) -> tuple[bool, str]:
 		"""Tell whether no route fits, and return what is fetched: of two fetches of a record the later one counts."""
 		try:
-			found = routes_for(self.routes, event_type, lambda: (payload, self.kept))
+			found = routes_for(self.rules.routes, event_type, lambda: (payload, self.kept))
 			fetch = next((route for route in found if route.action == "Fetch Record"), None)
 			named = scalar(payload, fetch.record_id_path, self.kept) if fetch else ""
 		except PathTooCostly:  # which fails, for all to see, where the event is handled
 			return False, ""
 		return not found, f"{fetch.stream} | {named}" if fetch and named else ""
 
-	def _note_borne(self, found: Identity, content: Content) -> None:
+	def _note_borne(self, found: Identity) -> None:
 		"""Note what an event has in its `ce-` headers as unsigned, unless they are as proven as the body."""
-		signed = self.scheme.signed_headers if self.scheme else ()
-		if content.borne and not all(name in signed for name in self.headers if name.startswith("ce-")):
+		if not all(name in self.rules.signed for name in self.headers if name.startswith("ce-")):
 			found.unsigned = ["id", "type", "time"]
 
 
-def _kept_headers(
-	config: IntegrationConfig,
-	headers: Mapping[str, str],
-	places: Places,
-	known: KnownSecrets | None,
-	routes: Sequence[Route],
-) -> dict[str, str]:
+def _kept_headers(rules: EventRules, headers: Mapping[str, str]) -> dict[str, str]:
 	"""Return the headers that an event keeps: a few for all, those that tell what it is, and those a person lists."""
 	shown = {name: headers[name] for name in _SHOWN_HEADERS if headers.get(name)}
-	for name in _more_headers(config, places, tuple(name for route in routes for name in route.headers)):
+	for name in rules.kept:
 		if value := headers.get(name):
-			secret = known is not None and known.stands_in(value)
+			secret = rules.known is not None and rules.known.stands_in(value)
 			shown[name] = MASK if secret else value[:_LONGEST_HEADER]
 	return shown
 
 
-@lru_cache(maxsize=1000)
-def _more_headers(config: IntegrationConfig, places: Places, of_routes: tuple[str, ...]) -> tuple[str, ...]:
+def _kept_names(config: IntegrationConfig, places: Places, routes: Sequence[Route]) -> tuple[str, ...]:
 	"""Return the headers that an integration's events keep besides those that all do: none that proves who sends."""
-	told = [*places.id_headers, *places.type_headers, *places.time_headers, *kept_names(config), *of_routes]
+	told = [*places.id_headers, *places.type_headers, *places.time_headers, *kept_names(config)]
+	told += (name for route in routes for name in route.headers)
 	for path in (places.id_path, places.type_path, places.time_path, config.ordering_key_path):
 		told += header_mentions(path)
 	return tuple(n for n in dict.fromkeys(told) if n not in _SHOWN_HEADERS and not proves(n, config))
@@ -271,7 +278,7 @@ def routes_for(routes: Sequence[Route], event_type: str, facts: Facts | None = N
 
 
 def _fitting(routes: Sequence[Route], event_type: str, facts: Facts | None) -> Iterator[Route]:
-	look = cache(facts) if facts else None
+	look = cache(facts) if facts and any(route.condition for route in routes) else None
 	for route in routes:
 		if _fits(route.event_pattern, event_type) and (
 			not (route.condition and look) or holds(route.condition, *look())

@@ -122,9 +122,7 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 	body, payload = scheme.concealed(*_read_body(found, request), found.secrets)
 	if answer := scheme.challenge(payload) or after_proof(found, request, payload):
 		return answer
-	reader = EventReader(
-		found.config, found.routes, "HTTP", request.headers, scheme=scheme, known=found.known
-	)
+	reader = EventReader(found.rules, "HTTP", request.headers)
 	events = read_events(reader, body, payload)
 	if len(body) > MEGABYTE and 0 < longest_statement(runtime) < max(map(size_of, events), default=0):
 		raise _Refused(413, "body_too_large_for_database")  # for a reason that a repeat would not change

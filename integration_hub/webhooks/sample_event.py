@@ -15,7 +15,7 @@ from integration_hub.stores.ids import new_id
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.webhooks.body_events import read_events
 from integration_hub.webhooks.endpoint import Endpoint, endpoint_of
-from integration_hub.webhooks.events import EventReader
+from integration_hub.webhooks.events import EventReader, EventRules
 from integration_hub.webhooks.identity import places_of
 from integration_hub.webhooks.messages import Request, Response
 from integration_hub.webhooks.receive import receive
@@ -60,7 +60,8 @@ def try_endpoint(
 
 def read_example(found: Endpoint, request: Request) -> inbox.Event:
 	"""Return the one event of an example's body, as the endpoint reads it."""
-	reader = EventReader(found.config, found.routes, "HTTP", request.headers, scheme=found.scheme)
+	rules = EventRules(found.config, found.routes, scheme=found.scheme)
+	reader = EventReader(rules, "HTTP", request.headers)
 	[event] = read_events(reader, request.body, json.loads(request.body))
 	return event
 
