@@ -102,7 +102,7 @@ def read_event(
 
 
 class EventRules:
-	"""What settings say of events, put together once for many of them.
+	"""Rules by which events are read, put together of the settings once for many of them.
 
 	places: where an event has its id, type and time. kept: the headers that it keeps. signed: those that the sender signs.
 	"""
