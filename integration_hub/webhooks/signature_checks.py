@@ -45,7 +45,8 @@ def _place_problems(config: IntegrationConfig) -> Iterator[Problem]:
 		yield "signature_header", _("is needed for {0}", config.webhook_scheme)
 	if where == "Body" and (problem := path_problem(config.signature_header)):
 		yield "signature_header", problem
-	if where == "URL Path" and config.webhook_scheme != "Token":
+	preset = presets().get(config.webhook_scheme)
+	if where == "URL Path" and not (preset and preset.scheme == "Token"):
 		yield "signature_in", _("{0} is possible for {1} only", where, "Token")
 
 
