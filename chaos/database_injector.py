@@ -11,7 +11,7 @@ from chaos.settings import STREAMS
 from integration_hub.stores.database import in_list, in_transaction
 from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.schedule import want
-from integration_hub.webhooks.batch import MAX_ATTEMPTS
+from integration_hub.webhooks.event_retries import MAX_ATTEMPTS
 
 _EVERY = 1.0  # seconds between two calls for each stream
 _HOUR = 3600.0  # longer than anything waits by these settings, and shorter than a clock is ahead

@@ -108,7 +108,7 @@ def test_nor_does_what_a_single_record_is_read_with(runtime, crm):
 		"UPDATE `tabSync Settings` SET `record_endpoint` = %s, `record_answer_path` = %s", values
 	)
 	with pytest.raises(HubError, match="record_answer_path"):
-		ask(runtime, load_stream(runtime, "customers-full"), {"id": "CUST-000003"})
+		ask(runtime, load_stream(runtime, "customers-full"), "CUST-000003")
 
 
 @pytest.mark.parametrize(

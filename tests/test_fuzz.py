@@ -171,9 +171,8 @@ def test_what_a_source_packs_into_little_takes_no_more_memory_than_an_answer_may
 	options = {"auth_type": auth, "token_url": "http://crm.example/token", "client_id": "x"}
 	tracemalloc.start()
 	try:
-		with connector(
-			OAuth2RestConnector, adapter, Memory(client_secret="c"), max_response_mb=1, **options
-		) as client:
+		kind = RestConnector if auth == "None" else OAuth2RestConnector
+		with connector(kind, adapter, Memory(client_secret="c"), max_response_mb=1, **options) as client:
 			with pytest.raises(errors.ConnectorError):
 				list(client.pages(lists("Page Number")))
 		assert tracemalloc.get_traced_memory()[1] < 40 * _MB

@@ -9,7 +9,7 @@ from integration_hub.install import MODULE
 from integration_hub.integration_hub import run_as
 from integration_hub.integration_hub.field_permissions import readable_fields
 from integration_hub.integration_hub.settings import refuse
-from integration_hub.outbound.checks import CheckContext, outbound_problems
+from integration_hub.outbound.checks import CheckContext, number_problems, outbound_problems
 from integration_hub.outbound.config import OutboundStream
 from integration_hub.outbound.rendering import STANDARD
 from integration_hub.runtime.frappe import FrappeRuntime
@@ -34,7 +34,7 @@ def validate_outbound(doc: Document) -> None:
 	known = CheckContext(
 		runtime.transforms(), lambda name: bool(frappe.db.exists("Sync Settings", name)), runtime.zone
 	)
-	for field, sentence in outbound_problems(stream, fields, known):
+	for field, sentence in (*number_problems(doc.as_dict()), *outbound_problems(stream, fields, known)):
 		refuse(doc, field, sentence)
 	_check_source(doc, stream)
 	run_as.check_stream(doc)

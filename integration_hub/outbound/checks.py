@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integration_hub.connectors.bounded_jmespath import path_problem
-from integration_hub.connectors.config import has_credentials
+from integration_hub.connectors.config import has_credentials, typed_values
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.pages import ListRequest
 from integration_hub.connectors.placeholders import placeholders_in, unknown_placeholder
@@ -18,6 +18,7 @@ from integration_hub.outbound.config import OutboundStream
 from integration_hub.outbound.rendering import STANDARD, mapping_problems
 from integration_hub.outbound.steps import PLACEHOLDERS, Requests
 from integration_hub.stores.fields import Fields
+from integration_hub.sync.config import StreamConfig
 
 Problem = tuple[str, str]  # field, sentence
 _CHOICES = {
@@ -55,6 +56,13 @@ class CheckContext:
 		return self.functions
 
 
+def number_problems(row: Mapping[str, Any]) -> Iterator[Problem]:
+	"""Return the numbers that are out of range in a stream's row, of both directions: a direction is soon changed."""
+	plain = {name: value for name, value in row.items() if name != "mapping"}
+	for kind in (StreamConfig, OutboundStream):
+		yield from range_problems(kind(**typed_values(kind, plain)))
+
+
 def outbound_problems(stream: OutboundStream, fields: Fields, context: CheckContext) -> list[Problem]:
 	"""Return what is wrong as (field, sentence), empty when the stream can send.
 
@@ -64,7 +72,6 @@ def outbound_problems(stream: OutboundStream, fields: Fields, context: CheckCont
 		return [("target_doctype", _("DocType {0} does not exist", stream.target_doctype or "(empty)"))]
 	return [
 		*_choices(stream),
-		*range_problems(stream),
 		*_addresses(stream),
 		*_templates(stream),
 		*_paths(stream),

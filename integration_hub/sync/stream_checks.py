@@ -182,7 +182,10 @@ def _restarts(stream: StreamConfig) -> Iterator[Problem]:
 	if not limits:
 		yield (
 			"restart_after",
-			_("is needed: after how many records, pages or by which status the list begins again"),
+			_(
+				"is needed for {0}: after how many records, pages or by which status the list begins again",
+				"restart_key",
+			),
 		)
 	if not (stream.uses("last_key") or stream.changed_since_param or stream.says_since):
 		yield "restart_param", _("is needed, where no {0} stands in the request", "{last_key}")

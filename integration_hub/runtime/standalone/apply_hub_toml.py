@@ -10,7 +10,7 @@ from integration_hub.connectors.config import IntegrationConfig, integration_pro
 from integration_hub.connectors.credential_checks import credential_problems
 from integration_hub.connectors.credential_headers import header_problems
 from integration_hub.connectors.secrets import SECRET_FIELDS
-from integration_hub.outbound.checks import CheckContext, outbound_problems
+from integration_hub.outbound.checks import CheckContext, number_problems, outbound_problems
 from integration_hub.outbound.config import OutboundStream
 from integration_hub.runtime.standalone.hub_toml import HubFile
 from integration_hub.runtime.standalone.open_hub import OpenHub
@@ -128,7 +128,7 @@ def check(file: HubFile) -> None:
 			if stream.direction == "Out"
 			else stream_problems(stream, fields, around)
 		)
-		for field, sentence in problems:
+		for field, sentence in (*number_problems(row), *problems):
 			raise HubError(sentence, name=f"{file.name} [stream.{name}]", field=field)
 
 

@@ -7,6 +7,7 @@ from integration_hub.integration_hub import run_as
 from integration_hub.integration_hub.field_permissions import readable_fields
 from integration_hub.integration_hub.outbound_settings import send_refused_again, validate_outbound
 from integration_hub.integration_hub.settings import keep_rows, keep_state, refuse
+from integration_hub.outbound.checks import number_problems
 from integration_hub.runtime.frappe import FrappeRuntime, outbox_rows
 from integration_hub.runtime.frappe.bulk_rules import bulk_problem, not_told
 from integration_hub.runtime.frappe.documents import not_in_bulk
@@ -57,7 +58,8 @@ class SyncSettings(Document):
 			refuse(self, "target_doctype", error.message)
 		if fields:
 			self.check_target()
-		for field, sentence in stream_problems(stream, fields, stream_context(runtime)):
+		problems = stream_problems(stream, fields, stream_context(runtime))
+		for field, sentence in (*number_problems(self.as_dict()), *problems):
 			refuse(self, field, sentence)
 		run_as.check_stream(self)
 		self.check_lookups(stream, fields)
