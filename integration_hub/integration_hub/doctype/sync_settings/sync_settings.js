@@ -8,6 +8,7 @@
 {% include "integration_hub/public/js/deletion_messages.js" %}
 {% include "integration_hub/public/js/stream_previews.js" %}
 {% include "integration_hub/public/js/stream_source.js" %}
+{% include "integration_hub/public/js/stream_direction.js" %}
 
 frappe.ui.form.on("Sync Settings", {
 	onload: stay_after_tour,
@@ -18,8 +19,9 @@ frappe.ui.form.on("Sync Settings", {
 		show_off(frm);
 		hide_unused(frm);
 		show_source_tools(frm);
+		show_direction(frm);
 		if (frm.is_new()) return;
-		if (frm.has_perm("write")) {
+		if (frm.has_perm("write") && !sends(frm)) {
 			frm.add_custom_button(__("Sync Now"), () => sync_now(frm));
 			frm.add_custom_button(__("Preview"), () => preview(frm), __("Try"));
 			frm.add_custom_button(__("Dry Run"), () => dry_run(frm), __("Try"));
@@ -32,7 +34,7 @@ frappe.ui.form.on("Sync Settings", {
 			}
 		}
 		for (const [label, doctype] of [
-			[__("Runs"), "Sync Log"],
+			sends(frm) ? [__("Deliveries"), "Delivery Log"] : [__("Runs"), "Sync Log"],
 			[__("Records"), "External Record"],
 			[__("Failures"), "Integration Error Log"],
 		]) {
@@ -46,6 +48,7 @@ frappe.ui.form.on("Sync Settings", {
 		watch_form(frm);
 	},
 	target_doctype: set_field_choices,
+	direction: show_direction,
 	integration(frm) {
 		hide_unused(frm, true);
 	},
@@ -54,7 +57,7 @@ frappe.ui.form.on("Sync Settings", {
 // Frappe shows the value of a choice translated: of a field's name, "email" as "E-Mail". An outcome it does not translate.
 function show_as_it_is(frm) {
 	for (const field of ["match_field", "disable_field"]) frm.set_df_property(field, "formatter", escaped);
-	frm.fields_dict.mapping.grid.update_docfield_property("field", "formatter", escaped);
+	for (const field of ["source_path", "field"]) frm.fields_dict.mapping.grid.update_docfield_property(field, "formatter", escaped);
 	frm.set_df_property("last_outcome", "formatter", (outcome) => escaped(outcome_text(outcome)));
 }
 
@@ -140,7 +143,8 @@ async function hide_unused(frm, fill = false) {
 function show_off(frm) {
 	const off = !frm.is_new() && !frm.doc.enabled;
 	frm.set_intro(""); // else a second one stands below the first
-	if (off) frm.set_intro(__("This stream is off. Sync Now runs it and switches it on."), "blue");
+	const how = sends(frm) ? __("This stream is off. Enabled switches it on.") : __("This stream is off. Sync Now runs it and switches it on.");
+	if (off) frm.set_intro(how, "blue");
 }
 
 async function sync_now(frm) {
