@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 
 import pytest
@@ -112,13 +113,89 @@ def test_a_parent_that_is_gone_meanwhile_is_no_error(hub):
 		assert found(runtime) == source.keys()
 
 
-def test_a_parent_that_fails_removes_nothing(hub):
+def test_of_a_parent_that_fails_nothing_is_removed(hub):
 	source = Shops()
 	with hub(source, settings(CHILD)) as (_server, runtime):
 		run_stream(runtime, "things")
-		before, source.broken, source.each = found(runtime), {3}, 1
-		assert run_stream(runtime, "things")["status"] == "Failed"
+		source.broken, source.each = {3}, 1
+		row = run_stream(runtime, "things")
+		assert row["status"] == "Failed" and "1 of the stream's lists" in row["error"]
+		assert row["deleted"] == 8
+		assert found(runtime) == sorted([*source.keys(), "3-1", "3-2"])
+
+
+def test_what_no_list_holds_stays_while_a_parent_fails(hub):
+	source = Shops()
+	with hub(source, settings(CHILD)) as (_server, runtime):
+		run_stream(runtime, "things")
+		before, source.broken, source.shops = found(runtime), {1}, 4
+		assert run_stream(runtime, "things")["deleted"] == 0
 		assert found(runtime) == before
+		source.broken = set()
+		assert run_stream(runtime, "things")["deleted"] == 3
+
+
+def test_a_parent_that_failed_before_a_pause_counts_as_failed_behind_it(hub):
+	source, asked = Shops(), []
+	stop = {"at": 0}
+
+	def answer(path, query):
+		asked.append(path)
+		if path == "/shops/4/things" and stop["at"]:
+			stop["at"] = 0
+			return 429, {"Retry-After": "1"}, {}
+		return source(path, query)
+
+	with hub(answer, settings(CHILD)) as (_server, runtime):
+		run_stream(runtime, "things")
+		source.broken, stop["at"] = {2}, 1
+		assert run_stream(runtime, "things")["status"] == "Postponed"
+		source.broken = set()
+		time.sleep(1.1)
+		row = run_stream(runtime, "things")
+		assert row["status"] == "Failed" and "1 of the stream's lists" in row["error"]
+		assert found(runtime) == source.keys()
+		run_stream(runtime, "things")
+		assert found(runtime) == source.keys()
+
+
+def test_lists_that_fail_one_after_the_other_end_the_run(hub):
+	source = Shops(20)
+	source.broken = set(range(3, 21))
+	with hub(source, settings(CHILD)) as (server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Failed"
+		assert len(server.asked) < 30
+		assert "3-0" not in found(runtime) and "2-0" in found(runtime)
+
+
+def test_a_source_whose_lists_are_all_empty_removes_nothing(hub):
+	source = Shops()
+	with hub(source, settings(CHILD)) as (_server, runtime):
+		run_stream(runtime, "things")
+		before, source.each, source.broken = found(runtime), 0, {5}
+		run_stream(runtime, "things")
+		assert found(runtime) == before
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 8])
+def test_lists_are_begun_side_by_side_within_the_lanes(hub, lanes):
+	source, busy = Shops(9), {"now": 0, "most": 0}
+	lock = threading.Lock()
+
+	def answer(path, query):
+		with lock:
+			busy["now"] += 1
+			busy["most"] = max(busy["most"], busy["now"])
+		time.sleep(0.02 if path != "/shops" else 0)
+		with lock:
+			busy["now"] -= 1
+		return source(path, query)
+
+	with hub(answer, settings(f"{CHILD}lanes = {lanes}\n")) as (server, runtime):
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert found(runtime) == source.keys()
+		assert (busy["most"] > 1) is (lanes > 1) and busy["most"] <= lanes + 1
+		assert len([1 for _m, path, _h, _b in server.sent if path != "/shops"]) == 9
 
 
 @pytest.mark.parametrize("paging", ["", 'pagination = "Page Number"\npage_size = 1\n'])
@@ -309,6 +386,83 @@ def test_windows_of_time_prove_nothing_about_what_is_gone(hub):
 		assert run_stream(runtime, "things")["deleted"] == 0
 
 
+DAYS = (
+	'endpoint = "/things"\nid_path = "key"\nupdated_at_path = "at"\noverlap_seconds = 0\n'
+	'params = "from={since:date}\\nto={until:date}"\nwindow = "1d"\nwindow_start = "2026-01-01"\n'
+	'window_end = "2026-01-06"\n'
+)
+
+
+class Days:
+	"""A source of windows. broken: the days that fail."""
+
+	def __init__(self):
+		self.rows = [{"key": f"k{n}", "at": f"2026-01-0{1 + n // 2}T1{n % 2}:00:00Z"} for n in range(10)]
+		self.broken: set[str] = set()
+
+	def __call__(self, path, query):
+		if query["from"] in self.broken:
+			return 500, {}, {}
+		found = [row for row in self.rows if query["from"] <= row["at"][:10] < query["to"]]
+		return found[int(query["page"]) - 1 :][:1] if "page" in query else found
+
+
+@pytest.mark.parametrize("stable", ["", 'stable_pages = true\npagination = "Page Number"\npage_size = 1\n'])
+def test_a_watermark_is_behind_the_windows_that_are_whole(hub, stable):
+	source = Days()
+	with hub(source, settings(DAYS + stable), "Incremental") as (server, runtime):
+		source.broken = {"2026-01-03"}
+		row = run_stream(runtime, "things")
+		assert row["status"] == "Failed"
+		assert row["checkpoint_after"] == "2026-01-02T11:00:00.000000Z"
+		assert "k8" in found(runtime), "the windows behind the one that failed are fetched all the same"
+		source.broken = set()
+		server.asked.clear()
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert min(query["from"] for query in server.asked) == "2026-01-02"
+		assert found(runtime) == sorted(row["key"] for row in source.rows)
+		assert run_stream(runtime, "things")["checkpoint_after"] == "2026-01-05T11:00:00.000000Z"
+
+
+def test_pages_of_a_window_that_may_shift_move_no_watermark_by_themselves(hub):
+	source = Days()
+	text = DAYS + 'pagination = "Page Number"\npage_size = 1\n'
+	with hub(source, settings(text), "Incremental") as (_server, runtime):
+		source.broken = {"2026-01-03"}
+		assert run_stream(runtime, "things")["checkpoint_after"] in (None, "")
+		source.broken = set()
+		assert run_stream(runtime, "things")["checkpoint_after"] == "2026-01-05T11:00:00.000000Z"
+		assert found(runtime) == sorted(row["key"] for row in source.rows)
+
+
+def test_the_windows_of_the_second_pass_move_the_watermark(hub):
+	source = Days()
+	asked = []
+
+	def answer(path, query):
+		asked.append(query)
+		if len(asked) > 18 and query["from"] == "2026-01-04":
+			return 500, {}, {}
+		return source(path, query)
+
+	text = DAYS + 'pagination = "Page Number"\npage_size = 1\n'
+	with hub(answer, settings(text), "Incremental") as (_server, runtime):
+		row = run_stream(runtime, "things")
+		assert (row["status"], row["checkpoint_after"]) == ("Failed", "2026-01-04T00:00:00.000000Z")
+
+
+def test_a_time_behind_its_window_moves_the_watermark_to_the_end_of_the_window_at_most(hub):
+	source = Days()
+	source.rows[0]["at"], source.broken = "2026-01-01T10:00:00Z", {"2026-01-02"}
+
+	def answer(path, query):
+		rows = source(path, query)
+		return [{**row, "at": "2026-01-05T00:00:00Z"} for row in rows] if isinstance(rows, list) else rows
+
+	with hub(answer, settings(DAYS), "Incremental") as (_server, runtime):
+		assert run_stream(runtime, "things")["checkpoint_after"] == "2026-01-02T00:00:00.000000Z"
+
+
 def test_a_parent_that_moved_to_the_front_meanwhile_is_not_passed_over(hub):
 	shops, asked = ["b", "c", "d"], []
 
@@ -343,7 +497,8 @@ def test_a_watermark_waits_for_all_lists(hub):
 
 	text = CHILD + 'updated_at_path = "at"\nordered = true\nstable_pages = true\n'
 	with hub(answer, settings(text), "Incremental") as (_server, runtime):
-		assert run_stream(runtime, "things")["status"] == "Failed"
+		row = run_stream(runtime, "things")
+		assert row["status"] == "Failed" and row["checkpoint_after"] in (None, "")
 		broken["now"] = False
 		assert run_stream(runtime, "things")["status"] == "Completed"
 		assert found(runtime) == ["early", "late"]

@@ -26,7 +26,7 @@ class ListRequest:
 	may a page that can be counted off be fetched while the caller writes the one before it? Not where asking for
 	it tells the source that the one before is safe. passed: how many pages and records of this fetch came before `state`,
 	None if that is not known. id_path: where a record holds its id, "" if that is not known. end_statuses: with which the source refuses a
-	page behind the end. records_optional: nothing at the records path means no records, and one object is a list of one. time_zone, time_precision, since_exclusive, until_exclusive: how the source takes the bounds (see
+	page behind the end. begun: have the first page fetched at once, before it is asked for. records_optional: nothing at the records path means no records, and one object is a list of one. time_zone, time_precision, since_exclusive, until_exclusive: how the source takes the bounds (see
 	connectors.time_bounds).
 	"""
 
@@ -54,6 +54,7 @@ class ListRequest:
 	passed: tuple[int, int] | None = None
 	id_path: str = ""
 	end_statuses: tuple[int, ...] = ()
+	begun: bool = False
 	time_zone: str = ""
 	time_precision: str = ""
 	since_exclusive: bool = False
@@ -75,6 +76,11 @@ class Page:
 
 	size: bytes of the answer. doubt: why the list is not known to be complete, though this is its last page. A list
 	that ends without a page that is the `last` is not known to be, either (see connectors.completeness).
+
+	Of a stream of many lists, part: which of them the page is of; part_ends: it is the last of that one, which is known
+	to be complete. failure: what kept one of them from being fetched; the page has no records then. reached: the end of
+	a window of time that is whole with this page. times: when the parent that the page belongs to changed, None where
+	the records say it themselves.
 	"""
 
 	records: list[dict[str, Any]]
@@ -82,3 +88,8 @@ class Page:
 	last: bool
 	size: int
 	doubt: Doubt | None = None
+	part: str = ""
+	part_ends: bool = False
+	failure: Exception | None = None
+	reached: str = ""
+	times: tuple[str, ...] | None = None

@@ -78,6 +78,8 @@ class RestConnector(BaseConnector):
 		# A cursor or a link is the source's: to follow it may tell it that what came before is safe.
 		ahead = request.ahead and paginator.independent and vars(type(self)).get("fetches_ahead", False)
 		begin = fetcher.begin if ahead else None
+		if request.begun and vars(type(self)).get("fetches_ahead", False):
+			fetcher.begin()
 		return _read(self, _one_by_one(fetcher, paginator), paginator, request, begin)
 
 	def first_answer(self, request: ListRequest) -> tuple[Any, Mapping[str, str], str]:

@@ -11,6 +11,7 @@ from integration_hub.stores.database import (
 	Database,
 	Outdated,
 	Row,
+	chunks,
 	in_list,
 	insert_many,
 	insert_new,
@@ -35,6 +36,7 @@ _COMPARED = (
 	"missing_run",
 	"attempts",
 	"error_log",
+	"part",
 )
 _MARK = ("last_seen", "run_number")
 _STATE = (*_COMPARED, "error", "payload", "retry_at")
@@ -44,6 +46,7 @@ _FAILURES = "`status` IN ('Failed', 'Unidentified')"  # tried again by themselve
 NOT_WRITTEN = ("Failed", "Dead", "Unidentified")
 KEPT = "kept"  # stands in place of the run that missed a record: a person has refused its removal
 _ASKED = f"COALESCE(`missing_run`, '') <> '{KEPT}'"
+SEVERAL = "*"  # stands in place of the list that a record is of, where it is of more than one
 _PREFIX = 8  # hex digits of a binding's name that stand for its stream
 _PLAIN_STATE = ("target_name", "source_time", "content_hash")
 
@@ -65,6 +68,9 @@ class Binding:
 	error: str | None = None
 	error_log: str | None = None  # the failure that keeps it from being written
 	payload: str | None = None
+	part: str = (
+		""  # which of its stream's lists the record is of, where a stream has many; "" if that is not known
+	)
 	attempts: int = 0
 	retry_at: str | None = None
 	new: bool = True
@@ -81,6 +87,11 @@ class Binding:
 	def has_failed(self) -> bool:
 		"""Tell whether the record's last state could not be written."""
 		return self.status in NOT_WRITTEN
+
+	@property
+	def is_fresh(self) -> bool:
+		"""Tell whether its record was in none of the stream's lists until now."""
+		return self.new or self.taken or bool(self.read and self.read[0] == "Deleted")
 
 	@property
 	def had_failed(self) -> bool:
@@ -259,14 +270,9 @@ def _save(
 	}
 	written = {**same, "made_by": by, "changed_by": by}
 	# A first load writes nothing but plain new ones: what is empty in them is not sent.
-	plain = [
-		(b.name, b.external_id, b.target_name, b.source_time, b.content_hash)
-		for b in bindings
-		if b.new and b.is_plain
-	]
-	insert_many(
-		runtime.db, DOCTYPE, ("name", "external_id", *_PLAIN_STATE), plain, {**written, "status": "Bound"}
-	)
+	first = [b for b in bindings if b.new and b.is_plain]
+	plain = ("name", "external_id", *_PLAIN_STATE, *(("part",) if any(b.part for b in first) else ()))
+	insert_many(runtime.db, DOCTYPE, plain, _rows(first, plain), {**written, "status": "Bound"})
 	state = tuple(column for column in _STATE if column not in _MARK)
 	columns = ("name", "external_id", *state)
 	# A record that could not be written has no writer yet; the one that writes it later is the first.
@@ -304,6 +310,51 @@ def external_id_of(db: Database, stream: str, document: str) -> str | None:
 	return rows[0]["external_id"] if rows else None
 
 
+@dataclass(frozen=True)
+class Part:
+	"""One of the lists of a stream, by what tells it from the others; "" for none. is_first: is each list fetched?
+
+	A record of which no list is known may be of one that is not fetched now: only where all are, the first is its own.
+	"""
+
+	key: str = ""
+	is_first: bool = False
+
+	def of(self, binding: Binding) -> str:
+		"""Return the list that a record is of, now that it was met in this one."""
+		if not self.key:
+			return binding.part
+		if binding.is_fresh:
+			return self.key
+		if not binding.part:
+			return self.key if self.is_first else ""
+		return self.key if binding.part == self.key else SEVERAL
+
+
+def mark_part(db: Database, names: Iterable[str], part: Part) -> None:
+	"""Note of which list records are that were met unchanged, by their bindings' names."""
+	marks, names = in_list(names)
+	if not (names and part.key):
+		return
+	sql = f"""UPDATE `tab{DOCTYPE}` SET `part` = CASE WHEN COALESCE(`part`, '') = '' THEN %s ELSE %s END
+		WHERE `name` IN ({marks}) AND COALESCE(`part`, '') <> %s"""
+	db.execute(sql, [part.key if part.is_first else "", SEVERAL, *names, part.key])
+
+
+def mark_absent(db: Database, stream: str, parts: Sequence[str], number: int) -> None:
+	"""Note on what nobody has seen since run `number` began that its list, one of those named, does not hold it."""
+	where, params = of_stream(stream)
+	marks, keys = in_list(parts)
+	sql = f"""SELECT `name` FROM `tab{DOCTYPE}` WHERE {where} AND {LIVE}
+		AND COALESCE(`run_number`, 0) < %s AND `part` IN ({marks})"""
+	absent = [row["name"] for row in db.query(sql, [*params, number, *keys])]
+	for names in chunks(absent, 1000):
+		marks, values = in_list(names)
+		db.execute(
+			f"UPDATE `tab{DOCTYPE}` SET `absent_run` = %s WHERE `name` IN ({marks})", [number, *values]
+		)
+
+
 def mark_seen(db: Database, names: Iterable[str], mark: Mark) -> None:
 	"""Note that records, by their bindings' names, were seen; who has seen one since stays who has seen it last."""
 	marks, names = in_list(names)
@@ -335,18 +386,19 @@ def bound_names(db: Database, stream: str, names: Sequence[str]) -> set[str]:
 	return {row["target_name"] for row in db.query(sql, [*values, stream])}
 
 
-def unseen(number: int) -> tuple[str, list[int]]:
+def unseen(number: int, absent: bool = False) -> tuple[str, list[int]]:
 	"""Return the condition that finds what nobody has seen since run `number` began, and its parameters.
 
-	Not what a person has refused to remove.
+	Not what a person has refused to remove. absent: only what is of a list that was whole, and does not hold it.
 	"""
-	return f"COALESCE(`run_number`, 0) < %s AND {_ASKED}", [number]
+	condition, params = f"COALESCE(`run_number`, 0) < %s AND {_ASKED}", [number]
+	return (f"{condition} AND `absent_run` = %s", [*params, number]) if absent else (condition, params)
 
 
-def count_live(db: Database, stream: str, unseen_since: int = 0) -> int:
-	"""Count bindings to documents, all or those that nobody has seen since a run began, by its number."""
+def count_live(db: Database, stream: str, unseen_since: int = 0, absent: bool = False) -> int:
+	"""Count bindings to documents, all or those that nobody has seen since a run began, by its number; see unseen."""
 	where, params = of_stream(stream)
-	condition, number = unseen(unseen_since) if unseen_since else ("1 = 1", [])
+	condition, number = unseen(unseen_since, absent) if unseen_since else ("1 = 1", [])
 	sql = f"SELECT COUNT(*) AS `n` FROM `tab{DOCTYPE}` WHERE {where} AND {LIVE} AND {condition}"
 	return db.query(sql, [*params, *number])[0]["n"]
 
@@ -365,10 +417,13 @@ def count_held(db: Database, stream: str, run: str) -> int:
 	return db.query(sql, [*params, run])[0]["n"]
 
 
-def mark_missing(db: Database, stream: str, run: str, number: int) -> int:
-	"""Note on what nobody has seen since run `number` began that it waits for approval; return how many wait."""
+def mark_missing(db: Database, stream: str, run: str, number: int, absent: bool = False) -> int:
+	"""Note on what nobody has seen since run `number` began that it waits for approval; return how many wait.
+
+	absent: as unseen takes it.
+	"""
 	where, params = of_stream(stream)
-	condition, since = unseen(number)
+	condition, since = unseen(number, absent)
 	sql = f"UPDATE `tab{DOCTYPE}` SET `missing_run` = %s WHERE {where} AND {LIVE} AND {condition}"
 	db.execute(sql, [run, *params, *since])
 	return count_held(db, stream, run)
@@ -524,5 +579,7 @@ def _as_read(state: Row) -> tuple[str, str, str]:
 
 def _texts(row: Row) -> Row:
 	"""Return the row without None in the columns that are compared."""
-	texts = {name: row[name] or "" for name in ("source_time", "content_hash", "last_seen")}
+	texts = {
+		name: row[name] or "" for name in ("source_time", "content_hash", "last_seen", "part") if name in row
+	}
 	return {**row, **texts, "run_number": row["run_number"] or 0}

@@ -88,9 +88,14 @@ def needs_approval(stream: StreamConfig, gone: int, live: int) -> bool:
 	return gone > stream.max_delete_count and gone * 100 > live * stream.max_delete_percent
 
 
-def remove_orphans(runtime: Runtime, stream: StreamConfig, run: Run, redactor: Redactor) -> None:
-	"""Remove the documents that a complete full run did not see, or hold them for approval if they are many."""
-	gone = bindings.count_live(runtime.db, stream.name, run.mark.number)
+def remove_orphans(
+	runtime: Runtime, stream: StreamConfig, run: Run, redactor: Redactor, absent: bool = False
+) -> None:
+	"""Remove the documents that a complete full run did not see, or hold them for approval if they are many.
+
+	absent: only those of lists that were whole, of the many that a stream has.
+	"""
+	gone = bindings.count_live(runtime.db, stream.name, run.mark.number, absent)
 	if not gone:
 		return
 	before = (
@@ -98,14 +103,14 @@ def remove_orphans(runtime: Runtime, stream: StreamConfig, run: Run, redactor: R
 	)  # removals of records that the source itself has marked as deleted
 	live = bindings.count_live(runtime.db, stream.name) + run.counts.deleted
 	if needs_approval(stream, before + gone, live):
-		run.counts.add(in_transaction(runtime.db, lambda: _hold(runtime, stream, run)))
+		run.counts.add(in_transaction(runtime.db, lambda: _hold(runtime, stream, run, absent)))
 		return
-	_remove_all(runtime, stream, run, redactor, run.mark.by, *bindings.unseen(run.mark.number))
+	_remove_all(runtime, stream, run, redactor, run.mark.by, *bindings.unseen(run.mark.number, absent))
 
 
-def _hold(runtime: Runtime, stream: StreamConfig, run: Run) -> Counts:
+def _hold(runtime: Runtime, stream: StreamConfig, run: Run, absent: bool = False) -> Counts:
 	"""Have what a run did not see wait for approval; return what that adds to its counts: as much as waits then."""
-	held = bindings.mark_missing(runtime.db, stream.name, run.name, run.mark.number)
+	held = bindings.mark_missing(runtime.db, stream.name, run.name, run.mark.number, absent)
 	added = Counts(to_delete=held - run.counts.to_delete)
 	advance(runtime, run, added, pages=0)
 	return added

@@ -10,8 +10,9 @@ from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.completeness import Proof
 from integration_hub.connectors.errors import ConnectorError, RetryLater
 from integration_hub.connectors.pages import ListRequest, Page
-from integration_hub.stores.bindings import count_live
+from integration_hub.stores.bindings import Part, count_live
 from integration_hub.stores.database import in_transaction
+from integration_hub.stores.error_log import record_error
 from integration_hub.stores.runs import Counts, Run, advance, new_mark
 from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.config import StreamConfig
@@ -50,9 +51,10 @@ def second_pass(runtime: Runtime, run: Run, mode: Full, writer: PageWriter, conn
 	proof = Proof()
 	for page in _pages(runtime, connector, mode.request(), mode.stream):
 		proof.see(page)
-		_commit(runtime, run, writer, page, None, again=True)
+		mode.parts.see(page, again=True)
+		_commit(runtime, run, writer, page, mode.after_page_again(page), again=True, whole=mode.whole)
 		mode.note_page(page)
-	mode.doubt = proof.doubt
+	mode.doubt = proof.doubt or mode.parts.doubt
 
 
 def deletion_allowed(
@@ -83,6 +85,18 @@ def deletion_allowed(
 	return not (mode.doubt or writer.unidentified)
 
 
+def parts_allow_deletion(stream: StreamConfig, mode: Full, writer: PageWriter) -> bool:
+	"""Tell whether what lists that were whole no longer hold may be believed to be gone, whatever the others are."""
+	if stream.deletion_policy == "Keep" or writer.unidentified or not mode.parts.any_proven:
+		return False
+	# Of a fetch of everything, only where a list failed or is in doubt: else the whole of it decides.
+	return (
+		bool(mode.met and mode.parts.doubt)
+		if mode.finds_orphans
+		else not mode.doubt or bool(mode.parts.doubt)
+	)
+
+
 def _fetch(
 	runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
 ) -> None:
@@ -90,17 +104,37 @@ def _fetch(
 	proof, kept = Proof(), time.monotonic()
 	for page in _pages(runtime, connector, mode.request(), stream):
 		proof.see(page)
+		mode.parts.see(page)
+		if page.failure:
+			_log_list(runtime, stream, run, writer, page.failure)
 		checkpoint = mode.after_page(page, writer.mapper)
 		if not mode.met:
 			mode.met = sum(map(writer.planner.is_ours, page.records))
 		mode.pages_read += 1
-		_commit(runtime, run, writer, mode.wanted(page, writer.mapper), checkpoint)
+		_commit(runtime, run, writer, mode.wanted(page, writer.mapper), checkpoint, whole=mode.whole)
 		mode.note_page(page)
 		if time.monotonic() - kept >= KEEP_SECONDS:
 			run.unidentified = writer.unidentified
 			leave_off(runtime, stream, run, mode)
 			kept = time.monotonic()
-	mode.doubt = proof.doubt
+	mode.doubt = proof.doubt or mode.parts.doubt  # which a run that this one goes on with may have met
+
+
+def _log_list(runtime: Runtime, stream: StreamConfig, run: Run, writer: PageWriter, error: Exception) -> None:
+	"""Log that one list of many could not be fetched."""
+	where = {"stream": stream.name, "sync_log": run.name}
+
+	def log() -> str:
+		return record_error(
+			runtime,
+			error,
+			operation="Sync",
+			integration=stream.integration,
+			redactor=writer.redactor,
+			**where,
+		)
+
+	writer.error_log = in_transaction(runtime.db, log) or writer.error_log
 
 
 def _pages(
@@ -111,13 +145,21 @@ def _pages(
 
 
 def _commit(
-	runtime: Runtime, run: Run, writer: PageWriter, page: Page, checkpoint: str | None, again: bool = False
+	runtime: Runtime,
+	run: Run,
+	writer: PageWriter,
+	page: Page,
+	checkpoint: str | None,
+	again: bool = False,
+	whole: bool = True,
 ) -> None:
 	"""Commit a page as one transaction: documents, bindings, checkpoint and counts.
 
 	What takes long, and a source that has all in one page, gets several: each with its documents, bindings and
 	counts, the checkpoint with the last. Killed in between, a run meets the others when it fetches the page again.
+	whole: is everything fetched that the source has?
 	"""
+	writer.part = Part(page.part, whole)
 	rest, most = list(page.records), _MOST_AT_ONCE
 	while True:
 
@@ -141,6 +183,7 @@ def _commit(
 
 
 def _confirm(runtime: Runtime, run: Run, writer: PageWriter, page: Page) -> Counts:
+	writer.part = Part(page.part, True)
 	writer.confirm(page.records)
 	added = Counts(bytes=page.size)
 	advance(runtime, run, added)

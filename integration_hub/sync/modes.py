@@ -12,6 +12,7 @@ from integration_hub.lazy_messages import _
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.mapping import FUTURE, Mapper, MappingError
+from integration_hub.sync.part_proofs import PartProofs
 from integration_hub.sync.times import parse_time, utc_text
 
 
@@ -63,8 +64,11 @@ class Full:
 		self.pages_read = 0  # pages of the list
 		self.passed = (0, 0)  # pages and records of the fetch that goes on: the first, or the second pass
 		self.doubt: Doubt | None = None  # why what was fetched is not known to be the whole list
+		self.went_on = False  # does it go on where an earlier run left off?
 		self.resumed = ""  # the paginator's state that a postponed run left
 		self.watermark = stream.checkpoint
+		self.reached = ""  # the end of the last window of time that was whole, "" before there is one
+		self.parts = PartProofs()  # of a stream of many lists
 		self.in_the_future = 0  # source times that no watermark is made of
 
 	@property
@@ -72,6 +76,16 @@ class Full:
 		"""Tell whether records that the list did not hold count as gone from the source."""
 		# Windows of time show what changed within them: what is older, or dated in the future, is in none of them.
 		return self.whole and not self.stream.window
+
+	@property
+	def proves_parts(self) -> bool:
+		"""Tell whether a list of many, of which each was asked for as a whole, proves what is gone of it."""
+		return self.scheduled and not self.stream.window and self.asks_whole_parts
+
+	@property
+	def asks_whole_parts(self) -> bool:
+		"""Tell whether each list is asked for as a whole, and not for what changed in it."""
+		return self.whole
 
 	@property
 	def looks_twice(self) -> bool:
@@ -102,6 +116,10 @@ class Full:
 		"""Return the checkpoint to commit with the page, None to leave it."""
 		return None
 
+	def after_page_again(self, page: Page) -> str | None:
+		"""Return the checkpoint to commit with a page of the second pass, None to leave it."""
+		return None
+
 	def after_all(self) -> str | None:
 		"""Return the checkpoint to commit when the fetch ran to its end, None to leave it."""
 		return None
@@ -125,6 +143,14 @@ class Incremental(Full):
 	def __init__(self, stream: StreamConfig) -> None:
 		super().__init__(stream)
 		self.whole = not stream.checkpoint
+		self._windows, self._windows_again = WindowsSoFar(), WindowsSoFar()
+
+	@property
+	def asks_whole_parts(self) -> bool:
+		"""Tell whether each list is asked for as a whole: it is not where the request says since when."""
+		stream = self.stream
+		asks_since = stream.changed_since_param or stream.says_since
+		return self.whole or (stream.parent_changed_only and not asks_since)
 
 	@property
 	def looks_twice(self) -> bool:
@@ -148,14 +174,45 @@ class Incremental(Full):
 	def after_page(self, page: Page, mapper: Mapper) -> str | None:
 		"""Raise the watermark to the page's latest source time; return it if the list is in order of time."""
 		latest = utc_text(datetime.now(timezone.utc) + FUTURE)
-		times = _times(page.records, mapper)
+		times = _times(page.records, mapper) if page.times is None else page.times
 		self.in_the_future += sum(time > latest for time in times)
 		self.watermark = max([self.watermark, *(time for time in times if time <= latest)])
+		whole = self._windows.see(page, self.parts.stable) and (self.parts.stable or not self.went_on)
+		if whole and not self.parts.doubt:
+			return self._within(page.reached)
 		return self.watermark if self.stream.ordered and self.stable else None
+
+	def after_page_again(self, page: Page) -> str | None:
+		"""Return the watermark as far as the windows of time are whole at both passes."""
+		whole = self._windows_again.see(page, stable=True) and not self.parts.doubt
+		return self._within(page.reached) if whole else None
+
+	def _within(self, reached: str) -> str:
+		"""Return the watermark, no later than the end of what was asked for, no earlier than it is."""
+		self.reached = reached
+		return max(self.stream.checkpoint, min(self.watermark, reached))
 
 	def after_all(self) -> str | None:
 		"""Return the watermark."""
-		return self.watermark
+		return self._within(self.reached) if self.reached else self.watermark
+
+
+class WindowsSoFar:
+	"""The windows of time of a first pass: the watermark follows them as long as each one is proven whole by itself."""
+
+	def __init__(self) -> None:
+		self._pages, self._whole = 0, True
+
+	def see(self, page: Page, stable: bool) -> bool:
+		"""Take the next page into account; tell whether all is known that changed until what it reached."""
+		self._pages += 1
+		if page.doubt or page.failure:
+			self._whole = False
+		if not page.reached:
+			return False
+		self._whole = self._whole and (stable or self._pages == 1)
+		self._pages = 0
+		return self._whole
 
 
 class Cursor(Full):

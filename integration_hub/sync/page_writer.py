@@ -9,7 +9,7 @@ from math import inf
 from integration_hub.connectors.app_code import error_text
 from integration_hub.connectors.redact import Redactor
 from integration_hub.stores import bindings
-from integration_hub.stores.bindings import Binding
+from integration_hub.stores.bindings import Binding, Part
 from integration_hub.stores.database import LONG_ENOUGH, BrokenTransaction, Outdated, chunks, update
 from integration_hub.stores.error_log import record_error
 from integration_hub.stores.failure_closing import CANCELLED, RECORD, close_records
@@ -61,6 +61,7 @@ class PageWriter:
 		self.retrying = False  # are these records that earlier runs could not write?
 		self.settled = 0  # failures that were said, and are not tried again
 		self.skipped = 0  # records that the stream's rules left alone
+		self.part = Part()  # which of the stream's lists the records are of
 		self.given_up = 0  # records that were tried for the last time
 
 	@property
@@ -148,6 +149,7 @@ class PageWriter:
 		met = [binding.name for binding in plan.unchanged if not binding.new]
 		bindings.mark_seen(self.runtime.db, met, self.mark)
 		bindings.mark_told(self.runtime.db, plan.lagging, self.mark.number)
+		self._note_part(plan, changed)
 		bindings.save(
 			self.runtime, self.stream.name, self.stream.target_doctype, self.mark, changed, self._by
 		)
@@ -162,6 +164,13 @@ class PageWriter:
 				"its documents and their bindings cannot be kept together."
 			)
 		return counts
+
+	def _note_part(self, plan: Plan, changed: Sequence[Binding]) -> None:
+		"""Note of which list records are, where their stream has many."""
+		met = [binding.name for binding in (*plan.unchanged, *plan.lagging)]
+		bindings.mark_part(self.runtime.db, met, self.part)
+		for binding in changed:
+			binding.part = self.part.of(binding)
 
 	def _lock(self, touched: Sequence[Binding], plan: Plan) -> None:
 		"""Lock bindings that are about to change, and make those of new documents; raises Outdated."""
@@ -326,6 +335,7 @@ class PageWriter:
 		"""Note, within the current transaction, that records were met on a second pass."""
 		names = [bindings.binding_name(self.stream.name, external_id) for external_id in self._ids(records)]
 		bindings.mark_seen(self.runtime.db, names, self.mark)
+		bindings.mark_part(self.runtime.db, names, self.part)
 
 	def _ids(self, records: Sequence[Record]) -> set[str]:
 		ids = set()

@@ -54,6 +54,8 @@ def resume(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full) -> None
 	mode.pages_read, mode.met = left.get("walked", 0), left.get("met", 0)
 	mode.passed = (left.get("passed_pages", 0), left.get("passed", 0))
 	run.unidentified = left.get("unidentified", 0)
+	mode.parts.go_on(left.get("parts", {}))
+	mode.went_on = True
 
 
 def _keep(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, state: str) -> None:
@@ -70,6 +72,7 @@ def _keep(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, state: s
 		"passed_pages": mode.passed[0],
 		"passed": mode.passed[1],
 		"unidentified": run.unidentified,
+		"parts": mode.parts.keep(),
 	}
 	in_transaction(runtime.db, lambda: update(runtime.db, DOCTYPE, stream.name, {"resume": json.dumps(left)}))
 

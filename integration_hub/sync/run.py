@@ -22,7 +22,7 @@ from integration_hub.stores.settings import note_success, settings_row
 from integration_hub.stores.status_facts import restate
 from integration_hub.sync.config import StreamConfig, load_stream
 from integration_hub.sync.deletion import remove_approved, remove_orphans
-from integration_hub.sync.fetch_loop import deletion_allowed, fetch_all, second_pass
+from integration_hub.sync.fetch_loop import deletion_allowed, fetch_all, parts_allow_deletion, second_pass
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.outcome import end_run, fail_run, final_status, let_go
 from integration_hub.sync.page_writer import PageWriter
@@ -37,6 +37,17 @@ _ENOUGH_TO_TELL = 20  # records after which a source path that found nothing is 
 
 class AlreadyRunning(HubError):
 	"""The stream is being synced by another process."""
+
+
+class ListsFailed(Exception):
+	"""Some of the lists of a stream could not be fetched; the others were, and written."""
+
+	kind = "Error"
+
+	def __init__(self, count: int, first: Exception | None) -> None:
+		"""Say how many lists failed, and how the first one did."""
+		said = f"{count} of the stream's lists could not be fetched; what is of them stays as it is."
+		super().__init__(f"{said} The first: {first}" if first else said)
 
 
 def run_stream(
@@ -218,6 +229,8 @@ def _sync(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor
 		connector.report_pauses(partial(_report, runtime, run))
 		writer.know(connector.redactor)
 		mode.stable = (connector.stable_pages or stream.stable_pages) and not stream.has_many_lists
+		mode.parts.stable = connector.stable_pages or stream.stable_pages
+		mode.parts.note = partial(_note_absent, runtime, stream, run)
 		try:
 			if not mode.again:
 				fetch_all(runtime, stream, run, mode, writer, connector)
@@ -233,10 +246,28 @@ def _sync(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor
 		run.arrived = True
 		report_given_up(runtime, stream, run, writer)
 		_take_notes(runtime, stream, run, mode, writer, connector)
-		if mode.finds_orphans and deletion_allowed(runtime, stream, run, mode, writer, connector):
-			remove_orphans(runtime, stream, run, redactor)
+		_remove_what_is_gone(runtime, stream, run, mode, writer, connector)
 		_note_doubt(stream, run, mode)
+	if mode.parts.failed and not run.counts.to_delete:
+		raise ListsFailed(mode.parts.failed, mode.parts.error)
 	return run.counts.to_delete
+
+
+def _remove_what_is_gone(
+	runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, writer: PageWriter, connector: BaseConnector
+) -> None:
+	"""Remove what a fetch did not meet, where that proves something: of all lists, or of those that were whole."""
+	by_parts = mode.proves_parts and parts_allow_deletion(stream, mode, writer)
+	if by_parts:
+		mode.parts.flush()
+		remove_orphans(runtime, stream, run, writer.redactor, absent=True)
+	elif mode.finds_orphans and deletion_allowed(runtime, stream, run, mode, writer, connector):
+		remove_orphans(runtime, stream, run, writer.redactor)
+
+
+def _note_absent(runtime: Runtime, stream: StreamConfig, run: Run, parts: list[str]) -> None:
+	"""Note what is gone of lists that are whole."""
+	in_transaction(runtime.db, lambda: bindings.mark_absent(runtime.db, stream.name, parts, run.mark.number))
 
 
 def _report(runtime: Runtime, run: Run, sentence: str) -> None:
@@ -252,7 +283,8 @@ def _note_doubt(stream: StreamConfig, run: Run, mode: Full) -> None:
 		return
 	left = []
 	if mode.finds_orphans and stream.deletion_policy != "Keep":
-		left.append("nothing was removed")
+		some = mode.parts.any_proven and bool(mode.parts.doubt)
+		left.append("only what complete lists no longer hold was removed" if some else "nothing was removed")
 	if mode.after_all() not in (None, run.checkpoint):
 		left.append("the watermark was not moved")
 	undone = f" Until it is, {' and '.join(left)}." if left else ""

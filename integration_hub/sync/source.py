@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from integration_hub.connectors.base import BaseConnector
 from integration_hub.connectors.bounded_jmespath import PathError, search
@@ -26,7 +27,7 @@ from integration_hub.sync.stream_slices import (
 	window_seconds,
 	with_slice,
 )
-from integration_hub.sync.times import utc_reader
+from integration_hub.sync.times import is_no_time, parse_zone, utc_reader
 
 MOST_LEVELS = 5  # levels of streams within streams
 
@@ -103,8 +104,13 @@ def _slicers(
 	if values := [line.strip() for line in stream.slice_values.splitlines() if line.strip()]:
 		found.append(Values(tuple(dict.fromkeys(values))))
 	if stream.window:
-		found.append(Windows(window_seconds(stream.window), stream.window_start, stream.window_end))
+		found.append(_windows(stream))
 	return found
+
+
+def _windows(stream: StreamConfig) -> Windows:
+	zone = parse_zone(stream.time_zone)
+	return Windows(window_seconds(stream.window), stream.window_start, stream.window_end, zone)
 
 
 def _parents(
@@ -117,21 +123,49 @@ def _parents(
 	if parent.integration != stream.integration:  # its endpoint and headers are another system's to see
 		problem = f"{parent.name!r} is of the integration {parent.integration!r}"
 		raise ConfigurationError(f"parent_stream: {problem}", field="parent_stream")
-	since = request.since if stream.parent_changed_only else ""
 	fetch = partial(source_pages, runtime, connector, parent, level=level + 1)
-	return Parents(partial(_passing, fetch, parent), parent.list_request(since=since))
+	if not stream.parent_changed_only:
+		return Parents(partial(_passing, fetch, parent), parent.list_request(), partial(_is_gone, parent))
+	asked = parent.list_request(since=request.since)
+	return Parents(partial(_passing, fetch, parent), asked, partial(_is_gone, parent), _time_of(parent))
+
+
+def _time_of(parent: StreamConfig) -> Callable[[Mapping[str, Any]], str]:
+	"""Return what reads when a parent changed. Raises ConfigurationError where nothing says so."""
+	if not parent.updated_at_path:
+		problem = _("{0!r} has no Updated At Path, which says when a parent changed", parent.name)
+		raise ConfigurationError(f"parent_stream: {problem}", field="parent_stream")
+	read = utc_reader(parent.updated_at_format, parent.time_zone)
+
+	def time_of(record: Mapping[str, Any]) -> str:
+		try:
+			found = search(parent.updated_at_path, record)
+			return "" if found in (None, "") or is_no_time(found) else read(found)
+		except (PathError, ValueError):
+			return ""  # it moves no watermark
+
+	return time_of
 
 
 def _passing(fetch: partial[Iterator[Page]], parent: StreamConfig, request: ListRequest) -> Iterator[Page]:
-	"""Fetch the parents that pass their stream's own filter and are not marked as deleted."""
+	"""Fetch the parents that pass their stream's own filter, and those that were deleted."""
 	for page in fetch(request):
 		yield replace(page, records=[record for record in page.records if _passes(record, parent)])
 
 
+def _is_gone(parent: StreamConfig, record: Mapping[str, Any]) -> bool:
+	"""Tell whether a parent is marked as deleted: it has no list any more."""
+	try:
+		found = search(parent.deleted_path, record) if parent.deleted_path else None
+	except PathError:
+		return False
+	return says_yes(found) and not is_no_time(found)
+
+
 def _passes(record: dict, parent: StreamConfig) -> bool:
 	try:
-		if parent.deleted_path and says_yes(search(parent.deleted_path, record)):
-			return False
+		if _is_gone(parent, record):
+			return True
 		return not parent.record_filter or says_yes(search(parent.record_filter, record))
 	except PathError:
 		return True

@@ -140,9 +140,10 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 		):
 			yield field, problem
 	if stream.mode == "Incremental":
-		if not stream.updated_at_path:
+		by_parents = stream.parent_stream and stream.parent_changed_only
+		if not (stream.updated_at_path or by_parents):
 			yield "updated_at_path", _("is needed for Incremental: the watermark comes from the data")
-		if not (stream.changed_since_param or stream.says_since):
+		if not (stream.changed_since_param or stream.says_since or by_parents):
 			yield (
 				"changed_since_param",
 				_("is needed for Incremental, where no {0} stands in the request", "{since}"),

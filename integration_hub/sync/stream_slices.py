@@ -1,7 +1,8 @@
 """Streams that are many lists: one for each parent record, for each value of a list, for each window of time.
 
-The lists are fetched one after the other and are one fetch to the reader of the pages: each page's state leads back into
-its list, and only behind the last list is the fetch at its end. What one list leaves in doubt is in doubt for all.
+The lists come one after the other and are one fetch to the reader of the pages: each page's state leads back into its
+list, and only behind the last list is the fetch at its end. What one list leaves in doubt is in doubt for all; of a list
+that is known to be complete, the page that ends it says so.
 """
 
 from __future__ import annotations
@@ -10,11 +11,21 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import partial
 from typing import Any, Protocol
 
 from integration_hub.connectors.bounded_jmespath import PathError, search
-from integration_hub.connectors.errors import ConnectorError, MalformedAnswer
+from integration_hub.connectors.completeness_doubt import Doubt
+from integration_hub.connectors.errors import (
+	AuthenticationFailed,
+	BreakerOpen,
+	ConfigurationError,
+	ConnectorError,
+	MalformedAnswer,
+	RetryLater,
+)
+from integration_hub.connectors.list_lanes import in_lanes
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.lazy_messages import _
 from integration_hub.stores.ids import content_hash
@@ -23,19 +34,36 @@ from integration_hub.sync.times import parse_time, utc_text
 OUTER = "^"  # the key at which a record holds the record around it
 Fetch = Callable[[ListRequest], Iterator[Page]]
 _GONE = (404, 410)
+_NEVER_ONE_LIST = (
+	AuthenticationFailed,
+	BreakerOpen,
+	ConfigurationError,
+	RetryLater,
+)  # it would be so for each list
+_MOST_FAILURES = 5  # lists that fail one after the other: then it is not they that fail, but the source
 _WINDOW = re.compile(r"\s*(\d{1,6})\s*([smhdw])\s*", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True)
 class Slice:
-	"""One of the lists. at: leads to it when a fetch is resumed. values: of placeholders. outer: the parent record."""
+	"""One of the lists. at: leads to it when a fetch is resumed. values: of placeholders. outer: the parent record.
+
+	part: tells it from the others in each run; "" for a list that proves nothing about what is gone. gone: the source says
+	that there is none any more. failure: what kept the parents from being fetched. reached: until when everything
+	has come once the list has. times: when the parent changed, None where the records say that themselves.
+	"""
 
 	at: Any
 	values: Mapping[str, Any] = field(default_factory=dict)
 	outer: Mapping[str, Any] | None = None
 	since: str = ""
 	until: str = ""
+	part: str = ""
+	gone: bool = False
+	failure: Exception | None = None
+	reached: str = ""
+	times: tuple[str, ...] | None = None
 
 
 class Slicer(Protocol):
@@ -59,7 +87,7 @@ class Values:
 		"""Return a list for each value, from the value `at` on."""
 		first = self.values.index(at) if at in self.values else 0
 		for value in self.values[first:]:
-			yield Slice(value, {"slice": slice_of(value)})
+			yield Slice(value, {"slice": slice_of(value)}, part=content_hash(["value", value]))
 
 
 def slice_of(text: str) -> dict[str, Any]:
@@ -75,23 +103,27 @@ def slice_of(text: str) -> dict[str, Any]:
 class Windows:
 	"""One list for each window of time: `{since}` and `{until}`. A stream's own bounds are kept.
 
-	start: of the first, where nothing says since when. end: of the last, "" for now. seconds: of a window.
+	start: of the first, where nothing says since when. end: of the last, "" for now. seconds: of a window. zone: of times
+	without one.
 	"""
 
 	seconds: int
 	start: str
 	end: str = ""
+	zone: tzinfo = timezone.utc
 	may_be_gone = False
 
 	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
 		"""Return a list for each window of time, from the time `at` on; raises ValueError for what is no time."""
-		end = (
-			parse_time(request.until or self.end) if request.until or self.end else datetime.now(timezone.utc)
-		)
-		since = parse_time(at or max(filter(None, (request.since, utc_text(parse_time(self.start))))))
+		until = request.until or self.end
+		end = parse_time(until, self.zone) if until else datetime.now(timezone.utc)
+		first = utc_text(parse_time(self.start, self.zone))
+		since = parse_time(at or max(filter(None, (request.since, first))))
 		while since < end:
 			until = min(since + timedelta(seconds=self.seconds), end)
-			yield Slice(utc_text(since), since=utc_text(since), until=utc_text(until))
+			yield Slice(
+				utc_text(since), since=utc_text(since), until=utc_text(until), reached=utc_text(until)
+			)
 			since = until
 
 
@@ -99,11 +131,14 @@ class Windows:
 class Parents:
 	"""One list for each record of another stream: `{parent.id}` and whatever else the record has.
 
-	fetch: fetches the parents' own list. request: asks for it; its id_path tells the parents apart.
+	fetch: fetches the parents' own list. request: asks for it; its id_path tells the parents apart. is_gone: does a record
+	say that its parent was deleted? time: reads when a parent changed, where that says which ones have news.
 	"""
 
 	fetch: Fetch
 	request: ListRequest
+	is_gone: Callable[[Mapping[str, Any]], bool] = lambda record: False
+	time: Callable[[Mapping[str, Any]], str] | None = None
 	may_be_gone = True
 
 	def slices(self, request: ListRequest, at: Any) -> Iterator[Slice]:
@@ -114,7 +149,9 @@ class Parents:
 		"""
 		state, passed = (at["page"], at["passed"]) if at else ("", 0)
 		for page in self.fetch(replace(self.request, state=state, passed=None if state else (0, 0))):
-			if page.doubt:
+			if page.failure:
+				yield Slice({"page": state, "passed": 0, "failed": str(page.failure)}, failure=page.failure)
+			elif page.doubt:
 				raise MalformedAnswer(_("The parent stream's list: {0}", str(page.doubt)))
 			ids = [_id_of(record, self.request.id_path) for record in page.records]
 			if passed and content_hash(ids[: passed + 1]) != at.get("ids"):
@@ -122,8 +159,18 @@ class Parents:
 			for number, record in enumerate(page.records):
 				if number >= passed:
 					place = {"page": state, "passed": number, "ids": content_hash(ids[: number + 1])}
-					yield Slice(place, {"parent": record}, record)
+					yield self._slice(place, record, ids[number])
 			state, passed = page.state, 0
+
+	def _slice(self, place: Any, record: Mapping[str, Any], id: Any) -> Slice:
+		times = (self.time(record),) if self.time else None
+		gone, part = self.is_gone(record), part_of_parent(id)
+		return Slice(place, {"parent": record}, record, part=part, gone=gone, times=times)
+
+
+def part_of_parent(id: Any) -> str:
+	"""Return what tells the list of a parent from those of others, by the parent's id."""
+	return content_hash(["parent", str(id) if isinstance(id, str | int) else id])
 
 
 def _id_of(record: Mapping[str, Any], id_path: str) -> Any:
@@ -135,47 +182,92 @@ def _id_of(record: Mapping[str, Any], id_path: str) -> Any:
 
 
 def sliced(slicers: Sequence[Slicer], fetch: Fetch, request: ListRequest) -> Iterator[Page]:
-	"""Fetch a stream's lists, one after the other, nested in the order of the slicers.
+	"""Fetch a stream's lists, nested in the order of the slicers: one after the other, or begun side by side.
 
-	Raises ConnectorError, as `fetch` does.
+	A list that fails is a page with its failure, and the others go on. Raises ConnectorError where that is not one
+	list's: for a source that refuses everything, is paused, or fails again and again.
 	"""
 	if not slicers:
 		yield from fetch(request)
 		return
 	first, *rest = slicers
+	failures = 0
+	inner = partial(sliced, rest, fetch)
+	lanes = 1 if rest else request.lanes
+	begin = fetch if lanes > 1 else inner
+	for piece, asked, pages in in_lanes(_asked_of(first, request), begin, lanes):
+		failed = False
+		for page in _pages(first, piece, pages, asked, is_inner=bool(rest)):
+			failed = failed or bool(page.failure)
+			if page.failure and failures + 1 >= _MOST_FAILURES:
+				raise page.failure
+			yield page
+		failures = failures + 1 if failed else 0
+	yield Page([], "", True, 0)
+
+
+def _asked_of(slicer: Slicer, request: ListRequest) -> Iterator[tuple[Slice, ListRequest]]:
+	"""Return the lists that are left to fetch, with the request for each."""
 	left = _left(request.state)
-	for piece in first.slices(request, left["at"]):
-		inner = {"state": "", "passed": (0, 0)}
+	for piece in slicer.slices(request, left["at"]):
+		inner: dict[str, Any] = {"state": "", "passed": (0, 0)}
 		if left["at"] is not None and piece.at == left["at"]:
 			if left["in"] is None:
 				continue  # it was fetched to its end
 			inner = {"state": left["in"], "passed": left["passed"] and tuple(left["passed"])}
-		yield from _pages(first, piece, rest, fetch, _asked(request, piece, **inner))
-	yield Page([], "", True, 0)
+		yield piece, _asked(request, piece, **inner)
 
 
 def _pages(
-	slicer: Slicer, piece: Slice, rest: Sequence[Slicer], fetch: Fetch, request: ListRequest
+	slicer: Slicer, piece: Slice, pages: Iterator[Page], request: ListRequest, is_inner: bool
 ) -> Iterator[Page]:
-	"""Fetch one list; each page's state leads back to where it stands in it."""
+	"""Fetch one list; each page's state leads back to where it stands in it. is_inner: is it made of lists itself?"""
 	passed = request.passed
 	try:
-		for page in sliced(rest, fetch, request):
+		if piece.failure:
+			raise piece.failure
+		for page in () if piece.gone else pages:
 			passed = passed and (passed[0] + 1, passed[1] + len(page.records))
 			state = {"at": piece.at, "in": None if page.last else page.state, "passed": passed}
-			yield replace(
-				page, records=_within(page.records, piece.outer), state=json.dumps(state), last=False
-			)
+			yield _outward(page, piece, json.dumps(state), is_inner)
 	except ConnectorError as error:
-		if not (slicer.may_be_gone and error.status in _GONE):
+		end = json.dumps({"at": piece.at, "in": None, "passed": passed})
+		if slicer.may_be_gone and error.status in _GONE and not piece.failure:
+			yield Page([], end, False, 0, part=piece.part, part_ends=True, times=piece.times)
+		elif isinstance(error, _NEVER_ONE_LIST):
 			raise
-		yield Page([], json.dumps({"at": piece.at, "in": None, "passed": passed}), False, 0)
+		else:
+			yield Page([], end, False, 0, Doubt(_("one of its lists failed"), ""), failure=error)
+	if piece.gone:
+		end = json.dumps({"at": piece.at, "in": None, "passed": passed})
+		yield Page([], end, False, 0, part=piece.part, part_ends=True, times=piece.times)
+
+
+def _outward(page: Page, piece: Slice, state: str, is_inner: bool) -> Page:
+	"""Return a page of a list as one of the lists around it."""
+	is_whole = page.last and not page.doubt
+	part, ends = (piece.part, is_whole) if not is_inner else (_nested(piece.part, page.part), page.part_ends)
+	return replace(
+		page,
+		records=_within(page.records, piece.outer),
+		state=state,
+		last=False,
+		part=part,
+		part_ends=bool(part) and ends,
+		reached=piece.reached if is_whole else "",
+		times=piece.times,
+	)
+
+
+def _nested(outer: str, inner: str) -> str:
+	return content_hash([outer, inner]) if outer and inner else ""
 
 
 def _asked(request: ListRequest, piece: Slice, **resumed: Any) -> ListRequest:
 	"""Return the request of one list."""
 	bounds = {name: value for name in ("since", "until") if (value := getattr(piece, name))}
-	return replace(request, values={**request.values, **piece.values}, **bounds, **resumed)
+	begun = {"begun": True, "lanes": 1} if request.lanes > 1 else {}
+	return replace(request, values={**request.values, **piece.values}, **bounds, **begun, **resumed)
 
 
 def _left(state: str) -> dict[str, Any]:

@@ -242,6 +242,11 @@ def utc_text_of(value: Any) -> str:
 	return utc_text(parse_time(value))
 
 
+def parse_zone(name: str) -> tzinfo:
+	"""Return the time zone that a setting names, UTC for "". Raises ValueError."""
+	return zone(name) if name.strip() else timezone.utc
+
+
 def utc_reader(format: str = "", zone_name: str = "") -> Callable[[Any], str]:
 	"""Return a function that reads a source time as UTC text and raises ValueError.
 
@@ -251,7 +256,7 @@ def utc_reader(format: str = "", zone_name: str = "") -> Callable[[Any], str]:
 	if not (format.strip() or zone_name.strip()):
 		return utc_text_of
 	pattern, zone_told = time_format(format)
-	naive = zone_told or (zone(zone_name) if zone_name.strip() else timezone.utc)
+	naive = zone_told or parse_zone(zone_name)
 	read = time_reader(pattern, naive)
 
 	def utc_text_read(value: Any) -> str:
