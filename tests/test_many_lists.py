@@ -12,6 +12,7 @@ from integration_hub.connectors.redact import Redactor
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.dry_runs import preview
+from integration_hub.sync.flatten import flattened
 from integration_hub.sync.run import run_stream
 from integration_hub.webhooks.events import load_routes
 from integration_hub.webhooks.handle import Handling
@@ -348,12 +349,88 @@ def test_records_within_records_keep_the_outer_one_in_reach(hub):
 		('endpoint = "/a"\nwindow = "1x"\nwindow_start = "2026-01-01"\n', "window"),
 		('endpoint = "/a"\nwindow = "1d"\n', "window_start"),
 		('endpoint = "/a"\nflatten_path = "a["\n', "flatten_path"),
+		(f'{CHILD}parent_source = "Cache"\n', "parent_source"),
+		(f'{CHILD}parent_source = "Bound Records"\nparent_changed_only = true\n', "parent_changed_only"),
 	],
 )
 def test_wrong_settings_are_refused_by_field(hub, text, field):
 	with pytest.raises(HubError) as refused, hub(lambda path, query: [], settings(text)):
 		raise AssertionError("it was taken")
 	assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+	("path", "record", "keys"),
+	[
+		("v", {"v": []}, []),
+		("v", {"v": None}, []),
+		("v", {}, []),
+		("a.v", {"a": None}, []),
+		("v", {"v": {}}, []),
+		("v", {"v": {"x": {"id": 1}, "y": {"id": 2}}}, ["x1", "y2"]),
+		("v", {"v": {"x": 1, "y": None}}, ["x", "y"]),
+		("v", {"v": {"x": [{"id": 1}, {"id": 2}], "y": [], "z": [{"id": 1}]}}, ["x1", "x2", "z1"]),
+		("v", {"v": {"x": [1, 2]}}, ["x"]),
+		("values(v)", {"v": {"x": {"id": 1}, "y": {"id": 2}}}, ["1", "2"]),
+		("v[]", {"v": [{"id": 1}]}, ["1"]),
+		(
+			"v[].p[]",
+			{"v": [{"p": [{"id": 1}, {"id": 2}]}, {"p": []}, {}, {"p": [{"id": 3}]}]},
+			["1", "2", "3"],
+		),
+		("v[].p", {"v": [{"p": {"x": {"id": 1}}}, {"p": {"x": {"id": 2}}}]}, ["x1", "x2"]),
+		("v[?on].p[]", {"v": [{"on": True, "p": [{"id": 1}]}, {"on": False, "p": [{"id": 2}]}]}, ["1"]),
+	],
+)
+def test_records_within_records_in_their_corners(path, record, keys):
+	found = list(flattened([record], path))
+	assert [f"{one.get('key', '')}{one.get('id', '')}" for one in found] == keys
+
+
+def test_each_level_has_the_one_around_it_in_reach():
+	record = {"title": "Shirt", "v": [{"size": "L", "p": [{"id": 1}]}]}
+	[found] = flattened([record], "v[].p[]")
+	assert (found["^"]["size"], found["^"]["^"]["title"]) == ("L", "Shirt")
+
+
+def test_parents_may_be_what_is_bound_here(hub):
+	source = Shops()
+	bound = 'parent_source = "Bound Records"\n'
+	text = (
+		settings(CHILD + bound)
+		.replace("enabled = false\n", "")
+		.replace('thing = "key"', "thing = \"join('/', [key, ^.id])\"", 1)
+	)
+	with hub(source, text) as (server, runtime):
+		row = run_stream(runtime, "things")
+		assert "never fetched to its end" in row["error"] and not server.asked
+		run_stream(runtime, "shops")
+		server.sent.clear()
+		row = run_stream(runtime, "things")
+		assert (row["status"], row["error"], row["created"]) == ("Completed", None, 15)
+		assert {path for _m, path, _h, _b in server.sent} == {f"/shops/{n}/things" for n in range(1, 6)}
+		assert "2-1/2" in found(runtime)
+		source.shops = 3
+		runtime.db.execute(
+			"UPDATE `tabExternal Record` SET `status` = 'Deleted' WHERE `stream` = 'shops' AND `external_id` > '3'"
+		)
+		assert run_stream(runtime, "things")["deleted"] == 6
+
+
+def test_a_bound_parent_has_the_fields_that_are_mapped_as_they_are(hub):
+	def answer(path, query):
+		if path == "/shops":
+			return {"data": [{"id": 7, "at": {"slug": "a b"}}]} if query.get("page") == "1" else {"data": []}
+		return {"data": [{"key": path}]}
+
+	text = settings(CHILD + 'parent_source = "Bound Records"\n').replace("{parent.id}", "{parent.at.slug}")
+	text = text.replace("enabled = false\n", "")
+	text = text.replace('[stream.shops.mapping]\nthing = "id"', '[stream.shops.mapping]\nthing = "at.slug"')
+	with hub(answer, text) as (_server, runtime):
+		run_stream(runtime, "shops")
+		row = run_stream(runtime, "things")
+		assert row["status"] == "Completed", row["error"]
+		assert "/shops/a%20b/things" in found(runtime)
 
 
 def test_an_event_of_the_outer_record_is_flattened_alike(hub):

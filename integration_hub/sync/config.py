@@ -74,6 +74,7 @@ class StreamConfig:
 	body: str = ""
 	variables: str = ""
 	parent_stream: str = ""
+	parent_source: str = "API"
 	parent_changed_only: bool = False
 	slice_values: str = ""
 	window: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from integration_hub.connectors.errors import MalformedAnswer
 from integration_hub.connectors.pages import Page
 from integration_hub.lazy_messages import _
 from integration_hub.sync.stream_slices import OUTER
+
+_NAMES = re.compile(r"[A-Za-z_]\w*(?:(?:\[\])?\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def flattened_page(page: Page, path: str) -> Page:
@@ -22,13 +25,34 @@ def flattened(records: Iterable[Mapping[str, Any]], path: str) -> Iterator[dict[
 	"""Return the objects that stand in lists at a path of each record, with the record at `^`.
 
 	A record with nothing there holds none. An object instead of a list, keyed by its records' names as currency rates
-	are, gives one record for each key, which is at `key`. Raises MalformedAnswer for anything else.
+	are, gives one record for each key, which is at `key`; where a key has a list of objects, one for each of them.
+	Lists within lists, as `variants[].prices[]`, have the variant at `^`, and the record at `^.^`. Raises MalformedAnswer
+	for anything else.
 	"""
+	for level in _levels(path):
+		records = _flattened(records, level)
+	yield from records  # type: ignore[misc]
+
+
+def _levels(path: str) -> list[str]:
+	"""Return the paths of lists within lists, one for each level; a path that is more than names is one of its own."""
+	plain = path.removesuffix("[]")
+	return plain.split("[].") if _NAMES.fullmatch(plain) else [path]
+
+
+def _flattened(records: Iterable[Mapping[str, Any]], path: str) -> Iterator[dict[str, Any]]:
 	for record in records:
 		for item in _items(record, path):
 			if not isinstance(item, Mapping):
 				raise MalformedAnswer(_("flatten_path {0}: a record is not an object.", path))
 			yield {**item, OUTER: record}
+
+
+def _keyed(key: str, value: Any) -> Iterator[dict[str, Any]]:
+	"""Return the records that stand at a key of an object: one, or those of a list of objects."""
+	is_list = isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
+	for one in value if is_list else [value]:
+		yield {**one, "key": key} if isinstance(one, Mapping) else {"key": key, "value": one}
 
 
 def _items(record: Mapping[str, Any], path: str) -> Iterable[Any]:
@@ -39,10 +63,7 @@ def _items(record: Mapping[str, Any], path: str) -> Iterable[Any]:
 	if found is None:
 		return ()
 	if isinstance(found, Mapping):
-		return (
-			{**value, "key": key} if isinstance(value, Mapping) else {"key": key, "value": value}
-			for key, value in found.items()
-		)
+		return (item for key, value in found.items() for item in _keyed(key, value))
 	if not isinstance(found, list):
 		raise MalformedAnswer(_("flatten_path {0}: no list is there.", path))
 	return found

@@ -79,7 +79,14 @@ def _keep(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, state: s
 
 def _lists(stream: StreamConfig) -> tuple[str, ...]:
 	"""Return what says which lists a stream has."""
-	return (stream.parent_stream, stream.slice_values, stream.window, stream.window_start, stream.window_end)
+	return (
+		stream.parent_stream,
+		stream.parent_source,
+		stream.slice_values,
+		stream.window,
+		stream.window_start,
+		stream.window_end,
+	)
 
 
 def _source(stream: StreamConfig) -> str:

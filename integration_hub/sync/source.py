@@ -15,6 +15,7 @@ from integration_hub.connectors.known_secrets import KnownSecrets, is_secret
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.lazy_messages import _
 from integration_hub.stores.runtime import Runtime
+from integration_hub.sync.bound_parents import BOUND, BoundParents
 from integration_hub.sync.config import StreamConfig, load_stream, statuses
 from integration_hub.sync.flatten import flattened_page
 from integration_hub.sync.restarts import Fetch, Restarts, restarting
@@ -115,7 +116,7 @@ def _windows(stream: StreamConfig) -> Windows:
 
 def _parents(
 	runtime: Runtime, connector: BaseConnector, stream: StreamConfig, request: ListRequest, level: int
-) -> Parents:
+) -> Slicer:
 	if level >= MOST_LEVELS:
 		problem = _("streams within streams go {0} levels deep at most", MOST_LEVELS)
 		raise ConfigurationError(f"parent_stream: {problem}", field="parent_stream")
@@ -123,6 +124,8 @@ def _parents(
 	if parent.integration != stream.integration:  # its endpoint and headers are another system's to see
 		problem = f"{parent.name!r} is of the integration {parent.integration!r}"
 		raise ConfigurationError(f"parent_stream: {problem}", field="parent_stream")
+	if stream.parent_source == BOUND:
+		return BoundParents(runtime, parent)
 	fetch = partial(source_pages, runtime, connector, parent, level=level + 1)
 	if not stream.parent_changed_only:
 		return Parents(partial(_passing, fetch, parent), parent.list_request(), partial(_is_gone, parent))

@@ -21,6 +21,7 @@ from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.runtime import Runtime, Target
 from integration_hub.stores.settings import stream_rows
 from integration_hub.sync.after_writing import after_writing_problems
+from integration_hub.sync.bound_parents import BOUND, PARENT_SOURCES
 from integration_hub.sync.config import MODES, FieldMapping, StreamConfig, statuses
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, next_times
@@ -198,6 +199,12 @@ def _lists(stream: StreamConfig) -> Iterator[Problem]:
 	"""Say what is wrong with the lists that a stream is made of."""
 	if stream.mode == "Cursor" and stream.has_many_lists:  # which have no cursor in common
 		yield "mode", _("{0!r} is not one of {1}", stream.mode, "Full, Incremental")
+	if stream.parent_source not in PARENT_SOURCES:
+		yield "parent_source", _("{0!r} is not one of {1}", stream.parent_source, ", ".join(PARENT_SOURCES))
+	if (
+		stream.parent_source == BOUND and stream.parent_changed_only
+	):  # which of them are new here, no time says
+		yield "parent_changed_only", _("is only for parents that are asked for at the API")
 	if stream.parent_stream == stream.name:
 		yield "parent_stream", _("cannot be the stream itself")
 	for field, found, name in (

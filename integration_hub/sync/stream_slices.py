@@ -50,7 +50,7 @@ class Slice:
 	"""One of the lists. at: leads to it when a fetch is resumed. values: of placeholders. outer: the parent record.
 
 	part: tells it from the others in each run; "" for a list that proves nothing about what is gone. gone: the source says
-	that there is none any more. failure: what kept the parents from being fetched. reached: until when everything
+	that there is none any more. failure, doubt: what kept the parents from being fetched, or from being known. reached: until when everything
 	has come once the list has. times: when the parent changed, None where the records say that themselves.
 	"""
 
@@ -62,6 +62,7 @@ class Slice:
 	part: str = ""
 	gone: bool = False
 	failure: Exception | None = None
+	doubt: Doubt | None = None
 	reached: str = ""
 	times: tuple[str, ...] | None = None
 
@@ -226,7 +227,7 @@ def _pages(
 	try:
 		if piece.failure:
 			raise piece.failure
-		for page in () if piece.gone else pages:
+		for page in () if piece.gone or piece.doubt else pages:
 			passed = passed and (passed[0] + 1, passed[1] + len(page.records))
 			state = {"at": piece.at, "in": None if page.last else page.state, "passed": passed}
 			yield _outward(page, piece, json.dumps(state), is_inner)
@@ -238,9 +239,10 @@ def _pages(
 			raise
 		else:
 			yield Page([], end, False, 0, Doubt(_("one of its lists failed"), ""), failure=error)
-	if piece.gone:
+	if piece.gone or piece.doubt:
 		end = json.dumps({"at": piece.at, "in": None, "passed": passed})
-		yield Page([], end, False, 0, part=piece.part, part_ends=True, times=piece.times)
+		part = {"part": piece.part, "part_ends": piece.gone, "times": piece.times}
+		yield Page([], end, False, 0, piece.doubt, **part)
 
 
 def _outward(page: Page, piece: Slice, state: str, is_inner: bool) -> Page:
