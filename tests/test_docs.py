@@ -556,7 +556,7 @@ def test_a_message_pushed_by_hand_is_an_event(tmp_path, redis_url, monkeypatch):
 
 
 def test_the_route_of_the_webhooks_page_calls_the_handler_of_the_developers_page(tmp_path, monkeypatch):
-	[toml] = blocks(ROOT / "docs/webhooks.md", "toml")
+	[toml] = [block for block in blocks(ROOT / "docs/webhooks.md", "toml") if "note_issue" in block]
 	[code] = [block for block in blocks(ROOT / "docs/developing.md", "python") if "def note_issue" in block]
 	seen: dict = {}
 	exec(code, seen)
@@ -574,6 +574,20 @@ def test_the_route_of_the_webhooks_page_calls_the_handler_of_the_developers_page
 		assert receive(runtime, scheme.signed(request, "s3cret")).status == 200
 		assert drain(runtime, "github").completed == 1
 	assert called == ["opened"]
+
+
+def test_the_lists_of_the_webhooks_page_are_taken_apart(tmp_path, monkeypatch):
+	[toml] = [block for block in blocks(ROOT / "docs/webhooks.md", "toml") if "events_path" in block]
+	monkeypatch.setenv("PAGES_SECRET", "s3cret")
+	(tmp_path / "hub.toml").write_text(toml)
+	change = {"field": "feed", "value": {"post_id": "9", "verb": "add", "created_time": 1700000000}}
+	body = {"object": "page", "entry": [{"id": "7", "changes": [change]}]}
+	with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
+		request = Request("pages", "POST", {"content-type": "application/json"}, json.dumps(body).encode())
+		scheme = scheme_for(runtime.integration("pages"), runtime.schemes())
+		assert receive(runtime, scheme.signed(request, "s3cret")).reason == "unrouted"
+		[row] = runtime.db.query("SELECT * FROM `tabWebhook Log`")
+	assert (row["event_id"], row["event_type"], row["ordering_key"]) == ("7-9-add", "page.feed", "9")
 
 
 def test_the_mapping_of_orders_runs(make_runtime, crm):
