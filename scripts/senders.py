@@ -6,6 +6,7 @@ What stands between a page's two markers is made here; the text around them is w
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,8 @@ def _cells(preset: Preset) -> Iterator[str]:
 
 def _place(preset: Preset, header: str, path: str) -> str:
 	named = [name.strip() for name in preset.settings.get(header, "").split(",") if name.strip()]
+	if path.startswith("["):  # what stands in for a missing part says nothing here
+		path = re.sub(r" \|\| ('[^']*'|`[^`]*`)", "", path)
 	paths = [part.strip() for part in path.split("||") if part.strip()]
 	return ", ".join(f"`{place}`" for place in [*named, *paths])
 

@@ -661,7 +661,9 @@ def test_a_subscription_of_sns_is_confirmed_on_amazons_host_alone(runtime_for, h
 	assert rows(runtime) == []
 
 
-@pytest.mark.parametrize("pem", [b"", b"no certificate", certificate(days=-2), certificate(days=5)])
+@pytest.mark.parametrize(
+	"pem", [b"", b"no certificate", certificate(days=-2), certificate(days=5)], ids=range(4)
+)
 def test_a_certificate_that_is_none_or_out_of_date_proves_nothing(runtime_for, monkeypatch, pem):
 	runtime = runtime_for("PayPal")
 	monkeypatch.setattr(certificates, "fetched", lambda url, config, allowed: pem)

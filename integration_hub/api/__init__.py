@@ -46,14 +46,17 @@ from integration_hub.api.streams import (
 	sync_now,
 )
 from integration_hub.api.webhooks import (
+	accept_new_secret,
 	finish_webhook_request,
 	prepare_webhook_request,
 	rotate_webhook_secret,
 	send_test_webhook,
+	senders,
 	webhook,
 )
 
 __all__ = [
+	"accept_new_secret",
 	"approve_deletions",
 	"ask_about_kept",
 	"backfill",
@@ -94,6 +97,7 @@ __all__ = [
 	"run_streams",
 	"running_streams",
 	"send_test_webhook",
+	"senders",
 	"start_sandbox",
 	"stream_state",
 	"sync_now",

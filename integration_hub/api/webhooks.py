@@ -5,6 +5,7 @@ from werkzeug.wrappers import Request, Response
 
 from integration_hub.integration_hub import exports, run_as, webhook_endpoint
 from integration_hub.runtime.frappe import endpoint
+from integration_hub.webhooks.presets import catalogue
 from integration_hub.webhooks.receiver import response
 
 
@@ -28,6 +29,20 @@ def finish_webhook_request(response: Response | None = None, request: Request | 
 	if request is not None:
 		endpoint.finish(request, response)
 		exports.finish(request, response)
+
+
+@frappe.whitelist(methods=["GET"])
+def senders() -> list[dict]:
+	"""Return the catalogue of senders: what each needs, and where the URL goes; see webhooks.presets."""
+	frappe.has_permission("Integration Settings", "read", throw=True)
+	return catalogue()
+
+
+@frappe.whitelist(methods=["POST"])
+def accept_new_secret(integration: str) -> str:
+	"""Take the secret that the sender's handshake brings, for some minutes; see webhook_endpoint.accept_secret."""
+	run_as.check("Decide", integration)
+	return webhook_endpoint.accept_secret(integration)
 
 
 @frappe.whitelist(methods=["POST"])

@@ -15,6 +15,7 @@ from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.runtime.frappe.receiver import EndpointRuntime
 from integration_hub.runtime.frappe.secrets import FrappeSecrets
 from integration_hub.stores.runtime import HubError
+from integration_hub.webhooks.new_secrets import expect_secret, takes_secret
 from integration_hub.webhooks.sample_event import try_endpoint
 from integration_hub.webhooks.schemes import CannotSign
 
@@ -80,3 +81,14 @@ def rotate_secret(integration: str, secret: str, drop_previous: bool = False) ->
 		)
 	doc.update({"webhook_secret": secret, "webhook_secret_old": current or ""})
 	doc.save()
+
+
+def accept_secret(integration: str) -> str:
+	"""Take the secret that the sender's handshake brings, for some minutes; return until when."""
+	runtime = FrappeRuntime()
+	if not takes_secret(runtime.integration(integration)):
+		frappe.throw(_("The sender does not choose the secret: enter it in Webhook Secret."))
+	try:
+		return expect_secret(runtime, integration)
+	except HubError as error:
+		refuse(error, _("No Secret Is Expected"))

@@ -53,6 +53,8 @@ ELSEWHERE = frozenset(
 		"integration_states",
 		"send_test_webhook",
 		"rotate_webhook_secret",
+		"accept_new_secret",
+		"senders",
 		"stream_state",
 		"running_streams",
 		"held_deletions",

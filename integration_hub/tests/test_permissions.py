@@ -73,11 +73,13 @@ class TestPermissions(HubTestCase):
 			"removal_plan": lambda: api.removal_plan("crm"),
 			"delete_integration": self.delete_nothing,
 			"rotate_webhook_secret": lambda: api.rotate_webhook_secret("crm", "another-secret", True),
+			"accept_new_secret": self.accept_new_secret,
 		}
 		readers = {
 			"log_days": lambda: api.log_days("Webhook Log"),
 			"health": lambda: api.health("crm"),
 			"choices": api.choices,
+			"senders": api.senders,
 			"integration_states": api.integration_states,
 			"count_to_retry": lambda: api.count_to_retry("External Record", []),
 			"stream_state": lambda: api.stream_state("customers-full"),
@@ -93,6 +95,14 @@ class TestPermissions(HubTestCase):
 			"make_import": lambda: api.make_import(**described),
 		}
 		return {"managers": managers, "deciders": deciders, "readers": readers, "owners": owners}
+
+	def accept_new_secret(self) -> None:
+		"""Open an integration whose sender chooses the secret, and has none yet."""
+		frappe.db.set_value("Integration Settings", "crm", "webhook_scheme", "Asana")
+		frappe.db.delete(
+			"__Auth", {"doctype": "Integration Settings", "name": "crm", "fieldname": "webhook_secret"}
+		)
+		api.accept_new_secret("crm")
 
 	def backfill(self) -> str:
 		"""Return the name of a backfill's run."""

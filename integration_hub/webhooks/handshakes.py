@@ -20,7 +20,7 @@ from integration_hub.webhooks.messages import Request, Response
 from integration_hub.webhooks.new_secrets import SECRET_HANDSHAKES, new_secret
 from integration_hub.webhooks.schemes.base import BadSignature
 from integration_hub.webhooks.schemes.keys import DIGESTS, mac, shared_key
-from integration_hub.webhooks.schemes.signed_content import json_of, mentions
+from integration_hub.webhooks.schemes.signed_content import json_of
 
 HANDSHAKES = ("", "None", "Query", "Body", "Unsigned Body", "Header", *SECRET_HANDSHAKES)
 _GREETED = ("Query", "Header")  # these may come by GET
@@ -46,7 +46,7 @@ def before_proof(runtime: Runtime, found: Endpoint, request: Request) -> Respons
 		return None
 	if not found.secrets:
 		raise BadSignature("no_secret_set")
-	if _signs(config) and not _SIGNABLE.fullmatch(value):
+	if _signs(config) and not (config.handshake == "Query" and _SIGNABLE.fullmatch(value)):
 		raise BadSignature("challenge_malformed")
 	return answer_to(found, value, found.secrets[0])
 
@@ -143,7 +143,7 @@ def _signing_problems(config: IntegrationConfig) -> Iterator[tuple[str, str]]:
 	"""Give what would let a stranger have an event signed, or cannot be signed."""
 	if config.handshake not in ("Body", "Query"):
 		yield "handshake_answer", _("{0} is possible for {1} only", "{hmac}", "Body, Query")
-	if config.handshake == "Query" and not mentions(config.signed_content, "body"):
+	if config.handshake == "Query" and "{body}" not in config.signed_content:
 		yield "handshake_answer", _("{0} is possible only if {1} is signed", "{hmac}", "{body}")
 	if config.signature_algorithm not in DIGESTS:
 		yield "handshake_answer", _("{0} needs a signature by HMAC", "{hmac}")

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 
+from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.lazy_messages import _
 from integration_hub.stores.database import in_transaction, update
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.webhooks.endpoint import Endpoint
 from integration_hub.webhooks.messages import Response
+from integration_hub.webhooks.presets import filled
 from integration_hub.webhooks.schemes.base import BadSignature, require
 
 SECRET_HANDSHAKES = ("Secret Header", "Secret Body")
 MINUTES = 15  # for which a new secret is taken, unless said
 _DOCTYPE = "Integration Settings"
 _SECRET = re.compile(r"[\x21-\x7e]{16,500}")
+
+
+def takes_secret(config: IntegrationConfig) -> bool:
+	"""Tell whether the sender of an integration chooses the secret, and sends it by a handshake."""
+	return filled(config).handshake in SECRET_HANDSHAKES
 
 
 def expect_secret(runtime: Runtime, integration: str, minutes: int = MINUTES) -> str:

@@ -11,19 +11,13 @@ function show_endpoint(frm) {
 		$place.html(`<p class="text-muted small">${__("Save to see the URL for the sender.")}</p>`);
 		return;
 	}
-	// A handshake comes to the same URL, and is answered by itself.
-	const notes = {
-		Meta: __("Enter this URL and the Verify Token at Meta. Its handshake is answered by itself."),
-		Slack: __("Slack's handshake (url_verification) is answered by itself."),
-		X: __("X's handshake (CRC) is answered by itself, signed with the secret."),
-		Twilio: __("Twilio signs the URL: enter exactly this one there, or write yours into Public URL."),
-	};
 	$place.html(`<label class="control-label">${__("URL for the Sender")}</label>
 		<div class="d-flex align-items-start" style="gap: var(--margin-sm)">
 			<code class="hub-url" style="word-break: break-all">${escaped(webhook_url(frm))}</code>
 			<button class="btn btn-xs btn-default hub-copy">${__("Copy")}</button>
 		</div>
-		<p class="help-box small text-muted">${notes[frm.doc.webhook_scheme] || __("The sender posts its events to this URL.")}</p>`);
+		<div class="help-box text-muted hub-sender-help"><p class="small">${__("The sender posts its events to this URL.")}</p></div>`);
+	show_sender_help($place.find(".hub-sender-help"), frm.doc.webhook_scheme);
 	$place.find(".hub-copy").on("click", () => frappe.utils.copy_to_clipboard(webhook_url(frm)));
 }
 

@@ -185,3 +185,9 @@ _READ = {
 def plain(markdown: str) -> str:
 	"""Return a text of a preset without its Markdown."""
 	return _MARKUP.sub(r"\2", markdown)
+
+
+def catalogue() -> list[dict[str, Any]]:
+	"""Return what a person has to know of each preset, as plain data."""
+	shown = ("name", "group", "documentation", "address", "secret", "notes")
+	return [{name: getattr(preset, name) for name in shown} for preset in presets().values()]

@@ -2,6 +2,7 @@
 {% include "integration_hub/public/js/tour_end.js" %}
 {% include "integration_hub/public/js/cells.js" %}
 {% include "integration_hub/public/js/integration_health.js" %}
+{% include "integration_hub/public/js/integration_senders.js" %}
 {% include "integration_hub/public/js/integration_endpoint.js" %}
 {% include "integration_hub/public/js/bulk_replay.js" %}
 {% include "integration_hub/public/js/job_queued.js" %}
@@ -18,6 +19,7 @@ frappe.ui.form.on("Integration Settings", {
 	refresh(frm) {
 		offer_choices(frm);
 		show_endpoint(frm);
+		if (frm.has_perm("write")) frm.add_custom_button(__("Choose a Sender"), () => choose_sender(frm));
 		if (frm.is_new()) return;
 		frm.savetrash = () => delete_all(frm); // Frappe's own knows nothing of what belongs to it
 		if (frm.has_perm("write")) {
@@ -25,6 +27,7 @@ frappe.ui.form.on("Integration Settings", {
 			frm.add_custom_button(__("Replay Events"), () => replay_many(frm), __("Actions"));
 			if (frm.doc.webhook_enabled) {
 				frm.add_custom_button(__("Send Test Webhook"), () => once_saved(frm, send_test));
+				frm.add_custom_button(__("Accept New Secret"), () => once_saved(frm, accept_secret), __("Actions"));
 				frm.add_custom_button(__("Rotate Webhook Secret"), () => once_saved(frm, rotate_secret), __("Actions"));
 			}
 		}
