@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 import requests
+from cryptography.fernet import Fernet
 
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.sandbox import Sandbox
@@ -102,6 +103,25 @@ window_start = "2025-01-01"
 window_end = "2026-01-01"
 records_path = "data"
 """
+CSV = """
+endpoint = "/v1/export.csv"
+params = "delimiter=;\\ngzip=1"
+response_format = "CSV"
+response_compression = "Gzip"
+csv_delimiter = ";"
+page_size_param = ""
+"""
+LINES = """
+endpoint = "/v1/export.ndjson"
+response_format = "JSON Lines"
+page_size_param = ""
+"""
+XML = """
+endpoint = "/v1/export.xml"
+response_format = "XML"
+records_path = "customers.customer"
+page_size_param = ""
+"""
 
 
 def customers(crm: Sandbox) -> dict[str, tuple[float, str]]:
@@ -121,8 +141,21 @@ def bills(crm: Sandbox) -> dict[str, tuple[float, str]]:
 		(BEYOND, customers, True),
 		(CHILDREN, bills, True),
 		(WINDOWS, bills, False),
+		(CSV, customers, True),
+		(LINES, customers, True),
+		(XML, customers, True),
 	],
-	ids=["graphql", "search", "total in a header", "status beyond the end", "child lists", "windows"],
+	ids=[
+		"graphql",
+		"search",
+		"total in a header",
+		"status beyond the end",
+		"child lists",
+		"windows",
+		"gzipped csv",
+		"lines",
+		"xml",
+	],
 )
 def test_each_kind_is_followed_record_for_record(
 	stream: str, truth, gone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -172,6 +205,34 @@ def test_its_files_hold_what_lives(crm: Sandbox):
 	assert [row["name"] for row in rows] == [row["name"] for row in alive]
 	root = ElementTree.fromstring(get(crm, "/v1/export.xml").content)
 	assert [one.get("id") for one in root] == [row["id"] for row in alive]
+
+
+LOGIN = """auth_type = "Session Token"
+token_url = "/v1/session"
+username = "sandbox"
+secret = "env:CRM_CLIENT_SECRET"
+login_body = '{"user": "{username}", "password": "{secret}"}'
+token_path = "session.token"
+token_name = "X-Session"
+"""
+
+
+def test_a_session_is_opened_once_and_again_when_it_has_ended(
+	tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+	monkeypatch.setenv("CRM_CLIENT_SECRET", CLIENT_SECRET)
+	monkeypatch.setenv("HUB_KEY", Fernet.generate_key().decode())
+	with Sandbox(customers=95) as crm:
+		text = HUB.format(url=crm.url, host=crm.url[7:], stream=COUNTED, value="credit_limit")
+		text = text.replace('auth_type = "Bearer"\nsecret = "env:CRM_KEY"\n', LOGIN)
+		text = text.replace("[hub]", '[hub]\nencryption_key = "env:HUB_KEY"')
+		(tmp_path / "hub.toml").write_text(text)
+		with StandaloneRuntime(tmp_path / "hub.toml") as runtime:
+			for opened in (1, 1, 2):
+				if opened == 2:
+					crm.tokens.revoke_all()
+				assert run_stream(runtime, "things")["status"] == "Completed"
+				assert crm.counts()["tokens_issued"] == opened
 
 
 def test_a_session_opens_with_the_right_password_alone(crm: Sandbox):

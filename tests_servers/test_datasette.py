@@ -1,4 +1,4 @@
-"""Datasette over a SQLite file that changes: JSON with a next URL."""
+"""Datasette over a SQLite file that changes: JSON with a next URL, CSV as a stream."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ pagination = "Next Link"
 cursor_path = "next_url"
 page_size_param = "_size"
 page_size = 4
+"""
+CSV = """
+endpoint = "/shop/things.csv"
+params = "_stream=on"
+response_format = "CSV"
+page_size_param = ""
 """
 
 
@@ -56,7 +62,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 		yield origin, file
 
 
-@pytest.mark.parametrize("stream", [JSON], ids=["json"])
+@pytest.mark.parametrize("stream", [JSON, CSV], ids=["json", "csv"])
 def test_a_table_is_followed_record_for_record(served: tuple[str, Path], stream: str, tmp_path: Path):
 	url, file = served
 	with hub(tmp_path, url, stream) as runtime:
