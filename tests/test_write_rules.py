@@ -275,6 +275,7 @@ def test_a_wrong_rule_is_refused_by_its_field(rows, settings, says):
 		('after_writing = "Submit"', "after_writing"),
 		('cancel_when = "cancelled_at"', "cancel_when"),
 		('submitted_documents = "Amend"', "submitted_documents"),
+		('mapper = "erpnext.x.make"\nmade_from = "customers-full"', "mapper"),
 	],
 )
 def test_without_a_bench_nothing_is_submitted(tasks, settings, field):
@@ -296,6 +297,10 @@ def test_without_a_bench_nothing_is_cancelled(crm, make_runtime):
 		({"submit_when": "paid"}, ("submit_when", "has no use")),
 		({"after_writing": "Submit", "write_mode": "Bulk"}, ("after_writing", "is not for Bulk")),
 		({"deletion_policy": "Cancel", "write_mode": "Bulk"}, ("deletion_policy", "is not for Bulk")),
+		({"mapper": "a.b"}, ("made_from", "needs the name of another stream")),
+		({"mapper": "a.b", "made_from": "nope"}, ("made_from", "needs the name of another stream")),
+		({"made_from": "customers"}, ("made_from", "has no use")),
+		({"mapper": "a.b", "made_from": "customers", "write_mode": "Bulk"}, ("mapper", "is not for Bulk")),
 		({"cancel_when": "a ==="}, ("cancel_when", "not a JMESPath expression")),
 	],
 )

@@ -33,7 +33,8 @@ class Change:
 	A child table's value is the list of all its rows. kept: fields that must hold their value afterwards, or the
 	document is not written: a controller may set one back. only_blank: fields that are set only where they are blank.
 	state: SUBMIT or CANCEL if the document is to be that afterwards, in the same transaction. on_submitted: what to
-	do with a change that a submitted document does not take (see sync.after_writing).
+	do with a change that a submitted document does not take (see sync.after_writing). mapper, origin: what makes a new
+	document, and of which one, as (DocType, name).
 	"""
 
 	external_id: str
@@ -43,6 +44,8 @@ class Change:
 	only_blank: Sequence[str] = ()
 	state: str = ""
 	on_submitted: str = "Fail"
+	mapper: str = ""
+	origin: tuple[str, str] = ("", "")
 
 
 @dataclass(slots=True)
@@ -122,6 +125,9 @@ class Target(Protocol):
 
 	def submit_problem(self) -> str:
 		"""Return why documents cannot be submitted and cancelled, "" if they can."""
+
+	def mapper_problem(self, mapper: str) -> str:
+		"""Return why a function, by its dotted path, cannot make documents from others, "" if it can."""
 
 	def cancel(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Cancel submitted documents, and comment on drafts; return the errors by the names of those that stay."""

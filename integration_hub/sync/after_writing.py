@@ -13,7 +13,9 @@ FAIL, FAIL_ONCE, COMMENT, AMEND = "Fail", "Fail Once", "Comment and Leave", "Ame
 ON_SUBMITTED = (FAIL, FAIL_ONCE, COMMENT, AMEND)
 
 
-NO_DOCUMENTS = _("is only for documents of a Frappe site: rows are not submitted and not cancelled")
+NO_DOCUMENTS = _(
+	"is only for documents of a Frappe site: rows are not submitted, not cancelled, and not made from others"
+)
 
 
 def after_writing_problems(

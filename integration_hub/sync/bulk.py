@@ -109,6 +109,10 @@ class BulkTarget:
 		"""Return why rows are not submitted."""
 		return NO_DOCUMENTS
 
+	def mapper_problem(self, mapper: str) -> str:
+		"""Return why rows are not made from documents."""
+		return NO_DOCUMENTS
+
 	def cancel(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Return an error for each: rows are not cancelled."""
 		return {name: HubError(self.submit_problem(), doctype=self.doctype) for name in names}

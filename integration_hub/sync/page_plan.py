@@ -19,6 +19,7 @@ from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.failed_payloads import payload_of
 from integration_hub.sync.field_values import fit
 from integration_hub.sync.link_conversions import Skipped, lookups, matched, resolve
+from integration_hub.sync.made_from import Origins
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 from integration_hub.sync.matching import documents_with
 from integration_hub.sync.write_rules import CREATE_ONLY, WriteRules
@@ -105,6 +106,7 @@ class Planner:
 		self._fields = self.target.fields()
 		self._lookups = lookups(stream, self._fields)
 		self._rules = WriteRules(stream, self._fields)
+		self._origins = Origins(runtime, stream) if stream.mapper else None
 		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after
 		# all, the primary key says so (see PageWriter.write).
 		self.first_load = stream.write_mode == "Bulk" and not bindings.has_any(runtime.db, stream.name)
@@ -164,8 +166,16 @@ class Planner:
 			)
 			plan.changes.append((item, change))
 		self._rules.leave_filled([change for _, change in plan.changes], self.target)
+		self._find_origins(plan)
 		self._fit(plan)
 		return plan
+
+	def _find_origins(self, plan: Plan) -> None:
+		"""Say of new documents that are made from others which those are; a record whose is not there fails."""
+		if self._origins and plan.changes:
+			waiting = self._origins.put([change for _, change in plan.changes], plan.records)
+			plan.failures |= waiting
+			plan.changes = [item for item in plan.changes if item[0].external_id not in waiting]
 
 	def _is_left_alone(self, binding: Binding) -> bool:
 		"""Tell whether a stream that only creates has made a record's document already."""

@@ -26,6 +26,7 @@ from integration_hub.sync.config import MODES, FieldMapping, StreamConfig, statu
 from integration_hub.sync.conversions import converter
 from integration_hub.sync.cron import LONGEST_CRON, is_cron, next_times
 from integration_hub.sync.link_conversions import DYNAMIC, FALLBACKS, STREAM, alternatives
+from integration_hub.sync.made_from import made_from_problems
 from integration_hub.sync.stream_slices import window_seconds
 from integration_hub.sync.times import parse_time, utc_reader, zone
 from integration_hub.sync.write_rules import ONLY, WRITES
@@ -38,6 +39,7 @@ _PATHS = (
 	"skip_when",
 	"submit_when",
 	"cancel_when",
+	"made_from_id",
 	"id_path",
 	"updated_at_path",
 	"deleted_path",
@@ -65,6 +67,7 @@ class StreamContext:
 	fields_of: Callable[[str], Fields]
 	target_of: Callable[[str], str]
 	submit_problem: Callable[[str], str] = lambda doctype: ""
+	mapper_problem: Callable[[str, str], str] = lambda doctype, mapper: ""
 
 
 def stream_context(runtime: Runtime) -> StreamContext:
@@ -82,6 +85,7 @@ def stream_context(runtime: Runtime) -> StreamContext:
 		lambda doctype: target(doctype).fields(),
 		target_of,
 		lambda doctype: target(doctype).submit_problem(),
+		lambda doctype, mapper: target(doctype).mapper_problem(mapper),
 	)
 
 
@@ -94,6 +98,7 @@ def stream_problems(stream: StreamConfig, fields: Fields, context: StreamContext
 		*_source(stream),
 		*_target(stream, fields),
 		*after_writing_problems(stream, context.submit_problem if fields else None),
+		*(made_from_problems(stream, context.target_of, context.mapper_problem) if fields else ()),
 		*_mapping(stream, fields, context),
 		*_schedule(stream),
 	]
@@ -279,7 +284,7 @@ def _target(stream: StreamConfig, fields: Fields) -> Iterator[Problem]:
 def _mapping(stream: StreamConfig, fields: Fields, context: StreamContext) -> Iterator[Problem]:
 	if not fields:
 		return
-	if not stream.mapping:
+	if not (stream.mapping or stream.mapper):
 		yield "mapping", _("is empty")
 	tables = {row.field for row in stream.mapping if row.conversion == "Rows"}
 	seen: set[str] = set()

@@ -4,15 +4,19 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 import frappe
+from frappe.model.mapper import get_mapped_doc
 
+from integration_hub.runtime.frappe.documents import DocumentTarget
+from integration_hub.runtime.frappe.mappers import HOOK
 from integration_hub.stores.bindings import binding_name
+from integration_hub.stores.runtime import Change, HubError
 from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, errors
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
 
 ORDER, LINE, INVOICE = "Hub Test Shop Order", "Hub Test Shop Line", "Hub Test Shop Invoice"
-STREAM = "shop orders"
+STREAM, INVOICES = "shop orders", "shop invoices"
 MAPPING = [
 	{"source_path": "name", "field": "title"},
 	{"source_path": "city", "field": "city"},
@@ -29,6 +33,26 @@ def field(name: str, kind: str = "Data", **values) -> dict:
 def refuse_submit(doc, method=None) -> None:
 	if doc.city == "Nowhere":
 		frappe.throw("There is no such city")
+
+
+@frappe.whitelist()
+def make_invoice(source_name, target_doc=None):
+	table = {"doctype": INVOICE, "validation": {"docstatus": ["=", 1]}, "field_map": {"name": "order"}}
+	return get_mapped_doc(ORDER, source_name, {ORDER: table}, target_doc)
+
+
+@frappe.whitelist()
+def make_and_save(source_name):
+	return frappe.get_doc({"doctype": INVOICE, "order": source_name}).insert()
+
+
+@frappe.whitelist()
+def make_for_company(source_name, company):
+	return None
+
+
+def make_unlisted(source_name):
+	return None
 
 
 @contextmanager
@@ -52,7 +76,23 @@ class SubmittingTestCase(HubTestCase):
 			field("amended_from", "Link", options=ORDER, no_copy=1, read_only=1),
 		]
 		make_doctype(ORDER, fields, is_submittable=1)
-		make_doctype(INVOICE, [field("order", "Link", options=ORDER)], is_submittable=1)
+		make_doctype(
+			INVOICE,
+			[field("order", "Link", options=ORDER), field("paid_on"), field("title")],
+			is_submittable=1,
+		)
+
+	@classmethod
+	def tearDownClass(cls) -> None:
+		frappe.db.rollback()
+		for name in (STREAM, INVOICES):
+			frappe.delete_doc("Sync Settings", name, force=True, ignore_missing=True)
+		for name in (INVOICE, ORDER, LINE):
+			frappe.delete_doc("DocType", name, force=True)
+			frappe.db.commit()
+			frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
+			frappe.db.commit()  # on Postgres, DDL is part of a transaction
+		super().tearDownClass()
 
 	def setUp(self) -> None:
 		super().setUp()
@@ -282,3 +322,111 @@ class TestSettings(SubmittingTestCase):
 		self.run_orders()
 		self.assertEqual([self.doc(number).city for number in range(3)], cities)
 		self.assertEqual((self.doc(0).phone, self.doc(1).phone), ("10", phone))
+
+
+class TestDocumentFromDocument(SubmittingTestCase):
+	def setUp(self) -> None:
+		super().setUp()
+		self.allow("make_invoice")
+		self.stream()
+		self.addCleanup(frappe.conf.pop, HOOK, None)
+
+	def allow(self, *names: str) -> None:
+		frappe.conf[HOOK] = [f"{__name__}.{name}" for name in names]
+
+	def invoices(self, name: str = "make_invoice", **settings) -> None:
+		if frappe.db.exists("Sync Settings", INVOICES):
+			frappe.delete_doc("Sync Settings", INVOICES, force=True)
+		values = {
+			"target_doctype": INVOICE,
+			"endpoint": "/v1/orders",
+			"pagination": "None",
+			"more_path": "",
+			"deletion_policy": "Keep",
+			"mapper": f"{__name__}.{name}",
+			"made_from": STREAM,
+			"skip_when": "!paid",
+			"after_writing": "Submit",
+			**settings,
+		}
+		make_stream(INVOICES, [{"source_path": "paid", "field": "paid_on"}], **values)
+
+	def run_invoices(self) -> dict:
+		run = run_stream(self.runtime, INVOICES)
+		self.said = run["error"]
+		frappe.db.commit()
+		return run
+
+	def made(self) -> list:
+		return frappe.get_all(INVOICE, fields=["order", "paid_on", "title", "docstatus"])
+
+	def test_an_invoice_is_made_once_when_its_order_is_paid(self):
+		self.invoices()
+		self.run_orders()
+		self.assertEqual(self.run_invoices()["created"], 0)
+		self.change(paid="2026-01-05")
+		self.run_orders()
+		for _ in range(2):
+			self.run_invoices()
+		[invoice] = self.made()
+		self.assertEqual(invoice.order, self.record().target_name)
+		self.assertEqual((invoice.paid_on, invoice.title, invoice.docstatus), ("2026-01-05", "Order 0", 1))
+
+	def test_it_waits_for_its_order_and_for_its_submission(self):
+		self.invoices()
+		self.change(paid="2026-01-05")
+		self.assertEqual(self.run_invoices()["failed"], 1)
+		self.assertIn(f"there is no {ORDER} of stream {STREAM} '0' yet", self.said)
+		frappe.db.set_value("Sync Settings", STREAM, "after_writing", "Leave as Draft")
+		frappe.db.commit()
+		self.run_orders()
+		self.assertEqual((self.run_invoices()["failed"], self.made()), (1, []))
+		frappe.db.set_value("Sync Settings", STREAM, "after_writing", "Submit")
+		frappe.db.commit()
+		self.run_orders()
+		self.assertEqual(self.run_invoices()["created"], 1, self.said)
+
+	def test_what_is_no_longer_allowed_makes_nothing(self):
+		self.invoices()
+		self.change(paid="2026-01-05")
+		self.run_orders()
+		self.allow()
+		with self.assertRaisesRegex(HubError, f"mapper.*make_invoice is not allowed: {HOOK}"):
+			self.run_invoices()
+		target = DocumentTarget(self.runtime, INVOICE)
+		origin = (ORDER, self.record().target_name)
+		[one] = target.write([Change("1", None, {}, mapper=f"{__name__}.make_invoice", origin=origin)])
+		self.assertIn("is not allowed", str(one.error))
+		self.assertEqual(self.made(), [])
+
+	def test_a_function_that_saves_by_itself_is_undone(self):
+		self.allow("make_and_save")
+		self.invoices("make_and_save")
+		self.change(paid="2026-01-05")
+		self.run_orders()
+		self.assertEqual(self.run_invoices()["failed"], 1)
+		self.assertIn(f"makes no new {INVOICE}", self.said)
+		self.assertEqual(self.made(), [])
+
+	def test_a_dry_run_names_what_it_is_made_of(self):
+		self.invoices()
+		self.change(paid="2026-01-05")
+		self.run_orders()
+		[one] = dry_run(self.runtime, INVOICES).sample
+		self.assertIn(f"make_invoice makes it from {ORDER} {self.record().target_name}", one.doubt)
+		self.assertEqual(self.made(), [])
+
+	def test_wrong_settings_are_refused_by_field(self):
+		self.allow("make_invoice", "make_for_company", "make_unlisted", "make_nothing")
+		for name, settings, says in (
+			("make_for_company", {}, "needs more than a document: company"),
+			("make_unlisted", {}, "is not whitelisted"),
+			("make_nothing", {}, "there is no function"),
+			("make_and_save", {}, "is not allowed"),
+			("make_invoice", {"made_from": ""}, "needs the name of another stream"),
+			("make_invoice", {"made_from_id": "a ==="}, "JMESPath"),
+			("make_invoice", {"mapper": "", "made_from_id": "id"}, "has no use"),
+			("make_invoice", {"write_mode": "Bulk"}, "Bulk"),
+		):
+			with self.subTest(name, **settings), self.assertRaisesRegex(frappe.ValidationError, says):
+				self.invoices(name, **settings)

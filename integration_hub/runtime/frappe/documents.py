@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 
 from integration_hub.connectors.app_code import attempt
-from integration_hub.runtime.frappe import submitting
+from integration_hub.runtime.frappe import mappers, submitting
 from integration_hub.runtime.frappe.bulk_rules import bulk_problem
 from integration_hub.runtime.frappe.document_changes import change as apply
 from integration_hub.runtime.frappe.document_changes import is_same, overruled
@@ -91,10 +91,7 @@ class DocumentTarget:
 		return Written(None, error) if error else written[-1]
 
 	def _insert(self, change: Change) -> Written:
-		doc = frappe.get_doc(
-			{"doctype": self.doctype}
-		)  # no new_doc: insert sets the defaults itself, from a copy
-		doc.update(copied(change.values))
+		doc = self._new(change)
 		refuse_levels(doc, filled(change.values))
 		doc.flags.notify_update = False  # one signal a page is enough
 		doc.insert()
@@ -102,6 +99,18 @@ class DocumentTarget:
 			doc.submit()
 		self._check_kept(doc.name, {field: change.values[field] for field in change.kept})
 		return Written(doc.name, overruled=overruled(doc, change.values))
+
+	def _new(self, change: Change) -> Any:
+		"""Return a document that is not there yet, with a record's values."""
+		if change.mapper:
+			doc = mappers.made(change.mapper, change.origin, self.doctype)
+			apply(doc, change.values)
+			return doc
+		doc = frappe.get_doc(
+			{"doctype": self.doctype}
+		)  # no new_doc: insert sets the defaults itself, from a copy
+		doc.update(copied(change.values))
+		return doc
 
 	def _update(self, change: Change, fresh: bool) -> Written:
 		# As it is now, whatever the snapshot shows, where it turned out to have changed meanwhile.
@@ -194,6 +203,10 @@ class DocumentTarget:
 	def submit_problem(self) -> str:
 		"""Return why documents of the DocType cannot be submitted, "" if they can."""
 		return submitting.submit_problem(self.doctype)
+
+	def mapper_problem(self, mapper: str) -> str:
+		"""Return why a function cannot make documents from others, "" if it can."""
+		return mappers.mapper_problem(mapper)
 
 	def cancel(self, names: Sequence[str]) -> dict[str, Exception]:
 		"""Cancel each document that is submitted, comment on drafts; return the errors by name."""

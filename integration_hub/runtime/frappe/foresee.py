@@ -66,6 +66,8 @@ class Foresight:
 		return Foreseen(error=explained(tried.error, self.doctype, change.name))
 
 	def _inserted(self, change: Change) -> Foreseen:
+		if change.mapper:
+			return self._made(change)
 		doc = frappe.get_doc({"doctype": self.doctype})
 		doc.update(copied(change.values))
 		doc.owner = self.user or "Administrator"
@@ -76,6 +78,12 @@ class Foresight:
 			found.changes["docstatus"] = (0, submitting.state_after(doc, change))
 		doc._set_defaults()  # as insert does, before it checks anything
 		return self._judged(doc, change, change.values, found)
+
+	def _made(self, change: Change) -> Foreseen:
+		"""Foretell a document that another app's function makes: what that puts into it is not known."""
+		found = Foreseen(differences({}, sanitize_record(self.doctype, change.values), self.fields))
+		found.doubt = f"{change.mapper} makes it from {' '.join(change.origin)}"
+		return found
 
 	def _updated(self, change: Change) -> Foreseen:
 		doc = frappe.get_doc(self.doctype, change.name)

@@ -105,6 +105,7 @@ def check(file: HubFile) -> None:
 		lambda doctype: target_fields(file, doctype),
 		lambda name: file.streams.get(name, {}).get("target_doctype", ""),
 		lambda doctype: NO_DOCUMENTS,
+		lambda doctype, mapper: NO_DOCUMENTS,
 	)
 	for name, values in file.streams.items():
 		row = {"name": name, **values}

@@ -139,7 +139,8 @@ class SyncSettings(Document):
 			return
 		wanted = [("match_field", self.target_doctype, field) for field in stream.match_fields]
 		wanted += [("mapping", row.doctype, row.by) for row in lookups(stream, fields) if not row.stream]
-		for other in (row.stream for row in lookups(stream, fields) if row.stream):
+		streams = [row.stream for row in lookups(stream, fields) if row.stream]
+		for other in [*streams, *filter(None, [stream.made_from])]:
 			if not frappe.has_permission(self.doctype, "read", other):
 				refuse(self, "mapping", f"you may not read {self.doctype} {other}")
 		for place, doctype, field in wanted:
