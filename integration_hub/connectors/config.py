@@ -215,7 +215,10 @@ def integration_problems(
 	`secrets` maps Password fields to their values, masks or references; only their presence is looked at.
 	"""
 	problems = [*_credentials(config)]
-	if not config.base_url.startswith(("http://", "https://")):
+	if config.connector == "Singer":
+		if not config.base_url.startswith("tap:"):
+			problems.append(("base_url", _("must name a registered tap: tap:NAME")))
+	elif not config.base_url.startswith(("http://", "https://")):
 		problems.append(("base_url", _("must start with http:// or https://")))
 	if config.auth_type not in AUTH_TYPES:
 		problems.append(("auth_type", _("{0!r} is not one of {1}", config.auth_type, ", ".join(AUTH_TYPES))))

@@ -29,6 +29,11 @@ _STRETCHED = 12  # times a secret's own length, written in two ways at once
 _LONGEST = 65_536
 
 
+def says_secret(name: str) -> bool:
+	"""Tell whether a name says that its value is a secret."""
+	return bool(_NAME.search(name))
+
+
 class Redactor:
 	"""Masks known secrets wherever they stand, and the values of fields whose name says secret."""
 
@@ -93,7 +98,7 @@ class Redactor:
 
 	def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
 		"""Return the headers with the values of secret-bearing names masked."""
-		return {k: MASK if _NAME.search(k) else self.text(v) for k, v in headers.items()}
+		return {k: MASK if says_secret(k) else self.text(v) for k, v in headers.items()}
 
 	def __repr__(self) -> str:
 		return f"<Redactor of {len(self._known)} secrets>"

@@ -16,11 +16,13 @@ from integration_hub.connectors.oauth2 import OAuth2Connector
 from integration_hub.connectors.rest import OAuth2RestConnector, RestConnector
 from integration_hub.connectors.secrets import Secrets
 from integration_hub.connectors.setting_ranges import range_problems
+from integration_hub.connectors.singer import SingerConnector
 
 # Name → (class, class behind OAuth2).
 BUILT_IN: dict[str, tuple[type[BaseConnector], type[BaseConnector]]] = {
 	"REST": (RestConnector, OAuth2RestConnector),
 	"Frappe": (FrappeConnector, OAuth2FrappeConnector),
+	"Singer": (SingerConnector, SingerConnector),
 }
 
 
@@ -30,11 +32,14 @@ def connector_for(
 	coordination: Coordination,
 	registered: Mapping[str, str],
 	allowed_hosts: Iterable[str] = (),
+	taps: Mapping[str, Any] | None = None,
+	folder: str = "",
 ) -> BaseConnector:
 	"""Make the connector an integration names.
 
 	registered: connector name → dotted path of its class, from other apps.
 	allowed_hosts: hosts that may be of a private network; see connectors.ssrf_guard.
+	taps: the registered Singer taps; folder: where their files are.
 	Raises ConfigurationError for an unknown name, a path that leads to no connector class, or numbers out of range,
 	which may have been saved before they were checked.
 	"""
@@ -55,7 +60,10 @@ def connector_for(
 	if not (isinstance(cls, type) and issubclass(cls, BaseConnector)):
 		raise ConfigurationError(f"{config.name}: {cls!r} is not a BaseConnector.", field="connector")
 	made = contained(lambda: cls(config, secrets, coordination, allowed_hosts=allowed_hosts))
-	return made()
+	found = made()
+	if isinstance(found, SingerConnector):
+		found.taps, found.folder = taps or {}, folder
+	return found
 
 
 def resolve(path: str) -> Any:

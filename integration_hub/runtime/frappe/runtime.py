@@ -114,7 +114,13 @@ class FrappeRuntime:
 		"""Return a connector, to be closed by the caller; within a web request it does not wait long."""
 		config = self.integration(integration)
 		made = connector_for(
-			config, self.secrets(integration), self.coordination, self.connectors(), allowed_hosts()
+			config,
+			self.secrets(integration),
+			self.coordination,
+			self.connectors(),
+			allowed_hosts(),
+			frappe.conf.get("integration_hub_taps") or {},
+			frappe.get_site_path(),
 		)
 		if self.on_pause:
 			made.report_pauses(self.on_pause)

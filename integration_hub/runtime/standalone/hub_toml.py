@@ -19,6 +19,7 @@ from typing import Any
 from integration_hub.connectors.allowed_hosts import ANY, place
 from integration_hub.connectors.secrets import SECRET_FIELDS
 from integration_hub.connectors.setting_ranges import MOST_DAYS
+from integration_hub.connectors.taps import tap_problems
 from integration_hub.runtime.standalone.file_stamps import Stamp, stamp
 from integration_hub.runtime.standalone.value_types import check_name, check_text, typed
 from integration_hub.stores.did_you_mean import near
@@ -44,7 +45,7 @@ _HUB_TEXTS = ("database", "redis", "encryption_key")
 _REGISTRIES = ("handlers", "connectors", "schemes", "transforms")
 _FIELD_KINDS = {"fieldtype": "Data", "options": "Data", "length": "Int", "reqd": "Check"}
 _RENAMED = "renamed_from"  # a key of [stream.NAME] that is no setting: the name it had before
-_TOP_KEYS = {"hub", "integration", "stream", "table", *_REGISTRIES}
+_TOP_KEYS = {"hub", "integration", "stream", "table", "taps", *_REGISTRIES}
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class HubFile:
 	connectors: Mapping[str, str] = field(default_factory=dict)
 	schemes: Mapping[str, str] = field(default_factory=dict)
 	transforms: Mapping[str, str] = field(default_factory=dict)
+	taps: Mapping[str, Any] = field(default_factory=dict)
 	renamed: Mapping[str, str] = field(default_factory=dict)
 	text: str = field(default="", repr=False)
 	stamp: Stamp | None = (
@@ -191,6 +193,7 @@ def _parsed(path: Path, text: str) -> HubFile:
 		connectors=data.get("connectors", {}),
 		schemes=data.get("schemes", {}),
 		transforms=data.get("transforms", {}),
+		taps=_taps(data.get("taps", {})),
 		renamed=_renamed(data),
 		text=text,
 	)
@@ -199,6 +202,15 @@ def _parsed(path: Path, text: str) -> HubFile:
 			if values.get(fieldname):
 				_check_reference(file, values[fieldname], f"[integration.{name}]", fieldname)
 	return file
+
+
+def _taps(taps: Mapping[str, Any]) -> Mapping[str, Any]:
+	"""Return the registered Singer taps; raises HubError for one that cannot be run."""
+	for name, row in taps.items():
+		problems = tap_problems(row) if isinstance(row, dict) else iter(["must be a table"])
+		for problem in problems:
+			raise HubError(problem, name=f"hub.toml [taps.{name}]")
+	return taps
 
 
 def _fields(table: str, fields: Any) -> dict[str, dict[str, Any]]:

@@ -130,6 +130,8 @@ class StandaloneRuntime:
 			self.coordination,
 			self.file.connectors,
 			self.file.allowed_hosts,
+			self.file.taps,
+			str(self.file.folder),
 		)
 		if self.on_pause:
 			made.report_pauses(self.on_pause)
