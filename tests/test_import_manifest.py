@@ -20,6 +20,7 @@ from integration_hub.importing.field_names import field_name, stream_name
 from integration_hub.importing.hub_toml_text import hub_toml_of
 from integration_hub.importing.manifest.convert import convert_manifest
 from integration_hub.importing.manifest.expressions import Expr, Scope, Unconverted, evaluated
+from integration_hub.importing.manifest.increments import record_format
 from integration_hub.importing.manifest.jmespath_text import jmespath_of
 from integration_hub.importing.manifest.placeholder_text import Place, TemplateWriter
 from integration_hub.importing.manifest.secret_marks import secret_mark
@@ -349,3 +350,19 @@ def test_a_manifest_without_a_spec_asks_for_what_it_reads() -> None:
 		MANIFEST.format(path="'/{{ config.shop.name }}'", more=""), "shop", {"shop.name": "a"}
 	)
 	assert answered.streams["shop-orders"]["endpoint"] == "/a"
+
+
+@pytest.mark.parametrize(
+	("formats", "found"),
+	[
+		(["%Y-%m-%dT%H:%M:%SZ"], ("", True)),
+		(["%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%d"], ("", True)),
+		(["%s"], ("s", True)),
+		(["%ms"], ("ms", True)),
+		(["%Y-%m-%d", "%s"], ("", True)),
+		(["%d/%m/%Y"], ("%d/%m/%Y", True)),
+		(["%d/%m/%Y", "%Y-%m-%d"], ("", False)),
+	],
+)
+def test_times_of_records_are_read_as_they_are_written(formats: list[str], found: tuple[str, bool]) -> None:
+	assert record_format(formats) == found

@@ -96,6 +96,7 @@ def test_a_state_is_where_the_next_run_goes_on(run: Any) -> None:
 	stream = 'pagination = "Cursor"'
 	first, things = run("good", mode="Cursor", stream=stream)
 	second, _things = run("good", mode="Cursor", stream=stream)
+	assert second["status"] == "Completed", second["error"]
 	assert (first["created"], second["fetched"], things) == (7, 0, numbers(7)), (
 		first["error"],
 		second["error"],

@@ -81,12 +81,12 @@ class SingerConnector(BaseConnector):
 	@contextmanager
 	def _running(self, tap: Tap, state: str, more: tuple[str, ...] = ()) -> Iterator[TapProcess]:
 		"""Run a tap in a folder of its own; whatever happens, it is ended with all that it has started."""
-		with TemporaryDirectory(prefix="tap-") as place:
-			variables = tap.variables(place)
+		with TemporaryDirectory(prefix="tap-") as folder:
+			variables = tap.variables(folder)
 			for secret in tap.secrets(variables):
 				self.redactor.add(secret)
-			arguments = [*tap.arguments(), *(more or _files(tap, state, place))]
-			process = TapProcess(arguments, variables, place, tap.seconds, tap.megabytes)
+			arguments = [*tap.arguments(), *(more or _files(tap, state, folder))]
+			process = TapProcess(arguments, variables, folder, tap.seconds, tap.megabytes)
 			try:
 				yield process
 			except ConnectorError as error:
@@ -101,14 +101,14 @@ class SingerConnector(BaseConnector):
 		return type(error)(f"{text} It said: {said}" if said else text)
 
 
-def _files(tap: Tap, state: str, place: str) -> list[str]:
+def _files(tap: Tap, state: str, folder: str) -> list[str]:
 	"""Return the arguments that name the tap's files; its state is written into its folder."""
 	found = []
 	for option, place in (("--config", tap.config), ("--catalog", tap.catalog)):
 		if place:
 			found += [option, tap.path(place)]
 	if state:
-		file = Path(place) / "state.json"
+		file = Path(folder) / "state.json"
 		file.write_text(state)
 		found += ["--state", str(file)]
 	return found

@@ -26,7 +26,7 @@ class TapProcess:
 	"""A running tap. Raises ConfigurationError where it cannot be started."""
 
 	def __init__(
-		self, arguments: list[str], variables: Mapping[str, str], place: str, seconds: float, megabytes: int
+		self, arguments: list[str], variables: Mapping[str, str], folder: str, seconds: float, megabytes: int
 	) -> None:
 		self._deadline, self._seconds = time.monotonic() + seconds, seconds
 		self._errors: deque[bytes] = deque(maxlen=16)
@@ -37,7 +37,7 @@ class TapProcess:
 				stdout=subprocess.PIPE,
 				stderr=subprocess.PIPE,
 				env=dict(variables),
-				cwd=place,
+				cwd=folder,
 				start_new_session=True,  # a group of its own, to be killed as a whole
 				bufsize=0,
 			)

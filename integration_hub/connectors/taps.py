@@ -60,9 +60,9 @@ class Tap:
 		"""Return a file's path, relative to where the tap is registered."""
 		return str(Path(self.folder) / place)
 
-	def variables(self, place: str) -> dict[str, str]:
+	def variables(self, folder: str) -> dict[str, str]:
 		"""Return the environment that the tap gets. Raises ConfigurationError for a variable that is not set."""
-		found = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": place, "TMPDIR": place, "LANG": "C.UTF-8"}
+		found = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
 		for name, value in self.environment.items():
 			found[name] = _variable(self.name, value) if value.startswith(_REFERENCE) else value
 		return found

@@ -60,6 +60,7 @@ def _marked(_) -> tuple[str, ...]:
 		_("the union of two parent streams has no equal"),
 		_("a second parent stream that is not within the first has no equal"),
 		_("there are more than {0} combinations of values"),
+		_("times of records in several formats have no equal"),
 	)
 
 

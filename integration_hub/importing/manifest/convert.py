@@ -104,7 +104,7 @@ class _Converter:
 		finish_request(requester, draft)
 		transform(conversion, stream, retriever, draft)
 		choose(conversion, retriever, draft)
-		settle(conversion, draft)
+		settle(stream, draft)
 		identify(conversion, stream, draft, schema)
 		_check_decoder(retriever)
 		table = map_fields(conversion, draft, schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -197,10 +198,10 @@ def _bound_path(name: str, format: str) -> str:
 _PARTS = {"%Y-%m-%d": "^(.{10})", "%Y-%m-%dT%H:%M:%S": "^(.{19})", "%Y-%m": "^(.{7})", "%Y": "^(.{4})"}
 
 
-def settle(conversion: Conversion, draft: Draft) -> None:
+def settle(stream: Component, draft: Draft) -> None:
 	"""Say in which mode a stream runs, once its request is written."""
 	field = draft.settings.pop("_cursor_field", "")
-	draft.settings.pop("_cursor_formats", None)
+	formats = draft.settings.pop("_cursor_formats", [])
 	if not draft.uses("parent") and not any("^" in path for path in draft.virtual.values()):
 		draft.settings.pop("parent_stream", None)  # each parent would give the same list
 		draft.settings.pop("parent_changed_only", None)
@@ -208,11 +209,31 @@ def settle(conversion: Conversion, draft: Draft) -> None:
 	if not field:
 		return
 	draft.settings["updated_at_path"] = draft.virtual.get(field) or field_path(field)
+	draft.settings["updated_at_format"], is_one = record_format(formats)
 	if draft.uses("since") or draft.uses("until"):
 		draft.settings |= {"mode": "Incremental", "changed_since_param": ""}
-	else:
-		for name in ("window", "window_start", "window_end", "overlap_seconds"):
-			draft.settings.pop(name, None)
+		if not is_one:
+			stream.complain(_("times of records in several formats have no equal"), "incremental_sync")
+		return
+	for name in ("window", "window_start", "window_end", "overlap_seconds", *(() if is_one else _READS)):
+		draft.settings.pop(name, None)
+
+
+_READS = ("updated_at_path", "updated_at_format")
+_ISO = re.compile(r"%Y-%m-%d([T ]%H:%M(:%S([.,](%f|%_ms|000))?)?( ?(Z|%z|%Z|[+]00:?00))?)?")
+_UNITS = {"%s": "s", "%ms": "ms", "%epoch_microseconds": "us", "%s_as_float": "s"}
+
+
+def record_format(formats: list[str]) -> tuple[str, bool]:
+	"""Return how records write their times, as a stream's setting, and whether one setting says all of them."""
+	others = [one for one in formats if not _ISO.fullmatch(one)]
+	if not others:
+		return "", True
+	if len(formats) > len(others) and all(one in ("%s", "%ms") for one in others):
+		return "", True  # numbers of either size are known beside ISO 8601
+	if len(set(formats)) == 1:
+		return _UNITS.get(others[0], others[0].replace("%_ms", "%f")), True
+	return "", set(others) <= {"%s", "%ms"}
 
 
 def field_path(field: str) -> str:
