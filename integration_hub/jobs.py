@@ -8,7 +8,7 @@ from frappe import _
 
 from integration_hub.connectors.secrets import redactor_of_readable
 from integration_hub.integration_hub import alerts, bulk, removal
-from integration_hub.outbound import dispatch
+from integration_hub.outbound import dispatch, scan
 from integration_hub.queues.consumer import SwitchedOff, consumer_for
 from integration_hub.queues.round_robin import in_turns
 from integration_hub.queues.state import QueueState
@@ -150,6 +150,18 @@ def send_deliveries(integration: str) -> None:
 	runtime.dispatch_begins(integration)
 	with isolated(runtime, operation="Delivery", integration=integration):
 		dispatch.dispatch(runtime, integration)
+
+
+def send_what_is_there(stream: str, triggered_by: str = "") -> None:
+	"""Have all documents of a stream sent that the system does not have as they are."""
+	runtime = FrappeRuntime()
+	with isolated(runtime, operation="Backfill", stream=stream):
+		scan.send_all(runtime, stream)
+
+
+def index_modified(doctype: str) -> None:
+	"""Give a DocType the index that its scan goes along; from v16 on Frappe makes none unless it sorts by it."""
+	frappe.db.add_index(doctype, ["modified"])
 
 
 def watch_for_problems() -> None:

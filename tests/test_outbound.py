@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import standardwebhooks
+from click.testing import CliRunner
 
+from integration_hub.commands import integration_hub as cli
 from integration_hub.outbound.config import load_outbound
 from integration_hub.outbound.dispatch import dispatch, sweep
 from integration_hub.outbound.scan import plan, scan, send_all
@@ -449,3 +451,26 @@ def test_redis_takes_what_another_hub_reads(make, crm, redis_url, monkeypatch, k
 	consumer_for(hub, "crm").drain(1)
 	[event] = hub.db.query("SELECT * FROM `tabWebhook Log`")
 	assert event["event_type"] == "person.Upsert" and json.loads(event["payload"])["data"]["name"] == "Ada"
+
+
+def test_the_commands_list_try_out_and_send_again(make, crm, tmp_path):
+	hub = make()
+	save(hub, "ada")
+	send(hub)
+	unnoticed(hub, "grace")
+
+	def run(*words: str) -> str:
+		result = CliRunner().invoke(cli, ["--config", str(tmp_path / "hub.toml"), *words])
+		assert result.exit_code == 0, result.output
+		return result.output
+
+	[name] = deliveries.select(hub)
+	assert "ada" in run("deliveries", "--status", "delivered") and "Delivered" in run("status")
+	assert "1 would be created" in run("send", "people", "--dry-run")
+	assert "Nothing would be sent" in run("resend", name, "--dry-run")
+	assert "1 deliveries queued again" in run("resend", name)
+	assert "1 will be created" in run("send", "people")
+	assert "2 deliveries" in run("work", "--once")
+	assert crm.receive("people").counts.updated == 1, (
+		"it is sent again on request, though nothing has changed"
+	)

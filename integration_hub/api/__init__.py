@@ -11,6 +11,13 @@ from integration_hub.api.deletions import (
 	held_documents,
 	keep_deletions,
 )
+from integration_hub.api.deliveries import (
+	approve_deliveries,
+	plan_sending,
+	preview_delivery,
+	replay_deliveries,
+	send_what_is_there,
+)
 from integration_hub.api.events import handle_conflict, preview_replay, replay_events, replay_since
 from integration_hub.api.failures import (
 	count_to_retry,
@@ -58,6 +65,7 @@ from integration_hub.api.webhooks import (
 __all__ = [
 	"accept_new_secret",
 	"approve_deletions",
+	"approve_deliveries",
 	"ask_about_kept",
 	"backfill",
 	"backfill_again",
@@ -78,12 +86,15 @@ __all__ = [
 	"log_days",
 	"look_at_source",
 	"make_import",
+	"plan_sending",
 	"prepare_webhook_request",
 	"preview",
+	"preview_delivery",
 	"preview_replay",
 	"records_a_day",
 	"removal_plan",
 	"reopen_failures",
+	"replay_deliveries",
 	"replay_events",
 	"replay_since",
 	"reset_checkpoint",
@@ -97,6 +108,7 @@ __all__ = [
 	"run_streams",
 	"running_streams",
 	"send_test_webhook",
+	"send_what_is_there",
 	"senders",
 	"start_sandbox",
 	"stream_state",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from integration_hub.commands import (
+	deliveries,
 	events,
 	failures,
 	importing,
@@ -23,6 +24,7 @@ from integration_hub.preload import WORKERS, preload
 
 __all__ = [
 	"commands",
+	"deliveries",
 	"events",
 	"failures",
 	"importing",

@@ -70,7 +70,8 @@ def work(ctx: click.Context, once: bool) -> None:
 
 	def report(done: Worked) -> None:
 		failed = f", {done.failed} of them failed: `failures` says why" if done.failed else ""
-		say(f"{done.runs} runs, {done.events} events{failed}")
+		sent = f", {done.sent} deliveries" if done.sent else ""
+		say(f"{done.runs} runs, {done.events} events{sent}{failed}")
 		for refusal in done.refused:
 			say(f"  {refusal}", err=True)
 

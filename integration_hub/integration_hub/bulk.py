@@ -17,6 +17,7 @@ from frappe.utils import escape_html
 from integration_hub.integration_hub import operator_actions, run_as
 from integration_hub.integration_hub.messages import translated
 from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.stores import deliveries
 from integration_hub.stores.bindings import NOT_WRITTEN
 from integration_hub.stores.runtime import HubError
 from integration_hub.sync.retry_run import MOST, retry_records
@@ -27,6 +28,7 @@ STATES = {
 	"External Record": NOT_WRITTEN,
 	"Webhook Log": replay.FAILED,
 	"Integration Error Log": ("Open",),
+	"Delivery Log": ("Failed", "Dead", "Rejected"),
 }
 
 
@@ -57,6 +59,7 @@ def retry_matching(doctype: str, filters: list[Any]) -> list[str]:
 		"External Record": _retry_records,
 		"Webhook Log": _replay,
 		"Integration Error Log": _retry_failures,
+		"Delivery Log": _send_again,
 	}
 	return list(doers[doctype](filters)) or [_("Nothing is left to try again.")]
 
@@ -83,18 +86,36 @@ def retry_of(stream: str, **which: Any) -> str:
 
 
 def _replay(filters: list[Any]) -> Iterator[str]:
-	rows = _rows("Webhook Log", filters, ["name", "integration"])
+	for integration, names in _runnable("Webhook Log", filters, _("You may not have its events handled.")):
+		if isinstance(names, str):
+			yield f"{integration}: {names}"
+			continue
+		again = replay.replay(FrappeRuntime(), names)
+		yield f"{integration}: " + _("{0} events will be handled again.").format(again)
+
+
+def _send_again(filters: list[Any]) -> Iterator[str]:
+	runtime = FrappeRuntime()
+	for integration, names in _runnable("Delivery Log", filters, _("You may not have its deliveries sent.")):
+		if isinstance(names, str):
+			yield f"{integration}: {names}"
+			continue
+		again = deliveries.requeue(runtime, names)
+		runtime.enqueue_dispatch(integration)
+		yield f"{integration}: " + _("{0} deliveries will be sent again.").format(again)
+
+
+def _runnable(doctype: str, filters: list[Any], refusal: str) -> Iterator[tuple[str, list[str] | str]]:
+	"""Return the names that a list's filters find by integration; in their place the refusal, where it is not the user's."""
 	by_integration: dict[str, list[str]] = defaultdict(list)
-	for row in rows:
+	for row in _rows(doctype, filters, ["name", "integration"]):
 		by_integration[row.integration].append(row.name)
 	for integration, names in sorted(by_integration.items()):
 		try:
 			run_as.check("Run", integration)
+			yield integration, names
 		except frappe.PermissionError:
-			yield f"{integration}: " + _("You may not have its events handled.")
-			continue
-		again = replay.replay(FrappeRuntime(), names)
-		yield f"{integration}: " + _("{0} events will be handled again.").format(again)
+			yield integration, refusal
 
 
 def _retry_failures(filters: list[Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from integration_hub.outbound.checks import CheckContext, number_problems, outbo
 from integration_hub.outbound.config import OutboundStream
 from integration_hub.outbound.rendering import STANDARD
 from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.jobs import enqueue_once
 from integration_hub.stores import deliveries
 from integration_hub.stores.runtime import HubError
 
@@ -69,8 +70,14 @@ def _hidden(doctype: str, readable: set[str]) -> bool:
 
 
 def send_refused_again(doc: Document) -> None:
-	"""Have what the system has refused sent again where other settings may make another request of it."""
+	"""Have what the system has refused sent again where other settings may make another request of it; make the index
+	of the scan where the DocType is another one."""
 	before = doc.get_doc_before_save()
+	if not before or before.target_doctype != doc.target_doctype:
+		job = f"integration_hub:index:{doc.target_doctype}"
+		enqueue_once(
+			"integration_hub.jobs.index_modified", job_id=job, doctype=doc.target_doctype, queue="long"
+		)
 	if not before or not doc.enabled or not _differs(doc, before):
 		return
 	runtime = FrappeRuntime()

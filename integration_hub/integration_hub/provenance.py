@@ -32,7 +32,34 @@ def timeline(doctype: str, name: str) -> list[dict[str, Any]]:
 		"External Record", filters=filters, fields=["*"], order_by="creation", limit_page_length=_MOST
 	)
 	kinds = doctypes_of(id for row in bound for id in (row.made_by, row.changed_by, row.last_seen))
-	return [entry for row in bound for entry in _entries(row, kinds)]
+	entries = [entry for row in bound for entry in _entries(row, kinds)]
+	return [*entries, *_deliveries(doctype, str(name))]
+
+
+def _deliveries(doctype: str, name: str) -> list[dict[str, Any]]:
+	"""Return entries for the last deliveries of a document, as far as the user may read them."""
+	if not frappe.has_permission("Delivery Log", "read"):
+		return []
+	rows = frappe.get_list(
+		"Delivery Log",
+		filters={"document": name, "reference_doctype": doctype, "status": ["!=", "Unchanged"]},
+		fields=["name", "stream", "status", "operation", "modified"],
+		order_by="creation desc",
+		limit_page_length=_MOST,
+	)
+	said = _("{0} to {1}: {2}, {3}")
+	return [
+		_entry(
+			row.modified,
+			said.format(
+				_link("Delivery Log", row.name, _("Delivery")),
+				_link("Sync Settings", row.stream, row.stream),
+				escape_html(_(row.operation)),
+				escape_html(_(row.status)),
+			),
+		)
+		for row in rows
+	]
 
 
 def doctypes_of(ids: Iterable[str | None]) -> dict[str, str]:

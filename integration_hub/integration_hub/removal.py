@@ -14,7 +14,7 @@ from integration_hub.stores.database import in_list, in_transaction
 
 LARGE = 5000  # rows above which a worker does it
 _CHUNK = 1000
-_LOGS = ("Webhook Log", "Integration Error Log", "Sync Log")
+_LOGS = ("Webhook Log", "Delivery Log", "Integration Error Log", "Sync Log")
 
 
 def plan(integration: str) -> dict:

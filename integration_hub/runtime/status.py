@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
+from integration_hub.stores import deliveries, outbox
 from integration_hub.stores.clock import newest_ahead
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.status_facts import integration_of
@@ -45,6 +46,10 @@ def lines(runtime: Runtime) -> Iterator[str]:
 				FROM `tabWebhook Log` GROUP BY `integration`, `status` ORDER BY `integration`, `status`"""
 		),
 	)
+	if sent := deliveries.counts(runtime):
+		yield from table("OUTBOX  STATUS  DELIVERIES", sent)
+	if waiting := outbox.count(runtime):
+		yield f"{waiting} changes wait to be taken up."
 	yield "OPEN ERRORS"
 	rows = runtime.db.query(
 		"""SELECT `integration`, `stream`, `operation`, `kind`, `occurrences`, `last_seen_at`, `message`

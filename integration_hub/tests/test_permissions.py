@@ -63,12 +63,17 @@ class TestPermissions(HubTestCase):
 			"ask_about_kept": lambda: api.ask_about_kept("customers-full"),
 			"retry_matching": lambda: api.retry_matching("External Record", []),
 			"retry_records": lambda: api.retry_records([self.record]),
+			"replay_deliveries": lambda: api.replay_deliveries([self.delivery()]),
+			"preview_delivery": lambda: api.preview_delivery(self.delivery()),
+			"plan_sending": lambda: api.plan_sending(self.sending()),
+			"send_what_is_there": lambda: api.send_what_is_there(self.sending()),
 			"run_streams": lambda: api.run_streams(["customers-full"]),
 			"run_again": lambda: api.run_again([self.log]),
 			"enable_streams": lambda: api.enable_streams(["customers-full"]),
 		}
 		deciders = {
 			"approve_deletions": lambda: api.approve_deletions(self.log),
+			"approve_deliveries": lambda: api.approve_deliveries([self.delivery()]),
 			"send_test_webhook": lambda: api.send_test_webhook("crm"),
 			"removal_plan": lambda: api.removal_plan("crm"),
 			"delete_integration": self.delete_nothing,
@@ -109,6 +114,46 @@ class TestPermissions(HubTestCase):
 		row = {"mode": "Backfill", "period": "2026-01-01 00:00:00 – …", "stream": "customers-incremental"}
 		frappe.db.set_value("Sync Log", self.log, row)
 		return self.log
+
+	def sending(self) -> str:
+		"""Return a stream that sends, made without anybody's permission."""
+		if not frappe.db.exists("Sync Settings", "todos-out"):
+			values = {
+				"name": "todos-out",
+				"stream_name": "todos-out",
+				"integration": "crm",
+				"direction": "Out",
+			}
+			doc = frappe.get_doc({"doctype": "Sync Settings", "target_doctype": "Sandbox Customer", **values})
+			doc.update({"endpoint": "/v1/received/todos", "enabled": 1})
+			doc.append("mapping", {"field": "email", "source_path": "email"})
+			doc.db_insert()
+			doc.mapping[0].update({"parent": doc.name, "parenttype": doc.doctype, "parentfield": "mapping"})
+			doc.mapping[0].db_insert()
+		return "todos-out"
+
+	def delivery(self) -> str:
+		"""Return a delivery's name, made without anybody's permission."""
+		from integration_hub.stores import deliveries
+
+		name = deliveries.delivery_name(False)
+		document = frappe.get_all("Sandbox Customer", pluck="name", limit=1) or [self.customer()]
+		row = {
+			"name": name,
+			"status": "Failed",
+			"stream": self.sending(),
+			"integration": "crm",
+			"backfill": 0,
+		}
+		row |= {"reference_doctype": "Sandbox Customer", "document": document[0], "operation": "Upsert"}
+		deliveries.add(self.runtime, [row])
+		return name
+
+	def customer(self) -> str:
+		doc = frappe.get_doc({"doctype": "Sandbox Customer", "customer_id": "x"})
+		doc.name = "x"
+		doc.db_insert()
+		return doc.name
 
 	def event(self) -> str:
 		"""Return an event's name, made without anybody's permission."""

@@ -9,6 +9,7 @@
 {% include "integration_hub/public/js/stream_previews.js" %}
 {% include "integration_hub/public/js/stream_source.js" %}
 {% include "integration_hub/public/js/stream_direction.js" %}
+{% include "integration_hub/public/js/stream_sending.js" %}
 
 frappe.ui.form.on("Sync Settings", {
 	onload: stay_after_tour,
@@ -18,6 +19,7 @@ frappe.ui.form.on("Sync Settings", {
 		set_field_choices(frm);
 		show_off(frm);
 		hide_unused(frm);
+		show_sending(frm);
 		show_source_tools(frm);
 		show_direction(frm);
 		if (frm.is_new()) return;
