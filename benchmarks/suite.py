@@ -38,6 +38,9 @@ SUITE = (
 	Benchmark("sync_on_site", "Writing records, on a site", site=True),
 	Benchmark("sync_million_on_site", "Writing 1,000,000 records, on a site", site=True),
 	Benchmark("orphans_on_site", "Finding and removing what is gone, on a site", site=True),
+	Benchmark(
+		"outbound_save_on_site", "A user's save, with and without outbound streams, on a site", site=True
+	),
 	Benchmark("endpoints_on_site", "Acknowledging webhooks, on a site", site=True),
 	Benchmark("inbox_drain", "Handling events, on a site", site=True),
 	Benchmark("inbox_lag_on_site", "From POST to Completed under a steady load, on a site", site=True),
