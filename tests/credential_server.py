@@ -196,6 +196,12 @@ def _resources(app: Flask, server: Server) -> None:
 		server.seen.append((dict(request.headers), request.args.to_dict(flat=False)))
 		return jsonify(seen=True)
 
+	@app.route("/elsewhere/<path>", methods=["GET", "POST"])
+	def elsewhere(path):
+		answer = make_response("", 307)
+		answer.headers["Location"] = f"{server.more['elsewhere']}/{path}"
+		return answer
+
 	@app.get("/session")
 	def session():
 		given = (

@@ -403,6 +403,25 @@ def test_extra_headers_and_parameters_go_with_every_credential(server, settings)
 	assert all("s3cond-secret" not in str(each) for each in (server.forms, server.logins))
 
 
+@pytest.mark.parametrize(
+	"settings",
+	[
+		{"auth_type": "None", **EXTRAS},
+		{"auth_type": "API Key Cookie", "api_key_name": "key"},
+		{**JSON_LOGIN, "token_url": "/elsewhere/login"},
+		{"auth_type": "OAuth2 Client Credentials", "token_url": "{url}/elsewhere/token"},
+	],
+)
+def test_no_redirect_takes_a_secret_to_another_host(server, settings):
+	settings = {name: value.replace("{url}", server.url) for name, value in settings.items()}
+	with serving() as other:
+		server.more["elsewhere"] = other.url
+		with connect(server, Memory(**ALL, secret_3="th1rd-secret"), **settings) as hub:
+			with pytest.raises(errors.ConnectorError):
+				hub.get("/elsewhere/seen")
+		assert not (other.seen or other.logins or other.forms)
+
+
 def test_an_extra_secret_that_is_empty_is_named(server):
 	config = IntegrationConfig("x", base_url=server.url, extra_headers="X-Second: {secret_2}")
 	assert [field for field, _ in credential_problems(config, {})] == ["secret_2"]
@@ -417,6 +436,14 @@ def test_basic_is_written_as_a_placeholder(server):
 	with connect(server, **extra) as hub:
 		hub.get("/seen")
 	assert server.seen[0][0]["Authorization"] == basic("ada", PASSWORD)
+
+
+def test_what_is_said_about_a_token_is_no_secret():
+	settings = {
+		"extra_params": "token_type=x\nrequested_token_type=urn:ietf:params:oauth:token-type:jwt",
+		"extra_headers": "X-Token-Version: 2",
+	}
+	assert credential_problems(IntegrationConfig("x", base_url="https://x", **settings), {}) == []
 
 
 # What is refused when it is saved
@@ -446,6 +473,8 @@ def test_basic_is_written_as_a_placeholder(server):
 		({"client_authentication": "None"}, "client_authentication"),
 		({**JSON_LOGIN, "login_body": "{"}, "login_body"),
 		({**JSON_LOGIN, "login_body": '{"a": "{nothing}"}'}, "login_body"),
+		({**JSON_LOGIN, "login_body": '{"user": "ada", "password": "abc"}'}, "login_body"),
+		({**JSON_LOGIN, "login_body": '{"auth": [{"api_key": 12345}]}'}, "login_body"),
 		({**JSON_LOGIN, "token_url": ""}, "token_url"),
 		({**JSON_LOGIN, "login_headers": "Authorization: Basic YWRhOmw="}, "login_headers"),
 		({**JSON_LOGIN, "login_body_format": "Form", "login_body": "password=abc"}, "login_body"),

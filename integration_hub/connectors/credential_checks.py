@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from integration_hub.connectors.bounded_jmespath import path_problem
 from integration_hub.connectors.config import IntegrationConfig
@@ -55,6 +57,7 @@ def credential_problems(config: IntegrationConfig, secrets: Given) -> list[Probl
 		*_missing(config, secrets),
 		*_line_problems(config),
 		*_body_problems(config),
+		*_json_problems(config),
 		*_path_problems(config),
 		*_format_problems(config),
 		*_certificate_problems(config, secrets),
@@ -207,12 +210,8 @@ def _header_problem(line: str) -> Iterator[str]:
 		yield _("{0!r} is not Name: value", line.strip()[:80])
 	elif name.lower() in _KEPT_HEADERS:
 		yield _("{0} cannot be set here", name)
-	elif is_credential(name) and not _names_a_secret(value):
-		yield _(
-			"{0} is a credential: enter it as Second Secret (secret_2), and write {1} here",
-			name,
-			"{secret_2}",
-		)
+	elif _shows_a_secret(name, value):
+		yield _is_shown(name)
 	elif not all(" " <= character <= "~" for character in value):
 		yield _("the value of {0} holds characters that no header may hold", name)
 
@@ -221,19 +220,48 @@ def _pair_problem(line: str) -> Iterator[str]:
 	name, equals, value = (part.strip() for part in line.partition("="))
 	if not equals or not name:
 		yield _("{0!r} is not name=value", line.strip()[:80])
-	elif is_credential(name) and not _names_a_secret(value):
-		yield _(
-			"{0} is a credential: enter it as Second Secret (secret_2), and write {1} here",
-			name,
-			"{secret_2}",
-		)
+	elif _shows_a_secret(name, value):
+		yield _is_shown(name)
 
 
-def _names_a_secret(text: str) -> bool:
+# Named like a credential, and what is said about one: `requested_token_type`.
+_ABOUT = re.compile(r"(?:type|format|lifetime|method|version|ttl|expiry|hint)$", re.IGNORECASE)
+
+
+def _shows_a_secret(name: str, text: str) -> bool:
+	"""Tell whether a value is a secret by its name, and stands there for all to read."""
+	if not is_credential(name) or _ABOUT.search(name) or not text:
+		return False
 	try:
-		return bool(secrets_of(Template.read(text).placeholders))
+		return not secrets_of(Template.read(text).placeholders)
 	except TemplateError:
-		return True  # which is another problem
+		return False  # which is another problem
+
+
+def _shown_in(tree: object, name: str = "") -> Iterator[str]:
+	"""Return the keys of JSON whose values are secrets that all may read."""
+	if isinstance(tree, dict):
+		for key, value in tree.items():
+			yield from _shown_in(value, key)
+	elif isinstance(tree, list):
+		for value in tree:
+			yield from _shown_in(value, name)
+	elif isinstance(tree, str | int) and _shows_a_secret(name, str(tree)):
+		yield name
+
+
+def _json_problems(config: IntegrationConfig) -> Iterator[Problem]:
+	if config.auth_type != "Session Token" or config.login_body_format != "JSON":
+		return
+	with suppress(ValueError, RecursionError):  # which is another problem
+		for name in _shown_in(json.loads(config.login_body)) if config.login_body.strip() else ():
+			yield "login_body", _is_shown(name)
+
+
+def _is_shown(name: str) -> str:
+	return _(
+		"{0} is a credential: enter it as Second Secret (secret_2), and write {1} here", name, "{secret_2}"
+	)
 
 
 # Paths, formats, certificates

@@ -29,11 +29,12 @@ def signed_token(config: IntegrationConfig, secret: ReadSecret, usual: Claims | 
 	"""
 	values = CredentialValues(config, secret)
 	claims = filled_body(read_tree(json_object(config, "jwt_claims")), values, config)
+	made = {**(usual or {}), **times(config), **claims}  # null takes one of these away
 	headers = filled_body(read_tree(json_object(config, "jwt_headers")), values, config)
 	try:
 		return Secret(
 			jwt.encode(
-				{**(usual or {}), **times(config), **claims},
+				{name: value for name, value in made.items() if value is not None},
 				signing_key(config, secret),
 				algorithm=config.jwt_algorithm,
 				headers=headers or None,

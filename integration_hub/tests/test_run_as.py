@@ -1,6 +1,12 @@
 """Whose name an integration may use: what a manager sets up is done in the manager's own."""
 
+from datetime import datetime, timedelta, timezone
+
 import frappe
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from frappe import _
 from frappe.custom.doctype.custom_field.custom_field import create_custom_field
 from frappe.model import no_value_fields
@@ -11,6 +17,23 @@ from integration_hub.integration_hub.run_as import CLOSES, TUNES, check_integrat
 from integration_hub.tests.support import HubTestCase, on_screen
 
 MANAGER, BOSS = "manager@example.com", "boss@example.com"
+
+
+def _made() -> tuple[str, str]:
+	"""Return a key and a certificate of it, in PEM."""
+	key = ec.generate_private_key(ec.SECP256R1())
+	name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
+	now = datetime.now(timezone.utc)
+	builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+	certificate = (
+		builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, hashes.SHA256())
+	)
+	plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+	pem = serialization.Encoding.PEM
+	return key.private_bytes(pem, *plain).decode().strip(), certificate.public_bytes(pem).decode()
+
+
+KEY, CERTIFICATE = _made()
 
 
 class TestAuthority(HubTestCase):
@@ -103,6 +126,45 @@ class TestAuthority(HubTestCase):
 		for again, left in (({}, "Client Secret"), ({"client_secret": "x"}, "Refresh Token")):
 			doc = frappe.get_doc("Integration Settings", "shop").update({**there, **again})
 			self.refused(doc, on_screen("Integration Settings", "shop"), left)
+
+	def test_further_secrets_are_entered_again_where_they_would_be_sent_another_way(self):
+		self.make_own(secret_2="s3cond", extra_headers="X-Key: {secret_2}")
+		for change in (
+			{"base_url": "https://elsewhere.example.com"},
+			{"extra_headers": "User-Agent: {secret_2}"},
+			{"extra_params": "q={secret_2}"},
+			{"proxy": "http://elsewhere.example.com"},
+			{"ca_bundle": CERTIFICATE},
+		):
+			doc = frappe.get_doc("Integration Settings", "shop").update(change)
+			self.refused(doc, on_screen("Integration Settings", "shop, Second Secret"), "enter it again")
+			frappe.get_doc("Integration Settings", "shop").update({**change, "secret_2": "again"}).save()
+			frappe.db.rollback()
+
+	def test_what_signs_and_logs_in_is_entered_again_for_another_address(self):
+		login = {"token_url": "login", "login_body": '{"password": "{secret}"}', "secret": "s3cret"}
+		self.make_own(auth_type="Session Token", **login)
+		for change in (
+			{"token_url": "https://elsewhere.example.com/login"},
+			{"login_body": '{"q": "{secret}"}'},
+			{"login_headers": "X-Key: {secret}"},
+			{"token_path": "other"},
+		):
+			doc = frappe.get_doc("Integration Settings", "shop").update(change)
+			self.refused(doc, on_screen("Integration Settings", "shop, Secret"), "enter it again")
+
+	def test_keys_are_kept_in_password_fields_and_entered_again(self):
+		self.make_own(auth_type="JWT", private_key=KEY, client_certificate=CERTIFICATE, client_key=KEY)
+		shown = frappe.get_doc("Integration Settings", "shop")
+		self.assertEqual({shown.private_key, shown.client_key}, {"*****"})
+		self.assertEqual(self.runtime.secrets("shop").get("client_key"), KEY)
+		for change, field in (
+			({"base_url": "https://elsewhere.example.com"}, "Client Key"),
+			({"base_url": "https://elsewhere.example.com", "client_key": KEY}, "Private Key"),
+			({"jwt_claims": '{"a": "b"}', "client_key": KEY}, "Private Key"),
+		):
+			doc = frappe.get_doc("Integration Settings", "shop").update(change)
+			self.refused(doc, on_screen("Integration Settings", f"shop, {field}"), "enter it again")
 
 	def test_a_proxys_secret_is_told_no_other_proxy(self):
 		self.make_own(proxy="http://proxy.example:3128", proxy_secret="ada:lovelace")

@@ -34,6 +34,12 @@ class TestSettings(HubTestCase):
 			({"webhook_scheme": "Nothing"}, ("Signature Scheme",)),
 			({"webhook_secret": ""}, ("Webhook Secret",)),
 			({"auth_type": "Bearer"}, ("Secret", "Bearer")),
+			({"extra_headers": "X-Api-Key: abc"}, ("Extra Headers", "Second Secret")),
+			({"extra_params": "q={secret_2}"}, ("Second Secret", "placeholder")),
+			({"auth_type": "AWS Signature", "secret": "x"}, ("Username", "AWS Signature")),
+			({"auth_type": "JWT", "private_key": "x", "jwt_claims": "["}, ("JWT Claims", "JSON")),
+			({"client_certificate": "x"}, ("Client Certificate", "PEM")),
+			({"ca_bundle": "x"}, ("Trusted Certificates", "PEM")),
 		):
 			message = self.refused("Integration Settings", "crm", **values)
 			for word in words:
@@ -65,6 +71,12 @@ class TestSettings(HubTestCase):
 			({"target_doctype": "Nothing"}, ("Target DocType", "Nothing")),
 			({"target_doctype": "System Settings"}, ("Target DocType", "Single")),
 			({"records_path": "data["}, ("Records Path", "JMESPath")),
+			({"response_format": "CSV"}, ("Records Path", "CSV")),
+			({"response_format": "XML", "records_path": ""}, ("Records Path", "XML")),
+			(
+				{"response_format": "CSV", "records_path": "", "response_charset": "hex"},
+				("Response Charset",),
+			),
 			({"endpoint": "https://ada:lovelace@crm.example/v1"}, ("Endpoint", "user and password")),
 			({"schedule": "Cron", "cron": "often"}, ("Cron",)),
 			({"mode": "Incremental", "updated_at_path": ""}, ("Updated At Path",)),
