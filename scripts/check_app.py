@@ -17,6 +17,8 @@ APP = ROOT / "integration_hub"
 DOCTYPES = APP / "integration_hub" / "doctype"
 _PATH = re.compile(r"integration_hub(\.[a-z_][a-zA-Z0-9_]*)+")
 _DESK = re.compile(r"""["`(']/app/[a-z]""")
+_VARCHARS = {"Data", "Select", "Link", "Dynamic Link"}
+MOST_BYTES = 62_000  # of a row; the rest is for the fields that a site adds
 _LAYOUT = {"Section Break", "Column Break", "Tab Break"}
 
 
@@ -44,6 +46,8 @@ def doctype_problems(path: Path, doctype: dict, names: set[str]) -> Iterator[str
 	fieldnames = [field["fieldname"] for field in doctype["fields"]]
 	if doctype.get("field_order") != fieldnames:
 		yield "field_order is not the order of the fields"
+	if (size := row_size(doctype)) > MOST_BYTES:
+		yield f"a row may have {size} bytes, more than {MOST_BYTES}: give texts a length, or make them Small Text"
 	if len(set(fieldnames)) != len(fieldnames):
 		yield "a fieldname occurs twice"
 	if not doctype.get("istable") and not any(
@@ -65,6 +69,15 @@ def doctype_problems(path: Path, doctype: dict, names: set[str]) -> Iterator[str
 	wanted = doctype["name"].replace(" ", "")
 	if not controller.exists() or f"class {wanted}(" not in controller.read_text():
 		yield f"{controller.name} does not define class {wanted}"
+
+
+def row_size(doctype: dict) -> int:
+	"""Return the bytes that a row may have on MariaDB, which refuses a table of more than 65,535: texts of a length count
+	whole, four bytes a character.
+	"""
+	texts = [field for field in doctype["fields"] if field["fieldtype"] in _VARCHARS]
+	lengths = [int(field.get("length") or 140) for field in texts] + [140] * 3  # name, owner, modified_by
+	return sum(4 * length + 2 for length in lengths) + 8 * (len(doctype["fields"]) - len(texts))
 
 
 def dotted_paths(path: Path) -> Iterator[str]:
