@@ -19,6 +19,7 @@ from integration_hub.stores.ids import HASH_LENGTH, content_hash
 from integration_hub.stores.runtime import CANCEL, SUBMIT
 from integration_hub.sync.config import FieldMapping, StreamConfig
 from integration_hub.sync.conversions import LocalTime, converter
+from integration_hub.sync.record_ids import id_reader
 from integration_hub.sync.stream_slices import OUTER
 from integration_hub.sync.times import is_no_time, utc_reader, utc_text
 
@@ -69,7 +70,7 @@ class Mapper:
 		self, stream: StreamConfig, local_time: LocalTime, transforms: Mapping[str, str] | None = None
 	) -> None:
 		self._guard = guard = _Guard()
-		self._id = guard.reader(stream.id_path, "id_path")
+		self._id = id_reader(stream.id_path, lambda path: guard.reader(path, "id_path"))
 		self._by_content = stream.id_path == WHOLE
 		self._time, self._deleted, self._filter, self._skip, self._submit, self._cancel = (
 			guard.reader(path, name) if (path := getattr(stream, name)) else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from integration_hub.connectors.bounded_jmespath import path_problem
+from integration_hub.connectors.composed_paths import composed_path_problem
 from integration_hub.connectors.config import has_credentials
 from integration_hub.connectors.errors import ConfigurationError
 from integration_hub.connectors.pagination import FEEDS, HEADER, PAGINATIONS
@@ -39,8 +40,6 @@ _PATHS = (
 	"skip_when",
 	"submit_when",
 	"cancel_when",
-	"made_from_id",
-	"id_path",
 	"updated_at_path",
 	"deleted_path",
 	"cursor_path",
@@ -135,6 +134,9 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 	for line in stream.params.splitlines():
 		if line.strip() and "=" not in line:
 			yield "params", _("{0!r} is not name=value", line.strip())
+	for field in ("id_path", "made_from_id"):
+		if (path := getattr(stream, field)) and (problem := composed_path_problem(path)):
+			yield field, problem
 	for field in _PATHS:
 		path = getattr(stream, field)
 		if field == "records_path" and stream.response_format == XML:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from functools import partial
 from typing import Any, Protocol
 
-from integration_hub.connectors.bounded_jmespath import PathError, search
+from integration_hub.connectors.bounded_jmespath import PathError
 from integration_hub.connectors.completeness_doubt import Doubt
 from integration_hub.connectors.errors import (
 	AuthenticationFailed,
@@ -29,6 +29,7 @@ from integration_hub.connectors.list_lanes import in_lanes
 from integration_hub.connectors.pages import ListRequest, Page
 from integration_hub.lazy_messages import _
 from integration_hub.stores.ids import content_hash
+from integration_hub.sync.record_ids import kept_id_reader
 from integration_hub.sync.times import parse_time, utc_text
 
 OUTER = "^"  # the key at which a record holds the record around it
@@ -177,7 +178,7 @@ def part_of_parent(id: Any) -> str:
 def _id_of(record: Mapping[str, Any], id_path: str) -> Any:
 	"""Return what tells a parent from the others: its id, or all of it where that cannot be read."""
 	try:
-		return search(id_path, record) if id_path else record
+		return kept_id_reader(id_path)(record) if id_path else record
 	except PathError:
 		return record
 
