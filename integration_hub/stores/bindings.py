@@ -37,6 +37,7 @@ _COMPARED = (
 	"attempts",
 	"error_log",
 	"part",
+	"list_hash",
 )
 _MARK = ("last_seen", "run_number")
 _STATE = (*_COMPARED, "error", "payload", "retry_at")
@@ -71,6 +72,7 @@ class Binding:
 	part: str = (
 		""  # which of its stream's lists the record is of, where a stream has many; "" if that is not known
 	)
+	list_hash: str = ""  # of its entry in the list, where its detail is fetched beside that
 	attempts: int = 0
 	retry_at: str | None = None
 	new: bool = True
@@ -271,7 +273,8 @@ def _save(
 	written = {**same, "made_by": by, "changed_by": by}
 	# A first load writes nothing but plain new ones: what is empty in them is not sent.
 	first = [b for b in bindings if b.new and b.is_plain]
-	plain = ("name", "external_id", *_PLAIN_STATE, *(("part",) if any(b.part for b in first) else ()))
+	seldom = [column for column in ("part", "list_hash") if any(getattr(b, column) for b in first)]
+	plain = ("name", "external_id", *_PLAIN_STATE, *seldom)
 	insert_many(runtime.db, DOCTYPE, plain, _rows(first, plain), {**written, "status": "Bound"})
 	state = tuple(column for column in _STATE if column not in _MARK)
 	columns = ("name", "external_id", *state)
@@ -580,6 +583,8 @@ def _as_read(state: Row) -> tuple[str, str, str]:
 def _texts(row: Row) -> Row:
 	"""Return the row without None in the columns that are compared."""
 	texts = {
-		name: row[name] or "" for name in ("source_time", "content_hash", "last_seen", "part") if name in row
+		name: row[name] or ""
+		for name in ("source_time", "content_hash", "last_seen", "part", "list_hash")
+		if name in row
 	}
 	return {**row, **texts, "run_number": row["run_number"] or 0}

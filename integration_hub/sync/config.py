@@ -83,6 +83,9 @@ class StreamConfig:
 	flatten_path: str = ""
 	record_endpoint: str = ""
 	record_answer_path: str = ""
+	fetch_details: bool = False
+	detail_key: str = ""
+	detail_missing: str = "Skip"
 	params: str = ""
 	records_path: str = ""
 	records_optional: bool = False

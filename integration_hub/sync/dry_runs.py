@@ -17,13 +17,14 @@ from integration_hub.connectors.pages import Page
 from integration_hub.connectors.redact import MASK, Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.lazy_messages import _
-from integration_hub.stores.bindings import LIVE, Binding, after, count_live
+from integration_hub.stores.bindings import LIVE, Binding, after, count_live, load
 from integration_hub.stores.ids import new_id
 from integration_hub.stores.runs import Counts, last_number
 from integration_hub.stores.runtime import Change, Foreseen, Runtime
 from integration_hub.stores.seen_marks import Mark
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import foresee_removals, needs_approval
+from integration_hub.sync.details import Details
 from integration_hub.sync.link_conversions import lookups, resolve
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
 from integration_hub.sync.modes import Full, Period, mode_of
@@ -107,14 +108,19 @@ def _look(
 			proof = Proof()
 			redactor = connector.redactor  # which knows its tokens, too
 			planner.know(redactor)
+			details = Details(runtime, stream, connector, planner.mapper)
 			for page in _while_room(_pages(runtime, connector, mode, result), result, connector.hurried):
 				proof.see(page)
-				plan = planner.plan(mode.wanted(page, planner.mapper).records)
+				done = details.complete(mode.wanted(page, planner.mapper).records)
+				planner.list_hashes = done.hashes
+				plan = planner.plan(done.records)
+				result.counts.add(Counts(fetched=len(done.known), unchanged=len(done.known)))
 				unread = unread or bool(plan.unidentified)
 				result.counts.pages += 1
 				result.counts.bytes += page.size
 				_add(planner, plan, result, sample, redactor, integration.run_as_user)
 				again = _note_names(met, plan)
+				_note_known(runtime, stream, met, done.known)
 				result.counts.created -= again  # a feed may say more than once what is new
 				result.counts.updated += again
 				if result.counts.pages == max_pages and not page.last:
@@ -148,7 +154,9 @@ def preview(runtime: Runtime, name: str, limit: int = 20) -> list[dict[str, Any]
 	):
 		first = _first_page(runtime, connector, stream)
 		mapper.known = KnownSecrets(connector.redactor)
-		shown = [_mapped(mapper, record, connector.redactor) for record in first.records[:limit]]
+		details = Details(runtime, stream, connector, mapper).complete(first.records[:limit], every=True)
+		records = [*details.records, *details.same]
+		shown = [_mapped(mapper, record, connector.redactor) for record in records]
 		_resolve_links(runtime, stream, shown, connector.redactor)
 		return shown
 
@@ -297,6 +305,15 @@ def _names() -> Iterator[sqlite3.Connection]:
 	with closing(sqlite3.connect("")) as met:
 		met.execute("CREATE TABLE `met` (`name` TEXT PRIMARY KEY, `made` INTEGER) WITHOUT ROWID")
 		yield met
+
+
+def _note_known(
+	runtime: Runtime, stream: StreamConfig, met: sqlite3.Connection, external_ids: Sequence[str]
+) -> None:
+	"""Note the bindings of records that are as they were."""
+	found = load(runtime.db, stream.name, external_ids).values() if external_ids else ()
+	live = [(one.name,) for one in found if not one.new and one.status != "Deleted"]
+	met.executemany("INSERT OR IGNORE INTO `met` VALUES (?, 0)", live)
 
 
 def _note_names(met: sqlite3.Connection, plan: Plan) -> int:

@@ -16,6 +16,7 @@ from integration_hub.stores.error_log import record_error
 from integration_hub.stores.runs import Counts, Run, advance, new_mark
 from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.details import Completed
 from integration_hub.sync.modes import Full
 from integration_hub.sync.page_plan import Record
 from integration_hub.sync.page_writer import PageWriter
@@ -52,7 +53,8 @@ def second_pass(runtime: Runtime, run: Run, mode: Full, writer: PageWriter, conn
 	for page in _pages(runtime, connector, mode.request(), mode.stream):
 		proof.see(page)
 		mode.parts.see(page, again=True)
-		_commit(runtime, run, writer, page, mode.after_page_again(page), again=True, whole=mode.whole)
+		done = writer.complete(page.records)
+		_commit(runtime, run, writer, page, done, mode.after_page_again(page), again=True, whole=mode.whole)
 		mode.note_page(page)
 	mode.doubt = proof.doubt or mode.parts.doubt
 
@@ -107,12 +109,14 @@ def _fetch(
 		mode.parts.see(page)
 		if page.failure:
 			_log_list(runtime, stream, run, writer, page.failure)
+		listed, done = page, writer.complete(mode.wanted(page, writer.mapper).records)
+		page = replace(page, records=[*done.records, *done.same])
 		checkpoint = mode.after_page(page, writer.mapper)
 		if not mode.met:
 			mode.met = sum(map(writer.planner.is_ours, page.records))
 		mode.pages_read += 1
-		_commit(runtime, run, writer, mode.wanted(page, writer.mapper), checkpoint, whole=mode.whole)
-		mode.note_page(page)
+		_commit(runtime, run, writer, page, done, checkpoint, whole=mode.whole)
+		mode.note_page(listed)
 		if time.monotonic() - kept >= KEEP_SECONDS:
 			run.unidentified = writer.unidentified
 			leave_off(runtime, stream, run, mode)
@@ -149,6 +153,7 @@ def _commit(
 	run: Run,
 	writer: PageWriter,
 	page: Page,
+	done: Completed,
 	checkpoint: str | None,
 	again: bool = False,
 	whole: bool = True,
@@ -160,11 +165,14 @@ def _commit(
 	whole: is everything fetched that the source has?
 	"""
 	writer.part = Part(page.part, whole)
-	rest, most = list(page.records), _MOST_AT_ONCE
+	rest, most, known = list(done.records), _MOST_AT_ONCE, done.known
 	while True:
 
-		def work(records: list[Record] = rest, most: int = most) -> tuple[Counts, list[Record]]:
+		def work(
+			records: list[Record] = rest, most: int = most, known: list[str] = known
+		) -> tuple[Counts, list[Record]]:
 			counts, left = writer.write_some(records[:most], again=again)
+			counts.add(writer.note_known(known, again))
 			left += records[most:]
 			counts.bytes = 0 if left else page.size
 			advance(runtime, run, counts, None if left else checkpoint, pages=int(not left))
@@ -172,6 +180,7 @@ def _commit(
 
 		before = len(rest)
 		counts, rest = in_transaction(runtime.db, work)
+		known = []
 		# The next part looks at no more records than it may have the time for: each look asks the database.
 		most = min(max(2 * (before - len(rest)), _FEWEST_AT_ONCE), _MOST_AT_ONCE)
 		run.counts.add(counts)

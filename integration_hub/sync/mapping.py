@@ -25,6 +25,8 @@ from integration_hub.sync.times import is_no_time, utc_reader, utc_text
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MAX_ID = 500
+DETAIL_FAILED = "^failed"  # at which a record says why its detail could not be fetched
+GONE = "^gone"  # at which a record says that the source has no detail of it any more
 WHOLE = "@"  # as the id: records are told apart by all that they say
 # A record dated later than this from now has a wrong clock: as a watermark it would hide every change until then,
 # and its own deletion, dated when the clock is put right, would be taken for an old one.

@@ -20,7 +20,7 @@ from integration_hub.sync.failed_payloads import payload_of
 from integration_hub.sync.field_values import fit
 from integration_hub.sync.link_conversions import Skipped, lookups, matched, resolve
 from integration_hub.sync.made_from import Origins
-from integration_hub.sync.mapping import Mapped, Mapper, MappingError
+from integration_hub.sync.mapping import DETAIL_FAILED, GONE, Mapped, Mapper, MappingError
 from integration_hub.sync.matching import documents_with
 from integration_hub.sync.write_rules import CREATE_ONLY, WriteRules
 
@@ -110,6 +110,7 @@ class Planner:
 		# A first load in bulk need not ask, page by page, what there is: nothing. Should a record come twice after
 		# all, the primary key says so (see PageWriter.write).
 		self.first_load = stream.write_mode == "Bulk" and not bindings.has_any(runtime.db, stream.name)
+		self.list_hashes: dict[str, str] = {}  # of records whose details were fetched, by external id
 		self.retried = False  # has this run tried again what was due of earlier failures?
 
 	def know(self, redactor: Redactor) -> None:
@@ -251,9 +252,12 @@ class Planner:
 		self, record: Record, external_id: str, deleted: bool | None
 	) -> tuple[Mapped, Exception | None]:
 		"""Map a record; of one that cannot be mapped, return its time, and why."""
+		deleted = deleted or (True if GONE in record else deleted)
 		with attempt(
 			self.runtime.db.is_transient
 		) as tried:  # a registered function may have asked the database
+			if DETAIL_FAILED in record:
+				raise MappingError(str(record[DETAIL_FAILED]))
 			if self.stream.record_filter and not deleted:
 				self.mapper.passes(record)  # raises where the filter does not fit the record
 			return self._mapped(record, external_id, deleted), None
@@ -376,13 +380,18 @@ class Planner:
 			return True
 		if self._is_lagging(item, binding):
 			plan.lagging.append(binding)
-		elif same and not stale and item.source_time not in ("", binding.source_time):
+		elif same and not stale and self._says_more(item, binding):
 			plan.newer.append(item)
 		elif stale and binding.status == "Deleted" and not self.current:
 			plan.stale += 1  # the deletion still counts as the last to have seen it
 		else:
 			plan.unchanged.append(binding)
 		return False
+
+	def _says_more(self, item: Mapped, binding: Binding) -> bool:
+		"""Tell whether a record that is as it was has another time, or another entry in the list."""
+		entry = self.list_hashes.get(item.external_id, "")
+		return item.source_time not in ("", binding.source_time) or entry not in ("", binding.list_hash)
 
 	def _is_stale(self, item: Mapped, binding: Binding) -> bool:
 		"""Tell whether what is bound is newer than this record. A deletion wins over the same time."""

@@ -19,6 +19,7 @@ from integration_hub.stores.seen_marks import Mark
 from integration_hub.stores.status_facts import restate
 from integration_hub.sync.config import StreamConfig
 from integration_hub.sync.deletion import is_quiet, needs_approval, remove_documents
+from integration_hub.sync.details import Completed, Details
 from integration_hub.sync.error_hints import explained
 from integration_hub.sync.failed_payloads import payload_of
 from integration_hub.sync.mapping import Mapped, Mapper, MappingError
@@ -61,6 +62,7 @@ class PageWriter:
 		self.retrying = False  # are these records that earlier runs could not write?
 		self.settled = 0  # failures that were said, and are not tried again
 		self.skipped = 0  # records that the stream's rules left alone
+		self.details: Details | None = None  # fetches what the records of the list leave out
 		self.part = Part()  # which of the stream's lists the records are of
 		self.given_up = 0  # records that were tried for the last time
 
@@ -327,9 +329,23 @@ class PageWriter:
 
 	def _settled(self, item: Mapped, binding: Binding) -> Binding:
 		binding.settle()
+		binding.list_hash = self.planner.list_hashes.get(binding.external_id, "")
 		known = "" if self.planner.current else binding.source_time or ""
 		binding.source_time = max(item.source_time, known) or binding.source_time
 		return binding
+
+	def complete(self, records: Sequence[Record]) -> Completed:
+		"""Return records with their details; not within a transaction. Raises ConnectorError."""
+		done = self.details.complete(records) if self.details else Completed(list(records))
+		self.planner.list_hashes = done.hashes
+		return done
+
+	def note_known(self, external_ids: Sequence[str], again: bool = False) -> Counts:
+		"""Note, within the current transaction, that records came that are as they were; return what that adds."""
+		names = [bindings.binding_name(self.stream.name, external_id) for external_id in external_ids]
+		bindings.mark_seen(self.runtime.db, names, self.mark)
+		bindings.mark_part(self.runtime.db, names, self.part)
+		return Counts() if again else Counts(fetched=len(names), unchanged=len(names))
 
 	def confirm(self, records: Sequence[Record]) -> None:
 		"""Note, within the current transaction, that records were met on a second pass."""

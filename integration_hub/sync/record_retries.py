@@ -18,6 +18,7 @@ from integration_hub.stores.runs import Counts, Run, advance
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import settings_row
 from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.mapping import DETAIL_FAILED
 from integration_hub.sync.page_plan import Record
 from integration_hub.sync.page_writer import PageWriter
 
@@ -59,6 +60,8 @@ def try_again(runtime: Runtime, run: Run, writer: PageWriter, failed: Sequence[B
 
 def _retry(runtime: Runtime, run: Run, writer: PageWriter, failed: Sequence[Binding]) -> None:
 	rest: list[Record] = [read_json(binding.payload) for binding in failed if binding.payload]
+	if writer.details and any(DETAIL_FAILED in record for record in rest):
+		rest = writer.details.again(rest)
 	while rest:
 
 		def work(records: list[Record] = rest) -> tuple[Counts, list[Record]]:

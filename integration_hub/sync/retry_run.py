@@ -7,6 +7,7 @@ says what became of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from integration_hub.connectors.redact import Redactor
@@ -16,6 +17,7 @@ from integration_hub.stores.database import chunks, in_list, in_transaction
 from integration_hub.stores.runs import Run
 from integration_hub.stores.runtime import Runtime
 from integration_hub.sync.config import StreamConfig
+from integration_hub.sync.details import Details
 from integration_hub.sync.page_writer import PageWriter
 from integration_hub.sync.record_retries import try_again
 from integration_hub.sync.run import run_beside
@@ -106,6 +108,17 @@ def _try(
 	writer = PageWriter(
 		runtime, stream, redactor, mark=run.mark, operation="Sync", run=run, sync_log=run.name
 	)
+	if not stream.fetch_details:
+		return _try_with(runtime, stream, run, writer, names)
+	with closing(runtime.connector(stream.integration)) as connector:
+		writer.know(connector.redactor)
+		writer.details = Details(runtime, stream, connector, writer.mapper)
+		return _try_with(runtime, stream, run, writer, names)
+
+
+def _try_with(
+	runtime: Runtime, stream: StreamConfig, run: Run, writer: PageWriter, names: Sequence[str]
+) -> Outcome:
 	outcome = Outcome(left=max(len(names) - MOST, 0))
 	for some in chunks(names[:MOST], _BATCH):
 		in_transaction(runtime.db, lambda some=some: bindings.make_due(runtime, stream.name, some))

@@ -22,6 +22,7 @@ from integration_hub.stores.settings import note_success, settings_row
 from integration_hub.stores.status_facts import restate
 from integration_hub.sync.config import StreamConfig, load_stream
 from integration_hub.sync.deletion import remove_approved, remove_orphans
+from integration_hub.sync.details import Details
 from integration_hub.sync.fetch_loop import deletion_allowed, fetch_all, parts_allow_deletion, second_pass
 from integration_hub.sync.modes import Full, Period, mode_of
 from integration_hub.sync.outcome import end_run, fail_run, final_status, let_go
@@ -222,12 +223,13 @@ def _sync(runtime: Runtime, stream: StreamConfig, run: Run, mode: Full, redactor
 	writer = PageWriter(
 		runtime, stream, redactor, mark=run.mark, operation="Sync", run=run, sync_log=run.name
 	)
-	# A retry does not count as meeting the record: where unmet records are gone, the fetch itself has to bring it.
-	if mode.retries_failed and not mode.finds_orphans:
-		retry_failed(runtime, stream, run, writer)
 	with closing(runtime.connector(stream.integration)) as connector:
 		connector.report_pauses(partial(_report, runtime, run))
 		writer.know(connector.redactor)
+		writer.details = Details(runtime, stream, connector, writer.mapper)
+		# A retry does not count as meeting the record: where unmet records are gone, the fetch itself has to bring it.
+		if mode.retries_failed and not mode.finds_orphans:
+			retry_failed(runtime, stream, run, writer)
 		mode.stable = (connector.stable_pages or stream.stable_pages) and not stream.has_many_lists
 		mode.parts.stable = connector.stable_pages or stream.stable_pages
 		mode.parts.note = partial(_note_absent, runtime, stream, run)

@@ -129,6 +129,7 @@ def _source(stream: StreamConfig) -> Iterator[Problem]:
 	yield from template_problems(stream.list_request())
 	yield from format_problems(ResponseFormat.read(stream.list_request().response), stream.records_path)
 	yield from _times(stream)
+	yield from _details(stream)
 	yield from _restarts(stream)
 	yield from _lists(stream)
 	for line in stream.params.splitlines():
@@ -171,6 +172,18 @@ def _times(stream: StreamConfig) -> Iterator[Problem]:
 	if stream.time_precision not in PRECISIONS:
 		known = ", ".join(filter(None, PRECISIONS))
 		yield "time_precision", _("{0!r} is not one of {1}", stream.time_precision, known)
+
+
+def _details(stream: StreamConfig) -> Iterator[Problem]:
+	"""Say what is wrong with how the detail of each record is fetched."""
+	if stream.detail_missing not in ("Skip", "Deleted"):
+		yield "detail_missing", _("{0!r} is not one of {1}", stream.detail_missing, "Skip, Deleted")
+	if not stream.fetch_details:
+		return
+	if not stream.record_endpoint:
+		yield "record_endpoint", _("is needed to fetch details")
+	if stream.flatten_path:  # several records have one detail, and its list's entry
+		yield "flatten_path", _("cannot be used where details are fetched")
 
 
 def _restarts(stream: StreamConfig) -> Iterator[Problem]:
