@@ -37,7 +37,7 @@ class TestBodyEvents(HubTestCase):
 
 	def rows(self) -> list:
 		frappe.db.commit()
-		fields = ["event_id", "event_type", "status", "deliveries", "payload", "ordering_key"]
+		fields = ["event_id", "event_type", "status", "deliveries", "payload", "ordering_key", "error"]
 		return frappe.get_all("Webhook Log", fields=fields, order_by="name", limit_page_length=0)
 
 	def test_32_deliveries_of_a_batch_at_once_are_each_event_once(self):
@@ -106,7 +106,9 @@ class TestBodyEvents(HubTestCase):
 		}
 		self.assertEqual(receive(self.runtime, self.request(body)).reason, "received")
 		drain(self.runtime, "crm")
-		self.assertEqual([row.status for row in self.rows()], ["Completed"] * 3)
+		self.assertEqual(
+			[row.status for row in self.rows()], ["Completed"] * 3, [row.error for row in self.rows()]
+		)
 		self.assertEqual(frappe.db.count("Sandbox Customer"), 3)
 
 	def test_forms_with_files_and_xml_pass_the_sites_own_reading_of_requests(self):
