@@ -18,6 +18,8 @@ DOCTYPES = APP / "integration_hub" / "doctype"
 _PATH = re.compile(r"integration_hub(\.[a-z_][a-zA-Z0-9_]*)+")
 _DESK = re.compile(r"""["`(']/app/[a-z]""")
 _VARCHARS = {"Data", "Select", "Link", "Dynamic Link"}
+_TEXTS = {"Small Text", "Text", "Code", "Long Text", "JSON", "Password"}
+MOST_OF_PAGE = 7_500  # bytes of a row within its page
 MOST_BYTES = 62_000  # of a row; the rest is for the fields that a site adds
 _LAYOUT = {"Section Break", "Column Break", "Tab Break"}
 
@@ -48,6 +50,8 @@ def doctype_problems(path: Path, doctype: dict, names: set[str]) -> Iterator[str
 		yield "field_order is not the order of the fields"
 	if (size := row_size(doctype)) > MOST_BYTES:
 		yield f"a row may have {size} bytes, more than {MOST_BYTES}: give texts a length, or make them Small Text"
+	if (size := page_size(doctype)) > MOST_OF_PAGE:
+		yield f"a row may have {size} bytes within its page, more than {MOST_OF_PAGE}: give texts a length of 64 or more"
 	if len(set(fieldnames)) != len(fieldnames):
 		yield "a fieldname occurs twice"
 	if not doctype.get("istable") and not any(
@@ -78,6 +82,16 @@ def row_size(doctype: dict) -> int:
 	texts = [field for field in doctype["fields"] if field["fieldtype"] in _VARCHARS]
 	lengths = [int(field.get("length") or 140) for field in texts] + [140] * 3  # name, owner, modified_by
 	return sum(4 * length + 2 for length in lengths) + 8 * (len(doctype["fields"]) - len(texts))
+
+
+def page_size(doctype: dict) -> int:
+	"""Return the bytes of a row that InnoDB wants within a page, which are 8,126 at most (row format Dynamic).
+
+	Texts of less than 64 characters, 256 bytes, count whole; 40 bytes of a longer one, as the rest may go elsewhere.
+	"""
+	lengths = [4 * int(f.get("length") or 140) for f in doctype["fields"] if f["fieldtype"] in _VARCHARS]
+	inside = sum(length + 1 if length < 256 else 40 for length in [*lengths, *[560] * 3])
+	return inside + 40 * sum(field["fieldtype"] in _TEXTS for field in doctype["fields"])
 
 
 def dotted_paths(path: Path) -> Iterator[str]:
