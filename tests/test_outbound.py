@@ -17,6 +17,7 @@ from integration_hub.outbound.config import load_outbound
 from integration_hub.outbound.dispatch import dispatch, sweep
 from integration_hub.outbound.scan import plan, scan, send_all
 from integration_hub.queues.consumer import consumer_for
+from integration_hub.runtime import monitors
 from integration_hub.runtime.standalone import StandaloneRuntime
 from integration_hub.runtime.standalone.outbox_triggers import quiet
 from integration_hub.runtime.worker import work_once
@@ -474,3 +475,19 @@ def test_the_commands_list_try_out_and_send_again(make, crm, tmp_path):
 	assert crm.receive("people").counts.updated == 1, (
 		"it is sent again on request, though nothing has changed"
 	)
+
+
+def test_failing_deliveries_are_reported_at_half_of_their_attempts(make, crm):
+	hub = make("")
+	save(hub, "ada")
+	for number in range(6):
+		assert monitors.check_problems(hub) == [], number
+		crm.faults.set(following=["503"])
+		send(hub)
+	[name] = monitors.check_problems(hub)
+	[row] = hub.db.query("SELECT * FROM `tabIntegration Error Log` WHERE `name` = %s", [name])
+	assert (row["kind"], row["stream"]) == ("Deliveries Failing", "people")
+	send(hub)
+	monitors.check_problems(hub)
+	[row] = hub.db.query("SELECT * FROM `tabIntegration Error Log` WHERE `name` = %s", [name])
+	assert row["status"] == "Resolved" and states(hub) == [("ada", "Delivered")]

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from itertools import chain
 
 from integration_hub.connectors.redact import Redactor
+from integration_hub.outbound.dispatch import MAX_ATTEMPTS
 from integration_hub.runtime.freshness import Arrivals, silent_since
 from integration_hub.stores import inbox
 from integration_hub.stores.clock import newest_ahead
@@ -21,12 +22,13 @@ from integration_hub.stores.database import Row, in_transaction, update
 from integration_hub.stores.error_log import DOCTYPE, TOLD_OF, record_error
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import stream_rows
+from integration_hub.stores.work_table import OUTBOX
 from integration_hub.sync.fault_isolation import isolated
 
 OPERATION = TOLD_OF
 _CHORE = "Look for Problems"
 FAILING, DEAD, SILENCE, TOKEN = "Stream Failing", "Dead Events", "Silence", "Token Expiring"
-CLOCK = "Clock Ahead"
+CLOCK, STUCK = "Clock Ahead", "Deliveries Failing"
 TOKEN_SECONDS = 3 * 86_400.0  # how long before its end a token is spoken of
 _BROUGHT = "`created` + `updated` + `deleted` > 0"
 
@@ -157,6 +159,18 @@ def dead_events(runtime: Runtime) -> Iterator[Problem]:
 			yield Problem(DEAD, row["integration"], message, webhook_log=event["name"], detail=detail)
 
 
+def stuck_deliveries(runtime: Runtime) -> Iterator[Problem]:
+	"""Streams whose deliveries have used half of their attempts, or all: early enough to do something about it."""
+	sql = f"""SELECT `stream`, `integration`, COUNT(*) AS `n`, MAX(`attempts`) AS `attempts`,
+			SUM(CASE WHEN `status` = 'Dead' THEN 1 ELSE 0 END) AS `dead`
+		FROM `tab{OUTBOX.doctype}` WHERE `status` IN ('Failed', 'Dead') AND `attempts` >= {MAX_ATTEMPTS // 2}
+		GROUP BY `stream`, `integration`"""
+	for row in runtime.db.query(sql):
+		message = f"Deliveries of {row['stream']} keep failing."
+		detail = f"Deliveries: {row['n']}, of which {int(row['dead'])} are dead, after up to {row['attempts']} attempts."
+		yield Problem(STUCK, row["integration"], message, stream=row["stream"], detail=detail)
+
+
 def silent_integrations(runtime: Runtime) -> Iterator[Problem]:
 	"""Integrations from which no event has come for longer than usual."""
 	sql = """SELECT `name` FROM `tabIntegration Settings`
@@ -211,6 +225,7 @@ def clock_ahead(runtime: Runtime) -> Iterator[Problem]:
 _KINDS: dict[str, Callable[[Runtime], Iterator[Problem]]] = {
 	FAILING: failing_streams,
 	DEAD: dead_events,
+	STUCK: stuck_deliveries,
 	CLOCK: clock_ahead,
 	SILENCE: lambda runtime: chain(silent_integrations(runtime), silent_streams(runtime)),
 }

@@ -8,6 +8,9 @@ from unittest.mock import patch
 import frappe
 from redis.exceptions import RedisError
 
+from integration_hub.integration_hub.provenance import timeline
+from integration_hub.outbound import scan
+from integration_hub.outbound.config import load_outbound
 from integration_hub.outbound.dispatch import dispatch, sweep
 from integration_hub.runtime.frappe import outbox as hooks
 from integration_hub.runtime.frappe.outbox_rows import forget_watched
@@ -328,6 +331,80 @@ class TestOutbound(HubTestCase):
 		stream.save()
 		self.send()
 		self.assertEqual(self.system()["ada@example.com"]["phone"], "none of ada@example.com")
+
+	def test_a_scan_finds_what_db_set_value_and_sql_have_changed(self) -> None:
+		self.stream_people()
+		ada = self.person("ada")
+		self.person("grace")
+		self.send()
+		frappe.db.set_value(PERSON, "ada", "city", "Pune")
+		frappe.db.sql(f"UPDATE `tab{PERSON}` SET `city` = 'Kyōto' WHERE `name` = 'grace'")
+		frappe.db.commit()
+		self.assertEqual(outbox.count(self.runtime), 0)
+		scan.scan(self.runtime, load_outbound(self.runtime, "people"), str(ada.modified))
+		self.send()
+		self.assertEqual(self.system()["ada@example.com"]["address"], {"city": "Pune"})
+		found = scan.plan(self.runtime, "people")
+		self.assertEqual((found.create, found.update, found.delete), (0, 1, 0))
+		scan.send_all(self.runtime, "people")
+		self.send()
+		self.assertEqual(self.system()["grace@example.com"]["address"], {"city": "Kyōto"})
+
+	def test_what_a_data_import_makes_is_sent(self) -> None:
+		self.stream_people()
+		doc = frappe.get_doc(
+			{"doctype": "Data Import", "reference_doctype": PERSON, "import_type": "Insert New Records"}
+		)
+		doc.insert()
+		file = frappe.get_doc(
+			{
+				"doctype": "File",
+				"file_name": "people.csv",
+				"content": "ID,Full_Name,Email\np1,One,one@example.com\np2,Two,two@example.com\n",
+				"attached_to_doctype": "Data Import",
+				"attached_to_name": doc.name,
+			}
+		).insert()
+		doc.db_set("import_file", file.file_url)
+		doc.reload()
+		doc.get_importer().import_data()
+		self.send()
+		self.assertEqual(len(frappe.get_all(PERSON)), 2)
+		self.assertEqual(sorted(self.system()), ["one@example.com", "two@example.com"])
+
+	def test_each_change_is_an_event_with_what_the_document_held_then(self) -> None:
+		mapping = {"full_name": "name", "city": "city"}
+		hooks_at = "/v1/received/hooks/messages"
+		self.stream(
+			"hooks", PERSON, mapping, send_as="Event", create_path=hooks_at, event_type="person.{operation}"
+		)
+		ada = self.person("ada", city="Pune")
+		ada.city = "Kyōto"
+		ada.save()
+		frappe.delete_doc(PERSON, "ada")
+		self.person("grace")
+		frappe.db.rollback()
+		self.send()
+		self.assertEqual(self.crm.receive("hooks").messages, [], "all of it was rolled back")
+		ada = self.person("ada", city="Pune")
+		ada.city = "Kyōto"
+		ada.save()
+		frappe.delete_doc(PERSON, "ada")
+		self.send()
+		bodies = [frappe.parse_json(one["body"]) for one in self.crm.receive("hooks").messages]
+		self.assertEqual(
+			[body["type"] for body in bodies],
+			[f"person.{kind}" for kind in ("created", "updated", "deleted")],
+		)
+		self.assertEqual([body["data"]["city"] for body in bodies], ["Pune", "Kyōto", "Kyōto"])
+
+	def test_the_timeline_of_a_document_has_its_deliveries(self) -> None:
+		self.stream_people()
+		self.person("ada")
+		self.send()
+		[name] = deliveries.select(self.runtime, stream="people")
+		said = "".join(entry["content"] for entry in timeline(PERSON, "ada"))
+		self.assertIn(name, said)
 
 	def test_deliveries_by_name(self) -> None:
 		self.stream_people()
