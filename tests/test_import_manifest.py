@@ -366,3 +366,12 @@ def test_a_manifest_without_a_spec_asks_for_what_it_reads() -> None:
 )
 def test_times_of_records_are_read_as_they_are_written(formats: list[str], found: tuple[str, bool]) -> None:
 	assert record_format(formats) == found
+
+
+def test_a_secret_in_the_query_of_a_path_is_a_parameter_of_the_credentials() -> None:
+	found = _converted("'/fonts?sort=name&key={{ config.api_key }}'")
+	assert [str(one) for one in found.complaints] == []
+	row = found.integrations["shop"]
+	assert (row["auth_type"], row["api_key_name"]) == ("API Key Query", "key")
+	assert found.streams["shop-orders"]["params"] == "sort=name"
+	assert "api_key" not in found.streams["shop-orders"]["endpoint"]

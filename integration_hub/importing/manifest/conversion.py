@@ -18,7 +18,7 @@ from integration_hub.importing.manifest.expressions import (
 	text_of,
 )
 from integration_hub.importing.manifest.placeholder_text import TemplateWriter
-from integration_hub.importing.manifest.questions import config_of
+from integration_hub.importing.manifest.questions import config_of, is_named_secret
 from integration_hub.importing.manifest.secret_marks import secret_names
 from integration_hub.importing.proposal import Question
 from integration_hub.lazy_messages import _
@@ -35,6 +35,7 @@ class Conversion:
 	secrets: set[str] = field(default_factory=set)
 	notes: list[str] = field(default_factory=list)
 	missing: set[str] = field(default_factory=set)
+	plain: set[str] = field(default_factory=set)
 
 	def __post_init__(self) -> None:
 		self.secrets = {question.name for question in self.questions if question.secret}
@@ -42,7 +43,18 @@ class Conversion:
 
 	def scope(self, component: Component) -> Scope:
 		"""Return the names that the expressions of a component know."""
-		return Scope(self.config, component.parameters, self.secrets.__contains__, self.missing)
+		return Scope(self.config, component.parameters, self._is_secret, self.missing)
+
+	def _is_secret(self, path: str) -> bool:
+		"""Tell whether an answer is a secret: one that nobody asks for, by its name."""
+		if path in self.secrets:
+			return True
+		if any(one.name == path or one.name.startswith(f"{path}.") for one in self.questions):
+			return False
+		if path in self.plain or isinstance(self._configured(path), Mapping) or not is_named_secret(path):
+			return False
+		self._hide([path])
+		return True
 
 	def constant(self, component: Component, field: str, default: Any = None) -> Any:
 		"""Return a field's constant value; a complaint and the default where it is none."""
@@ -105,6 +117,7 @@ class Conversion:
 
 	def _reveal(self, names: Sequence[str]) -> None:
 		self.secrets -= set(names)
+		self.plain |= set(names)
 		self.questions = [replace(one, secret=False) if one.name in names else one for one in self.questions]
 		self.config = config_of(self.questions, self.answers)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from integration_hub.connectors.redact import says_secret
 from integration_hub.importing.proposal import Question
 
 _KINDS = ("string", "integer", "number", "boolean", "array", "object")
@@ -82,13 +83,23 @@ def _question(one: Mapping[str, Any], path: str, required: bool, when: Any) -> Q
 		label=str(one.get("title") or path)[:140],
 		description=str(one.get("description") or "")[:1000],
 		kind=_kind(one.get("type")),
-		secret=bool(one.get("airbyte_secret")),
+		secret=bool(one.get("airbyte_secret"))
+		or (not choices and is_named_secret(path, _kind(one.get("type")))),
 		required=required,
 		default=one.get("const", one.get("default")),
 		example=examples[0] if isinstance(examples, list) and examples else examples or None,
 		choices=tuple(choices) if isinstance(choices, list) else (),
 		when=when,
 	)
+
+
+def is_named_secret(path: str, kind: str = "string") -> bool:
+	"""Tell whether an answer's name says that it is a secret, where the manifest does not."""
+	name = path.rpartition(".")[2].lower()
+	return kind == "string" and says_secret(name) and not name.endswith(_PLAIN_ENDS)
+
+
+_PLAIN_ENDS = ("url", "type", "name", "_id", "endpoint", "domain", "uri", "path", "method", "expiry_date")
 
 
 def _kind(found: Any) -> str:

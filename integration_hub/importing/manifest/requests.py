@@ -31,7 +31,7 @@ def request(conversion: Conversion, requester: Component, draft: Draft, credenti
 	Complaints for what has no equal.
 	"""
 	base = conversion.text(requester, "url_base") or conversion.text(requester, "url")
-	_path(conversion, requester, draft)
+	_path(conversion, requester, draft, credentials)
 	if (endpoint := str(draft.settings["endpoint"])).startswith(("https://", "http://")):
 		base, path = base_parts(endpoint)
 		draft.settings["endpoint"] = "/".join(path)
@@ -51,15 +51,47 @@ def _method(conversion: Conversion, requester: Component) -> str:
 	return method
 
 
-def _path(conversion: Conversion, requester: Component, draft: Draft) -> None:
-	text = conversion.template(requester, requester.get("path") or "", draft.writer, "path") or ""
+def _path(conversion: Conversion, requester: Component, draft: Draft, credentials: Credentials) -> None:
+	"""Write the path, and the query that stands in it: there a secret is a parameter of the credentials."""
+	text = ""
+	try:
+		text = draft.writer.write(_hidden(as_text(requester.get("path") or "", conversion.scope(requester))))
+	except Unconverted as error:
+		requester.complain(str(error), "path")
 	endpoint, _mark, query = text.partition("?")
 	parts = [part for part in query.split("&") if part]
-	if all("=" in part for part in parts):
-		draft.settings["endpoint"] = endpoint
-		draft.params += parts
-	else:  # as `index.php?/api/v2/…` writes its path
-		draft.settings["endpoint"] = text
+	if not all("=" in part for part in parts):  # as `index.php?/api/v2/…` writes its path
+		endpoint, parts = text, []
+	if _HIDDEN[0] in endpoint:
+		requester.complain(_("a secret stands in it, which only credentials may hold"), "path")
+		endpoint = ""
+	draft.settings["endpoint"] = endpoint
+	for part in parts:
+		_query_part(conversion, requester, draft, credentials, part)
+
+
+def _query_part(
+	conversion: Conversion, requester: Component, draft: Draft, credentials: Credentials, part: str
+) -> None:
+	if _HIDDEN[0] not in part:
+		draft.params.append(part)
+		return
+	name, _equals, value = _shown(part).partition("=")
+	_secret_line(conversion, requester, credentials, "request_parameter", name, value)
+
+
+_HIDDEN = ("\ue000", "\ue001")  # in place of the marks of a secret, while its place is looked for
+
+
+def _hidden(found: Any) -> Any:
+	"""Return a text whose secrets a template may hold for a while."""
+	if isinstance(found, Expr):
+		return Expr(found.op, tuple(_hidden(part) for part in found.args)) if found.op == "text" else found
+	return found.replace("\x01", _HIDDEN[0]).replace("\x02", _HIDDEN[1]) if isinstance(found, str) else found
+
+
+def _shown(text: str) -> str:
+	return text.replace(_HIDDEN[0], "\x01").replace(_HIDDEN[1], "\x02")
 
 
 def _options(conversion: Conversion, one: Component, draft: Draft, credentials: Credentials) -> None:
@@ -234,7 +266,24 @@ def finish_request(requester: Component, draft: Draft) -> None:
 	if settings.get("body_format") and settings["method"] == "GET":
 		settings["method"] = GET_WITH_BODY
 	if settings.pop("_token_unplaced", False) and draft.token and not draft.uses(draft.token.name):
-		requester.complain(_("the pagination's token is sent nowhere"))
+		_first_page_only(draft)
+
+
+def _first_page_only(draft: Draft) -> None:
+	"""Have a stream fetch one page: its paginator sends the next page's token nowhere, so there is no other."""
+	for name in (
+		"cursor_path",
+		"more_path",
+		"page_param",
+		"first_page",
+		"first_page_unsent",
+		"short_page_ends",
+	):
+		draft.settings.pop(name, None)
+	if size := draft.settings.pop("page_size_param", ""):
+		draft.params.append(f"{size}={draft.settings.pop('page_size')}")
+		draft.settings["params"] = "\n".join(draft.params)
+	draft.settings["pagination"] = "None"
 
 
 def base_parts(url: str) -> tuple[str, list[str]]:
