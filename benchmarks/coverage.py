@@ -130,7 +130,11 @@ def page(found: Coverage) -> str:
 	]
 	alone = Counter(_only_reason(found))
 	most = sorted(found.missing.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:20]
-	lines += [f"| {_cell(reason)} | {len(names)} | {alone[reason] or ''} |" for reason, names in most]
+	lines += [
+		f"| {_cell(reason)} | {len(names)} | {alone[reason] or ''} |"
+		for reason, names in most
+		if len(names) > 1
+	]
 	return "\n".join(lines)
 
 
