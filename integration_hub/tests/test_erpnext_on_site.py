@@ -13,6 +13,7 @@ from integration_hub.runtime.frappe.import_hub_toml import load_into_site
 from integration_hub.runtime.frappe.mappers import HOOK
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase
+from integration_hub.tests.test_writing_on_site import make_stream
 
 PAGE = Path(integration_hub.__file__).parent.parent / "docs" / "erpnext.md"
 STREAMS = ("shop-customers", "shop-items", "shop-orders", "shop-invoices", "shop-payments")
@@ -115,3 +116,33 @@ class TestShop(HubTestCase):
 		self.orders[0].update(cancelled_at="2026-06-04T10:00:00Z")
 		self.run_all()
 		self.assertEqual(self.documents("shop-orders", 1)[0].docstatus, 2)
+
+	def test_a_delivery_and_a_refund_come_from_the_documents_before_them(self):
+		path = "erpnext.selling.doctype.sales_order.sales_order.make_delivery_note"
+		back = "erpnext.accounts.doctype.sales_invoice.sales_invoice.make_sales_return"
+		frappe.conf[HOOK] += [path, back]
+		for name, doctype, mapper, source, skip in (
+			("shop-deliveries", "Delivery Note", path, "shop-orders", "!shipped"),
+			("shop-refunds", "Sales Invoice", back, "shop-invoices", "!refunded"),
+		):
+			if frappe.db.exists("Sync Settings", name):
+				frappe.delete_doc("Sync Settings", name, force=True)
+			values = {"target_doctype": doctype, "mapper": mapper, "made_from": source, "skip_when": skip}
+			listed = {
+				"endpoint": "/v1/orders",
+				"pagination": "None",
+				"more_path": "",
+				"deletion_policy": "Keep",
+			}
+			make_stream(name, [], **listed, **values, after_writing="Submit")
+		self.run_all()
+		self.orders[1].update(shipped=True, refunded=True)
+		for name in ("shop-deliveries", "shop-refunds", "shop-deliveries", "shop-refunds"):
+			run = run_stream(self.runtime, name)
+			frappe.db.commit()
+			self.assertEqual(run["failed"], 0, run["error"])
+		[delivery] = self.documents("shop-deliveries", 2)
+		[refund] = self.documents("shop-refunds", 2)
+		[sale] = self.documents("shop-orders", 2)
+		self.assertEqual((delivery.docstatus, delivery.items[0].against_sales_order), (1, sale.name))
+		self.assertEqual((refund.docstatus, refund.is_return, flt(refund.total, 2)), (1, 1, -2040.03))
