@@ -381,3 +381,46 @@ def test_a_plain_body_is_read_as_before():
 	[event] = read_events(reader, raw, parse_body(raw, how=Reading.of(config)))
 	assert (event.event_id, event.event_type, event.payload) == ("7", "x", raw.decode())
 	assert event.body_hash == hashlib.sha256(raw).hexdigest()
+
+
+def test_each_delivery_of_a_batch_may_be_events_of_its_own(make_runtime):
+	sender = Sender(make_runtime, events_path="[]", event_id_source="Each Delivery Is an Event")
+	for _ in range(2):
+		assert sender.send([{"n": 1}, {"n": 1}]) == "unrouted"
+	assert len({row["event_id"] for row in sender.rows()}) == 4
+
+
+@pytest.mark.parametrize(
+	("setting", "answer", "count"),
+	[("", "conflict", 2), ("Duplicate", "duplicate", 1), ("New", "unrouted", 2)],
+)
+def test_the_same_id_with_another_element_is_what_the_setting_says(make_runtime, setting, answer, count):
+	sender = Sender(make_runtime, events_path="[]", event_id_path="id", same_id_other_body=setting)
+	sender.send([{"id": "a", "n": 1}])
+	assert sender.send([{"id": "a", "n": 2}]) == answer
+	assert len(sender.rows()) == count
+
+
+def test_the_same_element_in_another_batch_is_a_duplicate(make_runtime):
+	"""What a sender repeats it may put together otherwise: what is around an element with an id does not count."""
+	sender = Sender(make_runtime, events_path="events", event_id_path="id")
+	sender.send({"batch": 1, "events": [{"id": "a"}, {"id": "b"}]})
+	assert sender.send({"batch": 2, "events": [{"id": "b"}]}) == "duplicate"
+	assert [row["deliveries"] for row in sender.rows()] == [1, 2]
+
+
+def test_a_type_is_part_of_the_key_of_each_event(make_runtime):
+	sender = Sender(make_runtime, events_path="[]", event_id_path="id", event_type_path="event")
+	assert sender.send([{"id": "a", "event": "x"}, {"id": "a", "event": "y"}]) == "unrouted"
+	assert [(row["event_id"], row["event_type"]) for row in sender.rows()] == [("a", "x"), ("a", "y")]
+
+
+def test_an_event_that_was_stored_before_is_known_when_it_comes_again(make_runtime):
+	"""Keys are what they were: of integration, id and type, with the hash of the body where there is no id."""
+	sender = Sender(make_runtime, event_type_path="event", event_id_path="id")
+	for body in ({"id": "old", "event": "x"}, {"event": "y", "n": 1}):
+		raw = json.dumps(body).encode()
+		body_hash = hashlib.sha256(raw).hexdigest()
+		known = inbox.Event("crm", body.get("id", body_hash), body["event"], raw.decode(), body_hash, "HTTP")
+		inbox.store(sender.runtime, [known])
+		assert sender.send(raw) == "duplicate"

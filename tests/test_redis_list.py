@@ -465,3 +465,21 @@ def test_large_messages_are_read_fewer_at_a_time(runtime, client, monkeypatch):
 	assert consumer.run_once() == 4
 	assert consumer.drain().received == 40
 	assert numbers(runtime) == list(range(40))
+
+
+def test_a_message_that_holds_several_events_is_taken_apart_and_known_again(make_runtime, redis_url, client):
+	settled = '\nevent_type_path = "event"\nevent_id_path = "id"\n'
+	runtime = make_runtime((settled, '\nevents_path = "events[]"\n'), redis_url=redis_url)
+	body = json.dumps({"at": 1, "events": [{"type": "stock", "n": 5}, {"type": "stock", "n": 6}, 7]})
+	client.lpush(QUEUE, body)
+	consumer = consumer_for(runtime, "crm")
+	consumer.redis.pipeline = lambda **_: (_ for _ in ()).throw(KeyboardInterrupt)
+	with pytest.raises(KeyboardInterrupt):
+		consumer.drain()
+	again = consumer_for(runtime, "crm").drain()
+	assert (again.received, again.duplicate, again.conflict) == (0, 3, 0)
+	client.lpush(QUEUE, body)
+	other = consumer_for(runtime, "crm").drain()
+	assert (other.received, other.conflict) == (2, 1), "an equal message is another one, as before"
+	assert [row["status"] for row in rows(runtime)] == ["Unrouted", "Unrouted", "Conflict"] * 2
+	assert client.keys("*") == []
