@@ -375,3 +375,10 @@ def test_a_secret_in_the_query_of_a_path_is_a_parameter_of_the_credentials() -> 
 	assert (row["auth_type"], row["api_key_name"]) == ("API Key Query", "key")
 	assert found.streams["shop-orders"]["params"] == "sort=name"
 	assert "api_key" not in found.streams["shop-orders"]["endpoint"]
+
+
+def test_fields_of_a_retriever_that_have_no_equal_are_named() -> None:
+	text = MANIFEST.format(path="/orders", more="").replace(
+		"      record_selector", "      pagination_reset: {type: X}\n      record_selector"
+	)
+	assert any("pagination_reset" in one.path for one in convert_manifest(text, "shop").complaints)

@@ -106,6 +106,8 @@ class _Converter:
 		choose(conversion, retriever, draft)
 		settle(stream, draft)
 		identify(conversion, stream, draft, schema)
+		stream.complain_of("file_uploader")
+		retriever.complain_of("pagination_reset", "additional_query_properties")
 		_check_decoder(retriever)
 		table = map_fields(conversion, draft, schema)
 		return _Done(draft, base, credentials, rules_of(conversion, requester), table)

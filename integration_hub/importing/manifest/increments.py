@@ -33,6 +33,7 @@ def increment(conversion: Conversion, stream: Component, retriever: Component, d
 		else:
 			cursor.complain(_("{0} has no equal", cursor.type))
 		return
+	cursor.complain_of("clamping")
 	draft.settings["_cursor_field"] = conversion.text(cursor, "cursor_field")
 	_formats(conversion, cursor, draft)
 	format = conversion.text(cursor, "datetime_format", "%Y-%m-%dT%H:%M:%S.%f%z")
