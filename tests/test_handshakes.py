@@ -14,12 +14,14 @@ from urllib.parse import quote
 
 import pytest
 import requests.adapters
+from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from integration_hub.commands import integration_hub
 from integration_hub.connectors.config import IntegrationConfig
 from integration_hub.runtime.standalone.runtime import StandaloneRuntime
 from integration_hub.stores.runtime import HubError
@@ -625,3 +627,28 @@ def test_certificates_are_fetched_through_the_guard_by_tls_and_not_too_often(tmp
 )
 def test_a_pinned_host_is_exactly_that(url, fits):
 	assert certificates.is_of(url, ["sns.*.amazonaws.com"]) is fits
+
+
+def test_the_command_line_lists_senders_and_opens_an_integration(opened):
+	runtime = opened("Asana", secret="")
+	toml = str(runtime.file.folder / "hub.toml")
+
+	def run(*words: str) -> Result:
+		return CliRunner().invoke(integration_hub, ["--config", toml, *words])
+
+	listed = run("senders").output.splitlines()
+	assert [line.split("  ")[0].strip() for line in listed] == list(presets())
+	assert "X-Hub-Signature-256" in run("senders", "github").output
+	assert run("senders", "nobody at all").exit_code == 1
+	assert run("accept", "crm").exit_code == 0
+	assert ask(runtime, x_hook_secret=NEW).status == 200
+	again = run("accept", "crm")
+	assert again.exit_code == 1 and "set already" in again.output and NEW not in again.output
+	assert run("accept", "crm", "--forget").exit_code == 0
+	assert ask(runtime, x_hook_secret="f" * 64).status == 200
+
+
+def test_no_secret_is_expected_of_a_sender_that_chooses_none(opened):
+	toml = str(opened("GitHub").file.folder / "hub.toml")
+	refused = CliRunner().invoke(integration_hub, ["--config", toml, "accept", "crm"])
+	assert refused.exit_code == 1 and "does not choose" in refused.output

@@ -32,7 +32,7 @@ def senders(name: str | None) -> None:
 		_describe(preset) if len(found) == 1 else say(f"{preset.name:<24} {preset.group}")
 
 
-@integration_hub.command("accept-secret")
+@integration_hub.command("accept")
 @click.argument("integration")
 @click.option("--minutes", default=15, show_default=True, type=NUMBER, help="For how long.")
 @click.option("--forget", is_flag=True, help="Forget the secret that a sender has chosen before.")

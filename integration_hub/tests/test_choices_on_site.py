@@ -7,10 +7,18 @@ import frappe
 from integration_hub import api
 from integration_hub.integration_hub.choices import boot
 from integration_hub.tests.support import HubTestCase
+from integration_hub.webhooks.schemes import HMACScheme, Places
+
+
+class AcmeScheme(HMACScheme):
+	"""A scheme as another app has it."""
+
+	places = Places(record_path="data.object")
+
 
 REGISTERED = {
 	"connectors": {"Acme": "integration_hub.connectors.rest.RestConnector"},
-	"schemes": {"Acme Signed": "integration_hub.webhooks.schemes.stripe.StripeScheme"},
+	"schemes": {"Acme Signed": "integration_hub.tests.test_choices_on_site.AcmeScheme"},
 }
 
 
