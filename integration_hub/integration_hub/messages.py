@@ -64,6 +64,60 @@ def _marked(_) -> tuple[str, ...]:
 	)
 
 
+def _of_sending(_) -> tuple[str, ...]:
+	return (
+		_("must not contain a user and password: use the fields under the integration's Authentication"),
+		_("DocType {0} does not exist"),
+		_("does not contain {0}, which stands for the record's id"),
+		_("no operation is chosen: nothing would be sent"),
+		_("{0!r} is not one of {1}"),
+		_("{0} has no field {1!r}"),
+		_("is not a stream of direction Out"),
+		_("conversion {0!r} is not one of {1}"),
+		_("needs an argument: source = target, one a line"),
+		_("no transform {0!r} is registered (integration_hub_transforms)"),
+		_("{0!r} is not a finite number"),
+		_("{0!r} is not source = target"),
+		_("The document is gone, and no deletion was noted."),
+		_("The system no longer has record {0}."),
+		_("The system has no such record."),
+		_("The system took the record, and its answer held no id at {0}."),
+		_("The record stays in the system."),
+		_("So many deletions need approval: {0}"),
+		_("The message could not be made."),
+		_("There is no end to the requests of this delivery."),
+		_("The system has several records with the same {0}: {1}"),
+		_("The system answered {0}."),
+		_("could not be written back: {0}"),
+		_("Record {0} stands for {1} already."),
+		_("is not a list of filters"),
+		_("{0} is not a filter: [DocType, field, operator, value]"),
+		_("is not JSON: {0}"),
+		_("has neither a field nor a default"),
+		_("table {0!r} of {1} has no field {2!r}"),
+		_("{0!r} is a password, which is not sent"),
+		_("{0!r}: the conversion Rows is for tables, and tables need it"),
+		_("{0!r}: {1}"),
+		_("{0!r}: stream {1!r} does not exist"),
+		_("{0}{1}: is empty, and required"),
+		_("{0!r} is not a place in the record, as address.city"),
+		_("{0} {1} does not exist"),
+		_("{0}: another row has put a value at {1}"),
+		_("needs an argument: the linked DocType's field to send, or stream:NAME"),
+		_("row {0}: {1}"),
+		_("{0!r} is filled twice"),
+		_("is needed to sign messages"),
+		_("must be whsec_ and base64 for Standard Webhooks"),
+		_("{0} has no value here"),
+		_("It redirects to another address."),
+		_("has no deletions waiting for approval"),
+		_("is a stream of direction Out: it sends, and fetches nothing"),
+		_("is disabled"),
+		_("{0} records have a change time more than a day in the future, which the watermark ignores"),
+		_("is running already"),
+	)
+
+
 def _marked_of_imports(_) -> tuple[str, ...]:
 	return (
 		_("{0}: is longer than {1} characters"),
@@ -163,7 +217,7 @@ def _marked_of_imports_2(_) -> tuple[str, ...]:
 	)
 
 
-MESSAGES = frozenset(_marked(str))
+MESSAGES = frozenset((*_marked(str), *_of_sending(str)))
 
 
 def in_language(sentence: object) -> str:

@@ -68,6 +68,11 @@ ELSEWHERE = frozenset(
 		"run_again",
 		"removal_plan",
 		"delete_integration",
+		"replay_deliveries",
+		"approve_deliveries",
+		"preview_delivery",
+		"plan_sending",
+		"send_what_is_there",
 	}
 )
 
