@@ -15,7 +15,7 @@ from pathlib import Path
 
 import requests
 
-from integration_hub.sandbox.redis import free_port
+from integration_hub.sandbox.redis import free_port, redis_server
 from scripts.benches import Bench
 
 _SCRIPTS = ("site_setup.py", "site_clear.py", "site_markup.py")
@@ -69,20 +69,24 @@ def configured(path: Path, **values: object) -> Iterator[None]:
 
 @contextmanager
 def served(bench: Bench, site: str) -> Iterator[tuple[str, bool]]:
-	"""Serve a site with all that Desk needs; give its URL, and whether realtime events reach a browser."""
+	"""Serve a site with all that Desk needs; give its URL, and whether realtime events reach a browser.
+
+	Jobs go through a Redis of its own: other sites of the bench may keep its queues busy, or take our jobs.
+	"""
 	helper = [str(bench.path / "env/bin/python"), "-m", "frappe.utils.bench_helper", "frappe", "--site", site]
 	sites, port, socketio = bench.path / "sites", free_port(), free_port()
 	with ExitStack() as stack:
 		stack.enter_context(configured(sites / site / "site_config.json", socketio_port=socketio))
-		web = owned(bench, [*helper, "serve", "--port", str(port), "--noreload"], DEV_SERVER="1")
+		queue = {"FRAPPE_REDIS_QUEUE": stack.enter_context(redis_server())}
+		web = owned(bench, [*helper, "serve", "--port", str(port), "--noreload"], DEV_SERVER="1", **queue)
 		stack.enter_context(started(web, sites))
-		worker = owned(bench, [*helper, "worker", "--queue", "short,default,long"])
+		worker = owned(bench, [*helper, "worker", "--queue", "short,default,long"], **queue)
 		stack.enter_context(started(worker, sites))
 		live = bool(shutil.which("node"))
 		if live:
 			# A port of its own: what another bench, or this one, has running there does not know the site.
 			named = {"FRAPPE_SITE": site, "FRAPPE_SOCKETIO_PORT": str(socketio)}
-			node = owned(bench, ["node", "apps/frappe/socketio.js"], **named)
+			node = owned(bench, ["node", "apps/frappe/socketio.js"], **named, **queue)
 			stack.enter_context(started(node, bench.path))
 		url = f"http://127.0.0.1:{port}"
 		_await(url)

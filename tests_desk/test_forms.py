@@ -38,7 +38,7 @@ def test_a_scheme_shows_its_own_fields_and_where_its_records_are(desk: Desk):
 	desk.fill(webhook_enabled=True, webhook_scheme="HMAC")
 	for field in ("signature_header", "signature_algorithm"):
 		expect(desk.field(field)).to_be_visible()
-	expect(desk.field("webhook_tolerance")).to_have_count(0)
+	expect(desk.field("webhook_verify_token")).to_have_count(0)
 	desk.field("routes").get_by_role("button", name="Add Row").click()
 	assert desk.page.evaluate("cur_frm.doc.routes[0].record_path") == "data"
 	desk.fill(webhook_scheme="Shopify")

@@ -59,13 +59,13 @@ function show_health(frm, health) {
 				health.queue && queue_cell(health.queue),
 				cell(failing_color, __("Streams Failing"), `${failing} ${__("of {0}", [health.streams])}`),
 			]) +
-			(fails && frm.doc.last_error ? `<p class="small text-danger">${escaped(frm.doc.last_error)}</p>` : "")
+			(fails && frm.doc.last_error ? `<p class="small text-danger" dir="auto">${escaped(frm.doc.last_error)}</p>` : "")
 	);
 }
 
 // The status and why it is no better, above all counters.
 function standing_html({ status, why }) {
-	const reasons = why.map((text) => `<li>${escaped(text)}</li>`).join("");
+	const reasons = why.map((text) => `<li><bdi>${escaped(text)}</bdi></li>`).join("");
 	return `<div class="hub-standing mb-3"><span class="indicator-pill ${HEALTH_COLORS[status] || "gray"}">${__(status)}</span>
 		${reasons ? `<ul class="mt-2 mb-0 pl-4" style="overflow-wrap: anywhere">${reasons}</ul>` : ""}</div>`;
 }

@@ -10,7 +10,8 @@ frappe.provide("integration_hub");
 	frappe.dom.set_style(
 		`.hub-code { background: var(--control-bg); border-radius: var(--border-radius); padding: 8px 12px;
 			max-height: 480px; overflow: auto; font-family: var(--font-stack-monospace, monospace);
-			font-size: var(--text-sm); overflow-wrap: anywhere; white-space: pre-wrap; position: relative; }
+			font-size: var(--text-sm); overflow-wrap: anywhere; white-space: pre-wrap; position: relative;
+			direction: ltr; text-align: left; }
 		.hub-code div.hub-inner { padding-left: 1.5em; }
 		.hub-code summary { cursor: pointer; display: list-item; }
 		.hub-code .hub-key { color: var(--text-light, var(--text-muted)); }

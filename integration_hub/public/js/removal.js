@@ -19,8 +19,8 @@ async function delete_all(frm) {
 				freeze: true,
 			});
 			dialog.hide();
+			await frappe.set_route("List", frm.doctype); // first: the form would draw a document that is gone
 			frappe.model.clear_doc(frm.doctype, integration);
-			frappe.set_route("List", frm.doctype);
 			const said = plan.large
 				? __("A worker deletes {0}; you are told when it is done", [escaped(integration)])
 				: __("{0} is deleted", [escaped(integration)]);

@@ -57,9 +57,9 @@ function show_runs(frm, state) {
 function show_standing($place, { status, why, last }) {
 	if (status !== "Failing" || !why.length) return;
 	const link = (run) => `<a href="${frappe.utils.get_form_link("Sync Log", run.name)}">${escaped(frappe.datetime.str_to_user(run.started_at))}</a>`;
-	const error = last?.error ? `<div class="mt-1 small">${link(last)}: ${escaped(last.error)}</div>` : "";
+	const error = last?.error ? `<div class="mt-1 small">${link(last)}: <bdi>${escaped(last.error)}</bdi></div>` : "";
 	$place.append(`<div class="alert alert-danger" style="overflow-wrap: anywhere"><b>${escaped(why[0])}</b>
-		${why.slice(1).map((text) => `<div>${escaped(text)}</div>`).join("")}${error}</div>`);
+		${why.slice(1).map((text) => `<div><bdi>${escaped(text)}</bdi></div>`).join("")}${error}</div>`);
 }
 
 function show_warnings($place, warnings) {

@@ -32,11 +32,11 @@ function show_source(frm) {
 	const found = frm.hub_look;
 	const dialog = new frappe.ui.Dialog({ title: __("What the Source Answers"), size: "extra-large" });
 	const $body = $(`<div class="hub-source" style="padding: var(--padding-md)"></div>`).appendTo(dialog.$body);
-	$body.append(`<p class="small text-muted" style="overflow-wrap: anywhere">${escaped(frm.doc.method || "GET")} ${escaped(found.url)}</p>`);
+	$body.append(`<p class="small text-muted" dir="auto" style="overflow-wrap: anywhere">${escaped(frm.doc.method || "GET")} ${escaped(found.url)}</p>`);
 	if (found.problem) $body.append(`<div class="alert alert-danger">${escaped(found.problem)}</div>`);
 	offer_pagination(frm, $body);
 	offer_lists(frm, $body, dialog);
-	$body.append(`<div class="hub-tree small mt-3" style="font-family: var(--font-stack-monospace, monospace); overflow-wrap: anywhere">${branch(found.answer, found.lists)}</div>`);
+	$body.append(`<div class="hub-tree small mt-3" dir="ltr" style="font-family: var(--font-stack-monospace, monospace); overflow-wrap: anywhere">${branch(found.answer, found.lists)}</div>`);
 	$body.find(".hub-pick").on("click", (event) => {
 		event.preventDefault();
 		use_list(frm, dialog, event.currentTarget.dataset.path);
