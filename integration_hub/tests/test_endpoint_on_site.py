@@ -8,9 +8,12 @@ import frappe
 import requests
 from frappe.installer import update_site_config
 
+from integration_hub import api
 from integration_hub.sandbox import sender
 from integration_hub.tests.support import HubTestCase, gunicorn_endpoint, site_endpoint
 from integration_hub.webhooks import rejections
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.receive import receive
 
 JSON = "application/json"
 MALFORMED = (
@@ -140,3 +143,25 @@ class TestEndpoints(HubTestCase):
 			update_site_config("maintenance_mode", 1)
 			for body in (b"{", b"{}"):
 				self.assertEqual(self.ask(url, body).status_code, 503)
+
+
+class TestSecretOfTheSender(HubTestCase):
+	"""A secret that a handshake brings stays, whatever is saved afterwards."""
+
+	def test_it_is_taken_when_expected_and_outlives_a_save(self):
+		doc = frappe.get_doc("Integration Settings", "crm")
+		doc.update({"webhook_scheme": "Asana", "webhook_secret": ""}).save()
+		opened_before = frappe.get_doc("Integration Settings", "crm")
+		frappe.db.commit()
+		secret = "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81"
+		request = Request("crm", "POST", {"x-hook-secret": secret}, b"", "https://hub.example.com/")
+		self.assertEqual(receive(self.runtime, request).reason, "secret_not_expected")
+		api.accept_new_secret("crm")
+		self.assertEqual(receive(self.runtime, request).status, 200)
+		frappe.db.commit()
+		with self.assertRaises(frappe.TimestampMismatchError):
+			opened_before.save()
+		frappe.get_doc("Integration Settings", "crm").save()
+		self.assertEqual(self.runtime.secrets("crm").get("webhook_secret"), secret)
+		with self.assertRaises(frappe.ValidationError):
+			api.accept_new_secret("crm")

@@ -13,6 +13,7 @@ from integration_hub.stores.database import in_transaction
 from integration_hub.stores.runtime import HubError
 
 DOCTYPE = "Integration Settings"
+_MASK = "*****"  # as Integration Settings shows a secret
 
 
 class FrappeSecrets:
@@ -69,15 +70,20 @@ class FrappeSecrets:
 		if frappe.db.db_type != "sqlite":
 			autonomous_transaction(lambda: self._store(field, value))
 		elif frappe.db.transaction_writes:
-			set_encrypted_password(DOCTYPE, self._integration, value, field)
+			self._write(field, value)
 		else:
-			in_transaction(
-				FrappeDatabase(), lambda: set_encrypted_password(DOCTYPE, self._integration, value, field)
-			)
+			in_transaction(FrappeDatabase(), lambda: self._write(field, value))
 
 	def _store(self, field: str, value: str) -> None:
-		set_encrypted_password(DOCTYPE, self._integration, value, field)
+		self._write(field, value)
 		frappe.db.commit()
+
+	def _write(self, field: str, value: str) -> None:
+		set_encrypted_password(DOCTYPE, self._integration, value, field)
+		if field != "oauth_token":
+			# A save takes away a secret whose field is empty: the form shows that there is one, and one that was
+			# opened before has to be opened again.
+			frappe.db.set_value(DOCTYPE, self._integration, field, _MASK if value else "")
 
 	def get_committed(self, field: str) -> str | None:
 		"""Return a secret as it is committed, read outside the current transaction."""
