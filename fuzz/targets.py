@@ -105,7 +105,7 @@ def bodies(data: bytes) -> None:
 	"""A body is a payload, or refused with a reason word."""
 	read = _Bytes(data)
 	kind = read.choice(
-		("", "application/json", "application/x-www-form-urlencoded", "text/plain", "a/b+json")
+		("", "application/json", "application/x-www-form-urlencoded", "text/plain", "a/b+json", "text/xml")
 	)
 	with suppress(MalformedEvent, UnsupportedMedia):
 		assert isinstance(parse_body(read.rest(), str(kind)), dict | list)
