@@ -12,6 +12,7 @@ from integration_hub.integration_hub.provenance import timeline
 from integration_hub.outbound import scan
 from integration_hub.outbound.config import load_outbound
 from integration_hub.outbound.dispatch import dispatch, sweep
+from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.runtime.frappe import outbox as hooks
 from integration_hub.runtime.frappe.outbox_rows import forget_watched
 from integration_hub.stores import deliveries, outbox
@@ -86,6 +87,10 @@ class TestOutbound(HubTestCase):
 			frappe.db.delete(doctype)
 		frappe.db.commit()
 		forget_watched()
+		# Workers of other sites share the bench's queue: they would send what a test is about to look at.
+		self.waking = patch.object(FrappeRuntime, "enqueue_dispatch")
+		self.waking.start()
+		self.addCleanup(self.waking.stop)
 		self.people = self.crm.receive("people")
 		self.orders = self.crm.receive("orders")
 
@@ -169,10 +174,12 @@ class TestOutbound(HubTestCase):
 
 	def test_no_save_calls_the_network_or_fails_because_of_the_hub(self) -> None:
 		self.stream_people()
+		self.waking.stop()
 		called = patch("requests.Session.send", side_effect=AssertionError("a save calls nobody"))
 		with called, patch("frappe.enqueue", side_effect=RedisError("away")):
 			self.person("ada")
 			frappe.db.commit()
+		self.waking.start()
 		with patch.object(hooks, "append", side_effect=RuntimeError("the table is gone")):
 			self.person("grace")
 			frappe.db.commit()
