@@ -171,3 +171,35 @@ def test_a_handler_binds_a_document_that_is_there(sender):
 def test_without_a_runtime_it_says_so(monkeypatch):
 	with pytest.raises(HubError, match="handlers of events"):
 		records.document_of("customers-full", "X-1")
+
+
+def test_what_is_held_undoes_what_routes_before_it_have_done(make_runtime):
+	routes = """[[integration.crm.routes]]
+event_pattern = "*"
+stream = "customers-full"
+record_path = "data"
+go_on = true
+
+[[integration.crm.routes]]
+event_pattern = "gone"
+action = "Delete Record"
+stream = "customers-incremental"
+record_path = "data"
+
+[[integration.crm.routes]]
+event_pattern = "customer.deleted"
+"""
+	own = Sender(
+		make_runtime,
+		(
+			FIRST,
+			routes.removesuffix('event_pattern = "customer.deleted"\n')
+			+ 'event_pattern = "customer.deleted"',
+		),
+		event_id_path="id",
+		event_type_header="X-Event",
+	)
+	own.send({"id": 1, "data": customer(1)}, X_Event="gone")
+	drain(own.runtime, "crm")
+	assert own.rows()[-1]["status"] == "Conflict", own.rows()[-1]["error"]
+	assert stored(own) == []
