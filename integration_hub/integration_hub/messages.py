@@ -118,6 +118,31 @@ def _of_sending(_) -> tuple[str, ...]:
 	)
 
 
+def _marked_of_lists(_) -> tuple[str, ...]:
+	return (
+		_("record_endpoint: the source has no detail of the record"),
+		_("record_endpoint: the response is not the record {0!r}"),
+		_("record_endpoint: the response is no object"),
+		_("cannot be used where details are fetched"),
+		_("is needed to fetch details"),
+		_("is only for parents that are asked for at the API"),
+		_("{0!r} has no Updated At Path, which says when a parent changed"),
+		_("the parent stream {0!r} was never fetched to its end"),
+		_("one of its lists failed"),
+		_("is not for a change feed, whose cursor leads on"),
+		_("is needed, where no {0} stands in the request"),
+		_("is needed: after how many records, pages or by which status the list begins again"),
+		_("is needed for {0}"),
+		_(
+			"restart_key {0} does not move on: {1} records came from {2} to {3}. "
+			"More records have the same key than come at a time, or the list is not in order of it."
+		),
+		_("restart_key {0}: the list is not in order of it; {1} follows {2}."),
+		_("restart_key {0}: {1}."),
+		_("restart_key {0}: a record has no key there."),
+	)
+
+
 def _marked_of_imports(_) -> tuple[str, ...]:
 	return (
 		_("{0}: is longer than {1} characters"),
