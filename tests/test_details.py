@@ -107,7 +107,8 @@ def test_a_detail_that_is_missing_by_the_rule(hub, rule, deleted):
 		source.change("2", "x")
 		row = run_stream(runtime, "things")
 		assert (row["status"], row["deleted"]) == ("Completed", deleted)
-		assert ("n2" in found(runtime)) is not deleted
+		assert ("n2" in found(runtime)) is (not deleted)
+		assert ("1 records have no detail" in (row["error"] or "")) is (not deleted)
 
 
 @pytest.mark.parametrize("mode", ["Full", "Incremental"])

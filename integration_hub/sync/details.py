@@ -58,6 +58,7 @@ class Details:
 		self, runtime: Runtime, stream: StreamConfig, connector: BaseConnector, mapper: Mapper
 	) -> None:
 		self._runtime, self._stream, self._connector, self._mapper = runtime, stream, connector, mapper
+		self.missing = 0  # details that were not there, of records that were left as they are
 		asked = (stream.record_endpoint, stream.record_answer_path, stream.detail_key, stream.detail_missing)
 		self._asked_as = content_hash([*asked, [astuple(row) for row in stream.mapping]])
 
@@ -138,6 +139,7 @@ class Details:
 		if isinstance(answer, _NOT_ONE_RECORD):
 			raise answer
 		if isinstance(answer, ConnectorError) and answer.status in _GONE:
+			self.missing += self._stream.detail_missing != DELETED
 			return {**record, GONE: True} if self._stream.detail_missing == DELETED else None
 		try:
 			if isinstance(answer, ConnectorError):

@@ -317,6 +317,9 @@ def _take_notes(
 		notes.append(f"In {run.counts.fetched} records nothing was found at: {', '.join(paths)}.")
 	if writer.skipped:
 		notes.append(f"{writer.skipped} records were skipped by the stream's rules.")
+	if writer.details and writer.details.missing:
+		missing = writer.details.missing
+		notes.append(f"{missing} records have no detail (record_endpoint), and were left as they are.")
 	if writer.overruled:
 		fields = ", ".join(sorted(writer.overruled))
 		notes.append(
