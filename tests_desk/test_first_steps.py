@@ -142,6 +142,6 @@ def test_the_workspace_opens_when_all_steps_are_done(desk: Desk):
 	expect(desk.page.locator(".onboarding-success")).to_be_visible()
 	for _ in range(2):
 		desk.start("/app/integration-hub")
-		expect(desk.page.locator(".number-widget-box:visible .number")).to_have_count(7)
+		expect(desk.page.locator(".number-widget-box:visible .number")).to_have_count(8)
 		expect(desk.page.locator(".onboarding-widget-box:visible")).to_have_count(0)
 	desk.enter()

@@ -93,3 +93,13 @@ def test_all_tabs_fit_at_both_widths(desk: Desk, crm: Sandbox):
 		desk.page.locator(f'.form-tabs:visible .nav-link[data-fieldname="{name}"]').click()
 		desk.fits()
 	desk.enter()
+
+
+def test_save_stays_within_the_window(desk: Desk, crm: Sandbox):
+	"""Beside all buttons of the head, at the narrower of two usual widths."""
+	make_integration(desk, crm)
+	desk.open("Integration Settings", "desk-crm")
+	save = desk.page.locator(".page-head:visible .primary-action:visible").last
+	box = save.bounding_box()
+	assert box and box["x"] + box["width"] <= 1280
+	desk.enter()

@@ -19,7 +19,8 @@ frappe.ui.form.on("Integration Settings", {
 	refresh(frm) {
 		offer_choices(frm);
 		show_endpoint(frm);
-		if (frm.has_perm("write")) frm.add_custom_button(__("Choose a Sender"), () => choose_sender(frm));
+		// Among the actions: beside the others it pushes Save out of the window on v16.
+		if (frm.has_perm("write")) frm.add_custom_button(__("Choose a Sender"), () => choose_sender(frm), __("Actions"));
 		if (frm.is_new()) return;
 		frm.savetrash = () => delete_all(frm); // Frappe's own knows nothing of what belongs to it
 		if (frm.has_perm("write")) {
