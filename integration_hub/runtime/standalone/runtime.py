@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from integration_hub.runtime.standalone.secrets import TABLE, StandaloneSecrets
 from integration_hub.runtime.standalone.short_secrets import short_secrets
 from integration_hub.stores.clock import shifted
 from integration_hub.stores.database import update
+from integration_hub.stores.doctype_tables import columns, doctypes
 from integration_hub.stores.file_lock import file_lock
 from integration_hub.stores.private_files import make_folder
 from integration_hub.stores.rekey_events import rekey
@@ -41,6 +42,13 @@ _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _LOCAL: dict[str, LocalCoordination] = {}  # shared by the threads of this process
 _PREPARED: set[Path] = set()  # databases whose tables this process has looked after
 _VERSION = 1  # number of the last migration of a file's rows
+
+
+@cache
+def _settings_as_text() -> str:
+	"""Return the SELECT of an integration's settings as one text: each webhook asks, and a row has many columns."""
+	quoted = (f"quote(`{name}`)" for name in columns(doctypes()["Integration Settings"]) if name not in STATE)
+	return f"SELECT {' || '.join(quoted)} AS `text` FROM `tabIntegration Settings` WHERE `name` = %s"
 
 
 class StandaloneRuntime:
@@ -110,12 +118,8 @@ class StandaloneRuntime:
 		"""Return a text that changes with the settings row, hub.toml or a secret; "" if nothing may be kept."""
 		secrets = self.file.secrets_stamp(integration)
 		# Another process may have brought the tables in line with a newer hub.toml.
-		sql = "SELECT * FROM `tabIntegration Settings` WHERE `name` = %s"
-		rows = self.db.query(sql, [integration]) if secrets else []
-		if not rows:
-			return ""
-		settings = hash(tuple(value for name, value in rows[0].items() if name not in STATE))
-		return f"{settings} {self.file.digest} {secrets}"
+		rows = self.db.query(_settings_as_text(), [integration]) if secrets else []
+		return f"{hash(rows[0]['text'])} {self.file.digest} {secrets}" if rows else ""
 
 	def secrets(self, integration: str) -> StandaloneSecrets:
 		"""Return the secrets of an integration: references in hub.toml, and tokens in their file."""
