@@ -199,7 +199,7 @@ def test_a_childs_fields_are_offered(desk: Desk):
 
 def test_the_workspace_is_read(desk: Desk):
 	desk.go("Workspaces", "Integration Hub")
-	expect(desk.page.locator(".number-widget-box:visible .number")).to_have_count(7)
+	expect(desk.page.locator(".number-widget-box:visible .number")).to_have_count(8)
 	desk.rest()
 	desk.fits()
 	desk.show("desk-workspace", height=1180)
