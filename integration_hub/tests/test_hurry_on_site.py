@@ -112,7 +112,8 @@ class TestNobodyWaits(HubTestCase):
 
 	def test_every_function_is_known_to_call_or_not_to(self):
 		"""A new one has to be put where it belongs."""
-		names = {f.__name__ for f in frappe.whitelisted if f.__module__.startswith("integration_hub.")}
+		ours = [f for f in frappe.whitelisted if f.__module__.startswith("integration_hub.")]
+		names = {f.__name__ for f in ours if not f.__module__.startswith("integration_hub.tests.")}
 		self.assertEqual(names, CALLING.keys() | ELSEWHERE)
 
 	def test_behind_a_budget_each_answers_at_once(self):
