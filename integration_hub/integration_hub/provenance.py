@@ -22,7 +22,7 @@ _MOST = 20  # bindings of one document: each stream has one, and few streams sha
 def timeline(doctype: str, name: str) -> list[dict[str, Any]]:
 	"""Return timeline entries for a document, if it is bound and the user may read what it is bound to.
 
-	Called by Frappe for each form that is opened: a document that is not bound costs one look into an index.
+	Called by Frappe for each form that is opened: a document that is not bound costs two looks into indexes.
 	"""
 	if not frappe.has_permission("External Record", "read"):
 		return []
