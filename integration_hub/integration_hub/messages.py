@@ -124,7 +124,6 @@ def _marked_of_lists(_) -> tuple[str, ...]:
 		_("record_endpoint: the response is not the record {0!r}"),
 		_("record_endpoint: the response is no object"),
 		_("cannot be used where details are fetched"),
-		_("is needed to fetch details"),
 		_("is only for parents that are asked for at the API"),
 		_("{0!r} has no Updated At Path, which says when a parent changed"),
 		_("the parent stream {0!r} was never fetched to its end"),

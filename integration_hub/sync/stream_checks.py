@@ -181,7 +181,7 @@ def _details(stream: StreamConfig) -> Iterator[Problem]:
 	if not stream.fetch_details:
 		return
 	if not stream.record_endpoint:
-		yield "record_endpoint", _("is needed to fetch details")
+		yield "record_endpoint", _("is needed for {0}", "fetch_details")
 	if stream.flatten_path:  # several records have one detail, and its list's entry
 		yield "flatten_path", _("cannot be used where details are fetched")
 
