@@ -69,7 +69,7 @@ def test_frappe_reads_what_the_po_files_say():
 
 
 # Texts that still wait for a translator; the number only goes down.
-UNTRANSLATED = {"es": 379, "fr": 768, "ar": 389}
+UNTRANSLATED = {"es": 379, "fr": 389, "ar": 389}
 
 
 @pytest.mark.parametrize("language", WHOLE)
