@@ -139,7 +139,7 @@ def test_each_kind_of_value_of_each_key_is_taken_or_refused_by_its_name(tmp_path
 		('[stream.s]\nid_path = "join(a)"', "calls join() with 1 arguments; it takes 2"),
 		('[stream.s]\nid_path = "merge()"', "calls merge() with 0 arguments; it takes 1 or more"),
 		('[stream.s]\nid_path = "sort_by(a, b)[0].id"', "without an expression, which is written with &"),
-		('[stream.s]\nid_path = "nope(a)"', "which is no function"),
+		('[stream.s]\nid_path = "nope(a)"', "calls nope(), which is no function"),
 		(
 			'[stream.s]\ntarget_doctype = "Item"',
 			'DocType Item does not exist; write its fields under [table.Item], as title = "Data"; there are T',

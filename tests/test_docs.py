@@ -457,6 +457,7 @@ def test_counts_in_the_changelog_are_right():
 		(len(options("Sync Settings", "pagination")) - 1, "of\n  pagination"),
 	):
 		assert f"{words[count]} {what}" in text
+	assert f"{len(SCHEMES)} signature schemes" in text
 
 
 def test_the_ends_of_a_run_lead_where_the_diagram_says():

@@ -96,12 +96,16 @@ class TestDocs(HubTestCase):
 				words[:3] != ["--site", "SITE", "integration-hub"]
 				or words[3] in RUN_ELSEWHERE
 				or not words[4:]
-				or "FAILURE" in words  # tests/test_operator_commands.py retries one by its name
 			):
 				continue
 			self.prepare()
 			words = [
-				{"EVENT": self.event, "RUN": self.run_name, "hub.toml": str(file)}.get(w, w)
+				{
+					"EVENT": self.event,
+					"RUN": self.run_name,
+					"FAILURE": self.failure,
+					"hub.toml": str(file),
+				}.get(w, w)
 				for w in words[3:]
 			]
 			if "--conflict" in words:
@@ -133,6 +137,9 @@ class TestDocs(HubTestCase):
 			self.crm.change(delete=140)
 			held = [run_stream(self.runtime, "customers-full")["name"]]
 		self.run_name = held[0]
+		self.failure = self.runtime.log_error(
+			ValueError("it failed"), integration="crm", operation="Sync", stream="customers-incremental"
+		)
 		frappe.db.commit()
 
 	def test_the_sandbox_sends_an_event_twice(self):

@@ -367,11 +367,12 @@ class TestOutbound(HubTestCase):
 			{
 				"doctype": "File",
 				"file_name": "people.csv",
-				"content": "ID,Full_Name,Email\np1,One,one@example.com\np2,Two,two@example.com\n",
 				"attached_to_doctype": "Data Import",
 				"attached_to_name": doc.name,
 			}
-		).insert()
+		)
+		file.content = "ID,Full_Name,Email\np1,One,one@example.com\np2,Two,two@example.com\n"
+		file.insert()
 		doc.db_set("import_file", file.file_url)
 		doc.reload()
 		doc.get_importer().import_data()
