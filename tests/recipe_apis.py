@@ -37,7 +37,7 @@ class Thing:
 
 
 class Refused(Exception):
-	"""What the server does not take: status and body."""
+	"""Refusal of a request, with the status and the body to answer it with."""
 
 	def __init__(self, status: int, body: Any) -> None:
 		self.answer = (status, {}, body)
@@ -47,7 +47,6 @@ class Refused(Exception):
 class Api:
 	"""Records in the order of their ids, which change minute by minute."""
 
-	most = 100  # records a page
 	things: dict[int, Thing] = field(default_factory=dict)
 	minutes: int = 0
 
@@ -118,6 +117,13 @@ def basic(asked: Asked) -> str:
 	return b64decode(code).decode()
 
 
+def token(asked: Asked, **more: list[str]) -> dict[str, Any]:
+	"""Answer a request for a token by client credentials (RFC 6749, section 4.4)."""
+	need(basic(asked) == "CLIENT_ID:T", 401, {"error": "invalid_client"})
+	need(asked.body == {"grant_type": ["client_credentials"], **more}, 400, {"error": "invalid_request"})
+	return {"access_token": "T", "token_type": "Bearer", "expires_in": 1800}
+
+
 class GitHub(Api):
 	"""https://docs.github.com/rest/issues/issues: pull requests are issues; pages by the Link header."""
 
@@ -144,8 +150,6 @@ class GitHub(Api):
 
 class Shopify(Api):
 	"""https://shopify.dev/docs/api/admin-rest/usage/pagination: page_info takes no other parameter but limit."""
-
-	most = 250
 
 	def answer(self, asked: Asked) -> Any:
 		need(asked.headers.get("X-Shopify-Access-Token") == "T", 401)
@@ -272,7 +276,7 @@ class Xero(Api):
 
 	def answer(self, asked: Asked) -> Any:
 		if asked.path == "/connect/token":
-			return {"access_token": "T", "token_type": "Bearer", "expires_in": 1800}
+			return token(asked)
 		bearer(asked)
 		need(asked.headers.get("Xero-Tenant-Id"), 403)
 		need(asked.path == "/Contacts", 404)
@@ -326,7 +330,7 @@ class Salesforce(Api):
 
 	def answer(self, asked: Asked) -> Any:
 		if asked.path == "/services/oauth2/token":
-			return {"access_token": "T", "token_type": "Bearer"}
+			return token(asked)
 		bearer(asked)
 		start = "/services/data/v61.0/queryAll"
 		if asked.path == start:
@@ -354,8 +358,7 @@ class Graph(Api):
 
 	def answer(self, asked: Asked) -> Any:
 		if asked.path == "/TENANT/oauth2/v2.0/token":
-			need(asked.body == {"grant_type": ["client_credentials"], **asked.body})
-			return {"access_token": "T", "token_type": "Bearer", "expires_in": 3599}
+			return token(asked, scope=["https://graph.microsoft.com/.default"])
 		bearer(asked)
 		need(asked.path == "/users/delta", 404)
 		only(asked.query, "$select", "$skiptoken", "$deltatoken")

@@ -17,7 +17,7 @@ from tests.list_server import Lists
 from tests.recipe_apis import Api, Asked, read_body
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "recipes.md"
-# heading: the server; the prefix of its ids; whether what is gone is found by the recipe
+# By heading: the server, and whether the recipe finds what is gone.
 SYSTEMS = {
 	"GitHub": (recipe_apis.GitHub, False),
 	"Shopify (REST)": (recipe_apis.Shopify, False),
@@ -56,7 +56,6 @@ def followed(folder: Path, recipe: str, api: Api) -> Iterator[tuple[StandaloneRu
 		text = re.sub(r'^(token_url = ")https://[^/]*', rf"\g<1>{source.url}", text, flags=re.M)
 		text = re.sub(r'"env:\w+"', '"env:RECIPE_SECRET"', text)
 		stream, table = re.search(r"\[stream\.([\w-]+)\]", text)[1], re.search(r'\[table\."(.+)"\]', text)[1]
-		# So that a test needs no thousand records.
 		text = text.replace("target_doctype", "max_delete_percent = 100\ntarget_doctype")
 		if "deletion_policy" not in text:
 			text = text.replace("target_doctype", 'deletion_policy = "Delete"\ntarget_doctype')

@@ -65,7 +65,7 @@ class Application:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-	programs = pypi("django", "django", "djangorestframework")
+	programs = pypi("django", "django>=4.2,<6", "djangorestframework>=3.15,<4")
 	folder, port = tmp_path_factory.mktemp("django"), free_port()
 	command = [programs / "python", ROOT / "tests_servers/apps/drf_app.py", str(port)]
 	env = {"DRF_DATABASE": str(folder / "things.sqlite3")}

@@ -72,7 +72,7 @@ class Kinto:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-	programs = pypi("kinto", "kinto>=20", "setuptools<81")
+	programs = pypi("kinto", "kinto>=20,<27", "setuptools<81")
 	folder, port = tmp_path_factory.mktemp("kinto"), free_port()
 	(folder / "kinto.ini").write_text(INI.format(port=port))
 	command = [programs / "kinto", "start", "--ini", "kinto.ini", "--port", str(port)]
