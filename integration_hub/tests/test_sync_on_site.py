@@ -1,6 +1,7 @@
 """The three modes on a real site, by Documents and by Bulk, run by hand, by worker and by schedule."""
 
 import frappe
+from frappe.model.dynamic_links import get_dynamic_link_map
 
 from integration_hub import jobs
 from integration_hub.sandbox.example import TABLES
@@ -41,6 +42,18 @@ class TestSync(HubTestCase):
 		self.crm.customers.set("CUST-000003", credit_limit=1.5)
 		run_stream(self.runtime, "customers-incremental")
 		self.assertSame("incremental")
+
+	def test_a_renamed_document_stays_bound_though_frappe_has_looked_for_links_before(self):
+		frappe.cache.delete_keys("dynamic_link_map")
+		get_dynamic_link_map()  # from now on Frappe believes that no record is of a customer
+		run_stream(self.runtime, "customers-full")
+		[old] = frappe.get_all("Sandbox Customer", {"customer_id": "CUST-000003"}, pluck="name")
+		frappe.rename_doc("Sandbox Customer", old, "renamed", force=True)
+		self.crm.customers.set("CUST-000003", city="Kyōto")
+		row = run_stream(self.runtime, "customers-full")
+		self.assertEqual((row["created"], row["updated"]), (0, 1), row["error"])
+		self.assertEqual(frappe.db.get_value("Sandbox Customer", "renamed", "city"), "Kyōto")
+		self.assertSame("full")
 
 	def test_a_large_deletion_waits_for_approval(self):
 		for name, value in (("max_delete_count", 10), ("max_delete_percent", 5)):

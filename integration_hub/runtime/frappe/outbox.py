@@ -18,6 +18,7 @@ from integration_hub.outbound.config import OutboundStream
 from integration_hub.outbound.rendering import Renderer
 from integration_hub.runtime.frappe.outbox_rows import Watched, append, guarded, watched
 from integration_hub.runtime.frappe.plain_documents import plain_document
+from integration_hub.runtime.frappe.renamed_documents import follow_name
 from integration_hub.runtime.frappe.runtime import FrappeRuntime
 from integration_hub.stores import outbox
 from integration_hub.stores.bindings import DOCTYPE as RECORDS
@@ -25,9 +26,6 @@ from integration_hub.terminal_text import logger_of
 
 logger = logger_of("integration_hub.outbound")
 
-_KNOWN_SECONDS = (
-	1.0  # a process learns of a new stream after so long; the scan finds what was changed until then
-)
 _ACTIONS = {"submit": "submitted", "cancel": "cancelled", "update_after_submit": "updated_after_submit"}
 _BY_DOCSTATUS = ("updated", "updated_after_submit", "cancelled")
 
@@ -59,7 +57,8 @@ def before_rename(doc: Document, method: str | None, old: str, new: str, merge: 
 
 
 def after_rename(doc: Document, method: str | None, old: str, new: str, merge: bool = False) -> None:
-	"""Note that a document has another name. Its External Records have it already: Frappe renames what links to it."""
+	"""Have what is kept of a document follow its new name, and note that it has one."""
+	follow_name(doc.doctype, old, new)
 	if found := watched().get(doc.doctype):
 		_note(found, doc, "updated" if merge else "renamed", name=new, note=old)
 

@@ -102,16 +102,20 @@ def append(rows: Sequence[tuple[str | None, ...]]) -> None:
 			frappe.db.sql(_INSERT, (*row, now, now, owner))
 
 
-def guarded(work: Callable[[], None]) -> None:
-	"""Do a write whose failure fails no save; raises what has undone the user's transaction, which is lost anyway."""
+_NOT_NOTED = "A change could not be noted in the outbox (%s); the scan finds it"
+
+
+def guarded(work: Callable[[], None], said: str = _NOT_NOTED) -> None:
+	"""Do a write whose failure fails no save; raises what has undone the user's transaction, which is lost anyway.
+
+	said: in the site's log, of a failure, with its kind.
+	"""
 	db = FrappeDatabase()
 	# An error leaves a transaction of Postgres good for nothing but a rollback.
 	with attempt(db.is_transient) as writing, db.savepoint() if db.dialect == "postgres" else nullcontext():
 		work()
 	if writing.error:
-		logger.error(
-			"A change could not be noted in the outbox (%s); the scan finds it", type(writing.error).__name__
-		)
+		logger.error(said, type(writing.error).__name__)
 
 
 def note_rows(doctype: str, names: Sequence[str], operation: str) -> None:
