@@ -14,6 +14,7 @@ from frappe import _
 from frappe.utils import escape_html, get_url_to_form
 
 from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.outbox_rows import doctypes_sent
 from integration_hub.stores.ids import made_at
 
 _MOST = 20  # bindings of one document: each stream has one, and few streams share a document
@@ -22,7 +23,8 @@ _MOST = 20  # bindings of one document: each stream has one, and few streams sha
 def timeline(doctype: str, name: str) -> list[dict[str, Any]]:
 	"""Return timeline entries for a document, if it is bound and the user may read what it is bound to.
 
-	Called by Frappe for each form that is opened: a document that is not bound costs two looks into indexes.
+	Called by Frappe for each form that is opened: a document that is not bound costs one look into an index, and one
+	that is sent a second one.
 	"""
 	if not frappe.has_permission("External Record", "read"):
 		return []
@@ -38,7 +40,7 @@ def timeline(doctype: str, name: str) -> list[dict[str, Any]]:
 
 def _deliveries(doctype: str, name: str) -> list[dict[str, Any]]:
 	"""Return entries for the last deliveries of a document, as far as the user may read them."""
-	if not frappe.has_permission("Delivery Log", "read"):
+	if doctype not in doctypes_sent() or not frappe.has_permission("Delivery Log", "read"):
 		return []
 	rows = frappe.get_list(
 		"Delivery Log",

@@ -425,8 +425,10 @@ class TestOutbound(HubTestCase):
 		self.person("ada")
 		self.send()
 		[name] = deliveries.select(self.runtime, stream="people")
-		said = "".join(entry["content"] for entry in timeline(PERSON, "ada"))
-		self.assertIn(name, said)
+		for enabled in (1, 0):
+			frappe.get_doc("Sync Settings", "people").update({"enabled": enabled}).save()
+			said = "".join(entry["content"] for entry in timeline(PERSON, "ada"))
+			self.assertIn(name, said, "those of a stream that is off are shown as well")
 
 	def test_deliveries_by_name(self) -> None:
 		self.stream_people()

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import frappe
+from frappe.utils.caching import redis_cache
 
 from integration_hub.connectors.app_code import attempt
 from integration_hub.outbound.config import OutboundStream, outbound_streams
@@ -35,8 +36,15 @@ _known: dict[str, tuple[float, dict[str, Watched]]] = {}  # by site: until when,
 
 
 def forget_watched() -> None:
-	"""Have the next save look for outbound streams: they have changed."""
+	"""Have the next save, and the next form, look for outbound streams: they have changed."""
 	_known.pop(frappe.local.site, None)
+	doctypes_sent.clear_cache()
+
+
+@redis_cache
+def doctypes_sent() -> list[str]:
+	"""Return the DocTypes of outbound streams, of those too that are off: there may be deliveries of their documents."""
+	return frappe.get_all("Sync Settings", {"direction": "Out"}, pluck="target_doctype", distinct=True)
 
 
 def watched() -> dict[str, Watched]:
