@@ -652,3 +652,13 @@ def test_no_secret_is_expected_of_a_sender_that_chooses_none(opened):
 	toml = str(opened("GitHub").file.folder / "hub.toml")
 	refused = CliRunner().invoke(integration_hub, ["--config", toml, "accept", "crm"])
 	assert refused.exit_code == 1 and "does not choose" in refused.output
+
+
+
+def test_a_body_without_any_event_proves_nothing(opened):
+	"""Where each event is proven for itself, a body without events is proven by nobody."""
+	empty = {"items": [], "challenge": '{"items":[]}'}
+	signs = {"handshake": "Body", "handshake_value": "challenge", "handshake_answer": "{hmac}"}
+	for scheme, more in (("HMAC", signs), ("Token", {})):
+		runtime = opened(scheme, signature_in="Body", signature_header="sig", events_path="items[]", **more)
+		assert ask(runtime, body=empty).status == 401

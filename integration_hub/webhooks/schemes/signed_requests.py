@@ -80,13 +80,16 @@ class SignedScheme(Scheme):
 
 
 def signed_items(payload: Any, config: IntegrationConfig) -> list[Any]:
-	"""Return the events of a body that hold a signature each: none may be without. Raises BadSignature."""
+	"""Return the events of a body that hold a signature each: none may be without. Raises BadSignature.
+
+	A body without events is proven by nothing: anybody could have sent it, and have a handshake in it answered.
+	"""
 	path = config.events_path.strip()
 	try:
 		items = split(payload, split_path(path)) if path else [Item(payload)]
 	except TooManyEvents:
 		raise BadSignature("signature_malformed") from None
-	if any(item.problem for item in items):
+	if not items or any(item.problem for item in items):
 		raise BadSignature("signature_missing")
 	return [item.value for item in items]
 
