@@ -662,3 +662,26 @@ def test_a_body_without_any_event_proves_nothing(opened):
 	for scheme, more in (("HMAC", signs), ("Token", {})):
 		runtime = opened(scheme, signature_in="Body", signature_header="sig", events_path="items[]", **more)
 		assert ask(runtime, body=empty).status == 401
+
+
+@pytest.mark.parametrize(
+	("settings", "token"),
+	[
+		({}, SECRET),
+		({}, f" {SECRET}\n"),
+		({"signature_prefix": "Bearer "}, f"Bearer {SECRET}"),
+		({"signature_separator": "Comma"}, f"old, {SECRET}"),
+		({"signature_separator": "Comma", "signature_prefix": "v1="}, f"v1={SECRET},v1=old"),
+	],
+)
+def test_a_token_in_the_body_is_masked_however_it_is_written(opened, settings, token):
+	runtime = opened("Token", signature_in="Body", signature_header="auth", event_id_path="id", **settings)
+	assert ask(runtime, body={"id": "1", "auth": token, "copy": [token], "n": 1}).status == 202
+	assert SECRET not in json.dumps(rows(runtime))
+	assert json.loads(rows(runtime)[0]["payload"])["n"] == 1
+
+
+def test_a_token_of_digits_is_masked_in_the_body(opened):
+	runtime = opened("Token", "12345678901234567", signature_in="Body", signature_header="auth")
+	assert ask(runtime, body={"auth": 12345678901234567}).status == 202
+	assert "12345678901234567" not in json.dumps(rows(runtime))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import Any
 
 from integration_hub.connectors.errors import ConfigurationError
@@ -20,7 +21,7 @@ from integration_hub.webhooks.schemes.base import (
 	sent,
 	with_headers,
 )
-from integration_hub.webhooks.schemes.signature_places import signatures
+from integration_hub.webhooks.schemes.signature_places import signatures, tokens_in
 from integration_hub.webhooks.schemes.signed_content import json_of
 from integration_hub.webhooks.schemes.signed_requests import placed, signed_items
 
@@ -48,10 +49,17 @@ class TokenScheme(Scheme):
 		if self.config.signature_in != "Body":
 			return body, payload
 		try:
-			masked = _masked(payload, frozenset(secrets))
+			masked = _masked(payload, partial(self._is_token, frozenset(secrets)))
 		except RecursionError:
 			raise MalformedEvent("body_too_deep") from None
 		return json_text(masked).encode(), masked
+
+	def _is_token(self, secrets: Container[str], value: Any) -> bool:
+		"""Tell whether a value would be taken as the token: as it is, or with what `verify` takes off."""
+		if isinstance(value, bool) or not isinstance(value, str | int | float):
+			return False
+		found = (str(value), *tokens_in(self.config, str(value)))
+		return any(text.strip() in secrets for text in found)
 
 	def signed(self, request: Request, secret: str) -> Request:
 		"""Return the request with the secret in its place."""
@@ -60,12 +68,12 @@ class TokenScheme(Scheme):
 		return placed(request, self.config, secret)
 
 
-def _masked(value: Any, secrets: Collection[str]) -> Any:
+def _masked(value: Any, is_token: Callable[[Any], bool]) -> Any:
 	if isinstance(value, dict):
-		return {name: _masked(inner, secrets) for name, inner in value.items()}
+		return {name: _masked(inner, is_token) for name, inner in value.items()}
 	if isinstance(value, list):
-		return [_masked(inner, secrets) for inner in value]
-	return MASK if isinstance(value, str) and value in secrets else value
+		return [_masked(inner, is_token) for inner in value]
+	return MASK if is_token(value) else value
 
 
 class BasicScheme(Scheme):

@@ -81,6 +81,14 @@ def _parts(config: IntegrationConfig, value: str) -> Iterator[str]:
 			yield bare[len(prefix) :]
 
 
+def tokens_in(config: IntegrationConfig, value: str) -> list[str]:
+	"""Return what a text holds where the settings would have it read as tokens, nothing where it cannot be."""
+	try:
+		return list(_parts(config, value))
+	except BadSignature:
+		return []
+
+
 def timestamp_of(config: IntegrationConfig, request: Request, payload: Any = None) -> str:
 	"""Return the signed time as it was sent, "" if none is sent where the settings say."""
 	place = config.timestamp_header
