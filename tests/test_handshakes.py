@@ -685,3 +685,18 @@ def test_a_token_of_digits_is_masked_in_the_body(opened):
 	runtime = opened("Token", "12345678901234567", signature_in="Body", signature_header="auth")
 	assert ask(runtime, body={"auth": 12345678901234567}).status == 202
 	assert "12345678901234567" not in json.dumps(rows(runtime))
+
+
+def test_what_is_proven_in_a_body_is_what_the_event_is_read_of(opened):
+	runtime = opened(
+		"Token",
+		signature_in="Body",
+		signature_header="auth",
+		events_path="data.items[]",
+		event_format="CloudEvents",
+	)
+	proven = {"auth": SECRET, "n": 1}
+	body = {"data": {"items": [proven]}, "items": [{"n": "forged"}]}
+	about = {"ce_specversion": "1.0", "ce_id": "1", "ce_source": "/a", "ce_type": "x"}
+	assert ask(runtime, body=body, **about).status == 401
+	assert rows(runtime) == []

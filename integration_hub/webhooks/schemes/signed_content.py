@@ -13,7 +13,14 @@ from urllib.parse import parse_qsl, urlsplit
 from integration_hub.connectors.bounded_jmespath import PathError, path_problem, search
 from integration_hub.connectors.config import IntegrationConfig, header_names
 from integration_hub.lazy_messages import _
-from integration_hub.webhooks.bodies import BodyTooLarge, MalformedEvent, UnsupportedMedia, read_body
+from integration_hub.webhooks.bodies import (
+	BodyTooLarge,
+	MalformedEvent,
+	Reading,
+	UnsupportedMedia,
+	read_body,
+)
+from integration_hub.webhooks.cloud_events import read_cloud_events
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE, Request
 from integration_hub.webhooks.schemes.base import BadSignature
 
@@ -50,8 +57,10 @@ class Signing:
 
 def json_of(request: Request, config: IntegrationConfig) -> Any:
 	"""Return the payload of a body, as the event is read of it; raises BadSignature where it cannot be read."""
+	read = read_cloud_events if config.event_format else read_body
+	most = int((config.max_body_mb or DEFAULT_MB) * MEGABYTE)
 	try:
-		return read_body(request.body, request.headers, int((config.max_body_mb or DEFAULT_MB) * MEGABYTE))[1]
+		return read(request.body, request.headers, most, Reading.of(config))[1]
 	except (MalformedEvent, UnsupportedMedia, BodyTooLarge):
 		raise BadSignature("signature_malformed") from None
 
