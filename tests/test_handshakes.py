@@ -687,6 +687,18 @@ def test_a_token_of_digits_is_masked_in_the_body(opened):
 	assert "12345678901234567" not in json.dumps(rows(runtime))
 
 
+def test_a_token_in_the_path_is_shown_nowhere_while_the_settings_are_wrong(opened, caplog):
+	runtime = opened("Token", signature_in="URL Path")
+	runtime.db.execute(
+		"UPDATE `tabIntegration Settings` SET `webhook_scheme` = 'Nobody' WHERE `name` = 'crm'"
+	)
+	for place in (f"crm/{SECRET}", "crm/guess-1", "crm/guess-2"):
+		assert ask(runtime, body={"id": "1"}, place=place).reason == "not_configured"
+	causes = runtime.db.query("SELECT `integration` FROM `tabIntegration Error Log`")
+	assert causes == [{"integration": "crm"}]
+	assert SECRET not in caplog.text
+
+
 def test_what_is_proven_in_a_body_is_what_the_event_is_read_of(opened):
 	runtime = opened(
 		"Token",

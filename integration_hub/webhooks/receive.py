@@ -62,8 +62,9 @@ def receive(runtime: Runtime, request: Request, store: Store = inbox.store) -> R
 		answer = Response(413, str(error))
 	except (HubError, ConnectorError, ValueError) as error:
 		# The settings are wrong, not the sender: it should try again when they are mended.
-		logger.error("Webhook for %s not accepted: %s", _shown(request.integration), error)
-		answer = Response(503, "not_configured")
+		name = found.config.name if found else _shown(request.integration)
+		logger.error("Webhook for %s not accepted: %s", name, error)
+		request, answer = replace(request, integration=name), Response(503, "not_configured")
 	except Exception:  # the boundary of a request: its sender gets an answer, whatever has failed
 		logger.exception("Webhook for %s could not be stored", _shown(request.integration))
 		runtime.reconnect()  # what the sender repeats must not meet the same broken connection
