@@ -30,7 +30,7 @@ from integration_hub.webhooks.messages import Request, first_values
 from integration_hub.webhooks.new_secrets import expect_secret
 from integration_hub.webhooks.presets import filled, presets
 from integration_hub.webhooks.receive import largest_body, receive, too_large
-from integration_hub.webhooks.schemes import certificates
+from integration_hub.webhooks.schemes import HMACScheme, certificates, scheme_for
 from integration_hub.webhooks.schemes.base import CannotVerify
 from integration_hub.webhooks.schemes.freshness import now_as
 from integration_hub.webhooks.settings_checks import Registered, endpoint_problems
@@ -654,7 +654,6 @@ def test_no_secret_is_expected_of_a_sender_that_chooses_none(opened):
 	assert refused.exit_code == 1 and "does not choose" in refused.output
 
 
-
 def test_a_body_without_any_event_proves_nothing(opened):
 	"""Where each event is proven for itself, a body without events is proven by nobody."""
 	empty = {"items": [], "challenge": '{"items":[]}'}
@@ -697,6 +696,54 @@ def test_a_token_in_the_path_is_shown_nowhere_while_the_settings_are_wrong(opene
 	causes = runtime.db.query("SELECT `integration` FROM `tabIntegration Error Log`")
 	assert causes == [{"integration": "crm"}]
 	assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+	("settings", "headers", "asked", "body"),
+	[
+		(
+			{"signed_content": "{timestamp}{body}", "timestamp_header": "X-At", "empty_bodies": True},
+			{"x_id": "1"},
+			"",
+			b"",
+		),
+		(
+			{"event_format": "CloudEvents"},
+			{"ce_specversion": "1.0", "ce_id": "1", "ce_source": "/a", "ce_type": "x"},
+			"abc",
+			b"abc",
+		),
+	],
+)
+def test_what_is_signed_for_a_stranger_is_no_event_of_any_form(opened, settings, headers, asked, body):
+	signs = {"handshake": "Query", "handshake_value": "crc", "handshake_answer": "{hmac}"}
+	runtime = opened("HMAC", signature_header="X-Sig", **signs, **settings)
+	at = now_as("Seconds") if "timestamp_header" in settings else ""
+	signature = ask(runtime, "GET", query=f"crc={at}{asked}").text
+	assert len(signature) == 64
+	answer = ask(runtime, body=body, content_type="text/plain", x_sig=signature, x_at=at, **headers)
+	assert (answer.status, rows(runtime)) == (401, [])
+
+
+def test_a_crc_of_x_is_no_event_of_any_form(opened):
+	runtime = opened("X", event_format="CloudEvents")
+	signature = json.loads(ask(runtime, "GET", query="crc_token=abc").text)["response_token"]
+	about = {"ce_specversion": "1.0", "ce_id": "1", "ce_source": "/a", "ce_type": "x"}
+	answer = ask(
+		runtime, body=b"abc", content_type="text/plain", x_twitter_webhooks_signature=signature, **about
+	)
+	assert (answer.status, rows(runtime)) == (401, [])
+
+
+class OfAnApp(HMACScheme):
+	"""A scheme as another app would derive one."""
+
+
+def test_a_scheme_of_another_app_takes_no_form_that_it_signs_for_anybody():
+	signs = {"handshake": "Query", "handshake_value": "crc", "handshake_answer": "{hmac}"}
+	config = IntegrationConfig("x", webhook_scheme="Own", **signs)
+	scheme = scheme_for(config, {"Own": "tests.test_handshakes.OfAnApp"})
+	assert (scheme.forms, scheme.signs_challenges) == (False, True)
 
 
 def test_what_is_proven_in_a_body_is_what_the_event_is_read_of(opened):

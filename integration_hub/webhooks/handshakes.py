@@ -19,14 +19,13 @@ from integration_hub.webhooks.endpoint import Endpoint
 from integration_hub.webhooks.messages import Request, Response
 from integration_hub.webhooks.new_secrets import SECRET_HANDSHAKES, new_secret
 from integration_hub.webhooks.schemes.base import BadSignature
+from integration_hub.webhooks.schemes.challenges import require_signable
 from integration_hub.webhooks.schemes.keys import DIGESTS, mac, shared_key
 from integration_hub.webhooks.schemes.signed_content import json_of
 
 HANDSHAKES = ("", "None", "Query", "Body", "Unsigned Body", "Header", *SECRET_HANDSHAKES)
 _GREETED = ("Query", "Header")  # these may come by GET
 _MAX_VALUE = 4000
-# No object and no list of JSON is written with these alone, nor anything that follows a time or an id: see XScheme.
-_SIGNABLE = re.compile(r"[A-Za-z0-9+/_-]{1,128}={0,2}")
 
 
 def takes_get(config: IntegrationConfig) -> bool:
@@ -46,8 +45,8 @@ def before_proof(runtime: Runtime, found: Endpoint, request: Request) -> Respons
 		return None
 	if not found.secrets:
 		raise BadSignature("no_secret_set")
-	if _signs(config) and not (config.handshake == "Query" and _SIGNABLE.fullmatch(value)):
-		raise BadSignature("challenge_malformed")
+	if _signs(config):
+		require_signable(value if config.handshake == "Query" else "")
 	return answer_to(found, value, found.secrets[0])
 
 

@@ -24,6 +24,7 @@ from integration_hub.webhooks.logged import logged
 from integration_hub.webhooks.messages import MAX_BODY, MEGABYTE, Request, Response
 from integration_hub.webhooks.rejections import reject
 from integration_hub.webhooks.schemes import BadSignature, CannotVerify, Scheme
+from integration_hub.webhooks.schemes.challenges import require_event
 
 logger = logger_of("integration_hub.webhooks")
 
@@ -121,6 +122,8 @@ def _receive(runtime: Runtime, found: Endpoint, request: Request, store: Store) 
 		return answer
 	scheme.verify(request, found.secrets)
 	body, payload = scheme.concealed(*_read_body(found, request), found.secrets)
+	if scheme.signs_challenges:
+		require_event(request.body)
 	if answer := scheme.challenge(payload) or after_proof(found, request, payload):
 		return answer
 	reader = EventReader(found.rules, "HTTP", request.headers)

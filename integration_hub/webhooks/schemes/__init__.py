@@ -59,7 +59,7 @@ def signs_what_it_is_asked(config: IntegrationConfig) -> bool:
 def _scheme_of(preset: Preset, config: IntegrationConfig) -> Scheme:
 	scheme = BASES[preset.scheme](filled(config))
 	scheme.places = preset.places
-	scheme.forms = preset.forms and not signs_what_it_is_asked(scheme.config)
+	scheme.forms = preset.forms
 	scheme.same_id = preset.settings.get("same_id_other_body") or scheme.same_id
 	return scheme
 
@@ -93,6 +93,13 @@ def record_path_of(name: str, registered: Mapping[str, str] | None = None) -> st
 
 def scheme_for(config: IntegrationConfig, registered: Mapping[str, str] | None = None) -> Scheme:
 	"""Return the scheme an integration names; raises ConfigurationError if it is unknown."""
+	scheme = _named(config, registered)
+	if signs_what_it_is_asked(filled(config)):
+		scheme.signs_challenges, scheme.forms = True, False
+	return scheme
+
+
+def _named(config: IntegrationConfig, registered: Mapping[str, str] | None) -> Scheme:
 	name = config.webhook_scheme
 	if name in SCHEMES:
 		return SCHEMES[name](config)

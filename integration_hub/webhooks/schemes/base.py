@@ -53,6 +53,7 @@ class Scheme:
 	allowed_hosts: Sequence[
 		str
 	] = ()  # hosts of private networks that may be called; see connectors.ssrf_guard
+	signs_challenges = False  # does a handshake sign a text of anybody's? see schemes.challenges
 	forms = True  # a form is a body like JSON; not where nothing but JSON is ever signed
 
 	def __init__(self, config: IntegrationConfig) -> None:
