@@ -564,6 +564,10 @@ def test_an_empty_body_is_an_event_only_where_that_is_set(opened):
 
 
 class _Pem(BaseHTTPRequestHandler):
+	wbufsize = (
+		-1
+	)  # headers and body in one piece: what stands before this server passes on one piece an answer
+
 	def do_GET(self) -> None:
 		status, body = {
 			"/ok": (200, b"a certificate"),
