@@ -175,7 +175,11 @@ def update(
 	return db.execute(sql, {**values, **params, "_name": name})
 
 
-def in_transaction(db: Database, work: Callable[[], T], attempts: int = 4) -> T:
+# A page and the events of its records meet in the same rows: under load, four attempts did not always suffice.
+_ATTEMPTS = 8
+
+
+def in_transaction(db: Database, work: Callable[[], T], attempts: int = _ATTEMPTS) -> T:
 	"""Run `work` in a transaction; repeat it when another one was in the way, or the connection broke."""
 	until = time.monotonic() + _SECONDS_OUTDATED
 	for attempt in range(1, _ATTEMPTS_OUTDATED + 1):

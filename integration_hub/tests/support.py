@@ -33,6 +33,17 @@ LOGS = ("Sync Log", "External Record", "Webhook Log", "Integration Error Log")
 STREAMS = ("customers-full", "customers-incremental", "customers-cursor")
 
 
+def drop_doctypes(*names: str) -> None:
+	"""Delete DocTypes that a test has made, with their tables, so that uninstalling finds nothing that stays behind."""
+	frappe.db.rollback()
+	frappe.set_user("Administrator")
+	for name in names:
+		frappe.delete_doc("DocType", name, force=True, ignore_missing=True)
+		frappe.db.commit()
+		frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
+		frappe.db.commit()  # on Postgres, DDL is part of a transaction
+
+
 class HubTestCase(IntegrationTestCase):
 	"""A sandbox CRM for each test, and the site connected to it by the example's settings, with no state.
 

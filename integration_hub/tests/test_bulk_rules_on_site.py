@@ -15,7 +15,7 @@ from integration_hub.runtime.frappe.bulk_rules import bulk_problem
 from integration_hub.runtime.frappe.documents import FrappeBulkTarget, doctype_fields
 from integration_hub.stores.runtime import Change, HubError
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase
+from integration_hub.tests.support import HubTestCase, drop_doctypes
 from integration_hub.tests.test_documents_on_site import ROLE, WRITER, field
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
 
@@ -128,14 +128,7 @@ class BulkTestCase(HubTestCase):
 
 	@classmethod
 	def tearDownClass(cls) -> None:
-		frappe.db.rollback()
-		frappe.set_user("Administrator")
-		for name in (MIRROR, ROW, PLACE):
-			if frappe.db.exists("DocType", name):
-				frappe.delete_doc("DocType", name, force=True)
-				frappe.db.commit()
-				frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
-				frappe.db.commit()
+		drop_doctypes(MIRROR, ROW, PLACE)
 		super().tearDownClass()
 
 	def setUp(self) -> None:

@@ -15,7 +15,7 @@ from integration_hub.stores.bindings import binding_name
 from integration_hub.stores.runtime import CancelledDocument, Change, NotKept
 from integration_hub.sync import page_writer
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase, errors
+from integration_hub.tests.support import HubTestCase, drop_doctypes, errors
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
 
 ORDER, LINE, PLAIN, SERIES = "Hub Test Sale", "Hub Test Sale Line", "Hub Test Note", "Hub Test Series"
@@ -122,14 +122,7 @@ class DocumentsTestCase(HubTestCase):
 
 	@classmethod
 	def tearDownClass(cls) -> None:
-		frappe.db.rollback()
-		frappe.set_user("Administrator")
-		for name in (ORDER, LINE, PLAIN, SERIES):
-			if frappe.db.exists("DocType", name):
-				frappe.delete_doc("DocType", name, force=True)
-				frappe.db.commit()
-				frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
-				frappe.db.commit()
+		drop_doctypes(ORDER, LINE, PLAIN, SERIES)
 		super().tearDownClass()
 
 	def setUp(self) -> None:

@@ -6,7 +6,7 @@ from frappe.permissions import add_permission, reset_perms, update_permission_pr
 from integration_hub import api
 from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase, errors
+from integration_hub.tests.support import HubTestCase, drop_doctypes, errors
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
 
 DOCTYPE, ROW, TAG, NEEDY = "Hub Test Kind", "Hub Test Kind Row", "Hub Test Kind Tag", "Hub Test Needy"
@@ -103,14 +103,7 @@ class DryRunTestCase(HubTestCase):
 
 	@classmethod
 	def tearDownClass(cls) -> None:
-		frappe.db.rollback()
-		frappe.set_user("Administrator")
-		for name in (DOCTYPE, NEEDY, ROW, TAG):
-			if frappe.db.exists("DocType", name):
-				frappe.delete_doc("DocType", name, force=True)
-				frappe.db.commit()
-				frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
-				frappe.db.commit()
+		drop_doctypes(DOCTYPE, NEEDY, ROW, TAG)
 		super().tearDownClass()
 
 	def setUp(self) -> None:

@@ -7,7 +7,7 @@ import frappe
 from integration_hub import api
 from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase
+from integration_hub.tests.support import HubTestCase, drop_doctypes
 from integration_hub.tests.test_writing_on_site import make_doctype
 
 LINKER, ROW, LOOSE = "Hub Test Linker", "Hub Test Linker Row", "Hub Test Loose Linker"
@@ -25,6 +25,11 @@ def linked_fields() -> list[dict]:
 class TestForetoldDeletions(HubTestCase):
 	write_mode: ClassVar[str] = "Documents"
 	stream: ClassVar[str] = "customers-full"
+
+	@classmethod
+	def tearDownClass(cls) -> None:
+		drop_doctypes(LOOSE, LINKER, ROW)
+		super().tearDownClass()
 
 	def setUp(self) -> None:
 		super().setUp()

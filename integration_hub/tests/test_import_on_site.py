@@ -5,7 +5,7 @@ import json
 import frappe
 
 from integration_hub import api
-from integration_hub.tests.support import HubTestCase
+from integration_hub.tests.support import HubTestCase, drop_doctypes
 
 MANIFEST = """
 version: "4.3.0"
@@ -73,12 +73,11 @@ class TestImport(HubTestCase):
 		for doctype, names in (
 			("Sync Settings", frappe.get_all("Sync Settings", {"integration": "imported"}, pluck="name")),
 			("Integration Settings", ["imported"]),
-			("DocType", TABLES),
 		):
 			for name in names:
-				if frappe.db.exists(doctype, name):
-					frappe.delete_doc(doctype, name, force=True)
+				frappe.delete_doc(doctype, name, force=True, ignore_missing=True)
 		frappe.db.commit()
+		drop_doctypes(*TABLES)
 
 	def described(self, **changes: str) -> dict[str, str]:
 		text = MANIFEST.replace("BASE", self.crm.url)

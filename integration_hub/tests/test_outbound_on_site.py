@@ -18,7 +18,7 @@ from integration_hub.runtime.frappe import outbox as hooks
 from integration_hub.runtime.frappe.outbox_rows import forget_watched
 from integration_hub.stores import deliveries, outbox
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase
+from integration_hub.tests.support import HubTestCase, drop_doctypes
 
 PERSON, LINE, ORDER = "Outbound Test Person", "Outbound Test Line", "Outbound Test Order"
 STREAM = {
@@ -81,6 +81,12 @@ class TestOutbound(HubTestCase):
 			is_submittable=1,
 		)
 		frappe.db.commit()
+
+	@classmethod
+	def tearDownClass(cls) -> None:
+		drop_doctypes(ORDER, LINE, PERSON)
+		forget_watched()
+		super().tearDownClass()
 
 	def setUp(self) -> None:
 		super().setUp()

@@ -12,7 +12,7 @@ from integration_hub.stores.bindings import binding_name
 from integration_hub.stores.runtime import Change, HubError
 from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase, errors
+from integration_hub.tests.support import HubTestCase, drop_doctypes, errors
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
 
 ORDER, LINE, INVOICE = "Hub Test Shop Order", "Hub Test Shop Line", "Hub Test Shop Invoice"
@@ -87,11 +87,8 @@ class SubmittingTestCase(HubTestCase):
 		frappe.db.rollback()
 		for name in (STREAM, INVOICES):
 			frappe.delete_doc("Sync Settings", name, force=True, ignore_missing=True)
-		for name in (INVOICE, ORDER, LINE):
-			frappe.delete_doc("DocType", name, force=True)
-			frappe.db.commit()
-			frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
-			frappe.db.commit()  # on Postgres, DDL is part of a transaction
+		frappe.db.commit()
+		drop_doctypes(INVOICE, ORDER, LINE)
 		super().tearDownClass()
 
 	def setUp(self) -> None:

@@ -3,7 +3,7 @@
 import frappe
 
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase, errors
+from integration_hub.tests.support import HubTestCase, drop_doctypes, errors
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
 
 DOCTYPE = "Hub Test Value"
@@ -56,11 +56,7 @@ class TestValues(HubTestCase):
 
 	@classmethod
 	def tearDownClass(cls) -> None:
-		frappe.db.rollback()
-		frappe.delete_doc("DocType", DOCTYPE, force=True)
-		frappe.db.commit()
-		frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{DOCTYPE}`")
-		frappe.db.commit()
+		drop_doctypes(DOCTYPE)
 		super().tearDownClass()
 
 	def run_with(self, values: dict[str, dict], mode: str) -> dict:

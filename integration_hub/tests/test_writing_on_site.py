@@ -17,7 +17,7 @@ from integration_hub.stores.bindings import binding_name
 from integration_hub.stores.runs import Run
 from integration_hub.stores.runtime import Change, Written
 from integration_hub.sync.run import run_stream
-from integration_hub.tests.support import HubTestCase, connection_number, cut, errors
+from integration_hub.tests.support import HubTestCase, connection_number, cut, drop_doctypes, errors
 
 RECORDS = int(os.environ.get("HUB_TEST_RECORDS", "120"))  # 20000 shows it in full size
 FORKED_KILLS = int(os.environ.get("HUB_TEST_KILLS", "50"))
@@ -60,13 +60,7 @@ class WritingTestCase(HubTestCase):
 
 	@classmethod
 	def tearDownClass(cls) -> None:
-		frappe.db.rollback()
-		for name in ("Hub Test Visit", "Hub Test Order", "Hub Test Mirror"):
-			if frappe.db.exists("DocType", name):
-				frappe.delete_doc("DocType", name, force=True)
-				frappe.db.commit()
-				frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
-				frappe.db.commit()  # on Postgres, DDL is part of a transaction
+		drop_doctypes("Hub Test Visit", "Hub Test Order", "Hub Test Mirror")
 		super().tearDownClass()
 
 
