@@ -7,6 +7,7 @@ from frappe import _
 
 from integration_hub.api.handover import hand_over
 from integration_hub.integration_hub import operator_actions, run_as
+from integration_hub.integration_hub.field_permissions import ViewerRuntime
 from integration_hub.integration_hub.messages import refuse
 from integration_hub.outbound import scan
 from integration_hub.outbound.preview import preview_delivery as look
@@ -48,7 +49,7 @@ def preview_delivery(name: str) -> dict:
 	[row] = operator_actions.actionable("Delivery Log", [name], "reference_doctype", "document")
 	frappe.has_permission(row.reference_doctype, "read", row.document, throw=True)
 	try:
-		return look(FrappeRuntime(), name).as_dict()
+		return look(ViewerRuntime(), name).as_dict()
 	except HubError as error:
 		refuse(error, _("It cannot be tried out"))
 
@@ -59,7 +60,7 @@ def plan_sending(stream: str) -> dict:
 	doc = _sendable(stream)
 	frappe.has_permission(doc.target_doctype, "read", throw=True)
 	try:
-		return asdict(scan.plan(FrappeRuntime(), stream))
+		return asdict(scan.plan(ViewerRuntime(), stream))
 	except HubError as error:
 		refuse(error, _("It cannot be tried out"))
 

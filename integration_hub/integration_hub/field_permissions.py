@@ -15,6 +15,7 @@ from frappe import _
 from frappe.model import get_permitted_fields
 
 from integration_hub.runtime.frappe import FrappeRuntime
+from integration_hub.runtime.frappe.read_permissions import check_read
 from integration_hub.stores.doctype_tables import TABLES
 from integration_hub.stores.runtime import Change, Foreseen, Target
 
@@ -38,6 +39,13 @@ class ViewerRuntime(FrappeRuntime):
 		if not (names and frappe.has_permission(doctype, "read", user=self._person)):
 			return set()
 		return {row["name"] for row in _listed(doctype, "name", sorted(names), ["name"], self._person)}
+
+	def check_read(
+		self, integration: str, doctype: str, document: Mapping[str, Any], paths: Sequence[str]
+	) -> None:
+		"""Raise ReadRefused also where the person who looks may not read it."""
+		super().check_read(integration, doctype, document, paths)
+		check_read(doctype, document, paths, self._person)
 
 	@contextmanager
 	def as_user(self, user: str) -> Iterator[None]:

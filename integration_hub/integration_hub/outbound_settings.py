@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import frappe
 from frappe.model.document import Document
 
 from integration_hub.install import MODULE
 from integration_hub.integration_hub import run_as
-from integration_hub.integration_hub.field_permissions import readable_fields
 from integration_hub.integration_hub.settings import refuse
 from integration_hub.outbound.checks import CheckContext, number_problems, outbound_problems
 from integration_hub.outbound.config import OutboundStream
-from integration_hub.outbound.rendering import STANDARD
+from integration_hub.outbound.fields_read import fields_read
 from integration_hub.runtime.frappe import FrappeRuntime
 from integration_hub.runtime.frappe.jobs import enqueue_once
+from integration_hub.runtime.frappe.write_permissions import level_sentence, refused_levels
 from integration_hub.stores import deliveries
+from integration_hub.stores.fields import Fields
 from integration_hub.stores.runtime import HubError
 
 _STATE = ("enabled", "modified", "modified_by", "scan_state")
@@ -37,36 +40,28 @@ def validate_outbound(doc: Document) -> None:
 	)
 	for field, sentence in (*number_problems(doc.as_dict()), *outbound_problems(stream, fields, known)):
 		refuse(doc, field, sentence)
-	_check_source(doc, stream)
+	_check_source(doc, stream, fields)
 	run_as.check_stream(doc)
 
 
-def _check_source(doc: Document, stream: OutboundStream) -> None:
-	"""Refuse a DocType or field that the author, or who the integration runs as, may not read, and the hub's own."""
+def _check_source(doc: Document, stream: OutboundStream, fields: Fields) -> None:
+	"""Refuse what the author, or who the integration runs as, may not read, or write back; and the hub's own DocTypes."""
 	doctype = stream.target_doctype
 	if frappe.get_meta(doctype).module == MODULE:
 		refuse(doc, "target_doctype", f"{doctype} is not sent this way")
 	runs_as = frappe.db.get_value("Integration Settings", doc.integration, "run_as_user") or "Administrator"
 	for user in dict.fromkeys((frappe.session.user, runs_as)):
-		if not frappe.has_permission(doctype, "read", user=user):
-			refuse(doc, "target_doctype", f"{user} may not read {doctype}")
-	readable = {*readable_fields(doctype), *STANDARD}
-	for row in stream.mapping:
-		if row.field and row.field.partition(".")[0] not in readable:
-			refuse(doc, "mapping", f"you may not read {row.field} of {doctype}")
-	if not stream.mapping and _hidden(doctype, readable):
-		refuse(doc, "mapping", f"you may not read all fields of {doctype}: map those that are to be sent")
+		_check_user(doc, "target_doctype", "mapping", user, "read", fields_read(stream, fields))
+		if stream.written_back:
+			_check_user(doc, "write_back", "write_back", user, "write", tuple(stream.written_back))
 
 
-def _hidden(doctype: str, readable: set[str]) -> bool:
-	from frappe.model import no_value_fields
-
-	return any(
-		field.fieldname not in readable
-		and field.fieldtype not in no_value_fields
-		and field.fieldtype != "Password"
-		for field in frappe.get_meta(doctype).fields
-	)
+def _check_user(doc: Document, place: str, level_at: str, user: str, kind: str, paths: Sequence[str]) -> None:
+	doctype = doc.target_doctype
+	if not frappe.has_permission(doctype, kind, user=user):
+		refuse(doc, place, f"{user} may not {kind} {doctype}")
+	for path, level in refused_levels(doctype, paths, user, kind):
+		refuse(doc, level_at, level_sentence(doctype, path, level, user, kind))
 
 
 def send_refused_again(doc: Document) -> None:

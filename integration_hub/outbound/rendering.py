@@ -13,11 +13,12 @@ from integration_hub.connectors.placeholders import Template, TemplateError
 from integration_hub.lazy_messages import _
 from integration_hub.outbound.config import OutboundStream
 from integration_hub.outbound.conversions import Outward, outward
+from integration_hub.outbound.fields_read import fields_read
 from integration_hub.outbound.filters import Filter, read_filters
 from integration_hub.stores.doctype_tables import TABLES
 from integration_hub.stores.fields import Field, Fields
 from integration_hub.stores.ids import HASH_LENGTH, content_hash
-from integration_hub.stores.runtime import Runtime
+from integration_hub.stores.runtime import ReadRefused, Runtime
 from integration_hub.stores.sent_records import external_ids
 from integration_hub.sync.config import FieldMapping
 from integration_hub.sync.link_conversions import STREAM
@@ -69,6 +70,7 @@ class Renderer:
 		for name, field in fields.items():
 			if field.kind in TABLES:
 				self.tables.setdefault(field.options, []).append(name)
+		self._reads = fields_read(stream, fields)
 		self._plain: list[_Row] = []
 		self._children: dict[str, list[_Row]] = {}
 		for row in stream.mapping:
@@ -77,7 +79,12 @@ class Renderer:
 			place.append(self._compiled(row))
 
 	def wants(self, document: Mapping[str, Any]) -> bool:
-		"""Tell whether a document fits filters and condition. Raises RenderError where the condition does not fit it."""
+		"""Tell whether a document fits filters and condition.
+
+		Raises RenderError where the condition does not fit it, and where the user that the integration runs as may not
+		read what it takes to tell, and to send it.
+		"""
+		self._check_read(self.stream.target_doctype, document, self._reads)
 		if not all(one.fits(document, self.tables) for one in self.filters):
 			return False
 		if not self.stream.out_condition:
@@ -86,6 +93,12 @@ class Renderer:
 			return bool(search(self.stream.out_condition, dict(document)))
 		except PathError as error:
 			raise RenderError(f"out_condition: {error}") from None
+
+	def _check_read(self, doctype: str, document: Mapping[str, Any], paths: Sequence[str]) -> None:
+		try:
+			self.runtime.check_read(self.stream.integration, doctype, document, paths)
+		except ReadRefused as error:
+			raise RenderError(str(error)) from None
 
 	def render(self, document: Mapping[str, Any]) -> Rendered:
 		"""Map a document; without a mapping it is what it holds. Raises RenderError, and Unbound."""
@@ -169,6 +182,7 @@ class Renderer:
 		found = self.runtime.read_document(doctype, document)
 		if not found:
 			raise ValueError(_("{0} {1} does not exist", doctype, document))
+		self._check_read(doctype, found, [field])
 		return self._plain_value(found.get(field))
 
 

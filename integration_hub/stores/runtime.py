@@ -23,6 +23,10 @@ class HubError(Exception):
 		super().__init__(f"{place} – {message}" if place else message)
 
 
+class ReadRefused(Exception):
+	"""The user that an integration runs as may not read what is to be sent. The text names document or field."""
+
+
 SUBMIT, CANCEL = "submit", "cancel"
 
 
@@ -218,6 +222,14 @@ class Runtime(Protocol):
 	def read_document(self, doctype: str, name: str) -> dict[str, Any] | None:
 		"""Return a document as it is now, with the rows of its child tables, its values as JSON has them; None if there
 		is none. Passwords are left out."""
+
+	def check_read(
+		self, integration: str, doctype: str, document: Mapping[str, Any], paths: Sequence[str]
+	) -> None:
+		"""Raise ReadRefused unless the user that an integration runs as may read a document and some of its fields.
+
+		paths: the fields, those of child tables as `table.field`.
+		"""
 
 	def write_back(self, doctype: str, name: str, values: Mapping[str, Any]) -> None:
 		"""Set fields of a document within the current transaction; no hook runs, and no change is noted."""

@@ -6,9 +6,12 @@ from typing import Any
 from unittest.mock import patch
 
 import frappe
+from frappe.custom.doctype.property_setter.property_setter import make_property_setter
 from frappe.model.dynamic_links import get_dynamic_link_map
+from frappe.permissions import add_permission, reset_perms
 from redis.exceptions import RedisError
 
+from integration_hub import api
 from integration_hub.integration_hub.provenance import timeline
 from integration_hub.outbound import scan
 from integration_hub.outbound.config import load_outbound
@@ -444,3 +447,71 @@ class TestOutbound(HubTestCase):
 		log = frappe.get_doc("Delivery Log", name)
 		log.run_method("onload")
 		self.assertEqual(log.get_onload("attempts")[0]["outcome"], "Delivered")
+
+	def someone(self, role: str) -> str:
+		"""Make a person with a role, who may read the person Ada and no other; return their name."""
+		name = f"outbound-{role.split()[-1].lower()}@example.com"
+		if not frappe.db.exists("User", name):
+			values = {"email": name, "first_name": role, "send_welcome_email": 0}
+			frappe.get_doc({"doctype": "User", **values}).insert()
+		frappe.get_doc("User", name).add_roles(role)
+		self.addCleanup(frappe.db.commit)
+		add_permission(PERSON, role, 0)
+		only = {"doctype": "User Permission", "user": name, "allow": PERSON, "for_value": "ada"}
+		only = frappe.get_doc(only).insert()
+		self.addCleanup(reset_perms, PERSON)
+		self.addCleanup(only.delete)
+		frappe.db.commit()
+		return name
+
+	def test_what_the_run_as_user_may_not_read_is_not_sent(self) -> None:
+		self.person("ada")
+		user = self.someone("Integration Viewer")
+		self.stream_people()
+		self.stream(
+			"hooks", PERSON, {"email": "email"}, send_as="Event", create_path="/v1/received/hooks/messages"
+		)
+		frappe.db.set_value("Integration Settings", "crm", "run_as_user", user)
+		frappe.clear_document_cache("Integration Settings", "crm")
+		frappe.get_doc(PERSON, "ada").update({"city": "Pune"}).save()
+		self.person("grace")
+		self.send()
+		self.assertEqual(self.states(), {"ada": ["Delivered"] * 2, "grace": ["Rejected"] * 2})
+		self.assertEqual(list(self.system()), ["ada@example.com"])
+		for error in frappe.get_all("Delivery Log", {"document": "grace"}, pluck="error"):
+			self.assertIn(f"{user} may not read {PERSON} grace", error)
+		hidden = make_property_setter(PERSON, "city", "permlevel", 1, "Int")
+		self.addCleanup(frappe.clear_cache, doctype=PERSON)
+		self.addCleanup(hidden.delete)
+		frappe.clear_cache(doctype=PERSON)
+		frappe.get_doc(PERSON, "ada").update({"city": "Oslo"}).save()
+		self.send()
+		self.assertCountEqual(self.states()["ada"][-2:], ["Rejected", "Delivered"], "events hold no city")
+		self.assertEqual(self.system()["ada@example.com"]["address"], {"city": "Pune"})
+		with self.assertRaisesRegex(frappe.ValidationError, "city"):
+			frappe.get_doc("Sync Settings", "people").save()
+
+	def test_a_plan_shows_only_what_the_person_may_read(self) -> None:
+		self.stream_people()
+		with patch.object(hooks, "append"):
+			self.person("ada")
+			self.person("grace")
+		user = self.someone("Integration Manager")
+		frappe.db.commit()
+		with self.set_user(user):
+			found = api.plan_sending("people")
+		self.assertEqual([one["document"] for one in found["sample"]], ["ada"])
+		self.assertIn("may not read", "".join(found["skip"]))
+
+	def test_what_comes_back_is_not_written_where_the_run_as_user_may_not(self) -> None:
+		self.person("ada")
+		user = self.someone("Integration Viewer")
+		self.stream_people(write_back="city = id")
+		frappe.db.set_value("Integration Settings", "crm", "run_as_user", user)
+		frappe.get_doc(PERSON, "ada").update({"full_name": "Ada L"}).save()
+		self.send()
+		self.assertEqual(len(self.people.all()), 1)
+		self.assertFalse(frappe.db.get_value(PERSON, "ada", "city"))
+		self.assertIn("may not write", frappe.get_last_doc("Delivery Log").error)
+		with self.assertRaisesRegex(frappe.ValidationError, "may not write"):
+			frappe.get_doc("Sync Settings", "people").save()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
@@ -26,8 +26,10 @@ from integration_hub.runtime.frappe.documents import DocumentTarget, FrappeBulkT
 from integration_hub.runtime.frappe.jobs import enqueue_once
 from integration_hub.runtime.frappe.locks import site_lock
 from integration_hub.runtime.frappe.plain_documents import read_document
+from integration_hub.runtime.frappe.read_permissions import check_read
 from integration_hub.runtime.frappe.secrets import FrappeSecrets
 from integration_hub.runtime.frappe.server_scripts import run_script
+from integration_hub.runtime.frappe.write_permissions import refuse_levels, refused
 from integration_hub.sandbox import alone
 from integration_hub.stores.clock import shifted
 from integration_hub.stores.database import in_transaction
@@ -249,8 +251,24 @@ class FrappeRuntime:
 		"""Return a document as it is now, None if there is none; nothing that a controller computes on loading."""
 		return read_document(doctype, name)
 
+	def check_read(
+		self, integration: str, doctype: str, document: Mapping[str, Any], paths: Sequence[str]
+	) -> None:
+		"""Raise ReadRefused unless an integration's Run As User may read a document and some of its fields."""
+		user = frappe.get_cached_value("Integration Settings", integration, "run_as_user")
+		check_read(doctype, document, paths, user or "Administrator")
+
 	def write_back(self, doctype: str, name: str, values: Mapping[str, Any]) -> None:
-		"""Set fields of a document within the current transaction; no hook runs, and `modified` stays."""
+		"""Set fields of a document within the current transaction; no hook runs, and `modified` stays.
+
+		Raises PermissionError for a document, or a field, that the current user may not write.
+		"""
+		if not frappe.db.exists(doctype, name):
+			return
+		doc = frappe.get_doc(doctype, name)
+		if error := refused(doc, "write"):
+			raise error
+		refuse_levels(doc, values)
 		frappe.db.set_value(doctype, name, dict(values), update_modified=False)
 
 	def run_script(self, name: str, args: Mapping[str, Any]) -> None:

@@ -10,8 +10,10 @@ from frappe.model.document import Document
 from frappe.permissions import get_role_permissions
 
 
-def refused_levels(doctype: str, paths: Iterable[str], user: str = "") -> Iterator[tuple[str, int]]:
-	"""Return the fields, with their permission levels, that a user may not write; a child table's are `table.field`.
+def refused_levels(
+	doctype: str, paths: Iterable[str], user: str = "", kind: str = "write"
+) -> Iterator[tuple[str, int]]:
+	"""Return the fields, with their permission levels, that a user may not write, or read; a child table's are `table.field`.
 
 	Frappe puts what such a field held before in place of what is saved, and does not say so.
 	user: the current one, if empty.
@@ -24,8 +26,8 @@ def refused_levels(doctype: str, paths: Iterable[str], user: str = "") -> Iterat
 	if not levels:
 		return
 	roles = set(frappe.get_roles(user))
-	writable = {p.permlevel for p in meta.permissions if p.write and p.role in roles}
-	yield from ((path, level) for path, level in levels if level not in writable)
+	allowed = {p.permlevel for p in meta.permissions if p.get(kind) and p.role in roles}
+	yield from ((path, level) for path, level in levels if level not in allowed)
 
 
 def refuse_levels(doc: Document, paths: Iterable[str]) -> None:
@@ -34,13 +36,13 @@ def refuse_levels(doc: Document, paths: Iterable[str]) -> None:
 		raise frappe.PermissionError(level_sentence(doc.doctype, path, level, frappe.session.user))
 
 
-def level_sentence(doctype: str, path: str, level: int, user: str) -> str:
-	"""Return why a user may not write a field: its permission level."""
-	return f"{path} of {doctype} has permission level {level}, which {user} may not write"
+def level_sentence(doctype: str, path: str, level: int, user: str, kind: str = "write") -> str:
+	"""Return why a user may not write, or read, a field: its permission level."""
+	return f"{path} of {doctype} has permission level {level}, which {user} may not {kind}"
 
 
 def _levels(doctype: str, path: str) -> Iterator[int]:
-	"""Return the permission levels that writing a field takes: a table's own among them."""
+	"""Return the permission levels that a field takes: a table's own among them."""
 	name, _, child = path.partition(".")
 	df = frappe.get_meta(doctype).get_field(name)
 	yield (df and df.permlevel) or 0
@@ -60,9 +62,10 @@ def depends_on_document(doctype: str, kind: str) -> bool:
 	return not get_role_permissions(frappe.get_meta(doctype), user=user).get(kind)
 
 
-def refused(doc: Document, kind: str) -> Exception | None:
-	"""Return why the current user may not do something with a document, None if they may."""
-	if frappe.has_permission(doc.doctype, kind, doc=doc):
+def refused(doc: Document, kind: str, user: str = "") -> Exception | None:
+	"""Return why a user, the current one if none is given, may not do something with a document, None if they may."""
+	user = user or frappe.session.user
+	if frappe.has_permission(doc.doctype, kind, doc=doc, user=user):
 		return None
-	user, name = frappe.session.user, doc.name or "(new)"
+	name = doc.name or "(new)"
 	return frappe.PermissionError(f"{user} may not {kind} {doc.doctype} {name}: roles, or User Permissions")

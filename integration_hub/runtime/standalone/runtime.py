@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
 from functools import cache, partial
@@ -199,6 +199,11 @@ class StandaloneRuntime:
 	def read_document(self, doctype: str, name: str) -> dict[str, Any] | None:
 		"""Return a row as it is now, with its child rows, None if there is none."""
 		return read_row(self, doctype, name)
+
+	def check_read(
+		self, integration: str, doctype: str, document: Mapping[str, Any], paths: Sequence[str]
+	) -> None:
+		"""Refuse nothing: there are no users."""
 
 	def write_back(self, doctype: str, name: str, values: Mapping[str, Any]) -> None:
 		"""Set columns of a row within the current transaction, which the triggers do not note."""
