@@ -402,7 +402,7 @@ def test_the_same_id_with_another_element_is_what_the_setting_says(make_runtime,
 
 
 def test_the_same_element_in_another_batch_is_a_duplicate(make_runtime):
-	"""What a sender repeats it may put together otherwise: what is around an element with an id does not count."""
+	"""A sender may repeat an element among others: where the element has an id, what is around it does not count."""
 	sender = Sender(make_runtime, events_path="events", event_id_path="id")
 	sender.send({"batch": 1, "events": [{"id": "a"}, {"id": "b"}]})
 	assert sender.send({"batch": 2, "events": [{"id": "b"}]}) == "duplicate"
