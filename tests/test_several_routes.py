@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from integration_hub import records
@@ -12,39 +14,26 @@ from integration_hub.webhooks.replay import preview
 from tests.webhook_sender import Sender
 
 FIRST = '[[integration.crm.routes]]\nevent_pattern = "customer.deleted"'
-ROUTES = """[[integration.crm.routes]]
-event_pattern = "order.*"
-action = "Upsert Record"
-stream = "customers-full"
-record_path = "data.customer"
-go_on = true
 
-[[integration.crm.routes]]
-event_pattern = "order.*"
-condition = "data.paid"
-action = "Call Function"
-handler = "note"
-go_on = true
 
-[[integration.crm.routes]]
-event_pattern = "order.*"
-condition = "data.stop"
-action = "Call Function"
-handler = "act"
+def route(pattern: str, **values: object) -> str:
+	"""Return a route as hub.toml has it."""
+	lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+	return f'[[integration.crm.routes]]\nevent_pattern = "{pattern}"\n{lines}\n'
 
-[[integration.crm.routes]]
-event_pattern = "order.*"
-action = "Call Function"
-handler = "note"
 
-[[integration.crm.routes]]
-event_pattern = "order.*"
-action = "Call Function"
-handler = "act"
+def first(*routes: str) -> tuple[str, str]:
+	"""Return the replacement that puts routes before the example's."""
+	return FIRST, "".join(routes) + FIRST
 
-[[integration.crm.routes]]
-event_pattern = "customer.deleted"
-"""
+
+ROUTES = (
+	route("order.*", stream="customers-full", record_path="data.customer", go_on=True),
+	route("order.*", condition="data.paid", action="Call Function", handler="note", go_on=True),
+	route("order.*", condition="data.stop", action="Call Function", handler="act"),
+	route("order.*", action="Call Function", handler="note"),
+	route("order.*", action="Call Function", handler="act"),
+)
 SEEN: list[str] = []
 ACT: list = []
 
@@ -65,11 +54,7 @@ def sender(make_runtime):
 		"[stream.customers-full]",
 		f'[handlers]\nnote = "{__name__}.note"\nact = "{__name__}.act"\n\n[stream.customers-full]',
 	)
-	routes = (
-		FIRST,
-		ROUTES.removesuffix('event_pattern = "customer.deleted"\n') + 'event_pattern = "customer.deleted"',
-	)
-	return Sender(make_runtime, routes, named, event_id_path="id", event_type_path="event")
+	return Sender(make_runtime, first(*ROUTES), named, event_id_path="id", event_type_path="event")
 
 
 def send(sender, number: int, **data) -> str:
@@ -174,31 +159,11 @@ def test_without_a_runtime_it_says_so(monkeypatch):
 
 
 def test_what_is_held_undoes_what_routes_before_it_have_done(make_runtime):
-	routes = """[[integration.crm.routes]]
-event_pattern = "*"
-stream = "customers-full"
-record_path = "data"
-go_on = true
-
-[[integration.crm.routes]]
-event_pattern = "gone"
-action = "Delete Record"
-stream = "customers-incremental"
-record_path = "data"
-
-[[integration.crm.routes]]
-event_pattern = "customer.deleted"
-"""
-	own = Sender(
-		make_runtime,
-		(
-			FIRST,
-			routes.removesuffix('event_pattern = "customer.deleted"\n')
-			+ 'event_pattern = "customer.deleted"',
-		),
-		event_id_path="id",
-		event_type_header="X-Event",
+	routes = first(
+		route("*", stream="customers-full", record_path="data", go_on=True),
+		route("gone", action="Delete Record", stream="customers-incremental", record_path="data"),
 	)
+	own = Sender(make_runtime, routes, event_id_path="id", event_type_header="X-Event")
 	own.send({"id": 1, "data": customer(1)}, X_Event="gone")
 	drain(own.runtime, "crm")
 	assert own.rows()[-1]["status"] == "Conflict", own.rows()[-1]["error"]
