@@ -28,12 +28,6 @@ from integration_hub.webhooks.schemes import SCHEMES
 from integration_hub.webhooks.schemes.shared_secret import TokenScheme
 from tests.compare import errors
 
-# Senders whose handshake may come by GET.
-GREETED = (
-	{"Meta", "X"}
-	| {name for name, preset in presets().items() if preset.settings.get("handshake") in ("Query", "Header")}
-	| {name for name, preset in presets().items() if preset.scheme == "Meta"}
-)
 FORM = "application/x-www-form-urlencoded"
 # Presets of the schemes that answer a GET, and those whose settings have such a handshake.
 GREETED = {
