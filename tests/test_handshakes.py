@@ -600,9 +600,13 @@ def test_certificates_are_fetched_through_the_guard_by_tls_and_not_too_often(tmp
 		for path, allowed in (("/ok", []), ("/big", here), ("/away", here)):
 			with pytest.raises(CannotVerify):
 				certificates.fetched(url + path, config, allowed)
-		certificates._fetches[:] = [time.monotonic()] * 30
+		certificates._fetches["x"] = [time.monotonic()] * 30
 		with pytest.raises(CannotVerify):
 			certificates.fetched(f"{url}/ok", config, here)
+		beside = IntegrationConfig("y")
+		assert certificates.fetched(f"{url}/ok", beside, here), (
+			"who floods one integration stops none beside it"
+		)
 	certificates._fetches.clear()
 	server.shutdown()
 

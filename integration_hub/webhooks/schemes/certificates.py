@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -25,10 +25,8 @@ _SECONDS = 3.0  # for connecting and reading: a sender waits
 _MEGABYTES = 0.0625  # of an answer
 _KEPT_SECONDS, _WRONG_SECONDS = 24 * 3600.0, 60.0
 _MOST_KEPT = 200
-_MOST_FETCHES, _FETCH_SECONDS = (
-	30,
-	60.0,
-)  # in each process: who asks with new URLs each time makes no flood of us
+# In each process, of each integration: who asks with new URLs each time makes no flood of us, and stops no other sender.
+_MOST_FETCHES, _FETCH_SECONDS = 30, 60.0
 _HOST = re.compile(r"[a-z0-9*-]+(?:\.[a-z0-9*-]+)*(?::[0-9]{1,5})?")
 
 
@@ -39,7 +37,7 @@ class _Kept:
 
 
 _kept: OrderedDict[str, _Kept] = OrderedDict()
-_fetches: list[float] = []
+_fetches: defaultdict[str, list[float]] = defaultdict(list)  # when, by integration
 _lock = Lock()
 
 
@@ -118,7 +116,7 @@ def _read(pem: bytes | None) -> Certificate | None:
 
 def fetched(url: str, config: IntegrationConfig, allowed: Iterable[str]) -> bytes | None:
 	"""Return what a GET answers, None for an error of the asker's; raises CannotVerify where there is no answer now."""
-	_spend()
+	_spend(config.name)
 	settings = IntegrationConfig(
 		config.name,
 		connect_timeout=_SECONDS,
@@ -138,11 +136,11 @@ def fetched(url: str, config: IntegrationConfig, allowed: Iterable[str]) -> byte
 	return answer.content if answer.status_code == 200 else None
 
 
-def _spend() -> None:
+def _spend(integration: str) -> None:
 	"""Count a fetch; raises CannotVerify where there were too many of late."""
 	now = time.monotonic()
 	with _lock:
-		_fetches[:] = [at for at in _fetches if at > now - _FETCH_SECONDS]
-		if len(_fetches) >= _MOST_FETCHES:
+		late = _fetches[integration] = [at for at in _fetches[integration] if at > now - _FETCH_SECONDS]
+		if len(late) >= _MOST_FETCHES:
 			raise CannotVerify("certificate_not_fetched")
-		_fetches.append(now)
+		late.append(now)
