@@ -181,4 +181,17 @@ def test_a_deletion_by_a_header_that_is_not_signed_is_confirmed(make_runtime):
 	)
 	sender.send({"id": 1, "event": "customer.deleted", "data": {"id": "CUST-1"}}, X_Shop_Topic="gone")
 	assert sender.rows()[0]["unsigned"] == ""
+	[effect] = preview(sender.runtime, [sender.rows()[0]["name"]])
+	assert (effect.action, effect.does[:15]) == ("Call", "Asks the source")
 	assert statuses(sender) == ["Conflict"], "nothing confirms it: the stream has no Endpoint of One Record"
+
+
+@pytest.mark.parametrize(
+	("kept", "answer", "status"), [(True, "received", "Completed"), (False, "unrouted", "Unrouted")]
+)
+def test_a_condition_sees_around_an_event_only_what_is_kept(make_runtime, kept, answer, status):
+	"""The answer to the sender, and what becomes of the event, are by the same look at it."""
+	routes = (FIRST, f'[[integration.crm.routes]]\ncondition = "\\"^\\".live"\naction = "Ignore"\n\n{FIRST}')
+	sender = Sender(make_runtime, routes, events_path="events", event_id_path="id", keep_outer=kept)
+	assert sender.send({"live": True, "events": [{"id": 1}]}) == answer
+	assert statuses(sender) == [status]

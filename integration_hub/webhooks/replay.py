@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from integration_hub.connectors.app_code import attempt
 from integration_hub.connectors.json_text import read_json
+from integration_hub.connectors.redact import Redactor
 from integration_hub.connectors.secrets import redactor_for
 from integration_hub.lazy_messages import _
 from integration_hub.stores import inbox
@@ -17,7 +18,6 @@ from integration_hub.sync.compare import differences
 from integration_hub.webhooks.events import Route, load_routes, routes_for
 from integration_hub.webhooks.handle import FETCH, Handling, headers_of
 from integration_hub.webhooks.receive import hand_over
-from integration_hub.webhooks.source_confirmation import is_unsigned
 
 FAILED = ("Failed", "Dead", "Unrouted")
 Action = Literal["Nothing", "Create", "Update", "Delete", "Cancel", "Fail", "Refuse", "Call"]
@@ -112,7 +112,7 @@ def _preview_one(runtime: Runtime, row: Row, route: Route, effect: Effect) -> No
 	elif route.action == FETCH:
 		effect.action = "Call"
 		effect.does = f"Asks the source for the record, and writes what it answers: {route.stream}"
-	elif route.action == "Delete Record" and is_unsigned(row):
+	elif Handling(runtime, Redactor()).is_to_confirm(row, route):
 		effect.action = "Call"
 		effect.does = f"Asks the source for the record; then deletes it, or writes it: {route.stream}"
 	elif route.action not in _SHOWN:
