@@ -19,6 +19,7 @@ from integration_hub.stores.ids import new_id
 from integration_hub.stores.inbox import Event
 from integration_hub.stores.runtime import Runtime
 from integration_hub.stores.settings import child_rows
+from integration_hub.sync.stream_slices import OUTER
 from integration_hub.webhooks.bodies import json_text, plain_json
 from integration_hub.webhooks.cloud_events import is_binary
 from integration_hub.webhooks.conditions import holds
@@ -74,6 +75,12 @@ class Content:
 	is_part: bool = False
 	problem: str = ""
 	borne: bool = False
+
+	def kept(self, keep_outer: bool) -> Any:
+		"""Return the payload as it is kept, for what is looked up in it once more when the event is handled."""
+		if keep_outer or not (self.is_part and isinstance(self.payload, dict)):
+			return self.payload
+		return {name: value for name, value in self.payload.items() if name != OUTER}
 
 
 def read_event(
@@ -149,7 +156,7 @@ class EventReader:
 		event_id = _event_id(config, found, content)
 		if content.borne:
 			self._note_borne(found)
-		unrouted, key = self._routed(event_type, payload)
+		unrouted, key = self._routed(event_type, content.kept(config.keep_outer))
 		checked = rules.scheme and "type" in found.unsigned
 		misfit = rules.scheme.misfit(event_type, payload) if checked else ""
 		return Event(
