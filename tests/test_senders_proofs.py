@@ -661,6 +661,13 @@ def test_a_subscription_of_sns_is_confirmed_on_amazons_host_alone(runtime_for, h
 	assert rows(runtime) == []
 
 
+def test_a_message_of_sns_that_is_sent_as_a_cloud_event_has_a_declared_answer(runtime_for, hosts_of_senders):
+	runtime = runtime_for("Amazon SNS", TOPIC, 'event_format = "CloudEvents"\n')
+	about = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "x"}
+	answer = receive(runtime, Request("crm", "POST", about, json.dumps(sns()).encode(), URL))
+	assert (answer.status, answer.reason, rows(runtime)) == (401, "signature_missing", [])
+
+
 @pytest.mark.parametrize(
 	"pem", [b"", b"no certificate", certificate(days=-2), certificate(days=5)], ids=range(4)
 )
