@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from integration_hub.runtime.standalone import StandaloneRuntime
+from integration_hub.webhooks.drain import drain
 from integration_hub.webhooks.messages import Request
 from integration_hub.webhooks.presets import presets
 from integration_hub.webhooks.receive import receive
@@ -628,6 +629,18 @@ def test_a_delivery_is_proven_and_its_events_are_known_each_once(runtime_for, se
 	else:
 		assert again.reason == "duplicate"
 		assert [row["deliveries"] for row in rows(runtime)] == [2] * len(sent.events)
+
+
+@pytest.mark.parametrize("sent", SENDERS, ids=NAMES)
+def test_each_event_reaches_a_route(runtime_for, sent):
+	toml = runtime_for(sent).file.folder / "hub.toml"
+	toml.write_text(
+		toml.read_text() + '\n[[integration.crm.routes]]\nevent_pattern = "*"\naction = "Ignore"\n'
+	)
+	with StandaloneRuntime(toml) as routed:
+		assert receive(routed, sent.request()).reason == "received"
+		drain(routed, "crm")
+		assert [row["status"] for row in rows(routed)] == ["Completed"] * len(sent.events)
 
 
 @pytest.mark.parametrize("sent", SENDERS, ids=NAMES)
