@@ -13,6 +13,7 @@ import standardwebhooks
 from click.testing import CliRunner
 
 from integration_hub.commands import integration_hub as cli
+from integration_hub.outbound import transports
 from integration_hub.outbound.config import load_outbound
 from integration_hub.outbound.dispatch import dispatch, sweep
 from integration_hub.outbound.scan import plan, scan, send_all
@@ -189,6 +190,38 @@ def test_a_worker_that_dies_between_request_and_answer_leaves_nothing_double(mak
 	assert states(hub) == [("ada", "Sending")] and crm.receive("people").counts.created == 1
 	send(hub, 2)
 	assert states(hub) == [("ada", "Delivered")] and crm.receive("people").counts.created == 1
+
+
+@pytest.mark.parametrize(
+	("kind", "settings"),
+	[
+		("look up", LOOKUP),
+		*((kind, settings) for kind in ("create", "update") for settings in ("", LOOKUP, KEYS)),
+	],
+)
+def test_a_document_that_is_renamed_while_its_request_is_under_way_keeps_its_record(
+	make, crm, monkeypatch, kind, settings
+):
+	hub = make(settings)
+	save(hub, "ada")
+	if kind == "update":
+		send(hub)
+		save(hub, "ada", city="Nairobi")
+	send_http = transports.send_http
+
+	def rename_meanwhile(stream, connector, step):
+		response = send_http(stream, connector, step)
+		if step.kind == kind:
+			hub.db.execute("UPDATE `tabPerson` SET `name` = 'lovelace' WHERE `name` = 'ada'")
+		return response
+
+	with monkeypatch.context() as patch:
+		patch.setattr(transports, "send_http", rename_meanwhile)
+		send(hub)
+	save(hub, "lovelace", full_name="Ada", email="ada@example.com", city="Kyōto")
+	send(hub, 3)
+	assert crm.receive("people").counts.created == 1, states(hub)
+	assert system(crm)["ada@example.com"]["address"] == {"city": "Kyōto"}, (states(hub), errors_of(hub))
 
 
 def test_what_is_refused_is_kept_and_sent_when_it_changes(make, crm):

@@ -19,7 +19,7 @@ from integration_hub.outbound.decide import TAKEN, Decider, End, Memory
 from integration_hub.outbound.rendering import RenderError
 from integration_hub.outbound.steps import NoValue, Step, at, found_in, id_in, version_in
 from integration_hub.stores import deliveries, sent_records
-from integration_hub.stores.database import Row, in_transaction, update
+from integration_hub.stores.database import Row, as_it_is, in_transaction, update
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.sent_records import Sent
 from integration_hub.stores.work_table import OUTBOX
@@ -197,7 +197,7 @@ class Delivering:
 
 	def _refresh(self, row: Row, memory: Memory) -> None:
 		"""Ask for the record's present version. In this direction the site's state wins over the system's."""
-		record = sent_records.records_of(self.runtime, self.stream.name, row["document"])[0]
+		record = in_transaction(self.runtime.db, lambda: self._record(row))  # no call within a transaction
 		values = self.decider.values(row, memory.rendered, {}, record["external_id"])
 		response = self._send(self.decider.requests.make("read", values))
 		memory.version = version_in(self.stream, self._answer(response), response.headers.get("ETag", ""))
@@ -225,6 +225,7 @@ class Delivering:
 
 	def _adopt(self, row: Row, memory: Memory) -> None:
 		"""Bind the record that was found. It is one of ours if we asked for its creation and never heard of it."""
+		self._follow(row)
 		opened = deliveries.open_request(self.runtime, self.stream.name, row["document"])
 		for record in sent_records.records_of(self.runtime, self.stream.name, row["document"]):
 			if record["external_id"] != memory.found:  # which is gone
@@ -233,8 +234,18 @@ class Delivering:
 		sent = Sent(memory.found, "", "", "", adopted=not opened)
 		self._bind(row, sent)
 
+	def _follow(self, row: Row) -> None:
+		"""Take the document's present name, which stays until the end of the current transaction: it may have been renamed
+		while the request was under way."""
+		sql = (
+			f"SELECT `document` FROM `tab{deliveries.DOCTYPE}` WHERE `name` = %s {as_it_is(self.runtime.db)}"
+		)
+		for now in self.runtime.db.query(sql, [row["name"]]):
+			row["document"] = now["document"]
+
 	def _bind(self, row: Row, sent: Sent) -> None:
 		"""Bind a record within the current transaction; raises Put where it stands for another document."""
+		self._follow(row)
 		held = sent_records.holder(self.runtime, self.stream.name, sent.external_id)
 		other = held and held["status"] != "Deleted" and held["target_name"]
 		if other and other != row["document"]:
@@ -281,11 +292,20 @@ class Delivering:
 		answer = None
 		with attempt():  # it took the update, whatever it says
 			answer = self._answer(response)
-		record = sent_records.records_of(self.runtime, self.stream.name, row["document"])[0]
-		sent = self._sent(step, memory, answer, response, record["external_id"])
-		in_transaction(self.runtime.db, lambda: self._bind(row, sent))
+		in_transaction(self.runtime.db, lambda: self._updated(row, step, memory, answer, response))
 		memory.sent = True
 		self._write_back(row, answer)
+
+	def _updated(
+		self, row: Row, step: Step, memory: Memory, answer: Any, response: requests.Response
+	) -> None:
+		"""Note what the document's record holds now, within the current transaction."""
+		self._bind(row, self._sent(step, memory, answer, response, self._record(row)["external_id"]))
+
+	def _record(self, row: Row) -> Row:
+		"""Return the first of the document's records, within the current transaction."""
+		self._follow(row)
+		return sent_records.records_of(self.runtime, self.stream.name, row["document"])[0]
 
 	def _message(self, row: Row, step: Step, memory: Memory, response: requests.Response) -> None:
 		memory.sent = True
@@ -306,7 +326,7 @@ class Delivering:
 		"""Note that the first of the document's records is gone, or is disabled."""
 
 		def note() -> None:
-			record = sent_records.records_of(self.runtime, self.stream.name, row["document"])[0]
+			record = self._record(row)
 			gone = sent_records.let_go if step.kind == "disable" else sent_records.mark_gone
 			gone(self.runtime, record["name"], row["name"])
 			deliveries.close_requests(self.runtime, self.stream.name, row["document"])

@@ -12,7 +12,8 @@ from integration_hub.runtime.frappe.outbox_rows import guarded
 from integration_hub.stores.bindings import DOCTYPE as RECORDS
 from integration_hub.stores.deliveries import DOCTYPE as DELIVERIES
 
-_NAMED = ((RECORDS, "target_doctype", "target_name"), (DELIVERIES, "reference_doctype", "document"))
+# Deliveries first: who binds a record holds its delivery, so that the record is there before it is looked for.
+_NAMED = ((DELIVERIES, "reference_doctype", "document"), (RECORDS, "target_doctype", "target_name"))
 
 
 def follow_name(doctype: str, old: str, new: str) -> None:
