@@ -19,14 +19,14 @@ from integration_hub.connectors.config import IntegrationConfig  # noqa: E402
 from integration_hub.webhooks.presets import GROUPS, Preset, filled, presets  # noqa: E402
 from integration_hub.webhooks.schemes import SCHEMES  # noqa: E402
 from integration_hub.webhooks.schemes.base import Everything, Scheme  # noqa: E402
-from integration_hub.webhooks.schemes.signed_content import parts_of  # noqa: E402
+from integration_hub.webhooks.schemes.signed_content import covers, parts_of  # noqa: E402
 
 DOCTYPE = ROOT / "integration_hub/integration_hub/doctype/integration_settings/integration_settings.json"
 BEGIN, END = "<!-- senders: make senders -->", "<!-- /senders -->"
 _COVERED = {
 	"body": "body",
 	"part": "parts of the body",
-	"crc32": "body",
+	"crc32": "a checksum of the body",
 	"form": "form",
 	"timestamp": "time",
 	"id": "id",
@@ -134,21 +134,34 @@ def _is(scheme: Scheme, headers: tuple[str, ...], path: str, none: str) -> str:
 		return none
 	if isinstance(scheme.signed_headers, Everything):
 		return "as good as the body"
-	return "signed" if all(header in scheme.signed_headers for header in headers) else "not signed"
+	return "signed" if _is_signed(scheme, headers, path) else "not signed"
+
+
+def _is_signed(scheme: Scheme, headers: tuple[str, ...], path: str) -> bool:
+	return all(header in scheme.signed_headers for header in headers) and covers(scheme.signed_paths, path)
 
 
 def _again(scheme: Scheme, name: str) -> str:
 	if isinstance(scheme.signed_headers, Everything):
 		return "contains the secret: somebody who has it can send anything"
+	known = _known_again(scheme)
 	if "timestamp" in _content(scheme, name):
-		return f"is refused after {scheme.config.webhook_tolerance} seconds; earlier, it is a duplicate"
+		return f"is refused after {scheme.config.webhook_tolerance} seconds; earlier, {known}"
+	return known.removeprefix("it ") if known.startswith("it is") else known
+
+
+def _known_again(scheme: Scheme) -> str:
 	places = scheme.places
-	loose = [
-		what
-		for what, headers in (("id", places.id_headers), ("type", places.type_headers))
-		if any(header not in scheme.signed_headers for header in headers)
-	]
-	return f"under another {' or '.join(loose)} it is a new event" if loose else "is a duplicate"
+	looked = (
+		("id", places.id_headers, places.id_path),
+		("type", places.type_headers, places.type_path),
+	)
+	loose = [what for what, headers, path in looked if not _is_signed(scheme, headers, path)]
+	if loose:
+		return f"under another {' or '.join(loose)} it is a new event"
+	if not isinstance(scheme.signed_paths, Everything):
+		return "with other fields that are not signed it is a new event"
+	return "it is a duplicate"
 
 
 PAGES = {"docs/webhooks.md": catalogue, "docs/security.md": signed}

@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 import time
+import zlib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import quote
 
@@ -766,3 +767,23 @@ def test_what_is_proven_in_a_body_is_what_the_event_is_read_of(opened):
 	about = {"ce_specversion": "1.0", "ce_id": "1", "ce_source": "/a", "ce_type": "x"}
 	assert ask(runtime, body=body, **about).status == 401
 	assert rows(runtime) == []
+
+
+@pytest.mark.parametrize(
+	("settings", "unsigned"),
+	[
+		({}, "time"),
+		({"events_path": "items[]"}, "type, time"),
+		({"signed_content": "{body}"}, ""),
+		({"signed_content": "{crc32}"}, "type, time"),
+	],
+)
+def test_what_a_template_leaves_out_of_an_event_is_not_signed(opened, settings, unsigned):
+	places = {"event_id_path": "id", "event_type_path": "kind", "event_time_path": "at"}
+	settings = {"signed_content": "{body.kind}", **places, **settings}
+	runtime = opened("HMAC", signature_header="X-Sig", **settings)
+	event = {"id": "1", "kind": "gone", "at": "2026-01-02"}
+	body = json.dumps({**event, "items": [event]}).encode()
+	content = {"{body}": body, "{crc32}": str(zlib.crc32(body)).encode(), "{body.kind}": b"gone"}
+	assert ask(runtime, body=body, x_sig=mac(content[settings["signed_content"]]).hex()).status == 202
+	assert [row["unsigned"] or "" for row in rows(runtime)] == [unsigned]

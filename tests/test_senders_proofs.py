@@ -613,6 +613,33 @@ def test_no_item_goes_without_its_proof(runtime_for):
 	assert rows(runtime) == []
 
 
+@pytest.mark.parametrize("sent", SENDERS, ids=NAMES)
+def test_what_a_signature_leaves_out_of_a_body_is_known_to_be_unsigned(runtime_for, sent):
+	"""Mailgun signs a token, PayPal a checksum that another body may have, Adyen eight fields of each item."""
+	runtime = runtime_for(sent.preset, sent.secret)
+	receive(runtime, sent.request())
+	told = {row["unsigned"] for row in rows(runtime)}
+	parts = {"Mailgun": {"type, time"}, "PayPal": {"type, time"}, "Adyen": {"time"}}
+	if sent.preset in parts:
+		assert told == parts[sent.preset]
+	elif not presets()[sent.preset].places.type_headers:
+		assert not any("type" in names for names in told)
+
+
+def test_another_body_under_mailguns_signature_deletes_nothing_that_is_there(runtime_for):
+	routes = '\n[[integration.crm.routes]]\naction = "Delete Record"\nstream = "customers-full"\nrecord_path = "@"\n'
+	runtime = runtime_for("Mailgun")
+	toml = runtime.file.folder / "hub.toml"
+	first = '[[integration.crm.routes]]\nevent_pattern = "customer.deleted"'
+	toml.write_text(toml.read_text().replace(first, routes + first, 1))
+	with StandaloneRuntime(toml) as routed:
+		forged = {**mailgun(), "event-data": {"id": "forged", "event": "gone"}}
+		body = json.dumps({**forged, "id": "CUST-000001"}).encode()
+		assert receive(routed, Request("crm", "POST", {"content-type": JSON}, body, URL)).reason == "received"
+		drain(routed, "crm")
+		assert [row["status"] for row in rows(routed)] == ["Conflict"]
+
+
 @pytest.mark.parametrize("name", ["timestamp", "token", "signature"])
 def test_mailgun_signs_time_and_token(runtime_for, name):
 	runtime = runtime_for("Mailgun")

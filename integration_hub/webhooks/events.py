@@ -25,7 +25,8 @@ from integration_hub.webhooks.cloud_events import is_binary
 from integration_hub.webhooks.conditions import holds
 from integration_hub.webhooks.identity import Identity, identify, places_of, scalar
 from integration_hub.webhooks.places import Places
-from integration_hub.webhooks.schemes.base import Scheme
+from integration_hub.webhooks.schemes.base import Everything, Scheme
+from integration_hub.webhooks.schemes.signed_content import covers
 
 _SHOWN_HEADERS = ("content-type", "user-agent", "date")
 _MAX_ORDERING_KEY = 140
@@ -112,6 +113,7 @@ class EventRules:
 	"""Rules by which events are read, put together of the settings once for many of them.
 
 	places: where an event has its id, type and time. kept: the headers that it keeps. signed: those that the sender signs.
+	signed_paths: what it signs of the body.
 	"""
 
 	def __init__(
@@ -126,6 +128,7 @@ class EventRules:
 		self.config, self.routes, self.scheme, self.known = config, routes, scheme, known
 		self.places = places_of(config, scheme.places if scheme else places)
 		self.signed = scheme.signed_headers if scheme else ()
+		self.signed_paths = scheme.signed_paths if scheme else Everything()
 		self.other_body = config.same_id_other_body or (scheme.same_id if scheme else "Conflict")
 		self.kept = _kept_names(config, self.places, routes)
 
@@ -156,6 +159,7 @@ class EventReader:
 		event_id = _event_id(config, found, content)
 		if content.borne:
 			self._note_borne(found)
+		self._note_parts(found)
 		unrouted, key = self._routed(event_type, content.kept(config.keep_outer))
 		checked = rules.scheme and "type" in found.unsigned
 		misfit = rules.scheme.misfit(event_type, payload) if checked else ""
@@ -201,6 +205,21 @@ class EventReader:
 		"""Note what an event has in its `ce-` headers as unsigned, unless they are as proven as the body."""
 		if not all(name in self.rules.signed for name in self.headers if name.startswith("ce-")):
 			found.unsigned = ["id", "type", "time"]
+
+	def _note_parts(self, found: Identity) -> None:
+		"""Note a type and a time that stand in the body, where the signature covers other parts of it.
+
+		An id stays what it is: with another body under it the event waits for a person, and is no second one.
+		"""
+		places = self.rules.places
+		looked = (
+			("type", places.type_headers, places.type_path),
+			("time", places.time_headers, places.time_path),
+		)
+		for what, headers, path in looked:
+			within = path and not any(self.headers.get(name) for name in headers)
+			if within and what not in found.unsigned and not covers(self.rules.signed_paths, path):
+				found.unsigned.append(what)
 
 
 def _kept_headers(rules: EventRules, headers: Mapping[str, str]) -> dict[str, str]:

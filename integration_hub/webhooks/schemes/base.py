@@ -31,9 +31,9 @@ class CannotSign(Exception):
 
 
 class Everything:
-	"""Holds any header: of a sender who sends the secret itself, one is as good as another."""
+	"""Holds any header or path: of a sender who sends the secret itself, one is as good as another."""
 
-	def __contains__(self, header: object) -> bool:
+	def __contains__(self, name: object) -> bool:
 		return True
 
 
@@ -49,6 +49,8 @@ class Scheme:
 	# The headers, in lower case, that are as proven as the body: those that the signature covers. What stands in
 	# another one can be set by anybody who has recorded a delivery.
 	signed_headers: Container[str] = ()
+	# The paths of the body that the signature covers, as the settings write them.
+	signed_paths: Container[str] = Everything()
 	same_id: OtherBody = "Conflict"  # what the same id with another body is, unless the settings say so
 	allowed_hosts: Sequence[
 		str

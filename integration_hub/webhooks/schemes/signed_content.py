@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -22,7 +22,7 @@ from integration_hub.webhooks.bodies import (
 )
 from integration_hub.webhooks.cloud_events import read_cloud_events
 from integration_hub.webhooks.messages import DEFAULT_MB, MEGABYTE, Request
-from integration_hub.webhooks.schemes.base import BadSignature
+from integration_hub.webhooks.schemes.base import BadSignature, Everything
 
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)(?:\.([^{}]+))?\}")
 _NAMED = frozenset({"header", "body", "query"})  # these may have a name behind a dot
@@ -103,6 +103,25 @@ def template_problem(template: str) -> str:
 def headers_in(template: str) -> tuple[str, ...]:
 	"""Return the headers that a template covers, in lower case."""
 	return tuple(inner.lower() for name, inner in parts_of(template) if name == "header")
+
+
+def signed_paths(config: IntegrationConfig) -> Container[str]:
+	"""Return the paths of an event that are signed. A checksum covers none: another body may have the same.
+
+	What is signed of a body is not said of the events of its lists, unless each of them is signed for itself.
+	"""
+	parts = parts_of(config.signed_content)
+	if ("body", "") in parts or ("form", "") in parts:
+		return Everything()
+	if config.signature_in != "Body" and (config.events_path.strip() or config.event_format):
+		return ()
+	return frozenset(inner for name, inner in parts if name == "body")
+
+
+def covers(paths: Container[str], path: str) -> bool:
+	"""Tell whether signed paths hold a path, or all that a list of them selects."""
+	parts = path.strip().strip("[]").split(",") if path.strip().startswith("[") else [path]
+	return all(part.strip() in paths for part in parts)
 
 
 def mentions(template: str, placeholder: str) -> bool:

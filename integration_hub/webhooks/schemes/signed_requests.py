@@ -36,6 +36,7 @@ from integration_hub.webhooks.schemes.signed_content import (
 	headers_in,
 	mentions,
 	render,
+	signed_paths,
 	template_problem,
 )
 from integration_hub.webhooks.splitting import Item, TooManyEvents, split, split_path
@@ -56,6 +57,7 @@ class SignedScheme(Scheme):
 		if problem := template_problem(config.signed_content):
 			raise ConfigurationError(f"{config.name}: {problem}", field="signed_content")
 		self.signed_headers = _signed_headers(config)
+		self.signed_paths = signed_paths(config)
 
 	def verify(self, request: Request, secrets: Sequence[str]) -> None:
 		"""Return if one of `secrets` fits a signature of what is signed, and its time is near; raises as the base does."""
