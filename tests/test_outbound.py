@@ -275,6 +275,24 @@ def test_a_mass_deletion_waits_for_approval(make, crm):
 	assert system(crm) == {}
 
 
+def test_removals_by_the_filters_wait_as_deletions_and_go_by_approval(make, crm):
+	hub = make('out_deletion = "Delete"\nout_filters = \'[["Person", "vip", "=", 0]]\'')
+	for number in range(12):
+		save(hub, f"p{number}")
+	send(hub)
+	hub.db.execute("UPDATE `tabPerson` SET `vip` = 1")
+	send(hub, 2)
+	assert len(system(crm)) == 7
+	held = deliveries.load(hub, deliveries.select(hub, statuses=["Conflict"]))
+	assert {row["operation"] for row in held} == {"Delete"}, "a form offers to approve those"
+	deliveries.requeue(hub, [row["name"] for row in held][:3], approved=True)
+	hub.db.execute("UPDATE `tabPerson` SET `vip` = 0 WHERE `name` = %s", [held[0]["document"]])
+	send(hub)
+	assert len(system(crm)) == 5
+	[row] = deliveries.load(hub, [held[0]["name"]])
+	assert (row["operation"], row["status"]) == ("Upsert", "Unchanged"), "it fits again"
+
+
 def test_a_row_that_was_there_before_is_adopted_and_never_deleted(make, crm):
 	hub = make(LOOKUP + 'out_deletion = "Delete"')
 	crm.receive("people").put("PEO-X", email="ada@example.com", name="?", note="theirs")

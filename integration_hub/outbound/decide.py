@@ -32,7 +32,8 @@ class Memory:
 
 	looked: the system was asked for the record. found: the id that it gave. version: which it has now, where it refused
 	ours. sent: something was taken. gone: the record that we knew is there no longer. resent: the open request was
-	repeated. removed: a record was deleted or disabled. modified: when the document had been.
+	repeated. removed: a record was deleted or disabled, or is to be once a person approves. modified: when the document
+	had been.
 	"""
 
 	looked: bool = False
@@ -70,7 +71,7 @@ class Decider:
 				return self._removal(row, memory, records)
 			return self._ended(memory, _("The document is gone, and no deletion was noted."))
 		if not self.renderer.wants(document):
-			return self._removal(row, memory, records) if records else End("Unchanged", drop=True)
+			return self._removal(row, memory, records)
 		if not self.stream.wants_state(int(document.get("docstatus") or 0)):
 			return End("Unchanged", drop=not records)
 		return self._upsert(row, memory, records, document)
@@ -170,6 +171,7 @@ class Decider:
 			sent_records.let_go(self.runtime, record["name"], row["name"])
 			return self._ended(memory, _("The record stays in the system."))
 		if not row.get("approved") and self._are_too_many(row):
+			memory.removed = True
 			return End("Conflict", _("So many deletions need approval: {0}", self._deletions()))
 		values = {
 			"id": record["external_id"],

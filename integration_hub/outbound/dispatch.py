@@ -152,7 +152,7 @@ class _Dispatcher:
 		said = self.connector.redactor.text(end.error, 500)
 		values = {"status": end.status, "error": said or None, "error_log": None}
 		if memory.modified:
-			values["document_modified"] = memory.modified
+			values |= {"document_modified": memory.modified, "operation": "Upsert"}
 		if end.status == "Delivered":
 			values["delivered_at"] = self.runtime.now()
 		if memory.removed:
