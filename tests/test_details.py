@@ -98,6 +98,25 @@ def test_another_mapping_asks_for_all_again(hub, tmp_path):
 		assert found(runtime) == ["99", "99"], "what the detail says wins"
 
 
+@pytest.mark.parametrize(
+	("setting", "value", "left"),
+	[
+		("record_filter", "name != 'n1'", None),
+		("deleted_path", "name == 'n1'", ["n2"]),
+		("skip_when", "name == 'n1'", ["n1", "n2"]),
+	],
+)
+def test_another_rule_looks_at_all_again(hub, setting, value, left):
+	source = Source(2)
+	with hub(source) as (_server, runtime):
+		run_stream(runtime, "things")
+		runtime.db.execute(f"UPDATE `tabSync Settings` SET `{setting}` = %s WHERE `name` = 'things'", [value])
+		source.asked.clear()
+		assert run_stream(runtime, "things")["status"] == "Completed"
+		assert sorted(source.asked) == ["1", "2"]
+		assert left is None or found(runtime) == left
+
+
 @pytest.mark.parametrize(("rule", "deleted"), [("Skip", 0), ("Deleted", 1)])
 def test_a_detail_that_is_missing_by_the_rule(hub, rule, deleted):
 	source = Source()

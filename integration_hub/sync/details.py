@@ -34,6 +34,19 @@ from integration_hub.sync.stream_slices import OUTER
 SKIP, DELETED = "Skip", "Deleted"
 _GONE = (404, 410)
 _NOT_ONE_RECORD = (AuthenticationFailed, BreakerOpen, ConfigurationError, RetryLater)
+# What decides about a record once its detail is there: where it changes, an entry that is as it was says nothing.
+_RULES = (
+	"record_endpoint",
+	"record_answer_path",
+	"detail_key",
+	"detail_missing",
+	"record_filter",
+	"deleted_path",
+	"skip_when",
+	"after_writing",
+	"submit_when",
+	"cancel_when",
+)
 Record = Mapping[str, Any]
 
 
@@ -59,8 +72,7 @@ class Details:
 	) -> None:
 		self._runtime, self._stream, self._connector, self._mapper = runtime, stream, connector, mapper
 		self.missing = 0  # details that were not there, of records that were left as they are
-		asked = (stream.record_endpoint, stream.record_answer_path, stream.detail_key, stream.detail_missing)
-		self._asked_as = content_hash([*asked, [astuple(row) for row in stream.mapping]])
+		self._asked_as = content_hash([*(getattr(stream, name) for name in _RULES), _rows(stream)])
 
 	def complete(self, records: Sequence[Record], every: bool = False) -> Completed:
 		"""Return the records of a page with their details; not within a transaction.
@@ -164,3 +176,7 @@ class Details:
 		if self._mapper.external_id(merged) != id:
 			raise MappingError(_("record_endpoint: the response is not the record {0!r}", id))
 		return merged
+
+
+def _rows(stream: StreamConfig) -> list[tuple[Any, ...]]:
+	return [astuple(row) for row in stream.mapping]
