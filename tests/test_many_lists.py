@@ -15,7 +15,7 @@ from integration_hub.sync.dry_runs import preview
 from integration_hub.sync.flatten import flattened
 from integration_hub.sync.run import run_stream
 from integration_hub.webhooks.events import load_routes
-from integration_hub.webhooks.handle import Handling
+from integration_hub.webhooks.handle import HandlerFailed, Handling
 from tests.list_server import stream_of, things
 
 PARENT = """
@@ -451,6 +451,27 @@ def test_an_event_of_the_outer_record_is_flattened_alike(hub):
 		with runtime.db.transaction():
 			Handling(runtime, Redactor()).handle(row, load_routes(runtime, "source")[0])
 		assert found(runtime) == ["Blouse/12", "Blouse/13", "Shirt/11"]
+
+
+@pytest.mark.parametrize("payload", [{"id": 1}, {"id": 1, "variants": []}, {"id": 1, "variants": None}])
+def test_a_deletion_that_does_not_say_which_records_are_gone_fails_by_name(hub, payload):
+	text = 'endpoint = "/products"\nid_path = "id"\nflatten_path = "variants"\n'
+	text = settings(text).replace('thing = "key"', 'thing = "to_string(id)"', 1)
+	text += '\n[[integration.source.routes]]\nevent_pattern = "*"\naction = "Delete Record"\nstream = "things"\nrecord_path = ""\n'
+	product = {"id": 1, "variants": [{"id": 11}, {"id": 12}]}
+	row = {"name": new_id(), "integration": "source", "event_type": "products/delete", "unsigned": ""}
+	with hub(lambda path, query: [product], text) as (_server, runtime):
+		run_stream(runtime, "things")
+		[route], handling = load_routes(runtime, "source"), Handling(runtime, Redactor())
+		with (
+			pytest.raises(HandlerFailed, match="flatten_path 'variants'.*Start Sync"),
+			runtime.db.transaction(),
+		):
+			handling.handle({**row, "payload": json.dumps(payload)}, route)
+		assert found(runtime) == ["11", "12"]
+		with runtime.db.transaction():
+			handling.handle({**row, "payload": json.dumps({**product, "variants": [{"id": 12}]})}, route)
+		assert found(runtime) == ["11"]
 
 
 def test_windows_of_time_prove_nothing_about_what_is_gone(hub):

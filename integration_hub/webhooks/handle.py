@@ -163,6 +163,11 @@ class Handling:
 		)
 		writer.planner.target = self._wrap(writer.planner.target)
 		records = _flattened(_with_headers(record, row, stream), stream)
+		if deleted and not records:
+			raise HandlerFailed(
+				f"The event's record is deleted and has nothing at flatten_path {stream.flatten_path!r}, so which "
+				"records of the stream are gone is not known. Have the route Start Sync instead."
+			)
 		counts = writer.write(records, deleted=deleted)
 		if not records:
 			return {}
