@@ -1,22 +1,29 @@
 """Documents that are submitted, cancelled and amended as their records say, in the transaction that writes them."""
 
+import json
 from contextlib import contextmanager
 from unittest.mock import patch
 
 import frappe
 from frappe.model.mapper import get_mapped_doc
+from frappe.permissions import reset_perms, update_permission_property
 
 from integration_hub.runtime.frappe.documents import DocumentTarget
 from integration_hub.runtime.frappe.mappers import HOOK
+from integration_hub.sandbox import sender
 from integration_hub.stores.bindings import binding_name
-from integration_hub.stores.runtime import Change, HubError
+from integration_hub.stores.runtime import CANCEL, SUBMIT, Change, HubError
 from integration_hub.sync.dry_runs import dry_run
 from integration_hub.sync.run import run_stream
 from integration_hub.tests.support import HubTestCase, drop_doctypes, errors
 from integration_hub.tests.test_writing_on_site import make_doctype, make_stream
+from integration_hub.webhooks.drain import drain
+from integration_hub.webhooks.messages import Request
+from integration_hub.webhooks.receive import receive
 
 ORDER, LINE, INVOICE = "Hub Test Shop Order", "Hub Test Shop Line", "Hub Test Shop Invoice"
 STREAM, INVOICES = "shop orders", "shop invoices"
+WRITER = "hub-shop-writer@example.com"
 MAPPING = [
 	{"source_path": "name", "field": "title"},
 	{"source_path": "city", "field": "city"},
@@ -72,6 +79,7 @@ class SubmittingTestCase(HubTestCase):
 			field("title", reqd=1),
 			field("city"),
 			field("phone", allow_on_submit=1),
+			field("margin", permlevel=1),
 			field("lines", "Table", options=LINE),
 			field("amended_from", "Link", options=ORDER, no_copy=1, read_only=1),
 		]
@@ -287,6 +295,120 @@ class TestCancelling(SubmittingTestCase):
 		self.assertIn(invoice.name, self.record(1).error)
 		self.assertEqual(self.run_orders()["failed"], 0)
 		self.assertEqual(len([e for e in errors() if invoice.name in e.message]), 1)
+
+
+class TestEvents(SubmittingTestCase):
+	def setUp(self) -> None:
+		super().setUp()
+		self.stream()
+		self.run_orders()
+		doc = frappe.get_doc("Integration Settings", "crm")
+		route = {"event_pattern": "*", "action": "Upsert Record", "stream": STREAM, "record_path": "order"}
+		doc.routes = []
+		doc.append("routes", route)
+		doc.save()
+		self.addCleanup(frappe.db.commit)
+		self.addCleanup(frappe.db.delete, "Webhook Route")
+		self.doc().cancel()
+		frappe.db.commit()
+
+	def handle(self, event: str, **values) -> dict:
+		"""Return the row of an event that changes the first order, after it was handled."""
+		body = json.dumps({"id": event, "event": "x", "order": {**self.rows[0], **values}}).encode()
+		request = Request("crm", "POST", {sender.HEADER.lower(): sender.sign(body)}, body)
+		self.assertEqual(receive(self.runtime, request).status, 200)
+		drain(self.runtime, "crm")
+		frappe.db.commit()
+		columns = ["status", "attempts", "reference_name"]
+		return frappe.db.get_value("Webhook Log", {"event_id": event}, columns, as_dict=True)
+
+	def reports(self) -> int:
+		failures = frappe.get_all("Integration Error Log", fields=["message", "occurrences"])
+		return sum(one["occurrences"] for one in failures if "is cancelled" in one["message"])
+
+	def test_one_whose_document_is_cancelled_is_said_once_and_completed(self):
+		name, city = self.record().target_name, self.doc().city
+		for event in ("a", "b"):
+			row = self.handle(event, city="Bonn")
+			self.assertEqual((row.status, row.reference_name), ("Completed", name))
+			self.assertEqual((self.reports(), self.record().status), (1, "Bound"))
+		self.assertIn("not written: city", self.record().error)
+		self.assertEqual((self.doc().docstatus, self.doc().city), (2, city))
+		self.assertEqual((self.handle("c", city="Kiel").status, self.reports()), ("Completed", 2))
+
+	def test_one_whose_document_is_left_cancelled_is_completed_and_not_said(self):
+		frappe.db.set_value("Sync Settings", STREAM, "cancelled_documents", "Leave")
+		frappe.db.commit()
+		self.assertEqual((self.handle("a", city="Bonn").status, self.reports()), ("Completed", 0))
+		self.assertEqual(self.doc().docstatus, 2)
+
+
+class TestAuthority(SubmittingTestCase):
+	"""A user who may do what a System Manager may with orders: submit them, and cancel them if `may_cancel`."""
+
+	def setUp(self) -> None:
+		super().setUp()
+		if not frappe.db.exists("User", WRITER):
+			user = {"doctype": "User", "email": WRITER, "first_name": "Writer", "send_welcome_email": 0}
+			frappe.get_doc(user).insert()
+		frappe.get_doc("User", WRITER).add_roles("System Manager")
+		self.addCleanup(self.put_back)
+		order = {"doctype": ORDER, "title": "Order 0", "city": "Ulm", "margin": "3"}
+		self.order = frappe.get_doc(order).insert()
+		self.order.submit()
+		frappe.db.commit()
+
+	def put_back(self) -> None:
+		frappe.set_user("Administrator")
+		reset_perms(ORDER)
+		frappe.clear_cache(doctype=ORDER)
+		frappe.db.commit()
+
+	def may_cancel(self) -> None:
+		update_permission_property(ORDER, "System Manager", 0, "cancel", 1)
+		frappe.db.commit()
+
+	def write(self, values: dict, **change):
+		frappe.set_user(WRITER)
+		with self.runtime.db.transaction():
+			[one] = DocumentTarget(self.runtime, ORDER).write(
+				[Change("0", self.order.name, values, **change)]
+			)
+		frappe.db.commit()
+		return one
+
+	def test_one_who_may_not_cancel_cancels_and_amends_nothing(self):
+		cancelled = self.write({}, state=CANCEL).error
+		amended = self.write({"city": "Bonn"}, state=SUBMIT, on_submitted="Amend").error
+		with self.runtime.db.transaction():
+			gone = DocumentTarget(self.runtime, ORDER).cancel([self.order.name])
+		for error in (cancelled, amended, gone.get(self.order.name)):
+			self.assertIsInstance(error, frappe.PermissionError)
+		self.assertEqual(self.states(), [1])
+
+	def test_an_amendment_that_would_lose_what_one_may_not_write_is_refused(self):
+		self.may_cancel()
+		amended = self.write({"city": "Bonn"}, state=SUBMIT, on_submitted="Amend")
+		self.assertIn(f"margin of {ORDER} has permission level 1", str(amended.error))
+		self.assertEqual((self.states(), frappe.db.get_value(ORDER, self.order.name, "margin")), ([1], "3"))
+
+	def test_an_amendment_may_not_write_what_its_user_may_not(self):
+		self.may_cancel()
+		frappe.db.set_value(ORDER, self.order.name, "margin", "")
+		frappe.db.commit()
+		values = {"city": "Bonn", "margin": "9"}
+		amended = self.write(values, state=SUBMIT, on_submitted="Amend")
+		self.assertIn(f"margin of {ORDER} has permission level 1", str(amended.error))
+		self.assertEqual(self.states(), [1])
+
+	def test_an_amendment_leaves_what_is_written_only_where_it_is_blank(self):
+		change = {"state": SUBMIT, "on_submitted": "Amend", "only_blank": ["title"]}
+		frappe.db.set_value(ORDER, self.order.name, "margin", "")
+		self.may_cancel()
+		amended = self.write({"city": "Bonn", "title": "Else"}, **change)
+		self.assertIsNone(amended.error)
+		now = frappe.get_doc(ORDER, amended.name)
+		self.assertEqual((now.title, now.city, now.docstatus), ("Order 0", "Bonn", 1))
 
 
 class TestSettings(SubmittingTestCase):
