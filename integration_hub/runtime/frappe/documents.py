@@ -125,7 +125,7 @@ class DocumentTarget:
 		if change.state == CANCEL and not doc.docstatus.is_draft():
 			return self._cancel(doc, change)
 		if (fields := submitting.forbidden(doc, changed)) and not submitting.fails(change):
-			return self._changed_too_late(doc, change, fields, fresh)
+			return self._changed_too_late(doc, replace(change, values=values), fields, fresh)
 		if change.state == CANCEL:
 			submitting.cancel_for(doc, change)
 		if not changed and not (change.state == SUBMIT and doc.docstatus.is_draft()):
@@ -145,6 +145,7 @@ class DocumentTarget:
 	def _changed_too_late(self, doc: Any, change: Change, fields: Sequence[str], fresh: bool) -> Written:
 		"""Amend a submitted document, or write what it still takes; raises SubmittedDocument if it may be neither."""
 		if submitting.amends(change):
+			refuse_levels(doc, [*filled(change.values), *submitting.held_at_levels(doc)])
 			return Written(submitting.amend(self.doctype, change).name)
 		values = submitting.left_alone(doc, change, fields)
 		return self._update(replace(change, values=values), fresh)

@@ -88,6 +88,11 @@ def amends(change: Change) -> bool:
 	return change.on_submitted == AMEND
 
 
+def held_at_levels(doc: Document) -> list[str]:
+	"""Return the fields of higher permission levels that hold something: an amendment by others would lose it."""
+	return [df.fieldname for df in doc.meta.get_high_permlevel_fields() if doc.get(df.fieldname)]
+
+
 def amend(doctype: str, change: Change) -> Document:
 	"""Cancel a submitted document and make its amendment with a record's values, which is submitted if they say so."""
 	before = frappe.get_doc(doctype, change.name)
