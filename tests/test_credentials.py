@@ -15,6 +15,7 @@ from integration_hub.connectors.credential_checks import credential_problems, se
 from integration_hub.connectors.oauth2 import Token
 from integration_hub.connectors.pem import normalized
 from integration_hub.connectors.registry import connector_for
+from integration_hub.connectors.side_by_side import fetch_each
 from integration_hub.connectors.token_answers import lifetime
 from integration_hub.stores.runtime import HubError
 from tests.credential_server import (
@@ -401,6 +402,15 @@ def test_extra_headers_and_parameters_go_with_every_credential(server, settings)
 	assert query == {"a": ["b"], "api-version": ["7.0"], "key": ["s3cond-secret"]}
 	assert again == {"api-version": ["7.0"], "key": ["s3cond-secret"]}
 	assert all("s3cond-secret" not in str(each) for each in (server.forms, server.logins))
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_extra_secrets_go_with_details_fetched_side_by_side(server, lanes):
+	memory = Memory(**ALL, secret_3="th1rd-secret")
+	with connect(server, memory, auth_type="Bearer", **EXTRAS) as hub:
+		list(fetch_each(hub, ["/seen", "/seen?page=2"], lanes))
+	assert [headers.get("Dd-Application-Key") for headers, _query in server.seen] == ["s3cond-secret"] * 2
+	assert [query["key"] for _headers, query in server.seen] == [["s3cond-secret"]] * 2
 
 
 @pytest.mark.parametrize(

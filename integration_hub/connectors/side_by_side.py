@@ -39,7 +39,7 @@ def fetch_each(connector: BaseConnector, paths: Iterable[str], lanes: int) -> It
 
 def _begin(connector: BaseConnector, pool: ThreadPoolExecutor, path: str, closed: threading.Event) -> Future:
 	try:
-		auth = connector.authenticate()
+		auth = connector.credentials()
 	except ConnectorError as error:
 		failed: Future = Future()
 		failed.set_exception(error)
