@@ -274,12 +274,37 @@ def test_a_refused_login_is_said_without_the_password(server):
 	assert "wrong-password" not in f"{caught.value} {caught.value.body}"
 
 
+@pytest.mark.parametrize(
+	"settings",
+	[
+		{"token_path": "data.sid", "expires_path": "data.until"},
+		{"token_path": "data.nothing"},
+		{"token_path": ""},
+		{"token_path": "header:X-Nothing"},
+	],
+)
+def test_an_answer_that_grants_is_not_shown_where_it_cannot_be_read(server, settings):
+	server.more.update(data={"sid": "sess1on-of-ada", "until": "soon"}, renew="renewal-of-ada")
+	with connect(server, **{**JSON_LOGIN, **settings}) as hub:
+		with pytest.raises(errors.ConnectorError) as caught:
+			hub.get("/session")
+	assert not any(word in f"{caught.value} {vars(caught.value)}" for word in ("sess1on", "renewal-of"))
+
+
 def test_a_login_answer_is_masked_by_value(server):
 	server.sessions.clear()
 	with connect(server, **JSON_LOGIN) as hub:
 		hub.get("/session")
 		[session] = server.sessions
 		assert session not in hub.redactor.text(json.dumps({"echo": session}))
+
+
+def test_a_granted_refresh_token_is_masked_by_value(server):
+	server.more["refresh_token"] = "renewal-of-ada"
+	settings = {"auth_type": "OAuth2 Client Credentials", "token_url": f"{server.url}/token/plain"}
+	with connect(server, **settings) as hub:
+		hub.credentials()
+		assert "renewal-of-ada" not in hub.redactor.text('{"echo": "renewal-of-ada"}')
 
 
 # Signed tokens and requests

@@ -195,6 +195,7 @@ class OAuth2Connector(BaseConnector):
 		for assertion in request.assertions:
 			self.redactor.add(assertion)
 		granted = TokenAnswers(self.config, self.answers).read(self._asked(request))
+		self.redactor.add(granted.refresh_token)
 		return Token(
 			access_token=granted.token,
 			expires_at=time.time() + granted.seconds,

@@ -54,7 +54,12 @@ class TokenAnswers:
 		try:
 			return self._granted(response)
 		except _UNFIT as error:
-			raise self._no_token(response, error) from None
+			raise self._unshown(self._no_token(response, error)) from None
+
+	def _unshown(self, error: errors.ConnectorError) -> errors.ConnectorError:
+		"""Return an error without the answer's body, unless that is a refusal: a token may stand in it, unknown as yet."""
+		error.body = error.body if (error.status or 0) >= 400 else ""
+		return error
 
 	def _is_elsewhere(self, response: requests.Response) -> bool:
 		"""Tell whether a redirect, as forms of a login answer, may bring the token in a header or cookie."""
