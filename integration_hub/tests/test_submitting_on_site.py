@@ -344,7 +344,7 @@ class TestEvents(SubmittingTestCase):
 
 
 class TestAuthority(SubmittingTestCase):
-	"""A user who may do what a System Manager may with orders: submit them, and cancel them if `may_cancel`."""
+	"""A user who may do what a System Manager may with orders: submit them, and what `may` adds."""
 
 	def setUp(self) -> None:
 		super().setUp()
@@ -364,8 +364,9 @@ class TestAuthority(SubmittingTestCase):
 		frappe.clear_cache(doctype=ORDER)
 		frappe.db.commit()
 
-	def may_cancel(self) -> None:
-		update_permission_property(ORDER, "System Manager", 0, "cancel", 1)
+	def may(self, *kinds: str) -> None:
+		for kind in kinds:
+			update_permission_property(ORDER, "System Manager", 0, kind, 1)
 		frappe.db.commit()
 
 	def write(self, values: dict, **change):
@@ -386,14 +387,21 @@ class TestAuthority(SubmittingTestCase):
 			self.assertIsInstance(error, frappe.PermissionError)
 		self.assertEqual(self.states(), [1])
 
+	def test_one_who_may_not_amend_leaves_the_document_as_it_is(self):
+		frappe.db.set_value(ORDER, self.order.name, "margin", "")
+		self.may("cancel")
+		amended = self.write({"city": "Bonn"}, state=SUBMIT, on_submitted="Amend")
+		self.assertIsInstance(amended.error, frappe.PermissionError)
+		self.assertEqual(self.states(), [1])
+
 	def test_an_amendment_that_would_lose_what_one_may_not_write_is_refused(self):
-		self.may_cancel()
+		self.may("cancel", "amend")
 		amended = self.write({"city": "Bonn"}, state=SUBMIT, on_submitted="Amend")
 		self.assertIn(f"margin of {ORDER} has permission level 1", str(amended.error))
 		self.assertEqual((self.states(), frappe.db.get_value(ORDER, self.order.name, "margin")), ([1], "3"))
 
 	def test_an_amendment_may_not_write_what_its_user_may_not(self):
-		self.may_cancel()
+		self.may("cancel", "amend")
 		frappe.db.set_value(ORDER, self.order.name, "margin", "")
 		frappe.db.commit()
 		values = {"city": "Bonn", "margin": "9"}
@@ -404,7 +412,7 @@ class TestAuthority(SubmittingTestCase):
 	def test_an_amendment_leaves_what_is_written_only_where_it_is_blank(self):
 		change = {"state": SUBMIT, "on_submitted": "Amend", "only_blank": ["title"]}
 		frappe.db.set_value(ORDER, self.order.name, "margin", "")
-		self.may_cancel()
+		self.may("cancel", "amend")
 		amended = self.write({"city": "Bonn", "title": "Else"}, **change)
 		self.assertIsNone(amended.error)
 		now = frappe.get_doc(ORDER, amended.name)

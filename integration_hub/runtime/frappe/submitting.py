@@ -96,6 +96,7 @@ def held_at_levels(doc: Document) -> list[str]:
 def amend(doctype: str, change: Change) -> Document:
 	"""Cancel a submitted document and make its amendment with a record's values, which is submitted if they say so."""
 	before = frappe.get_doc(doctype, change.name)
+	before.check_permission("amend")  # which Frappe leaves to the form
 	cancel(before)
 	doc = frappe.copy_doc(before)
 	for each in (doc, *doc.get_all_children()):
