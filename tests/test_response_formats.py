@@ -10,6 +10,7 @@ import re
 import threading
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
@@ -409,6 +410,43 @@ def test_pages_of_files_end_as_others_do(url, serve):
 	serve(as_csv(ROWS).encode())  # the same again and again
 	records, doubt = read(url, asked("CSV", pagination="Page Number"))
 	assert records == ROWS and doubt
+
+
+NO_PLACE = [
+	b"<Error><Message>Try again later</Message></Error>",
+	b"<Answer><Message>Try again later</Message></Answer>",
+	b"<Rows><Row><id>9</id></Row></Rows>",
+	b'<Answer status="busy"/>',
+	b"<Answer>busy</Answer>",
+]
+
+
+@pytest.mark.parametrize("body", NO_PLACE)
+def test_an_xml_without_a_place_for_records_is_no_empty_page(url, serve, body):
+	serve(as_xml(ROWS).encode(), body)
+	with pytest.raises(errors.MalformedAnswer, match=r"records_path Answer\.Rows\.Row"):
+		read(url, asked("XML", "Answer.Rows.Row", "Page Number"))
+	serve(body)
+	request = asked("XML", "Answer.Rows.Row")
+	with pytest.raises(errors.MalformedAnswer):
+		read(url, request)
+	assert read(url, replace(request, records_optional=True))[0] == []
+
+
+def test_an_xml_that_says_it_failed_has_no_records(url, serve):
+	serve(b"<Answer><status>error</status><Rows/></Answer>")
+	for is_optional in (True, False):
+		with pytest.raises(errors.RefusedWithin):
+			read(url, replace(asked("XML", "Answer.Rows.Row"), records_optional=is_optional))
+
+
+@pytest.mark.parametrize(
+	"body",
+	[b"<Answer><Rows/></Answer>", b"<Answer><Rows>\n</Rows></Answer>", b"<Answer/>", b"<Answer> </Answer>"],
+)
+def test_an_xml_with_an_empty_place_is_an_empty_page(url, serve, body):
+	serve(as_xml(ROWS).replace("<Total>3</Total>", "").encode(), body)
+	assert read(url, asked("XML", "Answer.Rows.Row", "Page Number")) == (WITH_KEY, None)
 
 
 def test_what_an_xml_says_around_its_records_is_a_sign(url, serve):

@@ -36,7 +36,7 @@ def opened(connector: BaseConnector, response: requests.Response, request: ListR
 	if chosen.is_plain or is_empty:
 		return JSONBody(connector, response, request)
 	limit = connector.transport.limit
-	body = FileBody(response, chosen, request.records_path, limit)
+	body = FileBody(response, chosen, request.records_path, limit, request.records_optional)
 	if chosen.kind:
 		return body
 	response._content = body.whole()
@@ -47,11 +47,19 @@ class FileBody:
 	"""The body of one response that was kept in a file.
 
 	answer: what stands around the records, once all are read. count: how many they were. doubt: why the file may not be
-	whole, though nothing in it says so. limit: bytes, unpacked.
+	whole, though nothing in it says so. limit: bytes, unpacked. is_optional: may the place of the records be missing?
 	"""
 
-	def __init__(self, response: requests.Response, chosen: ResponseFormat, path: str, limit: int) -> None:
+	def __init__(
+		self,
+		response: requests.Response,
+		chosen: ResponseFormat,
+		path: str,
+		limit: int,
+		is_optional: bool = False,
+	) -> None:
 		self._response, self._chosen, self._path, self._limit = response, chosen, path, limit
+		self._is_optional = is_optional
 		self._encoding = response.headers.get("Content-Encoding", "").strip().lower()
 		self._spool = getattr(response, "spool", None)
 		if self._spool is None:  # a refusal that a rule takes for a success was read as a whole
@@ -113,6 +121,7 @@ class FileBody:
 			records = XMLRecords(file, self._path, self._chosen.charset)
 			yield from records
 			self.answer = records.answer
+			records.check_empty(self._is_optional)
 			return
 		lines = Lines(file, self._charset())
 		yield from json_lines(lines) if self._chosen.kind == LINES else csv_rows(lines, self._chosen)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import IO, Any
 from xml.etree.ElementTree import Element, ParseError
 
-from integration_hub.connectors.errors import MalformedAnswer
+from integration_hub.connectors.errors import MalformedAnswer, RefusedWithin
+from integration_hub.connectors.responses import refuses, shape
 
 _DEEPEST = 100
 _MOST_ELEMENTS = 200_000  # within a record, and around the records
@@ -22,6 +23,27 @@ class XMLRecords:
 	def __init__(self, file: IO[bytes], path: str, charset: str = "") -> None:
 		self._file, self._path, self._charset = file, path.split("."), charset
 		self.answer: Any = None
+		self._count, self._has_place = 0, False
+
+	def check_empty(self, is_optional: bool) -> None:
+		"""Refuse a file without records that is no empty list: it says that it failed, or has no place for them.
+
+		is_optional: there need not be a place. Raises RefusedWithin and MalformedAnswer.
+		"""
+		if self._count:
+			return
+		if any(refuses(root) for root in self.answer.values()):
+			raise RefusedWithin()
+		if not (self._has_place or is_optional):
+			path = ".".join(self._path)
+			raise MalformedAnswer(
+				f"records_path {path}: there is no list at this path; {shape(self.answer)}."
+			)
+
+	def _is_place(self, names: list[str], element: Element) -> bool:
+		"""Tell whether an element holds the records, or is one on the way to them that is empty."""
+		is_empty = not len(element) and value_of(element) is None
+		return names == self._path[:-1] or (is_empty and names == self._path[: len(names)])
 
 	def __iter__(self) -> Iterator[dict[str, Any]]:
 		from defusedxml.common import DefusedXmlException
@@ -47,10 +69,13 @@ class XMLRecords:
 			names = [_name(each.tag) for each in above]
 			above.pop()
 			if names == self._path:
+				self._count += 1
 				kept -= sum(1 for _each in element.iter())
 				yield _object(element)
 				_drop(element, above)
-			elif not above:
+				continue
+			self._has_place = self._has_place or self._is_place(names, element)
+			if not above:
 				self.answer = {_name(element.tag): value_of(element)}
 
 
