@@ -18,6 +18,7 @@ from integration_hub.sandbox.redis import redis_server
 from integration_hub.sandbox.sender import SECRET
 
 MakeRuntime = Callable[..., StandaloneRuntime]
+OpenHub = Callable[[str], StandaloneRuntime]
 
 # For tests that say nothing else; HYPOTHESIS_PROFILE=long for a night.
 settings.register_profile("short", max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -54,12 +55,27 @@ def crm() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def make_runtime(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRuntime]:
+def open_hub(tmp_path: Path) -> Iterator[OpenHub]:
+	"""Open a runtime on the text of a hub.toml, which takes the place of the one before."""
+	opened: list[StandaloneRuntime] = []
+
+	def open_one(text: str) -> StandaloneRuntime:
+		(tmp_path / "hub.toml").write_text(text)
+		(tmp_path / "hub.toml").chmod(0o600)
+		opened.append(StandaloneRuntime(tmp_path / "hub.toml"))
+		return opened[-1]
+
+	yield open_one
+	for runtime in opened:
+		runtime.close()
+
+
+@pytest.fixture
+def make_runtime(open_hub: OpenHub, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> MakeRuntime:
 	"""Open a runtime on the example settings; each (old, new) pair is replaced in its hub.toml first."""
 	monkeypatch.setenv("HUB_KEY", Fernet.generate_key().decode())
 	monkeypatch.setenv("CRM_CLIENT_SECRET", CLIENT_SECRET)
 	monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
-	opened: list[StandaloneRuntime] = []
 
 	def make(*replacements: tuple[str, str], redis_url: str = "") -> StandaloneRuntime:
 		if redis_url:
@@ -70,14 +86,9 @@ def make_runtime(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) 
 		for old, new in replacements:
 			assert old in text, f"{old!r} is not in the example"
 			text = text.replace(old, new)
-		(tmp_path / "hub.toml").write_text(text)
-		(tmp_path / "hub.toml").chmod(0o600)
-		opened.append(StandaloneRuntime(tmp_path / "hub.toml"))
-		return opened[-1]
+		return open_hub(text)
 
-	yield make
-	for runtime in opened:
-		runtime.close()
+	return make
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import base64
 import hmac
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import standardwebhooks
@@ -15,7 +14,7 @@ from click.testing import CliRunner
 from integration_hub.commands import integration_hub as cli
 from integration_hub.outbound import transports
 from integration_hub.outbound.config import load_outbound
-from integration_hub.outbound.dispatch import dispatch, sweep
+from integration_hub.outbound.dispatch import MAX_ATTEMPTS, dispatch, retry_delay, sweep
 from integration_hub.outbound.scan import plan, scan, send_all
 from integration_hub.queues.consumer import consumer_for
 from integration_hub.runtime import monitors
@@ -26,6 +25,7 @@ from integration_hub.sandbox import Sandbox
 from integration_hub.sandbox.access import API_KEY
 from integration_hub.stores import deliveries, outbox
 from integration_hub.stores.ids import new_id
+from tests.conftest import OpenHub
 
 HUB = """
 [hub]
@@ -44,7 +44,7 @@ endpoint = "/v1/received/people"
 target_doctype = "Person"
 %s
 [stream.people.mapping]
-name = "full_name"
+full_name = "name"
 email = "email"
 city = "address.city"
 [table.Person]
@@ -69,24 +69,16 @@ def crm() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def make(tmp_path: Path, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def make(open_hub: OpenHub, crm: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Make:
 	monkeypatch.setenv("CRM_SECRET", API_KEY)
-	opened = []
 
 	def hub(settings: str = LOOKUP, **replaced: str) -> StandaloneRuntime:
 		text = HUB % (crm.url, settings)
-		text = text.replace('name = "full_name"', 'full_name = "name"')
-		text = text.replace('city = "address.city"', 'city = "address.city"')
 		for old, new in replaced.items():
 			text = text.replace(old, new)
-		(tmp_path / "hub.toml").write_text(text)
-		(tmp_path / "hub.toml").chmod(0o600)
-		opened.append(StandaloneRuntime(tmp_path / "hub.toml"))
-		return opened[-1]
+		return open_hub(text)
 
-	yield hub
-	for runtime in opened:
-		runtime.close()
+	return hub
 
 
 def save(hub: StandaloneRuntime, name: str, **values: object) -> None:
@@ -526,6 +518,11 @@ def test_the_commands_list_try_out_and_send_again(make, crm, tmp_path):
 	assert crm.receive("people").counts.updated == 1, (
 		"it is sent again on request, though nothing has changed"
 	)
+
+
+def test_twelve_attempts_take_about_two_days():
+	for _ in range(20):
+		assert 1.6 < sum(map(retry_delay, range(1, MAX_ATTEMPTS))) / 86_400 < 2.2
 
 
 def test_failing_deliveries_are_reported_at_half_of_their_attempts(make, crm):

@@ -54,9 +54,6 @@ class Outbound(RuleBasedStateMachine):
 	def begin(self, keys: bool) -> None:
 		text = LOOKUP + (KEYS if keys else "") + '\nout_deletion = "Delete"\nout_delete_count = 1000000'
 		hub = HUB % (self.crm.url, text)
-		hub = hub.replace('name = "full_name"', 'full_name = "name"').replace(
-			"[stream.people]", "[stream.people]"
-		)
 		hub = hub.replace("backoff_min = 0.01", "backoff_min = 0.0\nmax_attempts = 1")
 		path = Path(self.folder.name) / "hub.toml"
 		path.write_text(hub)

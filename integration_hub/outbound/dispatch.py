@@ -246,6 +246,6 @@ class _Dispatcher:
 
 
 def retry_delay(attempts: int) -> float:
-	"""Return the pause in seconds after the given number of failures: twelve attempts take about three days."""
+	"""Return the pause in seconds after the given number of failures: twelve attempts take about two days."""
 	longest = min(_FIRST_RETRY * 4 ** (min(attempts, 20) - 1), _LAST_RETRY)
 	return longest * random.uniform(0.8, 1.0)
