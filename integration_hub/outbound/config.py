@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from integration_hub.connectors.config import typed_values
 from integration_hub.lazy_messages import _
 from integration_hub.stores.database import Database
 from integration_hub.stores.runtime import HubError, Runtime
 from integration_hub.stores.settings import child_rows, settings_row, stream_rows
-from integration_hub.sync.config import FieldMapping
+from integration_hub.sync.config import FieldMapping, stream_values
 
 DOCTYPE = "Sync Settings"
 EVENT = "Event"
@@ -71,9 +70,7 @@ class OutboundStream:
 	@classmethod
 	def from_row(cls, row: Mapping[str, Any], mapping: Sequence[Mapping[str, Any]]) -> OutboundStream:
 		"""Read a row and its mapping rows; raises ValueError naming the field that cannot be read."""
-		values = typed_values(cls, row)
-		values["mapping"] = tuple(FieldMapping(**typed_values(FieldMapping, item)) for item in mapping)
-		return cls(**values)
+		return cls(**stream_values(cls, row, mapping))
 
 	@property
 	def is_event(self) -> bool:

@@ -58,6 +58,15 @@ class FieldMapping:
 	if_not_found: str = ""
 
 
+def stream_values(cls: type, row: Mapping[str, Any], mapping: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+	"""Return the settings of a stream, of either direction, typed as its class has them.
+
+	Empty values are left out, for their defaults. Raises ValueError naming the field that cannot be read.
+	"""
+	rows = tuple(FieldMapping(**typed_values(FieldMapping, item)) for item in mapping)
+	return {**typed_values(cls, row), "mapping": rows}
+
+
 @dataclass(frozen=True)
 class StreamConfig:
 	"""One Sync Settings document. Field names are the document's; `checkpoint` is where it stands."""
@@ -159,9 +168,7 @@ class StreamConfig:
 	@classmethod
 	def from_row(cls, row: Mapping[str, Any], mapping: Sequence[Mapping[str, Any]]) -> StreamConfig:
 		"""Read a row and its mapping rows: empty values give the default, numbers are converted."""
-		values = typed_values(cls, row)
-		values["mapping"] = tuple(FieldMapping(**typed_values(FieldMapping, item)) for item in mapping)
-		return cls(**values)
+		return cls(**stream_values(cls, row, mapping))
 
 	@property
 	def as_is(self) -> frozenset[str]:
