@@ -433,6 +433,18 @@ def test_an_xml_without_a_place_for_records_is_no_empty_page(url, serve, body):
 	assert read(url, replace(request, records_optional=True))[0] == []
 
 
+@pytest.mark.parametrize("body", [b"Error: try again later", b"error,code\n"])
+def test_a_csv_of_other_columns_without_rows_is_no_empty_page(url, serve, body):
+	request = replace(asked("CSV", pagination="Page Number"), id_path="id")
+	serve(as_csv(ROWS).encode(), body)
+	with pytest.raises(errors.MalformedAnswer, match="no column 'id'"):
+		read(url, request)
+	serve(as_csv(ROWS).encode(), body)
+	assert read(url, replace(request, records_optional=True))[0] == ROWS
+	serve(as_csv(ROWS).encode(), b"id,name\n")
+	assert read(url, request) == (ROWS, None)
+
+
 def test_an_xml_that_says_it_failed_has_no_records(url, serve):
 	serve(b"<Answer><status>error</status><Rows/></Answer>")
 	for is_optional in (True, False):

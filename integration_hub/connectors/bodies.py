@@ -36,7 +36,7 @@ def opened(connector: BaseConnector, response: requests.Response, request: ListR
 	if chosen.is_plain or is_empty:
 		return JSONBody(connector, response, request)
 	limit = connector.transport.limit
-	body = FileBody(response, chosen, request.records_path, limit, request.records_optional)
+	body = FileBody(response, chosen, request, limit)
 	if chosen.kind:
 		return body
 	response._content = body.whole()
@@ -47,19 +47,13 @@ class FileBody:
 	"""The body of one response that was kept in a file.
 
 	answer: what stands around the records, once all are read. count: how many they were. doubt: why the file may not be
-	whole, though nothing in it says so. limit: bytes, unpacked. is_optional: may the place of the records be missing?
+	whole, though nothing in it says so. limit: bytes, unpacked.
 	"""
 
 	def __init__(
-		self,
-		response: requests.Response,
-		chosen: ResponseFormat,
-		path: str,
-		limit: int,
-		is_optional: bool = False,
+		self, response: requests.Response, chosen: ResponseFormat, request: ListRequest, limit: int
 	) -> None:
-		self._response, self._chosen, self._path, self._limit = response, chosen, path, limit
-		self._is_optional = is_optional
+		self._response, self._chosen, self._request, self._limit = response, chosen, request, limit
 		self._encoding = response.headers.get("Content-Encoding", "").strip().lower()
 		self._spool = getattr(response, "spool", None)
 		if self._spool is None:  # a refusal that a rule takes for a success was read as a whole
@@ -118,17 +112,27 @@ class FileBody:
 
 	def _of(self, file: IO[bytes], is_framed: bool) -> Iterator[Record]:
 		if self._chosen.kind not in (LINES, CSV):
-			records = XMLRecords(file, self._path, self._chosen.charset)
+			records = XMLRecords(file, self._request.records_path, self._chosen.charset)
 			yield from records
 			self.answer = records.answer
-			records.check_empty(self._is_optional)
+			records.check_empty(self._request.records_optional)
 			return
 		lines = Lines(file, self._charset())
-		yield from json_lines(lines) if self._chosen.kind == LINES else csv_rows(lines, self._chosen)
+		yield from (
+			json_lines(lines)
+			if self._chosen.kind == LINES
+			else csv_rows(lines, self._chosen, self._id_column)
+		)
 		if not is_framed:
 			self.doubt = Doubt("the response has no length, so its end may be missing")
 		elif not lines.ended and self._chosen.kind == CSV:
 			self.doubt = Doubt("the last line of the CSV has no end, so it may be cut off")
+
+	@property
+	def _id_column(self) -> str:
+		"""Return the column that even a CSV without rows must have, "" where the settings do not name one."""
+		path = self._request.id_path
+		return path if path.isidentifier() and not self._request.records_optional else ""
 
 	def _charset(self) -> str:
 		declared = charset_of(self._response)

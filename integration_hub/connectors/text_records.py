@@ -59,13 +59,15 @@ def json_lines(lines: Lines) -> Iterator[Record]:
 		yield record
 
 
-def csv_rows(lines: Lines, chosen: ResponseFormat) -> Iterator[Record]:
+def csv_rows(lines: Lines, chosen: ResponseFormat, id_column: str = "") -> Iterator[Record]:
 	"""Return the records of a CSV, whose values are text.
 
-	Raises MalformedAnswer for a row that has not as many fields as there are columns, as one that is cut off has not.
+	id_column: the one that a file without rows must have to be an empty list, "" for any. Raises MalformedAnswer for
+	a file without it, and for a row that has not as many fields as there are columns, as one that is cut off has not.
 	"""
 	reader = csv.reader(lines, delimiter=chosen.separator, strict=True)
 	names = chosen.names or _header(reader, lines)
+	row = None
 	for row in _rows(reader, lines):
 		if len(row) != len(names):
 			raise MalformedAnswer(
@@ -73,6 +75,8 @@ def csv_rows(lines: Lines, chosen: ResponseFormat) -> Iterator[Record]:
 				f"the delimiter is not {chosen.separator!r}."
 			)
 		yield dict(zip(names, row, strict=True))
+	if row is None and id_column and id_column not in names:
+		raise MalformedAnswer(f"The CSV has no row, and no column {id_column!r}: it may be an error's.")
 
 
 def _rows(reader: Any, lines: Lines) -> Iterator[list[str]]:
