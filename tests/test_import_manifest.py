@@ -313,7 +313,6 @@ streams:
       record_selector: {extractor: {field_path: [data]}}
       partition_router: [ROUTERS]
     type: DeclarativeStream
-    retriever_type: x
 definitions:
   orgs: {name: orgs, primary_key: id, retriever: {requester: {type: HttpRequester, url_base: https://api.example.com, path: /o}, record_selector: {extractor: {field_path: []}}}}
   teams:
@@ -382,3 +381,33 @@ def test_fields_of_a_retriever_that_have_no_equal_are_named() -> None:
 		"      record_selector", "      pagination_reset: {type: X}\n      record_selector"
 	)
 	assert any("pagination_reset" in one.path for one in convert_manifest(text, "shop").complaints)
+
+
+@pytest.mark.parametrize(
+	("more", "place"),
+	[
+		("fetch_properties_from_endpoint: {type: X}", "requester.fetch_properties_from_endpoint"),
+		("error_handler: {response_filter: {type: X}}", "requester.error_handler.response_filter"),
+		("authenticator: {type: BearerAuthenticator, api_token: x, header: X}", "authenticator.header"),
+		("authenticator: {type: JwtAuthenticator, passphrase: x, request_option: {}}", "passphrase"),
+		("authenticator: {type: OAuthAuthenticator, send_refresh_request_as_query_params: true}", "as_query"),
+	],
+)
+def test_fields_that_nothing_reads_are_named(more: str, place: str) -> None:
+	found = [str(one) for one in _converted(more=more).complaints]
+	assert any(place in one and "has no equal" in one for one in found), found
+
+
+@pytest.mark.parametrize("field", ["stream_slicer: {type: X}", "incremental_sync: {type: X}", "typo: 1"])
+def test_fields_that_a_retriever_does_not_have_are_named(field: str) -> None:
+	text = MANIFEST.format(path="/orders", more="").replace(
+		"      record_selector", f"      {field}\n      record_selector"
+	)
+	assert any(field.split(":")[0] in one.path for one in convert_manifest(text, "shop").complaints)
+
+
+def test_a_copy_of_an_inherited_parameter_is_no_unknown_field() -> None:
+	text = MANIFEST.format(path="/orders", more="primary_key: id")
+	assert any("primary_key" in one.path for one in convert_manifest(text, "shop").complaints)
+	text = text.replace("    name: orders", "    name: orders\n    $parameters: {primary_key: id}")
+	assert not convert_manifest(text, "shop").complaints

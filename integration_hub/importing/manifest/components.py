@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from integration_hub.importing.documents import ImportRefused
+from integration_hub.importing.manifest.known_fields import unknown_fields
 from integration_hub.importing.proposal import Complaints
 from integration_hub.lazy_messages import _
 
@@ -181,4 +182,6 @@ class Component:
 		if not value.get("type") and "class_name" not in value:
 			value = {**value, "type": DEFAULT_TYPES.get(f"{self.type}.{field}", "")}
 		inherited = {key: one for key, one in self.parameters.items() if key != field}
-		return Component(self.manifest, value, inherited, ".".join(filter(None, (self.path, place))))
+		made = Component(self.manifest, value, inherited, ".".join(filter(None, (self.path, place))))
+		made.complain_of(*unknown_fields(made.type, made.own, made.parameters))
+		return made
