@@ -108,6 +108,7 @@ _KINDS = (
 	(r"has no equal in JMESPath", "a function or operation over records that JMESPath does not have"),
 	(r"has no equal in a request|known only while", "an expression in a request"),
 	(r"is not a time|isoformat", "a time that depends on code"),
+	(r"^has no equal$", "a field without an equal, or that nothing reads"),
 	(r"\w+ has no equal$", "a component or field without an equal"),
 	(r"a secret stands in it|secret in a body", "a secret in an address or a body"),
 )
