@@ -79,12 +79,15 @@ def doctypes_of(ids: Iterable[str | None]) -> dict[str, str]:
 def _entries(row: Any, kinds: dict[str, str]) -> list[dict[str, Any]]:
 	record = _link("External Record", row.name, row.external_id)
 	stream = _link("Sync Settings", row.stream, row.stream)
+	bound = {field: row[field] for field in ("name", "external_id", "stream", "status")}
+	if frappe.get_cached_value("Sync Settings", row.stream, "direction") == "Out":  # deliveries say the rest
+		said = _("This document is {0} of {1}").format(record, stream)
+		return [_entry(row.creation, said) | {"external_record": bound}]
 	by = _by(row.made_by, kinds)
 	if row.adopted:
 		came = _("{0} of {1} was bound to this document, which existed before, {2}")
 	else:
 		came = _("This document came from {0} of {1}, {2}")
-	bound = {field: row[field] for field in ("name", "external_id", "stream", "status")}
 	entries = [_entry(row.creation, came.format(record, stream, by)) | {"external_record": bound}]
 	if row.changed_by and (row.changed_by != row.made_by or row.status != "Bound"):
 		entries.append(

@@ -438,6 +438,8 @@ class TestOutbound(HubTestCase):
 			frappe.get_doc("Sync Settings", "people").update({"enabled": enabled}).save()
 			said = "".join(entry["content"] for entry in timeline(PERSON, "ada"))
 			self.assertIn(name, said, "those of a stream that is off are shown as well")
+			self.assertIn("This document is", said)
+			self.assertNotIn("came from", said, "it was sent")
 
 	def test_deliveries_by_name(self) -> None:
 		self.stream_people()
